@@ -1,0 +1,61 @@
+"""What time it is: here, and at the API, by the ``Date`` header of its answers."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from statistics import median
+
+from pearl_exporter.calls import Instant
+
+TOLERATED_SKEW_SECONDS = 2.0
+"""A difference up to this may be the header's whole seconds and the way there: no correction."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """This machine's two clocks, both in seconds; tests put their own in place."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class ApiClock:
+    """The API's clock: this machine's, corrected by ``Date`` where they differ by more than 2 s.
+
+    The middle one of the last five headers is believed, so that one wrong header from some proxy
+    moves nothing. They are kept against the monotonic clock, so that a step of this machine's wall
+    clock does not move the API's time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offsets: deque[float] = deque(maxlen=5)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any answer has told its time yet."""
+        return bool(self._offsets)
+
+    def observe(self, date_header: str, sent: float, received: float) -> None:
+        """Takes the ``Date`` of an answer between two monotonic seconds; nonsense is ignored."""
+        try:
+            date = parsedate_to_datetime(date_header).timestamp()
+        except (TypeError, ValueError, OverflowError):
+            return
+        # the header is cut to whole seconds: half a second later is the best guess
+        self._offsets.append(date + 0.5 - (sent + received) / 2)
+
+    @property
+    def skew_seconds(self) -> float:
+        """How far this machine's clock is ahead of the API's; 0 as long as that is not known."""
+        if not self._offsets:
+            return 0.0
+        return self._clock.wall() - (self._clock.monotonic() + median(self._offsets))
+
+    def now(self) -> Instant:
+        """The present instant, as the API would say."""
+        wall = self._clock.wall()
+        skew = self.skew_seconds
+        return int((wall - skew if abs(skew) > TOLERATED_SKEW_SECONDS else wall) * 1000)

@@ -1,0 +1,184 @@
+"""From the body of an answer to typed rows, whatever its content type says. Pure.
+
+A page is decoded in one go; one that does not fit (a wrong type somewhere, half a surrogate pair,
+bytes that are no UTF-8) is decoded again leniently and row by row, so that one bad row costs one
+row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` is rejected.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from pearl_exporter.calls import ALIASES, Call, Instant
+from pearl_exporter.errors import BadResponseError
+from pearl_exporter.labels import is_unicode
+from pearl_exporter.sync import Page
+
+MAX_ID_LENGTH = 256
+MAX_CODE = 2**31 - 1
+MAX_DURATION_SECONDS = 31 * 86_400.0
+"""Beyond these bounds a field is taken for a mistake and counts as null."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class _Row(msgspec.Struct, gc=False):
+    id: str | None = None
+    startTime: str | None = None  # noqa: N815 - the API's name
+    conversationStatus: int | None = None  # noqa: N815
+    status: int | None = None
+    duration: float | None = None
+    tags: list[str | None] | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    count: int
+    results: list[_Row] | None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def decode_page(body: bytes) -> Page:
+    """The page that a body holds; raises `BadResponseError` if it is no answer of the search."""
+    try:
+        answer = _decode_answer(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        answer = _decode_leniently(body)
+    if answer.count < 0:
+        raise BadResponseError(f"the answer's count is negative ({answer.count})")
+    return _page(answer.count, answer.results or ())
+
+
+def parse_instant(text: str) -> Instant | None:
+    """An ISO 8601 date with or without fraction and offset, as an instant; without one it is UTC.
+
+    None if it is no date. Digits beyond the millisecond are cut off, never rounded up: a call must
+    not seem to start after a bound that the API puts it before.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_instant(instant: Instant) -> str:
+    """The one date form that the vendor's own client emits: ``2026-11-23T09:40:00.000Z``."""
+    moment = _EPOCH + instant * _MILLISECOND
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant % 1000:03d}Z"
+
+
+def _page(count: int, rows: Iterable[_Row]) -> Page:
+    calls = []
+    rejected_ids = []
+    rejected = 0
+    for row in rows:
+        call = _call(row)
+        if call is not None:
+            calls.append(call)
+            continue
+        rejected += 1
+        if row.id:
+            rejected_ids.append(row.id)
+    return Page(count, calls, rejected, frozenset(rejected_ids))
+
+
+def _call(row: _Row) -> Call | None:
+    if not row.id or len(row.id) > MAX_ID_LENGTH or not row.startTime:
+        return None
+    start = parse_instant(row.startTime)
+    if start is None:
+        return None
+    status = _code(row.conversationStatus)
+    return Call(
+        row.id,
+        start,
+        status if status is None else ALIASES.get(status, status),
+        _code(row.status),
+        _duration(row.duration),
+        _tags(row.tags) if row.tags else (),
+    )
+
+
+def _code(value: int | None) -> int | None:
+    return value if value is not None and -MAX_CODE <= value <= MAX_CODE else None
+
+
+def _duration(value: float | None) -> float:
+    return value if value is not None and 0 <= value <= MAX_DURATION_SECONDS else 0.0
+
+
+def _tags(values: Iterable[str | None]) -> tuple[str, ...]:
+    trimmed = (value.strip() for value in values if value is not None)
+    return tuple(dict.fromkeys(tag for tag in trimmed if tag))
+
+
+def _decode_leniently(body: bytes) -> _Answer:
+    try:
+        answer = json.loads(body.decode("utf-8-sig", errors="surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise BadResponseError(f"the answer is no JSON ({_kind_of(body)})") from error
+    if not isinstance(answer, dict):
+        raise BadResponseError("the answer is JSON, but no object with count and results")
+    count, results = answer.get("count"), answer.get("results", ...)
+    if type(count) is not int or not (results is None or isinstance(results, list)):
+        raise BadResponseError("the answer is a JSON object without a usable count and results")
+    return _Answer(count, [_lenient_row(row) for row in results or ()])
+
+
+def _lenient_row(row: Any) -> _Row:
+    if not isinstance(row, dict):
+        return _Row()
+    return _Row(
+        _text(row.get("id")),
+        _text(row.get("startTime")),
+        _whole_number(row.get("conversationStatus")),
+        _whole_number(row.get("status")),
+        _number(row.get("duration")),
+        _texts(row.get("tags")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and is_unicode(value) else None
+
+
+def _texts(value: Any) -> list[str | None] | None:
+    # a tag that is no valid Unicode stays: it counts as _other, not as no tag
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else None
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _number(value: Any) -> float | None:
+    if type(value) not in (int, float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _kind_of(body: bytes) -> str:
+    """What a body that is no JSON seems to be; never a part of it, which may be personal."""
+    start = body[:200].lstrip().lower()
+    if not start:
+        return "it is empty"
+    if start.startswith(b"<"):
+        return "it looks like HTML or XML, perhaps from a proxy"
+    if start[:1] in b"{[":
+        return "it looks like JSON that was cut off"
+    return f"{len(body)} bytes"

@@ -1,0 +1,55 @@
+"""Call durations counted into buckets, for the window and for the counters alike. Pure."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class HistogramSnapshot(NamedTuple):
+    """A histogram at one moment.
+
+    Attributes:
+        bounds: Upper bounds in seconds, inclusive, without infinity.
+        counts: Calls in each bucket alone (not cumulative), the last one beyond all bounds.
+        total_seconds: The sum of all durations.
+        exemplars: For each bucket, the id and duration of its latest call, or None.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total_seconds: float
+    exemplars: tuple[tuple[str, float] | None, ...] = ()
+
+
+class Histogram:
+    """Counts durations; what was added can be taken out again."""
+
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_total_ms")
+
+    def __init__(self, bounds: Sequence[float], saved: HistogramSnapshot | None = None) -> None:
+        self._bounds = tuple(bounds)
+        size = len(self._bounds) + 1
+        self._counts = list(saved.counts) if saved else [0] * size
+        # whole milliseconds: a sum of floats would drift as calls come and go
+        self._total_ms = round(saved.total_seconds * 1000) if saved else 0
+        exemplars = saved.exemplars if saved else ()
+        self._exemplars: list[tuple[str, float] | None] = list(exemplars) or [None] * size
+
+    def add(self, duration: float, call_id: str | None = None) -> None:
+        """Counts one call of ``duration`` seconds, with its id as the bucket's exemplar."""
+        bucket = bisect_left(self._bounds, duration)
+        self._counts[bucket] += 1
+        self._total_ms += round(duration * 1000)
+        if call_id is not None:
+            self._exemplars[bucket] = (call_id, duration)
+
+    def remove(self, duration: float) -> None:
+        """Takes out a call that was added with the same duration."""
+        self._counts[bisect_left(self._bounds, duration)] -= 1
+        self._total_ms -= round(duration * 1000)
+
+    def snapshot(self) -> HistogramSnapshot:
+        """What is in it now."""
+        return HistogramSnapshot(
+            self._bounds, tuple(self._counts), self._total_ms / 1000, tuple(self._exemplars)
+        )

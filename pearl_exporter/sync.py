@@ -1,0 +1,254 @@
+"""What to ask next: the searches that read a range of calls whole, and the checks on their answers.
+
+Decide here, act elsewhere: `RangeRead` says which search to make and takes the page back; it does
+no I/O and knows no clock. The API is a paginated view of rows that appear, change and vanish while
+they are read, so paging by offset alone loses and doubles rows. Two ways of reading:
+
+*Downward* (the usual one). One page of ``[start, upper)``, newest first. Its rows run down from
+``upper``; with ``p`` just above the oldest of them, ``[p, upper)`` is read, and the next page is
+asked of ``[start, p)``. No page depends on an offset, so rows that shift can do no harm. ``count``
+less the rows of ``[p, upper)`` is what the next page's ``count`` must say; where it does not, the
+range is asked again, which tells a table that changed from a server whose dates are coarse.
+
+*By offset*, where the server ignores the order or its dates are coarse, and within one millisecond
+that holds more rows than a page. Pages by rows received; the rows (rejected ones included, doubles
+dropped by id) must come to ``count``. Where they do not, the range is read again; two successive
+equal reads are accepted although ``count`` disagrees, and after `MAX_READS` the read is
+`Inconsistent`.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from pearl_exporter.calls import Call, Instant
+from pearl_exporter.errors import Inconsistent
+from pearl_exporter.tracker import Rules, Tracker
+
+MAX_READS = 5
+"""How often one range is read before its answers are called inconsistent."""
+
+
+class Search(NamedTuple):
+    """One page to ask for: calls that start in ``[start, end)``, ordered by ``startTime``."""
+
+    start: Instant
+    end: Instant
+    skip: int
+    limit: int
+    ascending: bool = False
+
+
+class Page(msgspec.Struct, frozen=True):
+    """The answer to a `Search`.
+
+    Attributes:
+        count: How many calls the whole range holds, as the API says.
+        calls: The usable rows, in the answer's order.
+        rejected: Rows without a usable id or start.
+        rejected_ids: The ids of those of them that have one.
+    """
+
+    count: int
+    calls: Sequence[Call]
+    rejected: int = 0
+    rejected_ids: frozenset[str] = frozenset()
+
+    @property
+    def received(self) -> int:
+        """All rows of the page, rejected ones included."""
+        return len(self.calls) + self.rejected
+
+
+def read_start(tracker: Tracker, rules: Rules, now: Instant) -> Instant:
+    """Where a poll at ``now`` must begin to read.
+
+    That is the window; what has left it since the last good poll, which is read a last time; after
+    an outage all that started since, as far back as ``catch_up``; and calls not yet settled, as
+    far back as ``follow``.
+    """
+    start = now - rules.window_ms
+    if tracker.edge is not None:
+        start = min(start, max(tracker.edge, now - rules.catch_up_ms))
+    unsettled = tracker.oldest_unsettled(since=now - rules.follow_ms)
+    return start if unsettled is None else min(start, unsettled)
+
+
+class RangeRead:
+    """A whole read of the calls that start in ``[start, end)``, page by page.
+
+    Attributes:
+        by_offset: Whether the server's order or dates forbid reading downward; it stays so for a
+            next read of the same outbound.
+        pages: Pages taken so far.
+        expected: How many calls the range holds, as far as is known by now.
+        rejected_ids: Ids of rows that are there, but could not be read.
+    """
+
+    def __init__(
+        self, start: Instant, end: Instant, limit: int, *, by_offset: bool = False
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.by_offset = by_offset
+        self.pages = 0
+        self.expected = 0
+        self.rejected_ids: set[str] = set()
+        self._limit = limit
+        self._calls: dict[str, Call] = {}
+        self._done = False
+        self._retreats = 0
+        self._begin_at(end)
+
+    def _begin_at(self, upper: Instant) -> None:
+        self._upper = upper
+        self._run = _Run()
+        self._previous: Mapping[str, Call] | None = None
+        self._reads = 0
+        self._rest: _Rest | None = None
+        self._missing = 0
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """The rows read so far; when `next_search` gives None, all of them."""
+        return tuple(self._calls.values())
+
+    @property
+    def received(self) -> int:
+        """How many different calls were read so far."""
+        return len(self._calls) + len(self._run.calls)
+
+    def next_search(self) -> Search | None:
+        """The page to ask for now, or None when the range is read whole."""
+        if self._done:
+            return None
+        return Search(self.start, self._upper, self._run.received, self._limit, self.by_offset)
+
+    def apply(self, page: Page) -> None:
+        """Takes the page that `next_search` asked for; raises `Inconsistent` if no read agrees."""
+        self.pages += 1
+        self.rejected_ids |= page.rejected_ids
+        if not self.by_offset and (self._is_out_of_order(page) or self._misses_rows(page)):
+            return
+        self._run.take(page)
+        self.expected = len(self._calls) + max(page.count, self._run.received)
+        if self._reaches_start(page):
+            self._finish()
+        elif self._run.received >= page.count or page.received == 0:
+            self._end_run()
+        elif not self.by_offset:
+            self._descend(page)
+
+    def _is_out_of_order(self, page: Page) -> bool:
+        """Falls back to offsets if rows are not newest first, or lie beyond the asked end."""
+        calls = page.calls
+        ordered = all(a.start >= b.start for a, b in pairwise(calls))
+        if ordered and not (calls and calls[0].start > self._upper):
+            return False
+        self._fall_back()
+        return True
+
+    def _misses_rows(self, page: Page) -> bool:
+        """Goes back a step if the page's count is less than the page before it has told."""
+        rest = self._rest
+        if rest is None or self._run.pages:
+            return False
+        # a server whose end is inclusive counts the rows at the very end once more
+        repeated = sum(call.start >= self._upper for call in page.calls)
+        missing = rest.expected - (page.count - repeated)
+        if missing <= 0 or self._retreats >= MAX_READS:
+            self._missing = 0
+            return False
+        if missing == self._missing:
+            self._fall_back()  # the same rows again: not deleted, but left out by coarse dates
+        else:
+            self._retreats += 1
+            self._calls = {
+                key: call for key, call in self._calls.items() if call.start >= rest.upper
+            }
+            self._begin_at(rest.upper)
+            self._missing = missing
+        return True
+
+    def _reaches_start(self, page: Page) -> bool:
+        return not self.by_offset and bool(page.calls) and page.calls[-1].start < self.start
+
+    def _descend(self, page: Page) -> None:
+        """Goes on below the page's oldest row, if that leads down; else on by offset."""
+        lower = page.calls[-1].start + 1 if page.calls else self._upper
+        if lower >= self._upper or not self._run.is_steady:
+            return
+        self._keep(self._run)
+        upper, rejected, missing = self._upper, self._run.rejected, self._missing
+        rest = self._run.count - sum(call.start >= lower for call in self._run.calls.values())
+        self._begin_at(lower)
+        self._missing = missing
+        if not rejected:  # where a rejected row lies is not known
+            self._rest = _Rest(upper, rest)
+
+    def _end_run(self) -> None:
+        run = self._run
+        if run.agrees or run.calls == self._previous:
+            self._finish()
+            return
+        self._reads += 1
+        if self._reads >= MAX_READS:
+            raise Inconsistent(
+                f"read the range {MAX_READS} times, each time with other rows than the API counts "
+                f"(last {run.received} of {run.count}); is its table changing that fast?"
+            )
+        self._previous = run.calls
+        self._run = _Run()
+
+    def _keep(self, run: "_Run") -> None:
+        for call in run.calls.values():
+            if self.start <= call.start < self.end:
+                self._calls[call.id] = call
+
+    def _finish(self) -> None:
+        self._keep(self._run)
+        self._run = _Run()
+        self._done = True
+
+    def _fall_back(self) -> None:
+        self.by_offset = True
+        self._calls.clear()
+        self._begin_at(self.end)
+
+
+class _Rest(NamedTuple):
+    """What a page at ``upper`` told of the rows below it."""
+
+    upper: Instant
+    expected: int
+
+
+class _Run:
+    """Pages of one range, by rows received."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Call] = {}
+        self.pages = 0
+        self.received = 0
+        self.rejected = 0
+        self.count = 0
+        self.is_steady = True
+        """Whether no row came twice and every page named the same count."""
+
+    def take(self, page: Page) -> None:
+        if self.pages and page.count != self.count:
+            self.is_steady = False
+        known = len(self.calls)
+        self.calls.update((call.id, call) for call in page.calls)
+        if len(self.calls) != known + len(page.calls):
+            self.is_steady = False
+        self.pages += 1
+        self.received += page.received
+        self.rejected += page.rejected
+        self.count = page.count
+
+    @property
+    def agrees(self) -> bool:
+        return self.is_steady and self.received == self.count

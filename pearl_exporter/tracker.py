@@ -1,0 +1,294 @@
+"""The tracked calls of one outbound: what is known of each, and that each is counted once. Pure.
+
+A call is *tracked* from its first sighting until it is both out of the window and done. Its phase
+says what the counters owe it::
+
+    HISTORY   settled before tracking began, or came back after it was forgotten: never counted
+    LIVE      going on
+    PENDING   finished, its outcome may still change
+    SETTLED   counted; later changes are revisions
+    LOST      deleted before it settled, or followed in vain: counted as uncounted
+
+    (new) ──> LIVE <──> PENDING ──> SETTLED
+                └─────────┴──> LOST
+
+A deleted call stays tracked, out of the window, until the window's edge has passed it: it may come
+back, and must not count twice. Rows behind the edge that are not tracked are HISTORY for the same
+reason. Invariant, at every snapshot: started = settled + live + pending + uncounted.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+
+from pearl_exporter.calls import (
+    CALL_STATUS_LABELS,
+    STATUS_LABELS,
+    Call,
+    Instant,
+    ended_at,
+    is_answered,
+    is_live,
+)
+from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
+from pearl_exporter.ledger import Ledger, LedgerSnapshot
+from pearl_exporter.window import Window, WindowSnapshot
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """How the calls of one outbound are counted; spans are in milliseconds, buckets in seconds."""
+
+    window_ms: int
+    settle_ms: int
+    settle_unanswered_ms: int
+    follow_ms: int
+    catch_up_ms: int
+    buckets: tuple[float, ...]
+    tags: TagRules = TagRules()
+
+
+class Phase(IntEnum):
+    """What the counters owe a tracked call; see the module's text."""
+
+    HISTORY = 0
+    LIVE = 1
+    PENDING = 2
+    SETTLED = 3
+    LOST = 4
+
+
+CODE_FIELDS = ("status", "call_status")
+"""The fields that bear codes, in the order of `Tracker.unknown_codes`."""
+
+_UNSETTLED = (Phase.LIVE, Phase.PENDING)
+
+
+class Tracked(msgspec.Struct, gc=False):
+    """One tracked call.
+
+    Attributes:
+        call: As it was last read, its tags replaced by their labels.
+        phase: What the counters owe it.
+        seen_live_at: The last poll that saw it live.
+        in_window: Whether the window counts it.
+        odd_codes: Which fields have borne a code of no table (1: status, 2: call_status).
+    """
+
+    call: Call
+    phase: Phase
+    seen_live_at: Instant | None = None
+    in_window: bool = False
+    odd_codes: int = 0
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """All that a tracker needs to go on where another one stopped."""
+
+    tracking_since: Instant
+    polled_at: Instant
+    edge: Instant
+    ledger: LedgerSnapshot
+    statuses: tuple[int, ...]
+    call_statuses: tuple[int, ...]
+    tags: tuple[str, ...]
+    tracked: tuple[Tracked, ...]
+
+
+class TrackerSnapshot(NamedTuple):
+    """What one outbound's calls amount to, as of one good poll; ``window`` is None before any."""
+
+    ledger: LedgerSnapshot
+    window: WindowSnapshot | None
+    live: int
+    pending: int
+    oldest_live_start: Instant | None
+    tracked: int
+    tracking_since: Instant | None
+    polled_at: Instant | None
+    folded_tags: int
+
+
+class Tracker:
+    """Takes whole reads of an outbound's calls, keeps its window and its ledger in step."""
+
+    def __init__(self, rules: Rules, saved: Saved | None = None) -> None:
+        self._rules = rules
+        self._statuses = status_labels(saved.statuses if saved else ())
+        self._call_statuses = call_status_labels(saved.call_statuses if saved else ())
+        self._tags = TagLabels(rules.tags, saved.tags if saved else ())
+        codes = (self._statuses, self._call_statuses)
+        self._window = Window(rules.buckets, *codes)
+        self._ledger = Ledger(rules.buckets, *codes, saved.ledger if saved else None)
+        self._tracked = {each.call.id: each for each in saved.tracked} if saved else {}
+        self._unknown_codes = [0, 0]
+        self.tracking_since = saved.tracking_since if saved else None
+        """T0: when the first good poll without saved state began."""
+        self.polled_at = saved.polled_at if saved else None
+        """T of the last good poll."""
+        self.edge = saved.edge if saved else None
+        """Where forgetting began: an untracked row that started before it is HISTORY."""
+        for each in self._tracked.values():
+            if each.in_window:
+                self._window.add(each.call)
+
+    @property
+    def unknown_codes(self) -> tuple[int, int]:
+        """Calls met that bear a code of no table, by `CODE_FIELDS`, since this tracker began."""
+        return (self._unknown_codes[0], self._unknown_codes[1])
+
+    def oldest_unsettled(self, since: Instant) -> Instant | None:
+        """The start of the oldest call from ``since`` on that is live or pending."""
+        starts = (
+            each.call.start
+            for each in self._tracked.values()
+            if each.phase in _UNSETTLED and each.call.start >= since
+        )
+        return min(starts, default=None)
+
+    def apply(
+        self,
+        calls: Iterable[Call],
+        *,
+        start: Instant,
+        now: Instant,
+        spared: frozenset[str] = frozenset(),
+    ) -> None:
+        """Takes a whole read of the calls that started in ``[start, now]``, as of ``now``.
+
+        A tracked call of that range that is not among them was deleted, unless its id is among
+        ``spared``: rows that were there but could not be read.
+        """
+        if self.tracking_since is None:
+            self.tracking_since = now
+        window_start = now - self._rules.window_ms
+        self._account_for_gap(now)
+        read = set(spared)
+        for call in calls:
+            read.add(call.id)
+            if call.id in self._tracked or not self._is_forgotten(call, window_start):
+                self._observe(call, now, window_start)
+        for each in list(self._tracked.values()):
+            if start <= each.call.start <= now and each.call.id not in read:
+                self._delete(each)
+            self._age(each, now, window_start)
+        self.edge = window_start if self.edge is None else max(self.edge, window_start)
+        self.polled_at = now
+
+    def snapshot(self) -> TrackerSnapshot:
+        """What the tracked calls amount to, as of the last good poll."""
+        live = [each for each in self._tracked.values() if each.phase is Phase.LIVE]
+        pending = sum(each.phase is Phase.PENDING for each in self._tracked.values())
+        return TrackerSnapshot(
+            ledger=self._ledger.snapshot(),
+            window=self._window.snapshot() if self.polled_at is not None else None,
+            live=len(live),
+            pending=pending,
+            oldest_live_start=min((each.call.start for each in live), default=None),
+            tracked=len(self._tracked),
+            tracking_since=self.tracking_since,
+            polled_at=self.polled_at,
+            folded_tags=self._tags.folded,
+        )
+
+    def _account_for_gap(self, now: Instant) -> None:
+        reached = now - max(self._rules.catch_up_ms, self._rules.window_ms)
+        if self.polled_at is not None and self.polled_at < reached:
+            self._ledger.lose((reached - self.polled_at) / 1000)
+
+    def _is_forgotten(self, call: Call, window_start: Instant) -> bool:
+        return self.edge is not None and call.start < min(self.edge, window_start)
+
+    def _observe(self, row: Call, now: Instant, window_start: Instant) -> None:
+        call = self._labelled(row)
+        each = self._tracked.get(call.id)
+        if each is None:
+            each = self._begin(call, now)
+        elif each.call != call:
+            self._change(each, call)
+        if each.phase in _UNSETTLED:
+            self._advance(each, now)
+        if not each.in_window and call.start >= window_start:
+            self._window.add(call)
+            each.in_window = True
+
+    def _labelled(self, row: Call) -> Call:
+        tags = self._tags.of(row.tags) if row.tags else ()
+        if tags == row.tags:
+            return row
+        return Call(row.id, row.start, row.status, row.call_status, row.duration, tags)
+
+    def _begin(self, call: Call, now: Instant) -> Tracked:
+        each = self._tracked[call.id] = Tracked(call, Phase.HISTORY)
+        self._look_at(each)
+        if not self._is_history(call, now):
+            self._ledger.start()
+            each.phase = Phase.LIVE if is_live(call) else Phase.PENDING
+        return each
+
+    def _is_history(self, call: Call, now: Instant) -> bool:
+        if self.edge is not None and call.start < self.edge:
+            return True
+        tracking_since = now if self.tracking_since is None else self.tracking_since
+        return not is_live(call) and self._settles_at(call, None) <= tracking_since
+
+    def _settles_at(self, call: Call, seen_live_at: Instant | None) -> Instant:
+        rules = self._rules
+        wait = rules.settle_ms if is_answered(call) else rules.settle_unanswered_ms
+        return ended_at(call, seen_live_at) + wait
+
+    def _change(self, each: Tracked, call: Call) -> None:
+        if each.phase is Phase.SETTLED:
+            self._ledger.revise(each.call, call)
+        self._unplace(each)
+        each.call = call
+        self._look_at(each)
+
+    def _advance(self, each: Tracked, now: Instant) -> None:
+        call = each.call
+        if is_live(call):
+            each.phase = Phase.LIVE
+            each.seen_live_at = now
+        elif now < self._settles_at(call, each.seen_live_at):
+            each.phase = Phase.PENDING
+        else:
+            each.phase = Phase.SETTLED
+            self._ledger.settle(call)
+
+    def _delete(self, each: Tracked) -> None:
+        self._unplace(each)
+        if each.phase in _UNSETTLED:
+            each.phase = Phase.LOST
+            self._ledger.give_up("deleted")
+
+    def _age(self, each: Tracked, now: Instant, window_start: Instant) -> None:
+        if each.call.start >= window_start:
+            return
+        self._unplace(each)
+        if each.phase in _UNSETTLED:
+            if each.call.start >= now - self._rules.follow_ms:
+                return
+            self._ledger.give_up("follow_expired")
+        del self._tracked[each.call.id]
+
+    def _unplace(self, each: Tracked) -> None:
+        if each.in_window:
+            self._window.remove(each.call)
+            each.in_window = False
+
+    def _look_at(self, each: Tracked) -> None:
+        """Gives a new or changed row's labels their series, and counts codes of no table once."""
+        call = each.call
+        self._ledger.see(call)
+        if call.status is not None and call.status not in STATUS_LABELS:
+            self._count_odd_code(each, 0)
+        if call.call_status is not None and not (
+            call.call_status in CALL_STATUS_LABELS or call.call_status in STATUS_LABELS
+        ):
+            self._count_odd_code(each, 1)
+
+    def _count_odd_code(self, each: Tracked, field: int) -> None:
+        if not each.odd_codes & (1 << field):
+            each.odd_codes |= 1 << field
+            self._unknown_codes[field] += 1

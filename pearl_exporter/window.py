@@ -1,0 +1,82 @@
+"""The sliding window of one outbound: how many of its calls bear which label. Pure.
+
+It keeps sums alone; which call is in the window is the tracker's business. What was added must be
+removed with the same values, which is why both take the call itself.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pearl_exporter.calls import (
+    CALL_STATUS_LABELS,
+    STATUS_LABELS,
+    Call,
+    is_answered,
+    is_live,
+)
+from pearl_exporter.histogram import Histogram, HistogramSnapshot
+from pearl_exporter.labels import CodeLabels
+
+
+class WindowSnapshot(NamedTuple):
+    """The window as of one good poll: calls by label, 0 where a label has none."""
+
+    by_status: dict[str, int]
+    by_call_status: dict[str, int]
+    by_tag: dict[str, int]
+    untagged: int
+    durations: HistogramSnapshot
+    calls: int
+
+
+class Window:
+    """Calls in the window, counted by outcome, telephony state, tag and duration."""
+
+    def __init__(
+        self, bounds: Sequence[float], statuses: CodeLabels, call_statuses: CodeLabels
+    ) -> None:
+        self._statuses = statuses
+        self._call_statuses = call_statuses
+        self._by_status: Counter[str] = Counter(dict.fromkeys(STATUS_LABELS.values(), 0))
+        self._by_call_status: Counter[str] = Counter(dict.fromkeys(CALL_STATUS_LABELS.values(), 0))
+        self._by_tag: Counter[str] = Counter()
+        self._untagged = 0
+        self._durations = Histogram(bounds)
+        self._calls = 0
+
+    def add(self, call: Call) -> None:
+        """Counts a call that came into the window; its tags are labels already."""
+        self._count(call, 1)
+        if _has_duration(call):
+            self._durations.add(call.duration)
+
+    def remove(self, call: Call) -> None:
+        """Takes out a call with the values with which it was added."""
+        self._count(call, -1)
+        if _has_duration(call):
+            self._durations.remove(call.duration)
+
+    def _count(self, call: Call, step: int) -> None:
+        self._calls += step
+        self._by_status[self._statuses.of(call.status)] += step
+        self._by_call_status[self._call_statuses.of(call.call_status)] += step
+        for tag in call.tags:
+            self._by_tag[tag] += step
+        if not call.tags and _has_duration(call):
+            self._untagged += step
+
+    def snapshot(self) -> WindowSnapshot:
+        """The sums as they are now. A label once seen stays, at 0, so that no series flickers."""
+        return WindowSnapshot(
+            dict(self._by_status),
+            dict(self._by_call_status),
+            dict(self._by_tag),
+            self._untagged,
+            self._durations.snapshot(),
+            self._calls,
+        )
+
+
+def _has_duration(call: Call) -> bool:
+    return is_answered(call) and not is_live(call)
