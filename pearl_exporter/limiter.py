@@ -1,0 +1,187 @@
+"""How often the API may be asked: one limiter for each token, shared by its outbounds.
+
+It holds five promises in one place: requests a second (evenly spaced), requests in flight, a rate
+that halves on 429 and grows back (AIMD), pauses that ``Retry-After`` asks for, and fair turns. The
+waiting outbound that was served longest ago is next, and outbounds whose answers take far longer
+than the others' never hold all places in flight, so that a slow or greedy one starves nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from statistics import median
+
+DECREASE = 0.5
+INCREASE = 0.05
+"""A 429 halves the rate; each success adds a twentieth of the configured one."""
+
+LEAST_SHARE = 0.02
+"""The rate never falls below this share of the configured one."""
+
+LONGEST_PAUSE_SECONDS = 300.0
+"""``Retry-After`` is honoured up to here: a wrong one must not end the monitoring for a day."""
+
+SLOW_SECONDS = 2.0
+SLOW_FACTOR = 4.0
+"""An outbound is slow if its last answer took this long, and this many times the median."""
+
+_BURST_SECONDS = 0.02
+"""Turns that fell due this close together are given at once: timers are no finer."""
+
+
+class Limiter:
+    """Gives out turns to ask. All times are the event loop's seconds."""
+
+    def __init__(
+        self, rate: float, in_flight: int, *, on_wait: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._ceiling = rate
+        self._rate = rate
+        self._places = in_flight
+        self._on_wait = on_wait
+        self._in_flight: dict[str, int] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._last_served: dict[str, int] = {}
+        self._took: dict[str, float] = {}
+        self._turns = 0
+        self._next_at = 0.0
+        self._paused_until = 0.0
+        self._slowed_at = 0.0
+        self._progress_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def rate(self) -> float:
+        """Requests a second allowed right now, 0 during a pause."""
+        return 0.0 if self.paused_for > 0 else self._rate
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds until a pause that the API asked for is over, 0 if there is none."""
+        return max(0.0, self._paused_until - _now())
+
+    @property
+    def progress_at(self) -> float:
+        """When anybody's request last succeeded, in the event loop's seconds."""
+        return self._progress_at
+
+    @asynccontextmanager
+    async def turn(self, key: str, patience: float) -> AsyncIterator[float]:
+        """Waits for outbound ``key``'s turn, yields the seconds waited, gives its place back.
+
+        A queue that moves is worth any wait. Raises TimeoutError when nobody's request has
+        succeeded for ``patience`` seconds of waiting.
+        """
+        waited = await self._wait(key, patience)
+        began = _now()
+        try:
+            yield waited
+        finally:
+            self._took[key] = _now() - began
+            self._leave(key)
+
+    async def _wait(self, key: str, patience: float) -> float:
+        began = _now()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, deque()).append(future)
+        self._dispatch()
+        try:
+            while not future.done():
+                left = max(began, self._progress_at) + patience - _now()
+                if left <= 0:
+                    raise TimeoutError  # noqa: TRY301 - the turn must be forgone as for any end
+                await asyncio.wait([future], timeout=left)
+        except BaseException:
+            self._forgo(key, future)
+            raise
+        finally:
+            self._on_wait(_now() - began)
+        return _now() - began
+
+    def _forgo(self, key: str, future: asyncio.Future[None]) -> None:
+        if future.done():  # the turn was given in the same breath in which it was given up
+            self._leave(key)
+            return
+        queue = self._waiting[key]
+        queue.remove(future)
+        if not queue:
+            del self._waiting[key]
+
+    def _leave(self, key: str) -> None:
+        self._in_flight[key] -= 1
+        if not self._in_flight[key]:
+            del self._in_flight[key]
+        self._dispatch()
+
+    def succeeded(self) -> None:
+        """A request had a good answer: the rate grows back towards the configured one."""
+        self._progress_at = _now()
+        self._rate = min(self._ceiling, self._rate + INCREASE * self._ceiling)
+
+    def slow_down(self, sent_at: float, retry_after: float | None) -> None:
+        """The API asked to slow down, in answer to a request sent at ``sent_at``.
+
+        The rate halves once for all the requests that were sent before it was last halved, and
+        ``retry_after`` seconds pass before anybody's next turn.
+        """
+        now = _now()
+        if sent_at >= self._slowed_at:
+            self._slowed_at = now
+            self._rate = max(LEAST_SHARE * self._ceiling, self._rate * DECREASE)
+        if retry_after is not None:
+            pause = min(retry_after, LONGEST_PAUSE_SECONDS)
+            self._paused_until = max(self._paused_until, now + pause)
+
+    def forget(self, key: str) -> None:
+        """Drops what is remembered of an outbound that is no longer configured."""
+        self._last_served.pop(key, None)
+        self._took.pop(key, None)
+
+    def _dispatch(self) -> None:
+        """Gives turns to whom they are due, and wakes up again for the next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting and sum(self._in_flight.values()) < self._places:
+            due = max(self._next_at, self._paused_until)
+            now = _now()
+            if due > now:
+                self._timer = asyncio.get_running_loop().call_at(due, self._dispatch)
+                return
+            key = self._next_key()
+            if key is None:
+                return
+            self._serve(key, now)
+
+    def _next_key(self) -> str | None:
+        """The outbound that was served longest ago, passing over slow ones on the last place."""
+        if sum(self._in_flight.values()) < self._places - 1 or self._places == 1:
+            waiting = iter(self._waiting)
+        else:
+            slow = self._slow()
+            busy = sum(count for key, count in self._in_flight.items() if key in slow)
+            last_place = busy >= self._places - 1
+            waiting = iter([key for key in self._waiting if not (last_place and key in slow)])
+        return min(waiting, key=lambda key: self._last_served.get(key, 0), default=None)
+
+    def _slow(self) -> set[str]:
+        if not self._took:
+            return set()
+        threshold = max(SLOW_SECONDS, SLOW_FACTOR * median(self._took.values()))
+        return {key for key, seconds in self._took.items() if seconds > threshold}
+
+    def _serve(self, key: str, now: float) -> None:
+        queue = self._waiting[key]
+        future = queue.popleft()
+        if not queue:
+            del self._waiting[key]
+        self._turns += 1
+        self._last_served[key] = self._turns
+        self._next_at = max(self._next_at, now - _BURST_SECONDS) + 1 / self._rate
+        self._in_flight[key] = self._in_flight.get(key, 0) + 1
+        future.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,308 @@
+"""From immutable snapshots to the bytes of a scrape.
+
+An outbound's lines are rendered once, when it is published; a scrape joins them family by family
+(the lines of a family must stand together) and touches memory only. The rendering itself is
+`prometheus_client`'s, so that every byte is what its `generate_latest` would give; the one
+exception is the window's histogram in the text format, see `_window_histogram_as_text`.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from itertools import accumulate
+
+import prometheus_client
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    gc_collector,
+    platform_collector,
+    process_collector,
+)
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
+
+from pearl_exporter import __version__
+from pearl_exporter.calls import Instant
+from pearl_exporter.catalogue import OUTBOUND_METRICS, Row
+from pearl_exporter.histogram import HistogramSnapshot
+from pearl_exporter.snapshot import OutboundSnapshot
+
+_MAX_EXEMPLAR_VALUE = 128 - len("call_id")
+"""OpenMetrics 1.0: the label set of an exemplar has at most 128 characters."""
+
+_API_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+_API_CODES = ("200", "400", "401", "403", "404", "429", "500", "502", "503", "504", "none")
+
+
+class Format(Enum):
+    """An exposition format; its value is the content type."""
+
+    TEXT = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+class ExporterMetrics:
+    """What the exporter tells of itself, in a registry of its own."""
+
+    def __init__(
+        self, *, rate_limit: Callable[[], float], clock_skew_seconds: Callable[[], float]
+    ) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "pearl_exporter_api_requests_total",
+            "Requests to the API by HTTP status; none where no answer came.",
+            ["code"],
+            registry=registry,
+        )
+        for code in _API_CODES:
+            self._requests.labels(code)
+        self._request_seconds = Histogram(
+            "pearl_exporter_api_request_duration_seconds",
+            "How long requests to the API took, their body included.",
+            registry=registry,
+            buckets=_API_SECONDS,
+        )
+        self._retries = Counter(
+            "pearl_exporter_api_retries_total",
+            "Requests sent again after a failure.",
+            registry=registry,
+        )
+        self._gauge(
+            "pearl_exporter_api_rate_limit",
+            "Requests a second allowed right now, over all tokens; 0 while the API asked to pause.",
+        ).set_function(rate_limit)
+        self._waits = Counter(
+            "pearl_exporter_api_wait_seconds_total",
+            "Time that requests spent waiting for their turn.",
+            registry=registry,
+        )
+        self._gauge(
+            "pearl_exporter_api_clock_skew_seconds",
+            "How far this machine's clock is ahead of the API's, by the Date header.",
+        ).set_function(clock_skew_seconds)
+        self._rows = Counter(
+            "pearl_exporter_rows_total", "Rows received from the calls search.", registry=registry
+        )
+        self._rejected = Counter(
+            "pearl_exporter_rows_rejected_total",
+            "Rows skipped because they have no usable id or startTime.",
+            registry=registry,
+        )
+        self._unknown_codes = Counter(
+            "pearl_exporter_unknown_codes_total",
+            "Calls that bear a code in no table of the API's documentation, by field.",
+            ["field"],
+            registry=registry,
+        )
+        for field in ("status", "call_status"):
+            self._unknown_codes.labels(field)
+        self._reload_ok = self._gauge(
+            "pearl_exporter_config_last_reload_successful",
+            "Whether the last attempt to read the configuration succeeded.",
+        )
+        self._reload_at = self._gauge(
+            "pearl_exporter_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last read successfully.",
+        )
+        build = Gauge(
+            "pearl_exporter_build_info",
+            "The exporter's version and what it runs on.",
+            ["version", "python_version"],
+            registry=registry,
+        )
+        build.labels(__version__, ".".join(map(str, sys.version_info[:3]))).set(1)
+        process_collector.ProcessCollector(registry=registry)
+        platform_collector.PlatformCollector(registry=registry)
+        gc_collector.GCCollector(registry=registry)
+
+    def _gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(name, documentation, registry=self.registry)
+
+    def requested(self, code: str, seconds: float) -> None:
+        """One request to the API ended."""
+        self._requests.labels(code).inc()
+        self._request_seconds.observe(seconds)
+
+    def retried(self) -> None:
+        """A request is sent again."""
+        self._retries.inc()
+
+    def waited(self, seconds: float) -> None:
+        """A request waited for its turn."""
+        self._waits.inc(seconds)
+
+    def read_rows(self, received: int, rejected: int) -> None:
+        """A page came with so many rows, of which so many were skipped."""
+        self._rows.inc(received)
+        self._rejected.inc(rejected)
+
+    def met_unknown_codes(self, field: str, calls: int) -> None:
+        """So many calls bore a code of no table for the first time."""
+        self._unknown_codes.labels(field).inc(calls)
+
+    def configured(self, *, successfully: bool, at_seconds: float) -> None:
+        """The configuration was read, or could not be."""
+        self._reload_ok.set(successfully)
+        if successfully:
+            self._reload_at.set(at_seconds)
+
+
+class Exposition:
+    """What a scrape sees: the published outbounds, and the exporter's own metrics."""
+
+    def __init__(self, exporter: ExporterMetrics, now: Callable[[], Instant]) -> None:
+        self._exporter = exporter
+        self._now = now
+        self._outbounds: dict[str, OutboundSnapshot] = {}
+        self._lines: dict[Format, dict[str, list[bytes]]] = {each: {} for each in Format}
+        self._headers = {each: _headers(each) for each in Format}
+
+    @property
+    def outbounds(self) -> tuple[OutboundSnapshot, ...]:
+        """The outbounds as last published, by name."""
+        return tuple(sorted(self._outbounds.values(), key=lambda each: each.name))
+
+    def publish(self, outbound: OutboundSnapshot) -> None:
+        """Shows this from the next scrape on."""
+        for format_, lines in self._lines.items():
+            lines[outbound.outbound_id] = _lines(outbound, format_)
+        self._outbounds[outbound.outbound_id] = outbound
+
+    def withdraw(self, outbound_id: str) -> None:
+        """Shows nothing of an outbound any more."""
+        del self._outbounds[outbound_id]
+        for lines in self._lines.values():
+            del lines[outbound_id]
+
+    def render(self, format_: Format) -> bytes:
+        """The whole of ``/metrics``."""
+        now = self._now()
+        shown = [
+            (self._lines[format_][outbound.outbound_id], outbound.is_stale(now))
+            for outbound in self.outbounds
+        ]
+        parts: list[bytes] = []
+        for index, (header, vanishes) in enumerate(self._headers[format_]):
+            lines = [each[index] for each, is_stale in shown if not (vanishes and is_stale)]
+            if any(lines):
+                parts.append(header)
+                parts.extend(lines)
+        parts.append(_generate(self._exporter.registry, format_))
+        if format_ is Format.OPENMETRICS:
+            parts.append(b"# EOF\n")
+        return b"".join(parts)
+
+    def render_outbounds(self) -> bytes:
+        """The gauges of the outbounds alone, in the text format: what one poll can tell."""
+        families = [
+            family
+            for row in OUTBOUND_METRICS
+            if row.kind in ("gauge", "gaugehistogram")
+            for family in _families(row, self.outbounds, Format.TEXT)
+            if family.samples
+        ]
+        return _generate(_Families(families), Format.TEXT)
+
+
+def collect(outbounds: Iterable[OutboundSnapshot], format_: Format) -> Iterator[Metric]:
+    """Every outbound's metrics as families of `prometheus_client`."""
+    outbounds = tuple(outbounds)
+    for row in OUTBOUND_METRICS:
+        yield from _families(row, outbounds, format_)
+
+
+def _families(row: Row, outbounds: Iterable[OutboundSnapshot], format_: Format) -> Iterator[Metric]:
+    family = Metric(row.name.removesuffix("_total"), row.help, row.kind)
+    for outbound in outbounds:
+        for values, measured in row.read(outbound):
+            labels = dict(zip(("outbound", *row.labels), (outbound.name, *values), strict=True))
+            if row.name == "pearl_outbound_info":  # its labels differ from outbound to outbound
+                labels |= outbound.labels
+            if isinstance(measured, HistogramSnapshot):
+                _add_histogram(family, labels, measured)
+            else:
+                family.add_sample(row.name, labels, measured)
+    if row.kind == "gaugehistogram" and format_ is Format.TEXT:
+        yield from _window_histogram_as_text(family)
+    else:
+        yield family
+
+
+def _add_histogram(family: Metric, labels: dict[str, str], measured: HistogramSnapshot) -> None:
+    """Cumulative buckets, count and sum; exemplars on counters alone, whose buckets only grow."""
+    is_gauge = family.type == "gaugehistogram"
+    bounds = (*map(floatToGoString, measured.bounds), "+Inf")
+    cumulative = list(accumulate(measured.counts))
+    for bound, count, latest in zip(bounds, cumulative, measured.exemplars, strict=True):
+        exemplar = None if is_gauge else _exemplar(latest)
+        family.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, count, None, exemplar)
+    family.add_sample(f"{family.name}_{'g' * is_gauge}count", labels, cumulative[-1])
+    family.add_sample(f"{family.name}_{'g' * is_gauge}sum", labels, measured.total_seconds)
+
+
+def _exemplar(latest: tuple[str, float] | None) -> Exemplar | None:
+    if latest is None or not _is_opaque_id(latest[0]):
+        return None
+    return Exemplar({"call_id": latest[0]}, latest[1])
+
+
+def _is_opaque_id(call_id: str) -> bool:
+    """Whether an id may be shown: a word of ASCII that is no bare number, as a phone number is."""
+    return (
+        len(call_id) <= _MAX_EXEMPLAR_VALUE
+        and call_id.isascii()
+        and call_id.replace("-", "").replace("_", "").isalnum()
+        and not call_id.replace("-", "").isdigit()
+    )
+
+
+def _window_histogram_as_text(family: Metric) -> Iterator[Metric]:
+    """A histogram that may go down, in a format that has no type for it.
+
+    Typed as a histogram, its buckets would be spoilt by a Prometheus that converts classic
+    histograms to native ones; so they are untyped, and count and sum are gauges.
+    """
+    for suffix, type_ in (("_bucket", "unknown"), ("_gcount", "gauge"), ("_gsum", "gauge")):
+        part = Metric(family.name + suffix, family.documentation, type_)
+        part.samples = [each for each in family.samples if each.name == family.name + suffix]
+        yield part
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._collected = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._collected
+
+
+def _generate(registry: Collector, format_: Format) -> bytes:
+    if format_ is Format.TEXT:
+        return prometheus_client.generate_latest(registry)
+    latest: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+    return latest.removesuffix(b"# EOF\n")
+
+
+def _headers(format_: Format) -> list[tuple[bytes, bool]]:
+    """HELP and TYPE of each family, and whether it vanishes when stale."""
+    return [
+        (_generate(_Families([family]), format_), row.vanishes)
+        for row in OUTBOUND_METRICS
+        for family in _families(row, (), format_)
+    ]
+
+
+def _lines(outbound: OutboundSnapshot, format_: Format) -> list[bytes]:
+    """The sample lines of one outbound, family by family."""
+    return [
+        _generate(_Families([family]), format_).split(b"\n", 2)[2]
+        for family in collect((outbound,), format_)
+    ]

@@ -1,0 +1,286 @@
+"""One poll of one outbound: asks `sync`, calls `api`, feeds the tracker, commits, publishes.
+
+The shell around the pure core. A poll is all or nothing: what could not be read whole is not
+published, and what is published was committed to the store before.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from pearl_exporter.api import Patience, PearlClient
+from pearl_exporter.calls import Instant
+from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
+from pearl_exporter.config import OutboundSettings
+from pearl_exporter.errors import BadResponseError, PollError
+from pearl_exporter.snapshot import Health, OutboundSnapshot
+from pearl_exporter.store import Store
+from pearl_exporter.sync import Page, RangeRead, Search, read_start
+from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker
+
+PROGRESS_SECONDS = 10.0
+"""How often a long read says how far it has come."""
+
+LONGEST_BACKOFF_SECONDS = 300.0
+"""How far the interval doubles while the token or the id is refused."""
+
+_BACKED_OFF = ("auth", "not_found")
+_LARGE_READ = 5_000
+"""Rows from which on the tracker works in a thread, so that scrapes need not wait for it."""
+
+_log = logging.getLogger(__name__)
+
+
+class PollObserver(Protocol):
+    """Who wants to know what polls read: the exporter's own metrics."""
+
+    def read_rows(self, received: int, rejected: int) -> None:
+        """A page came with so many rows, of which so many were skipped."""
+
+    def met_unknown_codes(self, field: str, calls: int) -> None:
+        """So many calls bore a code of no table for the first time."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the pollers share: where to keep, where to publish, what time it is."""
+
+    store: Store
+    clock: Clock
+    api_clock: ApiClock
+    observer: PollObserver
+    publish: Callable[[OutboundSnapshot], None]
+    on_progress: Callable[[str, int, int], None] = lambda _name, _received, _expected: None
+    """Hears the outbound's name, the calls read so far and the calls expected, after each page."""
+
+
+class Poller:
+    """Polls one outbound, and knows how its polls fare."""
+
+    def __init__(
+        self,
+        outbound: OutboundSettings,
+        rules: Rules,
+        page_size: int,
+        client: PearlClient,
+        surroundings: Surroundings,
+    ) -> None:
+        self.outbound = outbound
+        self._rules = rules
+        self._page_size = page_size
+        self._client = client
+        self._around = surroundings
+        self._tracker: Tracker | None = None
+        self._by_offset = False
+        self._refusals = 0
+        self._held_until = 0.0
+        self._refused_token: str | None = None
+        self._snapshot = OutboundSnapshot(
+            name=outbound.name,
+            outbound_id=outbound.id,
+            labels=outbound.labels,
+            window_seconds=outbound.window,
+            stale_after_seconds=outbound.stale_after,
+            health=Health(interval_seconds=outbound.interval),
+            calls=Tracker(rules).snapshot(),
+        )
+
+    @property
+    def snapshot(self) -> OutboundSnapshot:
+        """What is published of the outbound."""
+        return self._snapshot
+
+    async def start(self) -> None:
+        """Publishes what was saved, or zeros, before any poll; raises `StateError`."""
+        tracker = await self._loaded()
+        saved = tracker.polled_at is not None
+        self._publish(replace(self._snapshot.health, catching_up=saved), tracker)
+
+    def skip(self) -> None:
+        """Counts a poll that fell due while the one before was still going on."""
+        health = self._snapshot.health
+        self._publish(replace(health, skipped=health.skipped + 1))
+
+    def is_held(self) -> bool:
+        """Whether this poll is passed over because the API refused the token or the id lately.
+
+        A token that has changed since is tried at once.
+        """
+        if self._around.clock.monotonic() >= self._held_until:
+            return False
+        return self._client.token.current() == self._refused_token
+
+    async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:
+        """Polls once and publishes; gives the error if that failed."""
+        began, began_in_loop = self._around.clock.monotonic(), asyncio.get_running_loop().time()
+        patience = Patience(self.outbound.give_up)
+        failure: PollError | None = None
+        tracker: Tracker | None = None
+        try:
+            tracker = await self._loaded()
+            now, read = await self._read(tracker, patience)
+            await self._take(tracker, read, now)
+            health = self._succeeded(now)
+        except PollError as error:
+            failure, tracker = error, None
+            health = self._failed(error)
+        except Exception as error:  # noqa: BLE001 - one poll's bug must not end all polls
+            _log.exception("a poll met a bug", extra={"outbound": self.outbound.name})
+            failure, tracker = BadResponseError(f"met a bug: {type(error).__name__}"), None
+            health = self._failed(failure)
+        first_turn = (patience.first_turn_at or began_in_loop) - began_in_loop
+        self._publish(
+            replace(
+                health,
+                polls=health.polls + 1,
+                duration_seconds=self._around.clock.monotonic() - began,
+                lateness_seconds=lateness_seconds + first_turn,
+            ),
+            tracker,
+        )
+        return failure
+
+    async def _loaded(self) -> Tracker:
+        if self._tracker is None:
+            self._tracker = Tracker(self._rules, await self._around.store.load(self.outbound.id))
+        return self._tracker
+
+    async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, RangeRead]:
+        """Reads all that this poll must read, as of the API's present."""
+        api_clock = self._around.api_clock
+        if api_clock.is_known:
+            now = api_clock.now()
+            return now, await self._read_as_of(now, tracker, patience)
+        presumed, began = api_clock.now(), self._around.clock.monotonic()
+        first = self._range_read(tracker, presumed)
+        search = first.next_search()
+        if search is not None:
+            first.apply(await self._page(search, patience))
+        elapsed = (self._around.clock.monotonic() - began) * 1000
+        if abs(api_clock.now() - presumed - elapsed) <= TOLERATED_SKEW_SECONDS * 1000:
+            return presumed, await self._read_on(first, patience)
+        now = api_clock.now()
+        _log.warning(
+            "this machine's clock is %.0f s ahead of the API's; going by the API's",
+            api_clock.skew_seconds,
+            extra={"outbound": self.outbound.name},
+        )
+        return now, await self._read_as_of(now, tracker, patience)
+
+    def _range_read(self, tracker: Tracker, now: Instant) -> RangeRead:
+        start = read_start(tracker, self._rules, now)
+        return RangeRead(start, now + 1, self._page_size, by_offset=self._by_offset)
+
+    async def _read_as_of(self, now: Instant, tracker: Tracker, patience: Patience) -> RangeRead:
+        return await self._read_on(self._range_read(tracker, now), patience)
+
+    async def _read_on(self, read: RangeRead, patience: Patience) -> RangeRead:
+        clock = self._around.clock
+        told_at = clock.monotonic()
+        while (search := read.next_search()) is not None:
+            read.apply(await self._page(search, patience))
+            self._around.on_progress(self.outbound.name, read.received, read.expected)
+            if clock.monotonic() - told_at >= PROGRESS_SECONDS:
+                told_at = clock.monotonic()
+                _log.info(
+                    "reading: %d of %d calls",
+                    read.received,
+                    read.expected,
+                    extra={"outbound": self.outbound.name},
+                )
+        if read.by_offset and not self._by_offset:
+            self._by_offset = True
+            _log.info(
+                "the API ignores the order or the end that is asked for: reading by offset",
+                extra={"outbound": self.outbound.name},
+            )
+        return read
+
+    async def _page(self, search: Search, patience: Patience) -> Page:
+        page = await self._client.search(self.outbound.id, search, patience)
+        self._around.observer.read_rows(page.received, page.rejected)
+        return page
+
+    async def _take(self, tracker: Tracker, read: RangeRead, now: Instant) -> None:
+        """Brings the tracker in step and commits; if that is cut short, what was saved counts."""
+        before = tracker.unknown_codes
+        calls = read.calls
+        self._tracker = None
+        if len(calls) < _LARGE_READ:
+            tracker.apply(calls, start=read.start, now=now, spared=frozenset(read.rejected_ids))
+        else:
+            await asyncio.to_thread(
+                tracker.apply,
+                calls,
+                start=read.start,
+                now=now,
+                spared=frozenset(read.rejected_ids),
+            )
+        await self._around.store.commit(self.outbound.id, tracker)
+        self._tracker = tracker
+        for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
+            self._around.observer.met_unknown_codes(field, is_ - was)
+
+    def _succeeded(self, now: Instant) -> Health:
+        health = self._snapshot.health
+        polled_at = self._snapshot.calls.polled_at
+        missed = polled_at is not None and now - polled_at > 2000 * self.outbound.interval
+        if health.last_reason is not None:
+            _log.info("polls succeed again", extra={"outbound": self.outbound.name})
+        self._refusals, self._held_until = 0, 0.0
+        ended = self._around.api_clock.now()
+        caught_up = health.catching_up or missed or health.caught_up_at is None
+        return replace(
+            health,
+            up=True,
+            last_success=ended,
+            full_scan_at=ended,
+            interval_seconds=self.outbound.interval,
+            catching_up=False,
+            caught_up_at=ended if caught_up else health.caught_up_at,
+            last_reason=None,
+            last_message=None,
+        )
+
+    def _failed(self, error: PollError) -> Health:
+        health = self._snapshot.health
+        level = logging.DEBUG if health.last_reason == error.reason else logging.WARNING
+        _log.log(
+            level,
+            "poll failed: %s",
+            error,
+            extra={"outbound": self.outbound.name, "reason": error.reason},
+        )
+        if error.reason in _BACKED_OFF:
+            self._hold()
+        interval = self._interval_in_force()
+        return replace(
+            health,
+            up=False,
+            failures={**health.failures, error.reason: health.failures.get(error.reason, 0) + 1},
+            interval_seconds=interval,
+            catching_up=True,
+            last_reason=error.reason,
+            last_message=str(error),
+        )
+
+    def _hold(self) -> None:
+        self._refusals += 1
+        self._refused_token = self._client.token.current()
+        # half an interval early, so that the poll that falls due just then is not missed
+        wait = self._interval_in_force() - self.outbound.interval / 2
+        self._held_until = self._around.clock.monotonic() + wait
+
+    def _interval_in_force(self) -> float:
+        interval = self.outbound.interval
+        longest = max(interval, LONGEST_BACKOFF_SECONDS)
+        return float(min(interval * 2 ** min(self._refusals, 20), longest))
+
+    def _publish(self, health: Health, tracker: Tracker | None = None) -> None:
+        calls = self._snapshot.calls if tracker is None else tracker.snapshot()
+        self._snapshot = replace(self._snapshot, health=health, calls=calls)
+        self._around.publish(self._snapshot)

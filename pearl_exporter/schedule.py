@@ -1,0 +1,114 @@
+"""Who polls when: one job for each outbound, with APScheduler.
+
+Starts are staggered over the interval, an outbound is never polled twice at once, a poll that
+falls due meanwhile is counted as skipped, and no outbound waits for another one here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import (
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_SUBMITTED,
+    JobSubmissionEvent,
+)
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from pearl_exporter.poller import Poller
+
+HEARTBEAT_SECONDS = 1.0
+WEDGED_SECONDS = 15.0
+"""Without a heartbeat for this long the scheduler counts as wedged."""
+
+_HEARTBEAT = "heartbeat"
+
+
+class Schedule:
+    """Starts polls on time, and knows whether it is still doing so. Times are monotonic."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._pollers: dict[str, Poller] = {}
+        self._due: dict[str, datetime] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._last_beat: float | None = None
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            executors={"default": AsyncIOExecutor()},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._submitted, EVENT_JOB_SUBMITTED)
+        self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the scheduler's heart beats."""
+        beat = self._last_beat
+        return beat is not None and self._monotonic() - beat < WEDGED_SECONDS
+
+    def start(self, pollers: Iterable[Poller]) -> None:
+        """Begins to poll, each outbound at its own offset into its interval."""
+        # every skipped poll is counted; APScheduler would log a warning for each as well
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        pollers = tuple(pollers)
+        now = datetime.now(UTC)
+        self._scheduler.add_job(
+            self._beat, IntervalTrigger(seconds=HEARTBEAT_SECONDS), id=_HEARTBEAT, next_run_time=now
+        )
+        for index, poller in enumerate(pollers):
+            self._add(
+                poller, now + timedelta(seconds=poller.outbound.interval * index / len(pollers))
+            )
+        self._scheduler.start()
+
+    def next_poll(self, outbound_id: str) -> datetime | None:
+        """When an outbound is polled next."""
+        job = self._scheduler.get_job(outbound_id)
+        return None if job is None else job.next_run_time
+
+    async def stop(self) -> None:
+        """Starts no further poll and cuts short those going on; what they read is not published."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _add(self, poller: Poller, first: datetime) -> None:
+        outbound = poller.outbound
+        self._pollers[outbound.id] = poller
+        self._scheduler.add_job(
+            self._poll,
+            IntervalTrigger(seconds=outbound.interval, start_date=first),
+            args=(outbound.id,),
+            id=outbound.id,
+        )
+
+    def _submitted(self, event: JobSubmissionEvent) -> None:
+        self._due[event.job_id] = event.scheduled_run_times[-1]
+
+    def _overran(self, event: JobSubmissionEvent) -> None:
+        poller = self._pollers.get(event.job_id)
+        if poller is not None:
+            poller.skip()
+
+    async def _beat(self) -> None:
+        self._last_beat = self._monotonic()
+
+    async def _poll(self, outbound_id: str) -> None:
+        poller = self._pollers[outbound_id]
+        if poller.is_held():
+            return
+        lateness = (datetime.now(UTC) - self._due[outbound_id]).total_seconds()
+        # a task of our own: APScheduler forgets its tasks when it shuts down
+        task = asyncio.create_task(self._poll_now(poller, max(0.0, lateness)))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await task
+
+    async def _poll_now(self, poller: Poller, lateness: float) -> None:
+        await poller.poll(lateness)

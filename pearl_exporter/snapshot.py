@@ -1,0 +1,64 @@
+"""What is known of one outbound at one moment, for a scrape and for the page. Pure, immutable."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pearl_exporter.calls import Instant
+from pearl_exporter.tracker import TrackerSnapshot
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the polls of one outbound fare. Instants in milliseconds, spans in seconds.
+
+    Attributes:
+        up: Whether the last poll succeeded; False before any.
+        polls: Polls that began.
+        failures: Polls that failed, by reason.
+        skipped: Polls that fell due while the one before was still going on.
+        last_success: End of the last good poll.
+        interval_seconds: The interval in force, longer after a refused token or id.
+        duration_seconds: The last poll's.
+        lateness_seconds: The last poll's start, its first turn included, against its schedule.
+        catching_up: Whether calls of an outage are not counted yet.
+        caught_up_at: When that last ended, or the first good poll.
+        full_scan_at: End of the last good read of the whole window.
+        last_reason: Why the last poll failed, None if it did not.
+        last_message: The same, for people.
+    """
+
+    up: bool = False
+    polls: int = 0
+    failures: Mapping[str, int] = msgspec.field(default_factory=dict)
+    skipped: int = 0
+    last_success: Instant | None = None
+    interval_seconds: float = 0.0
+    duration_seconds: float | None = None
+    lateness_seconds: float | None = None
+    catching_up: bool = False
+    caught_up_at: Instant | None = None
+    full_scan_at: Instant | None = None
+    last_reason: str | None = None
+    last_message: str | None = None
+
+
+class OutboundSnapshot(msgspec.Struct, frozen=True):
+    """One outbound: who it is, how its polls fare, and its calls as of the last good one."""
+
+    name: str
+    outbound_id: str
+    labels: Mapping[str, str]
+    window_seconds: float
+    stale_after_seconds: float
+    health: Health
+    calls: TrackerSnapshot
+
+    def is_stale(self, now: Instant) -> bool:
+        """Whether its window is too old to be shown; before the first good poll there is none."""
+        last = self.health.last_success
+        return last is None or now - last > self.stale_after_seconds * 1000
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether it has had its first good poll or its first failure."""
+        return self.health.up or any(self.health.failures.values())
