@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exp
 
 from pearl_exporter import __version__
 from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.decode import decode_page, format_instant
 from pearl_exporter.errors import (
     ApiError,
@@ -32,9 +33,7 @@ from pearl_exporter.errors import (
     ServerError,
 )
 from pearl_exporter.limiter import Limiter
-from pearl_exporter.settings import ApiSettings
 from pearl_exporter.sync import Page, Search
-from pearl_exporter.tokens import TokenSource
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """No page is this large: what is larger is no answer of the calls search."""

@@ -3,8 +3,7 @@
 Real parts by default, replaced by keyword in tests. No constructor starts anything.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 
@@ -13,7 +12,7 @@ from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.labels import TagRules
 from pearl_exporter.metrics import ExporterMetrics, Exposition
-from pearl_exporter.poller import Poller, Surroundings
+from pearl_exporter.poller import Poller, ProgressListener, Surroundings
 from pearl_exporter.schedule import Schedule
 from pearl_exporter.store import MemoryStore, Store
 from pearl_exporter.tracker import Rules
@@ -29,7 +28,7 @@ class App:
     schedule: Schedule
     exposition: Exposition
     store: Store
-    clock: Clock = field(default_factory=Clock)
+    api_clock: ApiClock
 
     async def start(self, *, polling: bool = True) -> None:
         """Publishes what is known before any poll, then begins to poll; raises `StateError`."""
@@ -57,7 +56,7 @@ def build_app(
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock | None = None,
     store: Store | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda _name, _received, _expected: None,
+    on_progress: ProgressListener = lambda _name, _received, _expected: None,
 ) -> App:
     """Joins the parts for these settings.
 
@@ -96,7 +95,7 @@ def build_app(
         )
         for outbound in settings.outbounds
     )
-    return App(settings, clients, pollers, Schedule(clock.monotonic), exposition, store, clock)
+    return App(settings, clients, pollers, Schedule(clock.monotonic), exposition, store, api_clock)
 
 
 def rules_of(outbound: OutboundSettings, settings: Settings) -> Rules:

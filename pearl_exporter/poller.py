@@ -22,6 +22,9 @@ from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, RangeRead, Search, read_start
 from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker
 
+ProgressListener = Callable[[str, int, int], None]
+"""Hears an outbound's name, the calls read so far and the calls expected, after each page."""
+
 PROGRESS_SECONDS = 10.0
 """How often a long read says how far it has come."""
 
@@ -54,8 +57,7 @@ class Surroundings:
     api_clock: ApiClock
     observer: PollObserver
     publish: Callable[[OutboundSnapshot], None]
-    on_progress: Callable[[str, int, int], None] = lambda _name, _received, _expected: None
-    """Hears the outbound's name, the calls read so far and the calls expected, after each page."""
+    on_progress: ProgressListener
 
 
 class Poller:

@@ -65,10 +65,12 @@ class Schedule:
             )
         self._scheduler.start()
 
-    def next_poll(self, outbound_id: str) -> datetime | None:
-        """When an outbound is polled next."""
+    def seconds_to_next_poll(self, outbound_id: str) -> float | None:
+        """How long until an outbound is polled next, None if it is not scheduled."""
         job = self._scheduler.get_job(outbound_id)
-        return None if job is None else job.next_run_time
+        if job is None or job.next_run_time is None:
+            return None
+        return float((job.next_run_time - datetime.now(UTC)).total_seconds())
 
     async def stop(self) -> None:
         """Starts no further poll and cuts short those going on; what they read is not published."""

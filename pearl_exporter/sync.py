@@ -124,7 +124,8 @@ class RangeRead:
         """The page to ask for now, or None when the range is read whole."""
         if self._done:
             return None
-        return Search(self.start, self._upper, self._run.received, self._limit, self.by_offset)
+        # a millisecond early: whether the API's start is inclusive is unknown
+        return Search(self.start - 1, self._upper, self._run.received, self._limit, self.by_offset)
 
     def apply(self, page: Page) -> None:
         """Takes the page that `next_search` asked for; raises `Inconsistent` if no read agrees."""

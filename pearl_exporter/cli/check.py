@@ -1,0 +1,85 @@
+"""``check``: does this configuration work, and does it fit the request budget?"""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import click
+
+from pearl_exporter.api import Patience, PearlClient
+from pearl_exporter.app import App, build_app
+from pearl_exporter.config import OutboundSettings, Settings, TokenSource
+from pearl_exporter.errors import ApiError
+from pearl_exporter.sync import Search
+
+
+class Finding(NamedTuple):
+    """What a try of one outbound gave: how many calls its window holds, or why that is unknown."""
+
+    outbound: OutboundSettings
+    calls: int | None
+    error: ApiError | None
+
+
+async def run_check(settings: Settings) -> bool:
+    """Tries every outbound and prints what was found; gives whether all are well."""
+    app = build_app(settings)
+    findings = []
+    try:
+        for outbound in settings.outbounds:
+            finding = await _try(app, outbound)
+            findings.append(finding)
+            click.echo(_line(finding))
+    finally:
+        await app.stop()
+    if not settings.outbounds:
+        click.echo("no outbounds configured: nothing to check")
+    skew = app.api_clock.skew_seconds
+    if abs(skew) > 2:  # noqa: PLR2004 - what the exporter tolerates without correcting
+        click.echo(f"note  this machine's clock is {skew:+.0f} s off the API's; it is allowed for")
+    for line in budget_lines(settings, findings):
+        click.echo(line)
+    return all(finding.error is None for finding in findings)
+
+
+async def _try(app: App, outbound: OutboundSettings) -> Finding:
+    client: PearlClient = app.clients[outbound.token]
+    now = app.api_clock.now()
+    search = Search(now - round(outbound.window * 1000), now, skip=0, limit=1)
+    try:
+        page = await client.search(outbound.id, search, Patience(outbound.give_up))
+    except ApiError as error:
+        return Finding(outbound, None, error)
+    return Finding(outbound, page.count, None)
+
+
+def _line(finding: Finding) -> str:
+    outbound, calls, error = finding
+    who = outbound.name if outbound.name == outbound.id else f"{outbound.name} ({outbound.id})"
+    if error is not None:
+        return f"FAIL  {who}: {error.reason}: {error}"
+    return f"ok    {who}: {calls:,} calls in its window of {outbound.window:g} s"
+
+
+def budget_lines(settings: Settings, findings: Iterable[Finding]) -> list[str]:
+    """Requests a minute that the outbounds of each token need, against ``api.rate_limit``."""
+    needed: dict[TokenSource, float] = {}
+    for finding in findings:
+        outbound = finding.outbound
+        pages = max(1, math.ceil((finding.calls or 0) / settings.api.page_size))
+        needed[outbound.token] = needed.get(outbound.token, 0.0) + pages * 60 / outbound.interval
+    allowed = settings.api.rate_limit * 60
+    lines = []
+    for number, requests in enumerate(needed.values(), start=1):
+        which = f" (token {number} of {len(needed)})" if len(needed) > 1 else ""
+        lines.append(
+            f"budget{which}: about {requests:,.0f} requests a minute are needed, "
+            f"{allowed:,.0f} are allowed by api.rate_limit"
+        )
+        if requests > allowed:
+            lines.append(
+                f"WARNING  that does not fit: polls will be late, each by up to a factor of "
+                f"{requests / allowed:.1f}; make poll.interval longer or poll.window shorter, "
+                "or raise api.rate_limit if your account allows it"
+            )
+    return lines

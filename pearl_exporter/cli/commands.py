@@ -1,0 +1,229 @@
+"""The commands and their options; what each does is in a file of its own."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from pearl_exporter import __version__
+from pearl_exporter.app import build_app
+from pearl_exporter.cli.check import run_check
+from pearl_exporter.cli.once import run_once
+from pearl_exporter.cli.simulated import run_demo, run_simulate
+from pearl_exporter.config import (
+    ConfigError,
+    ListenAddress,
+    LogSettings,
+    Settings,
+    load_settings,
+    parse_listen,
+)
+from pearl_exporter.errors import PearlError
+from pearl_exporter.logs import set_up_logging
+from pearl_exporter.serving import listen_on, run
+from pearl_exporter.simulator import (
+    FAULTS,
+    FaultError,
+    SimulatedClock,
+    build_simulator,
+    default_campaigns,
+)
+
+FAILED = 1
+MISUSED = 2
+
+_log = logging.getLogger(__name__)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+
+class _Listen(click.ParamType[ListenAddress]):
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ListenAddress:
+        if isinstance(value, ListenAddress):
+            return value
+        try:
+            return parse_listen(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _config_option(command: Command) -> Command:
+    return click.option(
+        "--config",
+        "config",
+        metavar="FILE",
+        envvar="PEARL_CONFIG",
+        type=click.Path(path_type=Path),
+        help="The configuration file (YAML). Without it PEARL_CONFIG names the file, or "
+        "environment variables alone are the configuration.",
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pearl-exporter")
+def main() -> None:
+    r"""A Prometheus exporter for the outbound calls of NLPearl.AI.
+
+    \b
+    See it work, without an account:   pearl-exporter demo
+    Try your configuration:            pearl-exporter check --config config.yml
+    Run it:                            pearl-exporter serve --config config.yml
+
+    Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration.
+    """
+
+
+@main.command()
+@_config_option
+def serve(config: Path | None) -> None:
+    """Poll the configured outbounds and serve /metrics: the main job.
+
+    Ends within 5 s on SIGTERM or SIGINT.
+    """
+    settings = _settings(config)
+    set_up_logging(settings.log)
+    listener = _listener(settings.web.listen, "web.listen")
+    _log.info("listening", extra={"address": str(settings.web.listen), "version": __version__})
+    _run(run(build_app(settings), listener))
+
+
+@main.command()
+@_config_option
+def check(config: Path | None) -> None:
+    """Try a configuration: ask the API for one call of each outbound.
+
+    Prints a line for each outbound and how many requests a minute the configuration needs, against
+    api.rate_limit. Touches no state. Exits with 0 if all are well, 1 if not, 2 if the
+    configuration is bad.
+    """
+    settings = _settings(config)
+    set_up_logging(LogSettings(level="error"))
+    sys.exit(0 if _run(run_check(settings)) else FAILED)
+
+
+@main.command()
+@_config_option
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write there, by rename, instead of to standard output: for a textfile collector.",
+)
+def once(config: Path | None, output: Path | None) -> None:
+    """Poll every outbound once and print its window and health, in the text format.
+
+    Prints no counters, as one poll can't tell what happened since another, and touches no state.
+    """
+    settings = _settings(config)
+    set_up_logging(LogSettings(level="error"))
+    if output is not None and not os.access(output.resolve().parent, os.W_OK):
+        _end(f"--output {output}: its folder does not exist or can't be written to", MISUSED)
+    sys.exit(0 if _run(run_once(settings, output)) else FAILED)
+
+
+@main.command()
+@click.option(
+    "--listen", type=_Listen(), default="127.0.0.1:10043", show_default=True, help="Where to serve."
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed is another world.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds a second.",
+)
+@click.option("--token", metavar="TOKEN", help="The only token let in; without it, any is.")
+@click.option(
+    "--outbounds", type=click.IntRange(1, 1000), default=3, show_default=True, help="How many."
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:SHARE][,KEY=VALUE…]",
+    help="Misbehave: NAME for this share of the requests, as in rate_limit:0.1,retry_after=2. "
+    f"May be given several times. Names: {', '.join(FAULTS)}.",
+)
+def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
+    listen: ListenAddress,
+    seed: int,
+    speed: float,
+    token: str | None,
+    outbounds: int,
+    faults: tuple[str, ...],
+) -> None:
+    """Serve a simulated NLPearl API: seeded campaigns with a day of history.
+
+    It speaks the v1 calls search, GET /v1/Outbound and GET /v1/Account. Under /_sim/ it tells the
+    truth to compare an exporter with, and takes faults, incidents and the time of day.
+    """
+    set_up_logging(LogSettings())
+    listener = _listener(listen, "--listen")
+    clock = SimulatedClock(speed=speed)
+    try:
+        simulator = build_simulator(
+            default_campaigns(seed, clock(), outbounds),
+            clock=clock,
+            token=token,
+            faults=faults,
+            seed=seed,
+        )
+    except FaultError as error:
+        _end(f"--fault: {error}", MISUSED)
+    _run(run_simulate(simulator, listener))
+
+
+@main.command()
+@click.option(
+    "--listen", type=_Listen(), default="127.0.0.1:10042", show_default=True, help="Where to serve."
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed is another world.")
+def demo(listen: ListenAddress, seed: int) -> None:
+    """Run exporter and simulated API together: no account, no token, a campaign under way."""
+    set_up_logging(LogSettings())
+    _run(run_demo(_listener(listen, "--listen"), seed))
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load_settings(config, os.environ)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(f"pearl-exporter: {fault}", err=True)
+        sys.exit(MISUSED)
+
+
+def _listener(address: ListenAddress, key: str) -> socket.socket:
+    try:
+        return listen_on(address)
+    except OSError as error:
+        _end(f"{key}: can't listen on {address}: {error.strerror or error}", FAILED)
+
+
+def _run(job: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a command's job; what goes wrong on purpose is one line, never a traceback."""
+    try:
+        return asyncio.run(job)
+    except PearlError as error:
+        _end(str(error), FAILED)
+    except OSError as error:
+        _end(f"{error.filename or 'I/O'}: {error.strerror or error}", FAILED)
+    except KeyboardInterrupt:
+        _end("interrupted", FAILED)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    click.echo(f"pearl-exporter: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,31 @@
+"""Progress on a terminal; elsewhere, silence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pearl_exporter.poller import ProgressListener
+
+
+@contextmanager
+def shown_progress() -> Iterator[ProgressListener]:
+    """A bar for each outbound that takes more than one page, on standard error."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("calls"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, object] = {}
+
+        def heard(name: str, received: int, expected: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name)
+            progress.update(tasks[name], completed=received, total=expected)  # type: ignore[arg-type]
+
+        yield heard

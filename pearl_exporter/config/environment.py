@@ -1,0 +1,101 @@
+"""The configuration's part that comes from environment variables.
+
+``PEARL_<SECTION>__<KEY>`` overrides a key of the file; the token and the outbounds have variables
+of their own and count only where the file has none. Empty variables count as not set, which is what
+a compose file makes of one that is missing. Others that begin with ``PEARL_`` are none of ours.
+"""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+
+from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.settings import SECTIONS
+from pearl_exporter.config.yaml_lines import is_text
+
+Tree = dict[str, object]
+
+_OWN_VARIABLES = {
+    ("api", "url"): "PEARL_API_URL",
+    ("api", "token"): "PEARL_API_TOKEN",
+    ("api", "token_file"): "PEARL_API_TOKEN_FILE",
+}
+_NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
+def variable_of(section: str, key: str) -> str:
+    """Give the name of the variable that sets a key."""
+    return _OWN_VARIABLES.get((section, key), f"PEARL_{section}__{key}".upper())
+
+
+def overlay(tree: Tree, environ: Mapping[str, str], faults: Faults) -> None:
+    """Put what the environment says into ``tree``, the sections as the file has them."""
+    ours = {name: text for name, text in environ.items() if name.startswith("PEARL_") and text}
+    for name in [name for name, text in ours.items() if not is_text(text)]:
+        faults.add_bare(f"{name}: not valid UTF-8")
+        del ours[name]
+    for section, model in SECTIONS.items():
+        _overlay_section(tree, section, model, ours, faults)
+    _overlay_outbounds(tree, ours, faults)
+
+
+def _overlay_section(
+    tree: Tree, section: str, model: type[BaseModel], ours: Mapping[str, str], faults: Faults
+) -> None:
+    known = {variable_of(section, key): key for key in model.model_fields}
+    given = {known[name]: text for name, text in ours.items() if name in known}
+    for name in ours:
+        if name.startswith(f"PEARL_{section.upper()}__") and name not in known:
+            _add_unknown_variable(name, known, faults)
+    values = tree.get(section)
+    if values is None:
+        values = tree[section] = {}
+    if not isinstance(values, dict):
+        return  # the file's own fault, which is reported
+    if section == "api" and any(values.get(key) is not None for key in ("token", "token_file")):
+        given.pop("token", None)
+        given.pop("token_file", None)
+    for key, text in given.items():
+        values[key] = _value(model.model_fields[key].annotation, text.strip())
+        faults.learn_variable((section, key), variable_of(section, key))
+
+
+def _add_unknown_variable(name: str, known: Mapping[str, str], faults: Faults) -> None:
+    near = get_close_matches(name, known, 1) or get_close_matches(name, known, 1, 0)
+    faults.add_bare(f"{name}: unknown variable; did you mean {near[0]}?")
+
+
+def _value(kind: object, text: str) -> object:
+    """Give the text as the type that its key has in YAML, or as it is where it is none."""
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind in {int, float}:
+        return _number(text)
+    if kind == tuple[float, ...]:
+        return [_number(part.strip()) for part in text.strip("[]").split(",")]
+    return text
+
+
+def _number(text: str) -> object:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return text
+    return float(text) if match[1] else int(text)
+
+
+def _overlay_outbounds(tree: Tree, ours: Mapping[str, str], faults: Faults) -> None:
+    for name in ours:
+        if name.startswith("PEARL_OUTBOUNDS__"):
+            faults.add_bare(f"{name}: unknown variable; wanted PEARL_OUTBOUNDS=id=name,id2=name2")
+    if tree.get("outbounds") not in (None, []) or "PEARL_OUTBOUNDS" not in ours:
+        return
+    entries = [entry.strip() for entry in ours["PEARL_OUTBOUNDS"].split(",")]
+    tree["outbounds"] = [_outbound(entry) for entry in entries if entry]
+    faults.learn_variable(("outbounds",), "PEARL_OUTBOUNDS")
+
+
+def _outbound(entry: str) -> Tree:
+    key, equals, name = entry.partition("=")
+    return {"id": key, "name": name} if equals else {"id": key}

@@ -1,0 +1,269 @@
+"""The settings: one frozen model a section, with every key's default, bounds and meaning.
+
+`pearl_exporter.config.load_settings` makes them from a file and the environment. Durations are
+floats in seconds. What one model can't see (another section, a file on disk) is checked there.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pearl_exporter.config import rules
+from pearl_exporter.config.tokens import TokenSource
+
+DAY = 86_400.0
+MONTH = 31 * DAY
+DURATION_BUCKETS = (5, 10, 15, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600)
+
+
+def default_settle_unanswered(settle: float) -> float:
+    """Give ``poll.settle_unanswered`` where it is not configured. All in seconds."""
+    return min(30.0, settle)
+
+
+def default_stale_after(interval: float) -> float:
+    """Give ``poll.stale_after`` where it is not configured. All in seconds."""
+    return max(300.0, 3 * interval)
+
+
+def default_give_up(interval: float, timeout: float) -> float:
+    """Give ``poll.give_up`` where it is not configured. All in seconds."""
+    return max(interval, 2 * timeout)
+
+
+class _Section(BaseModel):
+    """What all sections share: frozen, no unknown key, no silent conversion, no value in errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class ApiSettings(_Section):
+    """Where the API is and how hard it may be asked."""
+
+    url: rules.BaseUrl = Field(default="https://api.nlpearl.ai", description="Base URL of the API.")
+    token: rules.Token | None = Field(
+        default=None,
+        description="The API token, `accountId:secretKey`. Either this or `token_file`.",
+    )
+    token_file: rules.FilePath | None = Field(
+        default=None, description="File that holds the token; read anew when it changes."
+    )
+    timeout: Annotated[float, rules.duration(0.1, 600)] = Field(
+        default=30.0, description="How long one request may take."
+    )
+    page_size: Annotated[int, rules.whole(1, 1000)] = Field(
+        default=100, description="Calls asked for at once."
+    )
+    concurrency: Annotated[int, rules.whole(1, 64)] = Field(
+        default=2, description="Requests in flight, all outbounds together."
+    )
+    rate_limit: Annotated[float, rules.above_zero(1000)] = Field(
+        default=2.0,
+        description="Requests a second, all outbounds together; slowed further by 429s.",
+    )
+    ca_file: rules.FilePath | None = Field(
+        default=None, description="Extra trust root: a file of PEM certificates."
+    )
+    proxy: rules.ProxyUrl | None = Field(
+        default=None,
+        description="HTTP proxy, `http://[user:password@]host:port`; kept as a secret.",
+    )
+
+
+class PollSettings(_Section):
+    """When and what to read: the values that hold for every outbound without its own."""
+
+    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+        default=30.0, description="How often each outbound is polled."
+    )
+    window: Annotated[float, rules.duration(1, MONTH)] = Field(
+        default=3600.0,
+        description="How far back the window gauges reach; not shorter than `interval`.",
+    )
+    settle: Annotated[float, rules.duration(0, DAY)] = Field(
+        default=120.0, description="How long after its end an answered call is counted."
+    )
+    settle_unanswered: Annotated[float, rules.duration(0, DAY)] = Field(
+        default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0)),
+        description="The same for a call of duration 0; not longer than `settle`.",
+        json_schema_extra={"default_text": "the smaller of 30s and `settle`"},
+    )
+    full_scan_every: Annotated[float, rules.duration(1, MONTH)] = Field(
+        default=900.0,
+        description="How often the whole window is read again; stretches where it is large.",
+    )
+    follow: Annotated[float, rules.duration(0, MONTH)] = Field(
+        default=DAY,
+        description="How long a call that has not settled is followed past the window's edge.",
+    )
+    catch_up: Annotated[float, rules.duration(0, MONTH)] = Field(
+        default=DAY, description="How far back calls are counted after an outage."
+    )
+    stale_after: Annotated[float, rules.duration(2, MONTH)] = Field(
+        default_factory=lambda data: default_stale_after(data.get("interval", 30.0)),
+        description="Without a good poll for this long the window series vanish; "
+        "at least two intervals.",
+        json_schema_extra={"default_text": "the larger of 5m and three intervals"},
+    )
+    give_up: Annotated[float, rules.duration(1, DAY)] = Field(
+        default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0),
+        description="A poll that got no good page for this long fails.",
+        json_schema_extra={"default_text": "the larger of `interval` and twice `api.timeout`"},
+    )
+
+
+class OutboundEntry(_Section):
+    """An outbound as the file has it; what is left out comes from `PollSettings`."""
+
+    id: rules.OutboundId = Field(description="The outbound's id at NLPearl.")
+    name: rules.Name | None = Field(
+        default=None,
+        description="Value of the label `outbound`.",
+        json_schema_extra={"default_text": "the id"},
+    )
+    interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
+        default=None,
+        description="Instead of `poll.interval`.",
+        json_schema_extra={"default_text": "`poll.interval`"},
+    )
+    window: Annotated[float, rules.duration(1, MONTH)] | None = Field(
+        default=None,
+        description="Instead of `poll.window`.",
+        json_schema_extra={"default_text": "`poll.window`"},
+    )
+    settle: Annotated[float, rules.duration(0, DAY)] | None = Field(
+        default=None,
+        description="Instead of `poll.settle`.",
+        json_schema_extra={"default_text": "`poll.settle`"},
+    )
+    settle_unanswered: Annotated[float, rules.duration(0, DAY)] | None = Field(
+        default=None,
+        description="Instead of `poll.settle_unanswered`.",
+        json_schema_extra={"default_text": "`poll.settle_unanswered`"},
+    )
+    stale_after: Annotated[float, rules.duration(2, MONTH)] | None = Field(
+        default=None,
+        description="Instead of `poll.stale_after`.",
+        json_schema_extra={"default_text": "`poll.stale_after`"},
+    )
+    token_file: rules.FilePath | None = Field(
+        default=None,
+        description="File with the token of another account.",
+        json_schema_extra={"default_text": "the token of `api`"},
+    )
+    labels: rules.Labels = Field(
+        default_factory=dict,
+        description="Extra labels of `pearl_outbound_info`.",
+        json_schema_extra={"default_text": "none"},
+    )
+
+
+class OutboundSettings(_Section):
+    """An outbound with every value resolved, so that its readers never look further."""
+
+    id: rules.OutboundId
+    name: rules.Name = Field(default_factory=lambda data: data.get("id", ""))
+    token: TokenSource
+    interval: float = 30.0
+    window: float = 3600.0
+    settle: float = 120.0
+    settle_unanswered: float = Field(
+        default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0))
+    )
+    stale_after: float = Field(
+        default_factory=lambda data: default_stale_after(data.get("interval", 30.0))
+    )
+    give_up: float = Field(
+        default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0)
+    )
+    labels: rules.Labels = Field(default_factory=dict)
+
+
+class MetricsSettings(_Section):
+    """What the metrics look like."""
+
+    duration_buckets: rules.Buckets = Field(
+        default=DURATION_BUCKETS, description="Upper bounds of the duration histograms, in seconds."
+    )
+    max_tags: Annotated[int, rules.whole(0, 10_000)] = Field(
+        default=100, description="Tag values with a series of their own, for each outbound."
+    )
+    tag_include: rules.TagPattern = Field(
+        default=rules.tag_pattern(".*"),
+        description="A tag that it does not match as a whole goes to `_other`.",
+    )
+    tag_exclude: rules.TagPattern = Field(
+        default=rules.tag_pattern(""),
+        description="A tag that it matches as a whole goes to `_other`.",
+    )
+
+
+class StateSettings(_Section):
+    """Where the state is kept."""
+
+    url: rules.StateUrl = Field(
+        default="memory:",
+        description="`memory:` keeps nothing over a restart; the only one so far.",
+    )
+
+
+class WebSettings(_Section):
+    """How the exporter is scraped."""
+
+    listen: rules.Listen = Field(
+        # An exporter is there to be scraped from elsewhere.
+        default=rules.ListenAddress("0.0.0.0", 10042),  # noqa: S104
+        description="Address to listen on; `:port` is every IPv4 address, `[::]:port` every IPv6.",
+    )
+    config_file: rules.WebConfigFile | None = Field(
+        default=None,
+        description="TLS and basic auth. Comes with a later version: refused until then.",
+    )
+    enable_reload: rules.Switch = Field(
+        default=False, description="Whether `POST /-/reload` is answered."
+    )
+
+
+class LogSettings(_Section):
+    """What is logged, to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        rules.one_of("debug", "info", "warning", "error"),
+    ] = Field(
+        default="info",
+        description="The least severity that is logged.",
+    )
+    format: Annotated[Literal["logfmt", "json"], rules.one_of("logfmt", "json")] = Field(
+        default="logfmt", description="What a log line looks like."
+    )
+
+
+class Settings(_Section):
+    """Everything that was configured, resolved and checked."""
+
+    api: ApiSettings = ApiSettings()
+    poll: PollSettings = PollSettings()
+    outbounds: tuple[OutboundSettings, ...] = ()
+    metrics: MetricsSettings = MetricsSettings()
+    state: StateSettings = StateSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "api": ApiSettings,
+    "poll": PollSettings,
+    "metrics": MetricsSettings,
+    "state": StateSettings,
+    "web": WebSettings,
+    "log": LogSettings,
+}
+"""The sections that are mappings of keys; ``outbounds`` is a list of `OutboundEntry`."""

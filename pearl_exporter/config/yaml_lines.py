@@ -1,0 +1,169 @@
+"""YAML into plain values, with the line of every key: for messages that point at the fault.
+
+A stricter YAML than PyYAML's own: duplicate keys are refused, merge keys and explicit tags too,
+aliases may not blow the document up, and a number in a form that YAML 1.1 and 1.2 read differently
+(``0x1F``, ``010``, ``12:30``, ``1_000``) becomes an `OddNumber`, which fits no setting.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import yaml
+
+KeyPath = tuple[str | int, ...]
+"""The way from the top to a value: keys of mappings and indices of lists."""
+
+_TAG = "tag:yaml.org,2002:"
+_MAX_DEPTH = 20
+_MAX_VALUES = 100_000
+_MAX_NUMBER_CHARACTERS = 30
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
+# YAML 1.2 reads these as numbers, PyYAML as text: an id must mean the same to every reader.
+_NUMBER_TO_OTHERS = re.compile(rf"{_FLOAT.pattern}|[-+]?[0-9]+|0o[0-7]+")
+_TAGS = "tags (written !name) are not supported"
+_TRUE = frozenset({"true", "yes", "on"})
+_QUOTED_IN_PROBLEM = re.compile(r"""(['"])(?!<)[^'"]{3,}\1""")
+
+
+class YamlError(Exception):
+    """The text is no YAML that we take. ``line`` counts from 1; 0 where no line is known."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        self.line = line
+        super().__init__(problem)
+
+
+class OddNumber:
+    """A number in a notation on which YAML's versions disagree. Its text is in the document."""
+
+
+@dataclass(slots=True)
+class Document:
+    """A document: its plain value, and by path the line and the text of each part.
+
+    ``lines`` counts from 1 and names the line of a key, or of a list's item. ``texts`` holds what
+    stands in the file for each scalar that YAML does not read as text. ``faults`` are what is wrong
+    with the document but leaves the rest readable: (line, path, message).
+    """
+
+    value: object = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    texts: dict[KeyPath, str] = field(default_factory=dict)
+    faults: list[tuple[int, KeyPath, str]] = field(default_factory=list)
+
+
+def read_yaml(text: str) -> Document:
+    """Read one YAML document, an empty one as None.
+
+    Raises YamlError where the text can't be read at all. Duplicate keys and the like are in the
+    document's ``faults``, so that they are reported together with all others.
+    """
+    document = Document()
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            document.value = _Walk(document).value(node, ())
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError(line, f"character {error.character:#06x} is not allowed") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # PyYAML quotes aliases and tags, and a token that begins with * or ! is just that to it.
+        problem = _QUOTED_IN_PROBLEM.sub("…", error.problem or error.context or "can't be read")
+        raise YamlError(mark.line + 1 if mark else 0, problem) from None
+    except RecursionError:
+        raise YamlError(0, "nested too deeply") from None
+    return document
+
+
+class _Walk:
+    """Turns PyYAML's nodes into values, counting, because an alias is its whole target again."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._values = 0
+
+    def value(self, node: yaml.Node, path: KeyPath) -> object:
+        line = node.start_mark.line + 1
+        self._values += 1
+        if len(path) > _MAX_DEPTH:
+            raise YamlError(line, "nested too deeply")
+        if self._values > _MAX_VALUES:
+            raise YamlError(line, f"more than {_MAX_VALUES} values, those of aliases included")
+        self._document.lines.setdefault(path, line)
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        self._fault(line, path, _TAGS)
+        return None
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
+        mapping: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise YamlError(line, "a key must be a plain word")
+            # A key is taken as it is written: "on" as a label name is the word, not a boolean.
+            key: str = key_node.value
+            here = (*path, key)
+            if not is_text(key):
+                self._fault(line, path, "a key is not valid Unicode text")
+            elif key_node.tag == _TAG + "merge":
+                self._fault(line, path, "merge keys (<<) are not supported; write the keys out")
+            elif key in mapping:
+                first = self._document.lines[here]
+                self._fault(line, here, f"given twice, first on line {first}")
+            else:
+                self._document.lines[here] = line
+                mapping[key] = self.value(value_node, here)
+        return mapping
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
+        line = node.start_mark.line + 1
+        text: str = node.value
+        if not is_text(text):
+            self._fault(line, path, "not valid Unicode text")
+            return None
+        kind = node.tag.removeprefix(_TAG)
+        if kind == "str":
+            # PyYAML says text, a YAML 1.2 reader may say number, so number it is.
+            kind = "float" if node.style is None and _NUMBER_TO_OTHERS.fullmatch(text) else kind
+        if kind in {"str", "timestamp"}:  # 2020-01-01 as a name is just that
+            return text
+        if kind not in {"null", "bool", "int", "float"}:
+            self._fault(line, path, _TAGS)
+            return None
+        self._document.texts[path] = text
+        return _plain(kind, text)
+
+    def _fault(self, line: int, path: KeyPath, message: str) -> None:
+        self._document.faults.append((line, path, message))
+
+
+def _plain(kind: str, text: str) -> object:
+    """Give the value of a scalar that is a null, bool, int or float."""
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in _TRUE
+    if len(text) <= _MAX_NUMBER_CHARACTERS:
+        if _INT.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        if text.lower().lstrip("+-") in {".inf", ".nan"}:
+            return float(text.replace(".", ""))
+    return OddNumber()
+
+
+def is_text(text: str) -> bool:
+    """Whether ``text`` is valid Unicode: no lone surrogates, which can't be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,125 @@
+"""Runs the exporter behind a real socket until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pearl_exporter.app import App
+from pearl_exporter.config import ListenAddress
+from pearl_exporter.web.endpoints import View, build_endpoints
+
+STOP_SECONDS = 4.0
+"""How long stopping may take; a service manager is promised an end within 5 s."""
+
+_log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but for the signals: those are the exporter's to handle."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signal handlers alone."""
+        yield
+
+
+def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
+    """A server for an ASGI application, without logs and headers of its own."""
+    return Server(
+        uvicorn.Config(
+            asgi,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=date_header,
+            ws="none",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=16 * 1024,
+        )
+    )
+
+
+def listen_on(address: ListenAddress) -> socket.socket:
+    """A listening socket; raises OSError if the address is taken or not ours."""
+    family, *_, target = socket.getaddrinfo(
+        address.host or None,
+        address.port,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
+    )[0]
+    listener = socket.create_server(target[:2], family=family, backlog=512)
+    listener.setblocking(False)
+    return listener
+
+
+async def run(
+    app: App, listener: socket.socket, others: Iterable[tuple[Server, socket.socket]] = ()
+) -> None:
+    """Serves until SIGTERM or SIGINT, then stops within `STOP_SECONDS`."""
+    stop = stop_event()
+    servers = [(new_server(build_endpoints(view_of(app))), listener), *others]
+    serving = [asyncio.create_task(server.serve([sock])) for server, sock in servers]
+    try:
+        await app.start()
+        await _first_of(stop, serving)
+    finally:
+        for server, _ in servers:
+            server.should_exit = True
+        await _end(app, serving)
+
+
+def view_of(app: App) -> View:
+    """What the endpoints see of an application."""
+    return View(
+        exposition=app.exposition,
+        is_alive=lambda: app.schedule.is_alive,
+        is_ready=lambda: app.is_ready,
+        seconds_to_next_poll=app.schedule.seconds_to_next_poll,
+        now=app.api_clock.now,
+    )
+
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+
+    def asked_to_stop(name: str) -> None:
+        _log.info("already stopping" if stop.is_set() else "stopping", extra={"signal": name})
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop, number.name)
+    loop.add_signal_handler(
+        signal.SIGHUP,
+        _log.warning,
+        "SIGHUP: reading the configuration anew comes with a later version; restart instead",
+    )
+    return stop
+
+
+async def _first_of(stop: asyncio.Event, serving: list[asyncio.Task[None]]) -> None:
+    """Waits for the wish to stop, or for a server that ended by itself."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+
+
+async def _end(app: App, serving: list[asyncio.Task[None]]) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await app.stop()
+            await asyncio.gather(*serving)
+    except TimeoutError:
+        _log.warning("stopping took too long: ending without waiting for open connections")
+    _log.info("stopped")
