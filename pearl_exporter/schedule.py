@@ -18,6 +18,7 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from pearl_exporter.errors import PollError
 from pearl_exporter.poller import Poller
 
 HEARTBEAT_SECONDS = 1.0
@@ -34,7 +35,7 @@ class Schedule:
         self._monotonic = monotonic
         self._pollers: dict[str, Poller] = {}
         self._due: dict[str, datetime] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[PollError | None]] = set()
         self._last_beat: float | None = None
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -74,11 +75,15 @@ class Schedule:
 
     async def stop(self) -> None:
         """Starts no further poll and cuts short those going on; what they read is not published."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        if not self._scheduler.running:
+            return
+        self._scheduler.pause()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.sleep(0)  # the jobs that waited for them end as well, and by themselves
+        self._scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)  # APScheduler carries that out in the loop's next round
 
     def _add(self, poller: Poller, first: datetime) -> None:
         outbound = poller.outbound
@@ -88,6 +93,8 @@ class Schedule:
             IntervalTrigger(seconds=outbound.interval, start_date=first),
             args=(outbound.id,),
             id=outbound.id,
+            # else the trigger, asked a moment after its start date, would begin an interval later
+            next_run_time=first,
         )
 
     def _submitted(self, event: JobSubmissionEvent) -> None:
@@ -106,11 +113,8 @@ class Schedule:
         if poller.is_held():
             return
         lateness = (datetime.now(UTC) - self._due[outbound_id]).total_seconds()
-        # a task of our own: APScheduler forgets its tasks when it shuts down
-        task = asyncio.create_task(self._poll_now(poller, max(0.0, lateness)))
+        # a task of our own, which stop() can cut short without APScheduler calling it a failed job
+        task = asyncio.create_task(poller.poll(max(0.0, lateness)))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        await task
-
-    async def _poll_now(self, poller: Poller, lateness: float) -> None:
-        await poller.poll(lateness)
+        await asyncio.wait([task])

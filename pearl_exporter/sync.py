@@ -99,6 +99,7 @@ class RangeRead:
         self._limit = limit
         self._calls: dict[str, Call] = {}
         self._done = False
+        self._proven = 0
         self._retreats = 0
         self._begin_at(end)
 
@@ -118,7 +119,7 @@ class RangeRead:
     @property
     def received(self) -> int:
         """How many different calls were read so far."""
-        return len(self._calls) + len(self._run.calls)
+        return len(self._calls) if self._done else self._proven + len(self._run.calls)
 
     def next_search(self) -> Search | None:
         """The page to ask for now, or None when the range is read whole."""
@@ -134,7 +135,7 @@ class RangeRead:
         if not self.by_offset and (self._is_out_of_order(page) or self._misses_rows(page)):
             return
         self._run.take(page)
-        self.expected = len(self._calls) + max(page.count, self._run.received)
+        self.expected = self._proven + max(page.count, self._run.received)
         if self._reaches_start(page):
             self._finish()
         elif self._run.received >= page.count or page.received == 0:
@@ -169,6 +170,7 @@ class RangeRead:
             self._calls = {
                 key: call for key, call in self._calls.items() if call.start >= rest.upper
             }
+            self._proven = len(self._calls)
             self._begin_at(rest.upper)
             self._missing = missing
         return True
@@ -183,7 +185,9 @@ class RangeRead:
             return
         self._keep(self._run)
         upper, rejected, missing = self._upper, self._run.rejected, self._missing
+        proven = sum(lower <= call.start < upper for call in self._run.calls.values())
         rest = self._run.count - sum(call.start >= lower for call in self._run.calls.values())
+        self._proven += proven
         self._begin_at(lower)
         self._missing = missing
         if not rejected:  # where a rejected row lies is not known
@@ -216,6 +220,7 @@ class RangeRead:
     def _fall_back(self) -> None:
         self.by_offset = True
         self._calls.clear()
+        self._proven = 0
         self._begin_at(self.end)
 
 

@@ -18,6 +18,7 @@ reason. Invariant, at every snapshot: started = settled + live + pending + uncou
 """
 
 from collections.abc import Iterable
+from copy import copy
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -119,9 +120,9 @@ class Tracker:
         self._call_statuses = call_status_labels(saved.call_statuses if saved else ())
         self._tags = TagLabels(rules.tags, saved.tags if saved else ())
         codes = (self._statuses, self._call_statuses)
-        self._window = Window(rules.buckets, *codes)
+        self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, saved.ledger if saved else None)
-        self._tracked = {each.call.id: each for each in saved.tracked} if saved else {}
+        self._tracked = {each.call.id: copy(each) for each in saved.tracked} if saved else {}
         self._unknown_codes = [0, 0]
         self.tracking_since = saved.tracking_since if saved else None
         """T0: when the first good poll without saved state began."""
@@ -175,6 +176,21 @@ class Tracker:
             self._age(each, now, window_start)
         self.edge = window_start if self.edge is None else max(self.edge, window_start)
         self.polled_at = now
+
+    def saved(self) -> Saved | None:
+        """All that another tracker needs to go on from here; None before the first read."""
+        if self.tracking_since is None or self.polled_at is None or self.edge is None:
+            return None
+        return Saved(
+            tracking_since=self.tracking_since,
+            polled_at=self.polled_at,
+            edge=self.edge,
+            ledger=self._ledger.snapshot(),
+            statuses=self._statuses.admitted,
+            call_statuses=self._call_statuses.admitted,
+            tags=self._tags.admitted,
+            tracked=tuple(map(copy, self._tracked.values())),
+        )
 
     def snapshot(self) -> TrackerSnapshot:
         """What the tracked calls amount to, as of the last good poll."""

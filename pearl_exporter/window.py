@@ -5,7 +5,7 @@ removed with the same values, which is why both take the call itself.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.calls import (
@@ -31,16 +31,25 @@ class WindowSnapshot(NamedTuple):
 
 
 class Window:
-    """Calls in the window, counted by outcome, telephony state, tag and duration."""
+    """Calls in the window, counted by outcome, telephony state, tag and duration.
+
+    Every documented code, every code admitted before and all ``tags`` are there from the start.
+    """
 
     def __init__(
-        self, bounds: Sequence[float], statuses: CodeLabels, call_statuses: CodeLabels
+        self,
+        bounds: Sequence[float],
+        statuses: CodeLabels,
+        call_statuses: CodeLabels,
+        tags: Iterable[str] = (),
     ) -> None:
         self._statuses = statuses
         self._call_statuses = call_statuses
-        self._by_status: Counter[str] = Counter(dict.fromkeys(STATUS_LABELS.values(), 0))
-        self._by_call_status: Counter[str] = Counter(dict.fromkeys(CALL_STATUS_LABELS.values(), 0))
-        self._by_tag: Counter[str] = Counter()
+        known = (*STATUS_LABELS, *statuses.admitted)
+        known_to_telephony = (*CALL_STATUS_LABELS, *call_statuses.admitted)
+        self._by_status = Counter({statuses.of(code): 0 for code in known})
+        self._by_call_status = Counter({call_statuses.of(code): 0 for code in known_to_telephony})
+        self._by_tag = Counter(dict.fromkeys(tags, 0))
         self._untagged = 0
         self._durations = Histogram(bounds)
         self._calls = 0

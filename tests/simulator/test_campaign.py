@@ -141,6 +141,7 @@ def test_nothing_changes_after_the_last_event_and_that_comes_in_time():
         assert last <= call.start + horizon
         assert WORLD.row_at(call, last) == WORLD.row_at(call, last + 10 * horizon)
         assert call.deleted > call.appear
+        assert WORLD.row_at(call, call.appear - 1) is None is not WORLD.row_at(call, call.appear)
 
 
 def test_all_oddities_happen_and_none_in_a_calm_campaign():
@@ -176,6 +177,15 @@ def test_a_lead_is_tried_up_to_five_times_hours_apart():
     assert Counter(map(len, tries.values())).keys() == {1, 2, 3, 4, 5}
     gaps = [later - start for starts in tries.values() for start, later in pairwise(starts)]
     assert min(gaps) > HOUR
+
+
+def test_every_lead_that_was_not_reached_is_tried_again():
+    campaign = a_campaign(hours=30, **CALM)
+    calls = campaign.calls(NOW - 30 * HOUR, NOW)
+    tries = Counter(call.lead for call in calls)
+    missed = [c for c in calls if c.outcome in (10, 70, 300) and c.start < NOW - 25 * HOUR]
+    assert len(missed) > 200
+    assert all(tries[call.lead] > 1 for call in missed)
 
 
 def test_nobody_is_called_again_at_night():
@@ -258,6 +268,19 @@ def test_a_page_is_its_part_of_all_matching_rows(span, at, skip, limit, ascendin
     )
     ordered = rows if ascending else rows[::-1]
     assert shown(WORLD, search, at) == (len(rows), ordered[skip : skip + limit])
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_a_small_page_among_calls_that_are_still_open(ascending):
+    statuses = frozenset({10, 100, 110, 150})
+    for at in range(START + HOUR, NOW, 7 * MINUTE):
+        rows = WORLD.rows(at - 5 * MINUTE, at, at)
+        rows = [row for row in rows if row["conversationStatus"] in statuses]
+        search = Search(
+            from_ms=at - 5 * MINUTE, to_ms=at, limit=1, ascending=ascending, statuses=statuses
+        )
+        wanted = rows[:1] if ascending else rows[:-2:-1]
+        assert shown(WORLD, search, at) == (len(rows), wanted)
 
 
 @settings(max_examples=30, deadline=None)
@@ -344,7 +367,18 @@ def test_an_incident_leaves_alone_what_has_started_already():
     before = plain.rows(START, now, now + HOUR)
     assert late.rows(START, now, now + HOUR) == before
     struck = late.calls(now + 1, NOW + 10 * MINUTE - 1)
-    assert {call.outcome for call in struck} == {500}
+    assert {late.row(call, NEVER)["conversationStatus"] for call in struck} == {500}
+    assert all(late.visible(call, NEVER - 1) for call in struck)
+
+
+def test_an_incident_spans_its_first_moment_and_not_its_last():
+    hit = a_campaign(**CALM)
+    first, *_, last = (call.start for call in a_campaign(**CALM).calls(NOW, NOW + 10 * MINUTE))
+    hit.add_incident(Incident(kind="error", start_ms=first, end_ms=last, share=1.0), NOW)
+    assert [call.outcome for call in hit.calls(first, first)] == [500]
+    assert [call.outcome for call in hit.calls(last, last)] == [
+        call.outcome for call in a_campaign(**CALM).calls(last, last)
+    ]
 
 
 def test_an_incident_is_the_same_whether_its_calls_were_made_already_or_not():
@@ -383,6 +417,15 @@ def test_a_removed_row_is_gone_from_then_on_until_it_is_brought_back():
         with_status = [row for row in rows if row["conversationStatus"] in statuses]
         search = everything(to_ms=at, statuses=statuses)
         assert shown(campaign, search, at) == (len(with_status), with_status)
+
+
+def test_a_row_that_was_deleted_by_itself_can_be_brought_back_too():
+    campaign = a_campaign(**ODD)
+    gone = next(c for c in campaign.calls(START, NOW) if c.deleted < NOW)
+    before = campaign.count(START, NOW, NOW)
+    campaign.bring_back(gone, NOW)
+    assert campaign.count(START, NOW, NOW) == before + 1
+    assert campaign.row(gone, NOW) in shown(campaign, everything(to_ms=NOW), NOW)[1]
 
 
 # Bad descriptions

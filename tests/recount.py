@@ -1,0 +1,156 @@
+"""A brute-force recount: what must be published, from the bare list of all polls and their rows.
+
+The contract's sentences written a second time, one call at a time, without any of the exporter's
+own counting. Slow on purpose.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass
+
+from pearl_exporter.calls import Call
+from pearl_exporter.tracker import Rules
+
+NAMES = {
+    1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",
+    70: "voice_mail_left", 100: "success", 110: "not_successful", 130: "complete",
+    150: "unreachable", 220: "blacklisted", 300: "queue_abandon", 500: "error",
+}  # fmt: skip
+CALL_NAMES = {
+    3: "in_progress",
+    4: "completed",
+    5: "busy",
+    6: "failed",
+    7: "no_answer",
+    8: "canceled",
+}
+
+
+@dataclass(frozen=True)
+class Poll:
+    """A good poll: its T, where it began to read, and every row that it read."""
+
+    now: int
+    start: int
+    rows: dict[str, Call]
+
+
+def live(call: Call) -> bool:
+    if call.status in (1, 20, 40) or call.call_status == 3:
+        return True
+    return call.status not in NAMES and call.call_status not in (4, 5, 6, 7)
+
+
+def name(code: int | None, *tables: dict[int, str]) -> str:
+    if code is None:
+        return "unknown"
+    for table in tables:
+        if code in table:
+            return table[code]
+    return f"unknown_{code}"
+
+
+class Recount:
+    """Every published figure of one outbound, recounted over ``polls``."""
+
+    def __init__(self, polls: list[Poll], rules: Rules) -> None:
+        self.started = self.live = self.pending = 0
+        self.by_status: Counter[str] = Counter()
+        self.by_call_status: Counter[str] = Counter()
+        self.by_tag: Counter[str] = Counter()
+        self.untagged = 0
+        self.durations: dict[str, list[float]] = {}
+        self.revisions: Counter[str] = Counter()
+        self.uncounted: Counter[str] = Counter()
+        self._rules = rules
+        self._polls = polls
+        for key in {key for poll in polls for key in poll.rows}:
+            self._recount(key)
+
+    def _recount(self, key: str) -> None:
+        rules, tracking_since = self._rules, self._polls[0].now
+        edge, phase, last, seen_live = None, None, None, None
+        for poll in self._polls:
+            row = poll.rows.get(key)
+            if row is None and last is not None and poll.start <= last.start <= poll.now:
+                if phase in ("live", "pending"):
+                    self.uncounted["deleted"] += 1
+                    phase = "lost"
+            if row is not None and (
+                last is not None
+                or edge is None
+                or row.start >= min(edge, poll.now - rules.window_ms)
+            ):
+                if last is None:
+                    known_before = not live(row) and self._settles(row, None) <= tracking_since
+                    old = edge is not None and row.start < edge
+                    phase = "history" if known_before or old else "pending"
+                    self.started += phase == "pending"
+                elif phase == "settled":
+                    for field in ("status", "call_status", "duration", "tags"):
+                        self.revisions[field] += getattr(last, field) != getattr(row, field)
+                last = row
+                if phase in ("live", "pending"):
+                    if live(row):
+                        phase, seen_live = "live", poll.now
+                    elif poll.now >= self._settles(row, seen_live):
+                        phase = "settled"
+                        self._count(row)
+                    else:
+                        phase = "pending"
+            if last is not None and last.start < poll.now - rules.window_ms:
+                if phase in ("live", "pending") and last.start < poll.now - rules.follow_ms:
+                    self.uncounted["follow_expired"] += 1
+                    phase = "lost"
+                if phase not in ("live", "pending"):
+                    last = seen_live = phase = None
+            edge = max(edge or 0, poll.now - rules.window_ms)
+        self.live += phase == "live"
+        self.pending += phase == "pending"
+
+    def _settles(self, call: Call, seen_live: int | None) -> int:
+        rules = self._rules
+        ended = max(call.start + round(call.duration * 1000), seen_live or 0)
+        return ended + (rules.settle_ms if call.duration > 0 else rules.settle_unanswered_ms)
+
+    def _count(self, call: Call) -> None:
+        self.by_status[name(call.status, NAMES)] += 1
+        self.by_call_status[name(call.call_status, CALL_NAMES, NAMES)] += 1
+        self.by_tag.update(call.tags)
+        if call.duration > 0:
+            self.untagged += not call.tags
+            self.durations.setdefault(name(call.status, NAMES), []).append(call.duration)
+
+
+@dataclass(frozen=True)
+class WindowRecount:
+    """The window as the last poll's rows give it."""
+
+    by_status: Counter[str]
+    by_call_status: Counter[str]
+    by_tag: Counter[str]
+    untagged: int
+    durations: list[float]
+
+
+def recount_window(poll: Poll, rules: Rules) -> WindowRecount:
+    calls = [c for c in poll.rows.values() if poll.now - rules.window_ms <= c.start <= poll.now]
+    talked = [call for call in calls if call.duration > 0 and not live(call)]
+    return WindowRecount(
+        Counter(name(call.status, NAMES) for call in calls),
+        Counter(name(call.call_status, CALL_NAMES, NAMES) for call in calls),
+        Counter(tag for call in calls for tag in call.tags),
+        sum(not call.tags for call in talked),
+        sorted(call.duration for call in talked),
+    )
+
+
+def bucketed(durations: list[float], bounds: tuple[float, ...]) -> tuple[int, ...]:
+    counts = [0] * (len(bounds) + 1)
+    for duration in durations:
+        counts[bisect_left(bounds, duration)] += 1
+    return tuple(counts)
+
+
+def positive(counts: dict[str, int]) -> dict[str, int]:
+    return {key: count for key, count in counts.items() if count}

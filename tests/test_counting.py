@@ -1,0 +1,152 @@
+"""Any history of calls gives the counts of a brute-force recount: nothing lost, nothing doubled.
+
+Rows appear late, change, go live again, are deleted and come back; polls come at any time, with
+long gaps, over any page size, and the table may change while it is read. The recount is fed what
+was read; that what is read is what the API holds is `test_sync`'s to show.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from pearl_exporter.calls import Call
+from pearl_exporter.errors import Inconsistent
+from pearl_exporter.sync import RangeRead, read_start
+from pearl_exporter.tracker import Rules, Tracker
+from tests.recount import Poll, Recount, bucketed, positive, recount_window
+from tests.table import Table, read_whole
+
+MINUTE = 60_000
+BEGIN = 1_795_000_000_000
+BOUNDS = (5.0, 30.0, 120.0)
+NAMES = [f"call-{number}" for number in range(12)]
+
+statuses = st.sampled_from([None, 1, 20, 40, 40, 10, 100, 110, 130, 150, 500, 777])
+call_statuses = st.sampled_from([None, 3, 3, 4, 4, 4, 5, 6, 7, 8, 12])
+durations = st.sampled_from([0.0, 0.0, 3.0, 5.0, 29.0, 61.0, 500.0])
+tags = st.sampled_from([(), (), ("vip",), ("vip", "résilié"), ("late",)])
+
+
+class Histories(RuleBasedStateMachine):
+    @initialize(
+        window=st.sampled_from([5, 20, 60]),
+        settle=st.sampled_from([0, 30_000, 2 * MINUTE]),
+        settle_unanswered=st.sampled_from([0, 30_000]),
+        follow=st.sampled_from([0, 30, 120]),
+        catch_up=st.sampled_from([0, 40, 1440]),
+        inclusive_end=st.booleans(),
+        inclusive_start=st.booleans(),
+    )
+    def begin(
+        self, window, settle, settle_unanswered, follow, catch_up, inclusive_end, inclusive_start
+    ):
+        self.rules = Rules(
+            window_ms=window * MINUTE,
+            settle_ms=settle,
+            settle_unanswered_ms=min(settle, settle_unanswered),
+            follow_ms=follow * MINUTE,
+            catch_up_ms=catch_up * MINUTE,
+            buckets=BOUNDS,
+        )
+        self.now = BEGIN
+        self.table = Table(inclusive_end=inclusive_end, inclusive_start=inclusive_start)
+        self.gone: dict[str, Call] = {}
+        self.tracker = Tracker(self.rules)
+        self.polls: list[Poll] = []
+
+    def _row(self, data, key: str, start: int) -> Call:
+        return Call(
+            key,
+            start,
+            data.draw(statuses),
+            data.draw(call_statuses),
+            data.draw(durations),
+            data.draw(tags),
+        )
+
+    @rule(
+        data=st.data(),
+        key=st.sampled_from(NAMES),
+        age=st.sampled_from([0, 1, 400, 61_000, 11 * MINUTE, 70 * MINUTE]),
+    )
+    def appear(self, data, key, age):
+        if key not in self.table.rows and key not in self.gone:
+            self.table.put(self._row(data, key, self.now - age))
+
+    @precondition(lambda self: self.table.rows)
+    @rule(data=st.data())
+    def change(self, data):
+        key = data.draw(st.sampled_from(sorted(self.table.rows)))
+        self.table.put(self._row(data, key, self.table.rows[key].start))
+
+    @precondition(lambda self: self.table.rows)
+    @rule(data=st.data())
+    def delete(self, data):
+        key = data.draw(st.sampled_from(sorted(self.table.rows)))
+        self.gone[key] = self.table.rows.pop(key)
+
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data())
+    def come_back(self, data):
+        key = data.draw(st.sampled_from(sorted(self.gone)))
+        self.table.put(self.gone.pop(key))
+
+    @rule(milliseconds=st.sampled_from([1, 30_000, MINUTE, 5 * MINUTE, 25 * MINUTE, 130 * MINUTE]))
+    def wait(self, milliseconds):
+        self.now += milliseconds
+
+    @rule()
+    def restart(self):
+        self.tracker = Tracker(self.rules, self.tracker.saved())
+        if self.polls:
+            self.check()
+
+    @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
+    def poll(self, limit, data, disturbed):
+        def disturb(table: Table) -> None:
+            if disturbed and table.rows and data.draw(st.booleans()):
+                self.change(data)
+
+        self.table.on_search = disturb
+        read = RangeRead(read_start(self.tracker, self.rules, self.now), self.now + 1, limit)
+        try:
+            rows = read_whole(read, self.table)
+        except Inconsistent:
+            return
+        self.tracker.apply(read.calls, start=read.start, now=self.now)
+        self.polls.append(Poll(self.now, read.start, rows))
+        self.check()
+
+    def check(self):
+        found, wanted = self.tracker.snapshot(), Recount(self.polls, self.rules)
+        ledger, window = found.ledger, recount_window(self.polls[-1], self.rules)
+        assert found.window is not None
+        assert ledger.started == wanted.started
+        assert positive(ledger.by_status) == wanted.by_status
+        assert positive(ledger.by_call_status) == wanted.by_call_status
+        assert positive(ledger.by_tag) == wanted.by_tag
+        assert ledger.untagged == wanted.untagged
+        assert {
+            status: (each.counts, each.total_seconds)
+            for status, each in ledger.durations.items()
+            if any(each.counts)
+        } == {
+            status: (bucketed(each, BOUNDS), sum(each)) for status, each in wanted.durations.items()
+        }
+        assert positive(ledger.revisions) == positive(wanted.revisions)
+        assert positive(ledger.uncounted) == positive(wanted.uncounted)
+        assert (found.live, found.pending) == (wanted.live, wanted.pending)
+        assert positive(found.window.by_status) == window.by_status
+        assert positive(found.window.by_call_status) == window.by_call_status
+        assert positive(found.window.by_tag) == window.by_tag
+        assert found.window.untagged == window.untagged
+        assert found.window.durations.counts == bucketed(window.durations, BOUNDS)
+        assert found.window.durations.total_seconds == sum(window.durations)
+        assert found.window.calls == sum(window.by_status.values())
+        assert ledger.started == (
+            ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
+        )
+
+
+Histories.TestCase.settings = settings(max_examples=500, stateful_step_count=40, deadline=None)
+TestHistories = Histories.TestCase

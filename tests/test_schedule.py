@@ -1,0 +1,105 @@
+"""Who polls when. APScheduler goes by the real clock, so intervals are short and deadlines long."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from pearl_exporter.schedule import WEDGED_SECONDS, Schedule
+from pearl_exporter.simulator import many_campaigns
+from tests.world import DAWN_MS, World
+
+INTERVAL = 0.2
+
+
+@asynccontextmanager
+async def running(count: int = 3, interval: float = INTERVAL, **more):
+    campaigns = many_campaigns(count, DAWN_MS, calls_a_day=1000, history_ms=3_600_000)
+    world = World(campaigns, outbound={"interval": interval, "give_up": 30.0}, **more)
+    await world.app.start()
+    try:
+        yield world
+    finally:
+        await world.app.stop()
+
+
+async def until(condition, *, within: float = 20.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - what is awaited is published, not announced
+            await asyncio.sleep(0.01)
+
+
+async def test_starts_are_staggered_over_the_interval():
+    async with running(4, interval=100.0) as world:
+        waits = [world.app.schedule.seconds_to_next_poll(p.outbound.id) for p in world.app.pollers]
+        assert [wait - waits[1] + 25 for wait in waits[1:]] == pytest.approx([25, 50, 75], abs=0.1)
+        await until(lambda: world.app.pollers[0].snapshot.health.up)
+        assert not any(poller.snapshot.health.polls for poller in world.app.pollers[1:])
+
+
+async def test_every_outbound_is_polled_again_and_again():
+    async with running() as world:
+        await until(lambda: all(p.snapshot.health.polls >= 4 for p in world.app.pollers))
+        for poller in world.app.pollers:
+            health = poller.snapshot.health
+            assert health.up
+            assert 0 <= health.lateness_seconds < 5
+
+
+async def test_an_outbound_is_polled_once_at_a_time_and_overruns_are_counted_as_skipped():
+    async with running() as world:
+        slow, *others = world.app.pollers
+        world.simulator.faults.set(
+            [{"fault": "slow", "seconds": 2, "outbound": slow.outbound.id}], world.now_ms
+        )
+        await until(lambda: slow.snapshot.health.skipped >= 5)
+        assert slow.snapshot.health.polls <= 2
+        await until(lambda: all(p.snapshot.health.polls >= 8 for p in others))
+        assert all(poller.snapshot.health.skipped == 0 for poller in others)
+
+
+async def test_a_broken_outbound_does_not_delay_the_others():
+    async with running() as world:
+        broken, *others = world.app.pollers
+        world.simulator.faults.set(
+            [{"fault": "not_found", "outbound": broken.outbound.id}], world.now_ms
+        )
+        await until(lambda: broken.snapshot.health.last_reason == "not_found")
+        polls = [poller.snapshot.health.polls for poller in others]
+        await until(
+            lambda: all(
+                p.snapshot.health.polls > was + 3 for p, was in zip(others, polls, strict=True)
+            )
+        )
+        assert all(poller.snapshot.health.up for poller in others)
+        # its own interval has doubled twice by now, the others' has not
+        assert broken.snapshot.health.polls < min(p.snapshot.health.polls for p in others)
+
+
+async def test_stopping_cuts_polls_short_and_publishes_nothing_of_them(caplog):
+    async with running(faults=["slow:seconds=60"]) as world:
+        await asyncio.sleep(3 * INTERVAL)
+        async with asyncio.timeout(2):
+            await world.app.schedule.stop()
+        assert all(poller.snapshot.health.polls == 0 for poller in world.app.pollers)
+        assert len(asyncio.all_tasks()) == 1
+    assert not caplog.records
+
+
+async def test_the_heart_beats_from_the_start_on_and_is_missed_when_it_stops():
+    now = 0.0
+    schedule = Schedule(lambda: now)
+    assert not schedule.is_alive
+    schedule.start([])
+    await until(lambda: schedule.is_alive)
+    await schedule.stop()
+    now += WEDGED_SECONDS
+    assert not schedule.is_alive
+
+
+async def test_an_outbound_that_is_not_scheduled_has_no_next_poll():
+    assert Schedule(lambda: 0.0).seconds_to_next_poll("nobody") is None
+
+
+async def test_stopping_before_the_start_is_well():
+    await Schedule(lambda: 0.0).stop()

@@ -1,0 +1,86 @@
+"""The exporter over the simulated API in one process, in virtual time: nobody sleeps."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from pearl_exporter.app import App, build_app
+from pearl_exporter.calls import Call
+from pearl_exporter.clock import Clock
+from pearl_exporter.config import ApiSettings, OutboundSettings, PollSettings, Settings, TokenSource
+from pearl_exporter.decode import decode_page
+from pearl_exporter.simulator import Campaign, SimulatedClock, Simulator, build_simulator
+
+HOUR_MS = 3_600_000
+DAWN_MS = 1_795_000_000_000
+TOKEN = TokenSource(literal=SecretStr("account:secret"))
+
+
+def outbound_settings(campaign: Campaign, **overrides: Any) -> OutboundSettings:
+    return OutboundSettings(
+        id=campaign.outbound_id, name=campaign.profile.name, token=TOKEN, **overrides
+    )
+
+
+class World:
+    """Build it inside a loop, best a virtual one. ``wait`` moves everybody's time.
+
+    ``frozen``, simulated time and the exporter's clock stand still during a poll, so that what must
+    have been read is known to the row; else they run with the loop.
+    """
+
+    def __init__(
+        self,
+        campaigns: Iterable[Campaign],
+        *,
+        faults: Iterable[str | Mapping[str, Any]] = (),
+        frozen: bool = False,
+        api: Mapping[str, Any] | None = None,
+        poll: Mapping[str, Any] | None = None,
+        outbound: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._frozen = frozen
+        self._frozen_for = 0.0
+        loop = asyncio.get_running_loop()
+        dawn = loop.time()
+        self._elapsed = (lambda: self._frozen_for) if frozen else (lambda: loop.time() - dawn)
+        campaigns = list(campaigns)
+        self.simulator: Simulator = build_simulator(
+            campaigns,
+            clock=SimulatedClock(wall=self._elapsed, start_ms=DAWN_MS),
+            faults=faults,
+            seed=seed,
+        )
+        self.settings = Settings(
+            api=ApiSettings(
+                url="http://simulated", **{"rate_limit": 1000.0, "page_size": 100, **(api or {})}
+            ),
+            poll=PollSettings(**(poll or {})),
+            outbounds=tuple(outbound_settings(each, **(outbound or {})) for each in campaigns),
+        )
+        self.app: App = build_app(
+            self.settings,
+            transport=httpx.ASGITransport(self.simulator),
+            clock=Clock(wall=lambda: DAWN_MS / 1000 + self._elapsed(), monotonic=self._elapsed),
+        )
+
+    @property
+    def now_ms(self) -> int:
+        return int(DAWN_MS + self._elapsed() * 1000)
+
+    async def wait(self, seconds: float) -> None:
+        if self._frozen:
+            self._frozen_for += seconds
+        else:
+            await asyncio.sleep(seconds)
+
+    def served(self, outbound_id: str, start: int, end: int) -> dict[str, Call]:
+        """The usable rows that the API holds right now and that start in ``[start, end]``."""
+        rows = self.simulator.campaigns[outbound_id].rows(start - 1000, end + 1000, self.now_ms)
+        page = decode_page(json.dumps({"count": len(rows), "results": rows}).encode())
+        return {call.id: call for call in page.calls if start <= call.start <= end}
