@@ -9,8 +9,7 @@ and never logged, stored or quoted: an error text may hold a customer's phone nu
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -18,7 +17,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from pearl_exporter import __version__
-from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.clock import ApiClock, Clock, parse_http_date
 from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.decode import decode_page, format_instant
 from pearl_exporter.errors import (
@@ -32,11 +31,15 @@ from pearl_exporter.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from pearl_exporter.limiter import Limiter
+from pearl_exporter.limiter import Limiter, NoTurnError
 from pearl_exporter.sync import Page, Search
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """No page is this large: what is larger is no answer of the calls search."""
+
+_SKIP_BYTES = 64 * 1024
+_SKIP_SECONDS = 1.0
+"""Up to here an error's body is read to keep its connection; what is longer costs more."""
 
 KEEPALIVE_SECONDS = 300.0
 """Longer than the usual interval, so that a poll need not connect anew."""
@@ -88,6 +91,7 @@ class Token:
         self._source = source
         self._stamp = self._file_stamp()
         self._value = source.read()
+        self._told: str | None = None
 
     def current(self) -> str:
         """The token as it is now; while its file can't be read, the last good one."""
@@ -95,14 +99,20 @@ class Token:
         if stamp != self._stamp:
             try:
                 self._value = self._source.read()
-                self._stamp = stamp
+                self._stamp, self._told = stamp, None
             except ValueError as error:
-                _log.warning(
-                    "keeping the last good token: the token file %s",
-                    error,
-                    extra={"token_file": str(self._source.file)},
-                )
+                self._tell(str(error))
         return self._value
+
+    def _tell(self, fault: str) -> None:
+        """Warns of a fault once, not at every request for as long as it lasts."""
+        if fault != self._told:
+            self._told = fault
+            _log.warning(
+                "keeping the last good token: the token file %s",
+                fault,
+                extra={"token_file": str(self._source.file)},
+            )
 
     def _file_stamp(self) -> object:
         if self._source.file is None:
@@ -137,7 +147,7 @@ class PearlClient:
         self._observer = observer
         self._api_clock = api_clock
         self._clock = clock
-        self._last_error: ApiError | None = None
+        self._common_failure: tuple[type[ApiError], str] | None = None
         self._http = _http_client(settings, transport)
 
     async def aclose(self) -> None:
@@ -170,53 +180,58 @@ class PearlClient:
         )
 
     async def _search_once(self, outbound_id: str, search: Search, patience: Patience) -> Page:
-        async with self._turn(outbound_id, patience):
-            sent = _now()
-            try:
-                body = await self._post(
-                    f"/v1/Outbound/{quote(outbound_id, safe='')}/Calls",
-                    _search_body(search),
-                    min(self._settings.timeout, patience.remaining),
-                )
-                page = decode_page(body)
-            except ApiError as error:
-                self._last_error = error
-                if isinstance(error, RateLimitedError | ServerError):
-                    self._slow_down(sent, error)
-                raise
-            self._last_error = None
-            self.limiter.succeeded()
-            patience.renew()
-            return page
-
-    def _slow_down(self, sent: float, error: RateLimitedError | ServerError) -> None:
-        if isinstance(error, RateLimitedError) or error.retry_after is not None:
-            self.limiter.slow_down(sent, error.retry_after)
-
-    @asynccontextmanager
-    async def _turn(self, outbound_id: str, patience: Patience) -> AsyncIterator[None]:
         began = _now()
-        turn = self.limiter.turn(outbound_id, max(0.001, patience.remaining))
         try:
-            waited = await turn.__aenter__()
-        except TimeoutError:
+            async with self.limiter.turn(outbound_id, patience.remaining):
+                patience.excuse(max(0.0, self.limiter.progress_at - began))
+                if not patience.remaining:
+                    raise NoTurnError  # noqa: TRY301 - too late for a request
+                if patience.first_turn_at is None:
+                    patience.first_turn_at = _now()
+                return await self._search_in_turn(outbound_id, search, patience)
+        except NoTurnError:
             raise self._no_turn() from None
-        if patience.first_turn_at is None:
-            patience.first_turn_at = _now()
-        if self.limiter.progress_at >= began:
-            patience.excuse(waited)
+
+    async def _search_in_turn(self, outbound_id: str, search: Search, patience: Patience) -> Page:
+        sent = _now()
         try:
-            yield
-        finally:
-            await turn.__aexit__(None, None, None)
+            body = await self._post(
+                f"/v1/Outbound/{quote(outbound_id, safe='')}/Calls",
+                _search_body(search),
+                min(self._settings.timeout, patience.remaining),
+            )
+            page = decode_page(body)
+        except ApiError as error:
+            self._note_failure(sent, error)
+            raise
+        self._common_failure = None
+        self.limiter.succeeded()
+        patience.renew()
+        return page
+
+    def _note_failure(self, sent: float, error: ApiError) -> None:
+        """Slows all outbounds down, if the API asks for it, and remembers what may fail for all."""
+        if not error.retry:
+            self.limiter.answered()
+            return
+        self._common_failure = (type(error), str(error))
+        if isinstance(error, RateLimitedError):
+            self.limiter.slow_down(sent)
+        if isinstance(error, RateLimitedError | ServerError) and error.retry_after is not None:
+            self.limiter.pause(error.retry_after)
 
     def _no_turn(self) -> ApiError:
         """Why there was no turn in time: a pause the API asked for, or what fails for everybody."""
-        if self.limiter.paused_for > 0 or self._last_error is None:
+        if self.limiter.paused_for > 0:
             return RateLimitedError(
                 f"the API asked to pause; {self.limiter.paused_for:.0f} s are left of it"
             )
-        return type(self._last_error)(f"{self._last_error} (for another outbound; no turn came)")
+        if self._common_failure is None:
+            return RequestTimeoutError(
+                "no turn to ask came: requests before it are unanswered, or api.rate_limit is low"
+            )
+        kind, said = self._common_failure
+        return kind(f"{said} (and no turn to ask came since)")
 
     async def _post(self, path: str, body: dict[str, Any], timeout_seconds: float) -> bytes:
         """Sends one request, gives the body of a 200; every failure is an `ApiError`."""
@@ -229,14 +244,45 @@ class PearlClient:
                 self._http.stream("POST", path, json=body, headers=self._headers()) as response,
             ):
                 code = str(response.status_code)
-                answer = await _read_capped(response)
-                self._api_clock.observe(
-                    response.headers.get("date", ""), sent, self._clock.monotonic()
-                )
+                self._api_clock.observe(response.headers.get("date", ""), self._clock.monotonic())
+                if response.status_code == httpx.codes.OK:
+                    return await _read_capped(response)
+                await _skip_body(response)
         finally:
             self._observer.requested(code, self._clock.monotonic() - sent)
-        _raise_for_status(response)
-        return answer
+        raise self._error_of(response)
+
+    def _error_of(self, response: httpx.Response) -> ApiError:
+        """What an answer that isn't 200 means; its own words are left out, even of its head."""
+        status = response.status_code
+        said = f"the API answered {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
+        if status in (401, 403):
+            return AuthError(f"{said}: is the token right, in the form accountId:secretKey?")
+        if status == httpx.codes.NOT_FOUND:
+            return NotFoundError(f"{said}: is the outbound's id right, and api.url?")
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return RateLimitedError(said, self._retry_after(response))
+        if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
+            return ServerError(said, self._retry_after(response))
+        if status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
+            return BadRequestError(
+                f"{said}: is the outbound's id right, and is api.page_size allowed?"
+            )
+        return BadResponseError(
+            f"{said}, which is no answer of the search (redirects aren't followed)"
+        )
+
+    def _retry_after(self, response: httpx.Response) -> float | None:
+        """Seconds to wait by ``Retry-After`` in either form (RFC 9110, section 10.2.3), or None."""
+        value = response.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit():
+            return float(value)
+        until = parse_http_date(value)
+        if until is None:
+            return None
+        # against the answer's own clock: ours may be off
+        since = parse_http_date(response.headers.get("date", ""))
+        return max(0.0, until - (self._api_clock.now() / 1000 if since is None else since))
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token.current()}"}
@@ -287,6 +333,17 @@ async def _read_capped(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
+async def _skip_body(response: httpx.Response) -> None:
+    """Reads an error's body unseen, if it is short, so that the connection can be used again."""
+    skipped = 0
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_SKIP_SECONDS):
+            async for chunk in response.aiter_raw():
+                skipped += len(chunk)
+                if skipped > _SKIP_BYTES:
+                    return
+
+
 @asynccontextmanager
 async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
     """The one place where httpx' errors become ours."""
@@ -302,40 +359,9 @@ async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
 
 def _cause(error: BaseException) -> str:
     """What a connection error says; it names hosts and system errors, never what was sent."""
-    text = str(error)
+    # what a broken answer's error says is a part of that answer
+    text = "" if isinstance(error, httpx.ProtocolError) else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _raise_for_status(response: httpx.Response) -> None:
-    status = response.status_code
-    said = f"the API answered {status} {response.reason_phrase}".rstrip()
-    if status == httpx.codes.OK:
-        return
-    if status in (401, 403):
-        raise AuthError(f"{said}: is the token right, in the form accountId:secretKey?")
-    if status == httpx.codes.NOT_FOUND:
-        raise NotFoundError(f"{said}: is the outbound's id right, and api.url?")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise RateLimitedError(said, _retry_after(response))
-    if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
-        raise ServerError(said, _retry_after(response))
-    if status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
-        raise BadRequestError(f"{said}: is the outbound's id right, and is api.page_size allowed?")
-    raise BadResponseError(f"{said}, which is no answer of the search (redirects aren't followed)")
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait by ``Retry-After`` in either form (RFC 9110, section 10.2.3), or None."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:10])
-    try:
-        until = parsedate_to_datetime(value)
-        # against the answer's own clock: ours may be off
-        since = parsedate_to_datetime(response.headers.get("date", ""))
-        return max(0.0, (until - since).total_seconds())
-    except (TypeError, ValueError):
-        return None
 
 
 def _may_help(error: BaseException) -> bool:

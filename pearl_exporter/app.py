@@ -1,9 +1,10 @@
-"""The composition root: builds and joins everything; start and stop.
+"""The composition root: builds and joins everything; start, stop, go over to new settings.
 
 Real parts by default, replaced by keyword in tests. No constructor starts anything.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import httpx
 
@@ -12,23 +13,48 @@ from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.labels import TagRules
 from pearl_exporter.metrics import ExporterMetrics, Exposition
-from pearl_exporter.poller import Poller, ProgressListener, Surroundings
+from pearl_exporter.poller import Assignment, Poller, ProgressListener, Surroundings
 from pearl_exporter.schedule import Schedule
 from pearl_exporter.store import MemoryStore, Store
 from pearl_exporter.tracker import Rules
 
 
-@dataclass(frozen=True)
-class App:
-    """The exporter, joined and not yet started."""
+class Changes(NamedTuple):
+    """What a new configuration changed, by the outbounds' names."""
 
-    settings: Settings
-    clients: dict[TokenSource, PearlClient]
-    pollers: tuple[Poller, ...]
-    schedule: Schedule
-    exposition: Exposition
-    store: Store
-    api_clock: ApiClock
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+class App:
+    """The exporter: its parts, joined. See `build_app`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        around: Surroundings,
+        exporter: ExporterMetrics,
+        exposition: Exposition,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self.settings = settings
+        self.exposition = exposition
+        self.exporter = exporter
+        self.api_clock = around.api_clock
+        self.schedule = Schedule(around.clock.monotonic)
+        self._around = around
+        self._transport = transport
+        self.clients: dict[TokenSource, PearlClient] = {}
+        self._pollers: dict[str, Poller] = {}
+        self.clients = self._clients_for(settings)
+        self._pollers = self._pollers_for(settings, self.clients)
+        self._note_configured()
+
+    @property
+    def pollers(self) -> tuple[Poller, ...]:
+        """The pollers, in the order of the configuration."""
+        return tuple(self._pollers.values())
 
     async def start(self, *, polling: bool = True) -> None:
         """Publishes what is known before any poll, then begins to poll; raises `StateError`."""
@@ -42,12 +68,89 @@ class App:
         await self.schedule.stop()
         for client in self.clients.values():
             await client.aclose()
-        await self.store.aclose()
+        await self._around.store.aclose()
 
     @property
     def is_ready(self) -> bool:
-        """Whether every outbound has had its first good poll or its first failure."""
+        """Whether every outbound has had its first page or its first failure."""
         return all(each.snapshot.was_tried for each in self.pollers)
+
+    async def reconfigure(self, settings: Settings) -> Changes:
+        """Goes over to new settings while it runs.
+
+        Outbounds that stay keep their counters and their time of the next poll; those that go lose
+        their series. Raises ValueError, and changes nothing, if a token can't be read. What is
+        set up at the start alone (``web.listen``, ``state.url``) stays as it is.
+        """
+        clients = self._clients_for(settings)
+        wanted = self._pollers_for(settings, clients)
+        removed = [old for key, old in self._pollers.items() if key not in wanted]
+        added = [new for key, new in wanted.items() if key not in self._pollers]
+        changed = []
+        for poller in removed:
+            await self.schedule.remove(poller.outbound.id)
+            self.exposition.withdraw(poller.outbound.id)
+        for key, old in self._pollers.items():
+            if key in wanted and wanted[key].assignment != old.assignment:
+                await self._exchange(old, wanted[key])
+                changed.append(wanted[key])
+            elif key in wanted:
+                old.release()
+                wanted[key] = old
+        for poller in added:
+            await poller.start()
+        self.schedule.add_staggered(added)
+        unused = [client for client in self.clients.values() if client not in clients.values()]
+        self.settings, self.clients, self._pollers = settings, clients, wanted
+        for client in unused:
+            await client.aclose()
+        self._note_configured()
+        return Changes(*map(_names, (added, removed, changed)))
+
+    async def _exchange(self, old: Poller, new: Poller) -> None:
+        seconds = self.schedule.seconds_to_next_poll(old.outbound.id)
+        await self.schedule.remove(old.outbound.id)
+        new.take_over(old)
+        interval = new.outbound.interval
+        self.schedule.add(new, interval if seconds is None else min(max(seconds, 0), interval))
+
+    def _note_configured(self) -> None:
+        self.exporter.configured(successfully=True, at_seconds=self._around.clock.wall())
+
+    def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
+        """A client for each token; those there are serve on if the API's settings stay."""
+        reusable = self.clients if settings.api == self.settings.api else {}
+        return {
+            outbound.token: reusable.get(outbound.token) or self._client(settings, outbound.token)
+            for outbound in settings.outbounds
+        }
+
+    def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
+        return PearlClient(
+            settings.api,
+            Token(source),
+            observer=self.exporter,
+            api_clock=self.api_clock,
+            clock=self._around.clock,
+            on_wait=self.exporter.waited,
+            transport=self._transport,
+        )
+
+    def _pollers_for(
+        self, settings: Settings, clients: dict[TokenSource, PearlClient]
+    ) -> dict[str, Poller]:
+        return {
+            outbound.id: Poller(
+                Assignment(
+                    outbound,
+                    rules_of(outbound, settings),
+                    settings.api.page_size,
+                    clients[outbound.token],
+                ),
+                self._around,
+            )
+            for outbound in settings.outbounds
+        }
 
 
 def build_app(
@@ -58,44 +161,23 @@ def build_app(
     store: Store | None = None,
     on_progress: ProgressListener = lambda _name, _received, _expected: None,
 ) -> App:
-    """Joins the parts for these settings.
+    """Joins the parts for these settings, and starts nothing.
 
     ``transport`` takes the place of the network, ``clock`` of this machine's clocks. Raises
     ValueError if a token can't be read, which `load_settings` has checked before.
     """
     clock = clock or Clock()
-    store = store or MemoryStore()
     api_clock = ApiClock(clock)
-    clients: dict[TokenSource, PearlClient] = {}
     exporter = ExporterMetrics(
-        rate_limit=lambda: sum(client.limiter.rate for client in clients.values()),
+        rate_limit=lambda: sum(client.limiter.rate for client in app.clients.values()),
         clock_skew_seconds=lambda: api_clock.skew_seconds,
     )
-    exporter.configured(successfully=True, at_seconds=clock.wall())
-    for outbound in settings.outbounds:
-        if outbound.token not in clients:
-            clients[outbound.token] = PearlClient(
-                settings.api,
-                Token(outbound.token),
-                observer=exporter,
-                api_clock=api_clock,
-                clock=clock,
-                on_wait=exporter.waited,
-                transport=transport,
-            )
     exposition = Exposition(exporter, api_clock.now)
-    around = Surroundings(store, clock, api_clock, exporter, exposition.publish, on_progress)
-    pollers = tuple(
-        Poller(
-            outbound,
-            rules_of(outbound, settings),
-            settings.api.page_size,
-            clients[outbound.token],
-            around,
-        )
-        for outbound in settings.outbounds
+    around = Surroundings(
+        store or MemoryStore(), clock, api_clock, exporter, exposition.publish, on_progress
     )
-    return App(settings, clients, pollers, Schedule(clock.monotonic), exposition, store, api_clock)
+    app = App(settings, around, exporter, exposition, transport)
+    return app
 
 
 def rules_of(outbound: OutboundSettings, settings: Settings) -> Rules:
@@ -117,3 +199,7 @@ def rules_of(outbound: OutboundSettings, settings: Settings) -> Rules:
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _names(pollers: Iterable[Poller]) -> tuple[str, ...]:
+    return tuple(poller.outbound.name for poller in pollers)

@@ -309,7 +309,7 @@ OUTBOUND_METRICS: tuple[Row, ...] = (
     Row(
         "pearl_exporter_polls_total",
         "counter",
-        "Polls of the outbound that began.",
+        "Polls of the outbound, successful and failed.",
         (),
         _one(lambda outbound: outbound.health.polls),
     ),

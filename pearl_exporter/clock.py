@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from statistics import median
 
@@ -19,6 +20,16 @@ class Clock:
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+
+
+def parse_http_date(text: str) -> float | None:
+    """A date as HTTP headers have it, as seconds since the epoch; None if it is none."""
+    try:
+        date = parsedate_to_datetime(text)
+        # -0000 gives no zone, but in HTTP all dates are in UTC
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 class ApiClock:
@@ -38,14 +49,16 @@ class ApiClock:
         """Whether any answer has told its time yet."""
         return bool(self._offsets)
 
-    def observe(self, date_header: str, sent: float, received: float) -> None:
-        """Takes the ``Date`` of an answer between two monotonic seconds; nonsense is ignored."""
-        try:
-            date = parsedate_to_datetime(date_header).timestamp()
-        except (TypeError, ValueError, OverflowError):
-            return
-        # the header is cut to whole seconds: half a second later is the best guess
-        self._offsets.append(date + 0.5 - (sent + received) / 2)
+    def observe(self, date_header: str, received: float) -> None:
+        """Takes the ``Date`` of an answer whose head came at this monotonic second.
+
+        A server dates an answer when it begins to send it, however long it took to find it: what
+        lies between is the way here alone. Nonsense is ignored.
+        """
+        date = parse_http_date(date_header)
+        if date is not None:
+            # the header is cut to whole seconds: half a second later is the best guess
+            self._offsets.append(date + 0.5 - received)
 
     @property
     def skew_seconds(self) -> float:

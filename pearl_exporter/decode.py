@@ -23,6 +23,9 @@ MAX_CODE = 2**31 - 1
 MAX_DURATION_SECONDS = 31 * 86_400.0
 """Beyond these bounds a field is taken for a mistake and counts as null."""
 
+_MAX_DIGITS = 400
+"""A longer number is none; Python refuses to read one of thousands of digits."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -51,7 +54,7 @@ def decode_page(body: bytes) -> Page:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         answer = _decode_leniently(body)
     if answer.count < 0:
-        raise BadResponseError(f"the answer's count is negative ({answer.count})")
+        raise BadResponseError("the answer's count is negative")
     return _page(answer.count, answer.results or ())
 
 
@@ -73,7 +76,7 @@ def parse_instant(text: str) -> Instant | None:
 def format_instant(instant: Instant) -> str:
     """The one date form that the vendor's own client emits: ``2026-11-23T09:40:00.000Z``."""
     moment = _EPOCH + instant * _MILLISECOND
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant % 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _page(count: int, rows: Iterable[_Row]) -> Page:
@@ -97,11 +100,10 @@ def _call(row: _Row) -> Call | None:
     start = parse_instant(row.startTime)
     if start is None:
         return None
-    status = _code(row.conversationStatus)
     return Call(
         row.id,
         start,
-        status if status is None else ALIASES.get(status, status),
+        _code(row.conversationStatus),
         _code(row.status),
         _duration(row.duration),
         _tags(row.tags) if row.tags else (),
@@ -109,7 +111,9 @@ def _call(row: _Row) -> Call | None:
 
 
 def _code(value: int | None) -> int | None:
-    return value if value is not None and -MAX_CODE <= value <= MAX_CODE else None
+    if value is None or not -MAX_CODE <= value <= MAX_CODE:
+        return None
+    return ALIASES.get(value, value)
 
 
 def _duration(value: float | None) -> float:
@@ -123,15 +127,21 @@ def _tags(values: Iterable[str | None]) -> tuple[str, ...]:
 
 def _decode_leniently(body: bytes) -> _Answer:
     try:
-        answer = json.loads(body.decode("utf-8-sig", errors="surrogateescape"))
-    except (ValueError, RecursionError) as error:
-        raise BadResponseError(f"the answer is no JSON ({_kind_of(body)})") from error
+        text = body.decode("utf-8-sig", errors="surrogateescape")
+        answer = json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError):
+        # the cause is left out: it bears the body
+        raise BadResponseError(f"the answer is no JSON ({_kind_of(body)})") from None
     if not isinstance(answer, dict):
         raise BadResponseError("the answer is JSON, but no object with count and results")
     count, results = answer.get("count"), answer.get("results", ...)
     if type(count) is not int or not (results is None or isinstance(results, list)):
         raise BadResponseError("the answer is a JSON object without a usable count and results")
     return _Answer(count, [_lenient_row(row) for row in results or ()])
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
 
 
 def _lenient_row(row: Any) -> _Row:

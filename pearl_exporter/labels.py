@@ -28,8 +28,23 @@ MAX_FOLDED_REMEMBERED = 10_000
 """How many different folded tags are told apart; beyond it `TagLabels.folded` stands still."""
 
 _EMAIL = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
-_PHONE = re.compile(r"\d(?:[\s().\-/·]{0,3}\d){6,}")
-_DATE = re.compile(r"(?:19|20)\d\d-[01]\d-[0-3]\d")
+_PHONE = re.compile(r"\d(?:[\s()\[\].\-/·•_|*~+‐‒–—―−]{0,4}\d){6,}")
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = "|".join(
+    ("(?:" + r"\s?[-./]\s?".join(parts) + ")")
+    for parts in (
+        (_YEAR, _MONTH, _DAY),
+        (_DAY, _MONTH, _YEAR),
+        (_MONTH, _DAY, _YEAR),
+    )
+)
+_DATES = re.compile(
+    # dates and pairs of years, alone or from one to another, that are no part of a longer number
+    rf"(?<![\d+])(?<!\d[-./])(?:(?:{_DATE})(?:\s?[-–]\s?(?:{_DATE}))?|{_YEAR}\s?[-–/]\s?{_YEAR})"
+    r"(?![-./]?\d)"
+)
+_INVISIBLE = frozenset({"Cf", "Mn", "Me"})
+"""Categories of characters that take no room of their own, so that digits stand side by side."""
 
 
 class TagRules(msgspec.Struct, frozen=True):
@@ -44,12 +59,14 @@ def looks_personal(tag: str) -> bool:
     """Whether a tag may hold a phone number or an e-mail address.
 
     Seven digits or more, with what people put between them, pass for a phone number, unless they
-    are a date such as 2026-11-23. Digits and signs of other scripts count as well.
+    are a date such as 2026-11-23 or 23.11.2026, or years such as 2025/2026; 20251130 may be
+    either, so it is folded. Digits and signs of other scripts count as well.
     """
     text = unicodedata.normalize("NFKC", tag)
+    text = "".join(each for each in text if unicodedata.category(each) not in _INVISIBLE)
     if "@" in text and _EMAIL.search(text):
         return True
-    return _PHONE.search(_DATE.sub(" date ", text)) is not None
+    return _PHONE.search(_DATES.sub(" date ", text)) is not None
 
 
 def is_unicode(text: str) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from statistics import median
+from statistics import median_low
 
 DECREASE = 0.5
 INCREASE = 0.05
@@ -24,10 +24,17 @@ LONGEST_PAUSE_SECONDS = 300.0
 
 SLOW_SECONDS = 2.0
 SLOW_FACTOR = 4.0
-"""An outbound is slow if its last answer took this long, and this many times the median."""
+"""An outbound is slow if its last answer took this long, and this many times the others' median.
+
+Of two values in the middle that is the lower one: where half of all are slow, they are slow.
+"""
 
 _BURST_SECONDS = 0.02
 """Turns that fell due this close together are given at once: timers are no finer."""
+
+
+class NoTurnError(TimeoutError):
+    """There was no turn in time, and nobody else got on either."""
 
 
 class Limiter:
@@ -63,25 +70,25 @@ class Limiter:
 
     @property
     def progress_at(self) -> float:
-        """When anybody's request last succeeded, in the event loop's seconds."""
+        """When anybody's request last had a clear answer, in the event loop's seconds."""
         return self._progress_at
 
     @asynccontextmanager
-    async def turn(self, key: str, patience: float) -> AsyncIterator[float]:
-        """Waits for outbound ``key``'s turn, yields the seconds waited, gives its place back.
+    async def turn(self, key: str, patience: float) -> AsyncIterator[None]:
+        """Waits for outbound ``key``'s turn, and gives its place back when it is over.
 
-        A queue that moves is worth any wait. Raises TimeoutError when nobody's request has
-        succeeded for ``patience`` seconds of waiting.
+        A queue that moves is worth any wait. Raises `NoTurnError` when nobody's request has had a
+        clear answer for ``patience`` seconds of waiting.
         """
-        waited = await self._wait(key, patience)
+        await self._wait(key, patience)
         began = _now()
         try:
-            yield waited
+            yield
         finally:
             self._took[key] = _now() - began
             self._leave(key)
 
-    async def _wait(self, key: str, patience: float) -> float:
+    async def _wait(self, key: str, patience: float) -> None:
         began = _now()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, deque()).append(future)
@@ -90,14 +97,13 @@ class Limiter:
             while not future.done():
                 left = max(began, self._progress_at) + patience - _now()
                 if left <= 0:
-                    raise TimeoutError  # noqa: TRY301 - the turn must be forgone as for any end
+                    raise NoTurnError  # noqa: TRY301 - the turn must be forgone as for any end
                 await asyncio.wait([future], timeout=left)
         except BaseException:
             self._forgo(key, future)
             raise
         finally:
             self._on_wait(_now() - began)
-        return _now() - began
 
     def _forgo(self, key: str, future: asyncio.Future[None]) -> None:
         if future.done():  # the turn was given in the same breath in which it was given up
@@ -114,24 +120,28 @@ class Limiter:
             del self._in_flight[key]
         self._dispatch()
 
+    def answered(self) -> None:
+        """A request had a clear answer, be it a refusal: the queue moves."""
+        self._progress_at = _now()
+
     def succeeded(self) -> None:
         """A request had a good answer: the rate grows back towards the configured one."""
-        self._progress_at = _now()
+        self.answered()
         self._rate = min(self._ceiling, self._rate + INCREASE * self._ceiling)
 
-    def slow_down(self, sent_at: float, retry_after: float | None) -> None:
+    def slow_down(self, sent_at: float) -> None:
         """The API asked to slow down, in answer to a request sent at ``sent_at``.
 
-        The rate halves once for all the requests that were sent before it was last halved, and
-        ``retry_after`` seconds pass before anybody's next turn.
+        The rate halves once for all the requests that were sent before it was last halved.
         """
-        now = _now()
         if sent_at >= self._slowed_at:
-            self._slowed_at = now
+            self._slowed_at = _now()
             self._rate = max(LEAST_SHARE * self._ceiling, self._rate * DECREASE)
-        if retry_after is not None:
-            pause = min(retry_after, LONGEST_PAUSE_SECONDS)
-            self._paused_until = max(self._paused_until, now + pause)
+
+    def pause(self, seconds: float) -> None:
+        """The API asked to be left alone: so long there are no turns, for anybody."""
+        until = _now() + min(seconds, LONGEST_PAUSE_SECONDS)
+        self._paused_until = max(self._paused_until, until)
 
     def forget(self, key: str) -> None:
         """Drops what is remembered of an outbound that is no longer configured."""
@@ -168,7 +178,7 @@ class Limiter:
     def _slow(self) -> set[str]:
         if not self._took:
             return set()
-        threshold = max(SLOW_SECONDS, SLOW_FACTOR * median(self._took.values()))
+        threshold = max(SLOW_SECONDS, SLOW_FACTOR * median_low(self._took.values()))
         return {key for key, seconds in self._took.items() if seconds > threshold}
 
     def _serve(self, key: str, now: float) -> None:

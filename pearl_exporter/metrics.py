@@ -202,11 +202,13 @@ class Exposition:
 
     def render_outbounds(self) -> bytes:
         """The gauges of the outbounds alone, in the text format: what one poll can tell."""
+        now = self._now()
+        fresh = tuple(each for each in self.outbounds if not each.is_stale(now))
         families = [
             family
             for row in OUTBOUND_METRICS
             if row.kind in ("gauge", "gaugehistogram")
-            for family in _families(row, self.outbounds, Format.TEXT)
+            for family in _families(row, fresh if row.vanishes else self.outbounds, Format.TEXT)
             if family.samples
         ]
         return _generate(_Families(families), Format.TEXT)
@@ -241,7 +243,8 @@ def _add_histogram(family: Metric, labels: dict[str, str], measured: HistogramSn
     is_gauge = family.type == "gaugehistogram"
     bounds = (*map(floatToGoString, measured.bounds), "+Inf")
     cumulative = list(accumulate(measured.counts))
-    for bound, count, latest in zip(bounds, cumulative, measured.exemplars, strict=True):
+    exemplars = measured.exemplars or (None,) * len(bounds)
+    for bound, count, latest in zip(bounds, cumulative, exemplars, strict=True):
         exemplar = None if is_gauge else _exemplar(latest)
         family.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, count, None, exemplar)
     family.add_sample(f"{family.name}_{'g' * is_gauge}count", labels, cumulative[-1])
@@ -256,11 +259,12 @@ def _exemplar(latest: tuple[str, float] | None) -> Exemplar | None:
 
 def _is_opaque_id(call_id: str) -> bool:
     """Whether an id may be shown: a word of ASCII that is no bare number, as a phone number is."""
+    word = call_id.replace("-", "").replace("_", "")
     return (
         len(call_id) <= _MAX_EXEMPLAR_VALUE
-        and call_id.isascii()
-        and call_id.replace("-", "").replace("_", "").isalnum()
-        and not call_id.replace("-", "").isdigit()
+        and word.isascii()
+        and word.isalnum()
+        and not word.isdigit()
     )
 
 

@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -20,7 +21,7 @@ from pearl_exporter.errors import BadResponseError, PollError
 from pearl_exporter.snapshot import Health, OutboundSnapshot
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, RangeRead, Search, read_start
-from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker
+from pearl_exporter.tracker import CODE_FIELDS, Rules, Saved, Tracker
 
 ProgressListener = Callable[[str, int, int], None]
 """Hears an outbound's name, the calls read so far and the calls expected, after each page."""
@@ -60,21 +61,21 @@ class Surroundings:
     on_progress: ProgressListener
 
 
+class Assignment(NamedTuple):
+    """What one poller polls, and how; two that are equal poll alike."""
+
+    outbound: OutboundSettings
+    rules: Rules
+    page_size: int
+    client: PearlClient
+
+
 class Poller:
     """Polls one outbound, and knows how its polls fare."""
 
-    def __init__(
-        self,
-        outbound: OutboundSettings,
-        rules: Rules,
-        page_size: int,
-        client: PearlClient,
-        surroundings: Surroundings,
-    ) -> None:
-        self.outbound = outbound
-        self._rules = rules
-        self._page_size = page_size
-        self._client = client
+    def __init__(self, assignment: Assignment, surroundings: Surroundings) -> None:
+        self.assignment = assignment
+        self.outbound, self._rules, self._page_size, self._client = assignment
         self._around = surroundings
         self._tracker: Tracker | None = None
         self._by_offset = False
@@ -82,13 +83,13 @@ class Poller:
         self._held_until = 0.0
         self._refused_token: str | None = None
         self._snapshot = OutboundSnapshot(
-            name=outbound.name,
-            outbound_id=outbound.id,
-            labels=outbound.labels,
-            window_seconds=outbound.window,
-            stale_after_seconds=outbound.stale_after,
-            health=Health(interval_seconds=outbound.interval),
-            calls=Tracker(rules).snapshot(),
+            name=self.outbound.name,
+            outbound_id=self.outbound.id,
+            labels=self.outbound.labels,
+            window_seconds=self.outbound.window,
+            stale_after_seconds=self.outbound.stale_after,
+            health=Health(interval_seconds=self.outbound.interval),
+            calls=Tracker(self._rules).snapshot(),
         )
 
     @property
@@ -101,6 +102,20 @@ class Poller:
         tracker = await self._loaded()
         saved = tracker.polled_at is not None
         self._publish(replace(self._snapshot.health, catching_up=saved), tracker)
+
+    def take_over(self, old: "Poller") -> None:
+        """Goes on where another poller of the same outbound stopped, by this one's settings."""
+        self._tracker = Tracker(self._rules, old.saved())
+        health = replace(old.snapshot.health, interval_seconds=self.outbound.interval)
+        self._publish(health, self._tracker)
+
+    def saved(self) -> Saved | None:
+        """What it has tracked and counted so far."""
+        return None if self._tracker is None else self._tracker.saved()
+
+    def release(self) -> None:
+        """Polls at the usual interval again: the configuration changed, so it may be well now."""
+        self._refusals, self._held_until = 0, 0.0
 
     def skip(self) -> None:
         """Counts a poll that fell due while the one before was still going on."""
@@ -205,23 +220,33 @@ class Poller:
     async def _page(self, search: Search, patience: Patience) -> Page:
         page = await self._client.search(self.outbound.id, search, patience)
         self._around.observer.read_rows(page.received, page.rejected)
+        if not self._snapshot.was_tried:
+            self._publish(replace(self._snapshot.health, had_page=True))
         return page
 
     async def _take(self, tracker: Tracker, read: RangeRead, now: Instant) -> None:
-        """Brings the tracker in step and commits; if that is cut short, what was saved counts."""
+        """Brings the tracker in step and commits: wholly, even if the poll is cut short now."""
+        taking = asyncio.ensure_future(self._commit(tracker, read, now))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait([taking])
+            raise
+
+    async def _commit(self, tracker: Tracker, read: RangeRead, now: Instant) -> None:
         before = tracker.unknown_codes
-        calls = read.calls
-        self._tracker = None
-        if len(calls) < _LARGE_READ:
-            tracker.apply(calls, start=read.start, now=now, spared=frozenset(read.rejected_ids))
+        apply = partial(
+            tracker.apply,
+            read.calls,
+            start=read.start,
+            now=now,
+            spared=frozenset(read.rejected_ids),
+        )
+        self._tracker = None  # if this fails, what was saved counts, and is loaded anew
+        if read.received < _LARGE_READ:
+            apply()
         else:
-            await asyncio.to_thread(
-                tracker.apply,
-                calls,
-                start=read.start,
-                now=now,
-                spared=frozenset(read.rejected_ids),
-            )
+            await asyncio.to_thread(apply)
         await self._around.store.commit(self.outbound.id, tracker)
         self._tracker = tracker
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
@@ -233,7 +258,7 @@ class Poller:
         missed = polled_at is not None and now - polled_at > 2000 * self.outbound.interval
         if health.last_reason is not None:
             _log.info("polls succeed again", extra={"outbound": self.outbound.name})
-        self._refusals, self._held_until = 0, 0.0
+        self.release()
         ended = self._around.api_clock.now()
         caught_up = health.catching_up or missed or health.caught_up_at is None
         return replace(

@@ -35,7 +35,7 @@ class Schedule:
         self._monotonic = monotonic
         self._pollers: dict[str, Poller] = {}
         self._due: dict[str, datetime] = {}
-        self._running: set[asyncio.Task[PollError | None]] = set()
+        self._running: dict[str, asyncio.Task[PollError | None]] = {}
         self._last_beat: float | None = None
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -55,16 +55,43 @@ class Schedule:
         """Begins to poll, each outbound at its own offset into its interval."""
         # every skipped poll is counted; APScheduler would log a warning for each as well
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        pollers = tuple(pollers)
-        now = datetime.now(UTC)
         self._scheduler.add_job(
-            self._beat, IntervalTrigger(seconds=HEARTBEAT_SECONDS), id=_HEARTBEAT, next_run_time=now
+            self._beat,
+            IntervalTrigger(seconds=HEARTBEAT_SECONDS),
+            id=_HEARTBEAT,
+            next_run_time=datetime.now(UTC),
         )
-        for index, poller in enumerate(pollers):
-            self._add(
-                poller, now + timedelta(seconds=poller.outbound.interval * index / len(pollers))
-            )
+        self.add_staggered(pollers)
         self._scheduler.start()
+
+    def add_staggered(self, pollers: Iterable[Poller]) -> None:
+        """Begins to poll these as well, each at its own offset into its interval."""
+        pollers = tuple(pollers)
+        for index, poller in enumerate(pollers):
+            self.add(poller, poller.outbound.interval * index / len(pollers))
+
+    def add(self, poller: Poller, seconds: float) -> None:
+        """Begins to poll an outbound in so many seconds."""
+        outbound = poller.outbound
+        first = datetime.now(UTC) + timedelta(seconds=seconds)
+        self._pollers[outbound.id] = poller
+        self._scheduler.add_job(
+            self._poll,
+            IntervalTrigger(seconds=outbound.interval, start_date=first),
+            args=(outbound.id,),
+            id=outbound.id,
+            # else the trigger, asked a moment after its start date, would begin an interval later
+            next_run_time=first,
+        )
+
+    async def remove(self, outbound_id: str) -> None:
+        """Polls an outbound no more, and cuts its poll short if one is going on."""
+        self._scheduler.remove_job(outbound_id)
+        del self._pollers[outbound_id]
+        task = self._running.get(outbound_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
         """How long until an outbound is polled next, None if it is not scheduled."""
@@ -78,24 +105,13 @@ class Schedule:
         if not self._scheduler.running:
             return
         self._scheduler.pause()
-        for task in self._running:
+        tasks = tuple(self._running.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the jobs that waited for them end as well, and by themselves
         self._scheduler.shutdown(wait=False)
         await asyncio.sleep(0)  # APScheduler carries that out in the loop's next round
-
-    def _add(self, poller: Poller, first: datetime) -> None:
-        outbound = poller.outbound
-        self._pollers[outbound.id] = poller
-        self._scheduler.add_job(
-            self._poll,
-            IntervalTrigger(seconds=outbound.interval, start_date=first),
-            args=(outbound.id,),
-            id=outbound.id,
-            # else the trigger, asked a moment after its start date, would begin an interval later
-            next_run_time=first,
-        )
 
     def _submitted(self, event: JobSubmissionEvent) -> None:
         self._due[event.job_id] = event.scheduled_run_times[-1]
@@ -109,12 +125,12 @@ class Schedule:
         self._last_beat = self._monotonic()
 
     async def _poll(self, outbound_id: str) -> None:
-        poller = self._pollers[outbound_id]
-        if poller.is_held():
+        poller = self._pollers.get(outbound_id)
+        if poller is None or poller.is_held():
             return
         lateness = (datetime.now(UTC) - self._due[outbound_id]).total_seconds()
-        # a task of our own, which stop() can cut short without APScheduler calling it a failed job
+        # a task of our own, which can be cut short without APScheduler calling it a failed job
         task = asyncio.create_task(poller.poll(max(0.0, lateness)))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[outbound_id] = task
         await asyncio.wait([task])
+        del self._running[outbound_id]

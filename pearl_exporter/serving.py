@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from pearl_exporter.app import App
 from pearl_exporter.config import ListenAddress
-from pearl_exporter.web.endpoints import View, build_endpoints
+from pearl_exporter.web.endpoints import Reload, View, build_endpoints
 
 STOP_SECONDS = 4.0
 """How long stopping may take; a service manager is promised an end within 5 s."""
@@ -49,23 +49,44 @@ def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
 
 def listen_on(address: ListenAddress) -> socket.socket:
     """A listening socket; raises OSError if the address is taken or not ours."""
-    family, *_, target = socket.getaddrinfo(
+    family, type_, protocol, _, target = socket.getaddrinfo(
         address.host or None,
         address.port,
         type=socket.SOCK_STREAM,
+        # asyncio turns off Nagle's delay, 40 ms an answer, only for what is openly TCP
+        proto=socket.IPPROTO_TCP,
         flags=socket.AI_PASSIVE,
     )[0]
-    listener = socket.create_server(target[:2], family=family, backlog=512)
+    listener = socket.socket(family, type_, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(target)
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
     listener.setblocking(False)
     return listener
 
 
 async def run(
-    app: App, listener: socket.socket, others: Iterable[tuple[Server, socket.socket]] = ()
+    app: App,
+    listener: socket.socket,
+    others: Iterable[tuple[Server, socket.socket]] = (),
+    *,
+    announce: Callable[[], None],
+    reload: Reload | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then stops within `STOP_SECONDS`."""
+    """Serves until SIGTERM or SIGINT, then stops within `STOP_SECONDS`; SIGHUP calls ``reload``.
+
+    Whoever has heard from ``announce`` that it runs may already tell it to stop.
+    """
     stop = stop_event()
-    servers = [(new_server(build_endpoints(view_of(app))), listener), *others]
+    if reload is not None:
+        _on_hangup(reload)
+    announce()
+    over_http = reload if app.settings.web.enable_reload else None
+    servers = [(new_server(build_endpoints(view_of(app, over_http))), listener), *others]
     serving = [asyncio.create_task(server.serve([sock])) for server, sock in servers]
     try:
         await app.start()
@@ -76,7 +97,7 @@ async def run(
         await _end(app, serving)
 
 
-def view_of(app: App) -> View:
+def view_of(app: App, reload: Reload | None = None) -> View:
     """What the endpoints see of an application."""
     return View(
         exposition=app.exposition,
@@ -84,6 +105,7 @@ def view_of(app: App) -> View:
         is_ready=lambda: app.is_ready,
         seconds_to_next_poll=app.schedule.seconds_to_next_poll,
         now=app.api_clock.now,
+        reload=reload,
     )
 
 
@@ -98,12 +120,19 @@ def stop_event() -> asyncio.Event:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number.name)
-    loop.add_signal_handler(
-        signal.SIGHUP,
-        _log.warning,
-        "SIGHUP: reading the configuration anew comes with a later version; restart instead",
-    )
+    loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: there is no configuration to read")
     return stop
+
+
+def _on_hangup(reload: Reload) -> None:
+    going_on: set[asyncio.Future[tuple[str, ...]]] = set()
+
+    def hang_up() -> None:
+        task = asyncio.ensure_future(reload())
+        going_on.add(task)  # the loop itself holds its tasks weakly
+        task.add_done_callback(going_on.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
 
 
 async def _first_of(stop: asyncio.Event, serving: list[asyncio.Task[None]]) -> None:

@@ -12,8 +12,9 @@ class Health(msgspec.Struct, frozen=True):
     """How the polls of one outbound fare. Instants in milliseconds, spans in seconds.
 
     Attributes:
+        had_page: Whether any page came yet.
         up: Whether the last poll succeeded; False before any.
-        polls: Polls that began.
+        polls: Polls that ended, good or failed.
         failures: Polls that failed, by reason.
         skipped: Polls that fell due while the one before was still going on.
         last_success: End of the last good poll.
@@ -27,6 +28,7 @@ class Health(msgspec.Struct, frozen=True):
         last_message: The same, for people.
     """
 
+    had_page: bool = False
     up: bool = False
     polls: int = 0
     failures: Mapping[str, int] = msgspec.field(default_factory=dict)
@@ -60,5 +62,5 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
 
     @property
     def was_tried(self) -> bool:
-        """Whether it has had its first good poll or its first failure."""
-        return self.health.up or any(self.health.failures.values())
+        """Whether it has had its first page or its first failure."""
+        return self.health.had_page or any(self.health.failures.values())

@@ -126,6 +126,19 @@ def test_a_read_that_keeps_getting_pages_may_take_longer_than_give_up():
     run_virtually(story())
 
 
+def test_the_first_page_makes_ready_the_whole_read_is_not_awaited():
+    async def story():
+        world = world_of(api={"rate_limit": 0.5, "page_size": 10})
+        await world.app.start(polling=False)
+        poll = asyncio.create_task(world.app.pollers[0].poll())
+        await asyncio.sleep(10)
+        assert world.app.is_ready
+        assert not world.app.pollers[0].snapshot.health.up
+        poll.cancel()
+
+    run_virtually(story())
+
+
 def test_a_long_read_shows_its_progress(caplog):
     async def story():
         heard = []
@@ -216,6 +229,32 @@ def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll
         assert await poller.poll() is None
         assert poller.snapshot.calls.ledger.settled > before.ledger.settled
         assert balance_holds(poller.snapshot)
+
+    run_virtually(story())
+
+
+class _SlowDisk(MemoryStore):
+    def __init__(self):
+        self.committing = asyncio.Event()
+
+    async def commit(self, outbound_id, tracker):
+        self.committing.set()
+        await asyncio.sleep(1)
+
+
+def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
+    async def story():
+        world = world_of()
+        poller = world.app.pollers[0]
+        store = _SlowDisk()
+        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        await world.app.start(polling=False)
+        poll = asyncio.create_task(poller.poll())
+        await store.committing.wait()
+        poll.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await poll
+        assert poller.saved().polled_at == DAWN_MS
 
     run_virtually(story())
 

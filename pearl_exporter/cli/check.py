@@ -9,6 +9,7 @@ import click
 from pearl_exporter.api import Patience, PearlClient
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
+from pearl_exporter.config.durations import format_duration
 from pearl_exporter.errors import ApiError
 from pearl_exporter.sync import Search
 
@@ -58,22 +59,31 @@ def _line(finding: Finding) -> str:
     who = outbound.name if outbound.name == outbound.id else f"{outbound.name} ({outbound.id})"
     if error is not None:
         return f"FAIL  {who}: {error.reason}: {error}"
-    return f"ok    {who}: {calls:,} calls in its window of {outbound.window:g} s"
+    window = format_duration(outbound.window)
+    return f"ok    {who}: {_plural(calls or 0, 'call')} in its window of {window}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def budget_lines(settings: Settings, findings: Iterable[Finding]) -> list[str]:
     """Requests a minute that the outbounds of each token need, against ``api.rate_limit``."""
     needed: dict[TokenSource, float] = {}
+    vague: set[TokenSource] = set()
     for finding in findings:
         outbound = finding.outbound
+        if finding.calls is None:
+            vague.add(outbound.token)
         pages = max(1, math.ceil((finding.calls or 0) / settings.api.page_size))
         needed[outbound.token] = needed.get(outbound.token, 0.0) + pages * 60 / outbound.interval
     allowed = settings.api.rate_limit * 60
     lines = []
-    for number, requests in enumerate(needed.values(), start=1):
+    for number, (token, requests) in enumerate(needed.items(), start=1):
         which = f" (token {number} of {len(needed)})" if len(needed) > 1 else ""
+        about = "at least" if token in vague else "about"
         lines.append(
-            f"budget{which}: about {requests:,.0f} requests a minute are needed, "
+            f"budget{which}: {about} {requests:,.0f} requests a minute are needed, "
             f"{allowed:,.0f} are allowed by api.rate_limit"
         )
         if requests > allowed:

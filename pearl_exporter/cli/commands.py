@@ -14,7 +14,7 @@ import click
 from pearl_exporter import __version__
 from pearl_exporter.app import build_app
 from pearl_exporter.cli.check import run_check
-from pearl_exporter.cli.once import run_once
+from pearl_exporter.cli.once import can_be_written, run_once
 from pearl_exporter.cli.simulated import run_demo, run_simulate
 from pearl_exporter.config import (
     ConfigError,
@@ -26,6 +26,7 @@ from pearl_exporter.config import (
 )
 from pearl_exporter.errors import PearlError
 from pearl_exporter.logs import set_up_logging
+from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import listen_on, run
 from pearl_exporter.simulator import (
     FAULTS,
@@ -73,7 +74,7 @@ def _config_option(command: Command) -> Command:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="pearl-exporter")
 def main() -> None:
-    r"""A Prometheus exporter for the outbound calls of NLPearl.AI.
+    """A Prometheus exporter for the outbound calls of NLPearl.AI.
 
     \b
     See it work, without an account:   pearl-exporter demo
@@ -81,7 +82,7 @@ def main() -> None:
     Run it:                            pearl-exporter serve --config config.yml
 
     Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration.
-    """
+    """  # noqa: D301 - \b is click's, where lines are to stay as they are
 
 
 @main.command()
@@ -89,19 +90,26 @@ def main() -> None:
 def serve(config: Path | None) -> None:
     """Poll the configured outbounds and serve /metrics: the main job.
 
-    Ends within 5 s on SIGTERM or SIGINT.
+    Ends within 5 s on SIGTERM or SIGINT. Reads the configuration anew on SIGHUP, and on
+    POST /-/reload where web.enable_reload allows it; a bad one is refused and the old one kept.
     """
     settings = _settings(config)
     set_up_logging(settings.log)
     listener = _listener(settings.web.listen, "web.listen")
-    _log.info("listening", extra={"address": str(settings.web.listen), "version": __version__})
-    _run(run(build_app(settings), listener))
+    address = ListenAddress(*listener.getsockname()[:2])
+
+    def announce() -> None:
+        _log.info("listening", extra={"address": str(address), "version": __version__})
+
+    app = build_app(settings)
+    reloader = Reloader(app, lambda: load_settings(config, os.environ))
+    _run(run(app, listener, announce=announce, reload=reloader.reload))
 
 
 @main.command()
 @_config_option
 def check(config: Path | None) -> None:
-    """Try a configuration: ask the API for one call of each outbound.
+    """Try a configuration on the API, one call of each outbound.
 
     Prints a line for each outbound and how many requests a minute the configuration needs, against
     api.rate_limit. Touches no state. Exits with 0 if all are well, 1 if not, 2 if the
@@ -121,13 +129,14 @@ def check(config: Path | None) -> None:
     help="Write there, by rename, instead of to standard output: for a textfile collector.",
 )
 def once(config: Path | None, output: Path | None) -> None:
-    """Poll every outbound once and print its window and health, in the text format.
+    """Poll every outbound once and print its window and health.
 
-    Prints no counters, as one poll can't tell what happened since another, and touches no state.
+    In the text format. Prints no counters, as one poll can't tell what happened since another, and
+    touches no state.
     """
     settings = _settings(config)
     set_up_logging(LogSettings(level="error"))
-    if output is not None and not os.access(output.resolve().parent, os.W_OK):
+    if output is not None and not can_be_written(output):
         _end(f"--output {output}: its folder does not exist or can't be written to", MISUSED)
     sys.exit(0 if _run(run_once(settings, output)) else FAILED)
 
@@ -164,13 +173,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     outbounds: int,
     faults: tuple[str, ...],
 ) -> None:
-    """Serve a simulated NLPearl API: seeded campaigns with a day of history.
+    """Serve a simulated NLPearl API alone.
 
-    It speaks the v1 calls search, GET /v1/Outbound and GET /v1/Account. Under /_sim/ it tells the
-    truth to compare an exporter with, and takes faults, incidents and the time of day.
+    Its campaigns are seeded and have a day of history. It speaks the v1 calls search,
+    GET /v1/Outbound and GET /v1/Account. Under /_sim/ it tells the truth to compare an exporter
+    with, and takes faults, incidents and the time of day.
     """
     set_up_logging(LogSettings())
-    listener = _listener(listen, "--listen")
     clock = SimulatedClock(speed=speed)
     try:
         simulator = build_simulator(
@@ -182,7 +191,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
         )
     except FaultError as error:
         _end(f"--fault: {error}", MISUSED)
-    _run(run_simulate(simulator, listener))
+    _run(run_simulate(simulator, _listener(listen, "--listen")))
 
 
 @main.command()
@@ -191,7 +200,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed is another world.")
 def demo(listen: ListenAddress, seed: int) -> None:
-    """Run exporter and simulated API together: no account, no token, a campaign under way."""
+    """Run exporter and simulated API together.
+
+    No account, no token: three campaigns under way, whose calls move every second, and an incident
+    after two minutes.
+    """
     set_up_logging(LogSettings())
     _run(run_demo(_listener(listen, "--listen"), seed))
 
@@ -209,7 +222,9 @@ def _listener(address: ListenAddress, key: str) -> socket.socket:
     try:
         return listen_on(address)
     except OSError as error:
-        _end(f"{key}: can't listen on {address}: {error.strerror or error}", FAILED)
+        # asyncio's and socket's texts say the address again
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        _end(f"{key}: can't listen on {address}: {reason or error}", FAILED)
 
 
 def _run(job: Coroutine[Any, Any, Result]) -> Result:
@@ -218,8 +233,10 @@ def _run(job: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(job)
     except PearlError as error:
         _end(str(error), FAILED)
+    except BrokenPipeError:
+        raise  # whoever read has had enough: click ends quietly
     except OSError as error:
-        _end(f"{error.filename or 'I/O'}: {error.strerror or error}", FAILED)
+        _end(f"{error.filename or 'output'}: {error.strerror or error}", FAILED)
     except KeyboardInterrupt:
         _end("interrupted", FAILED)
 

@@ -27,7 +27,7 @@ async def run_once(settings: Settings, output: Path | None) -> bool:
     if output is None:
         click.echo(text.decode(), nl=False)
     else:
-        write_by_rename(output, text)
+        write_whole(output, text)
     return well
 
 
@@ -40,11 +40,35 @@ async def _poll_all(app: App) -> bool:
     return not any(failures)
 
 
-def write_by_rename(path: Path, content: bytes) -> None:
+def can_be_written(path: Path) -> bool:
+    """Whether a file can be put there, as far as can be seen before it is."""
+    if _is_special(path):
+        return os.access(path, os.W_OK)
+    folder = path.resolve().parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def write_whole(path: Path, content: bytes) -> None:
     """Puts a file in place whole: a collector that reads at the same time sees the old or the new.
 
-    The temporary name does not end in ``.prom``, so that no collector takes it for a file of its.
+    A link stays a link; what is no file, as ``/dev/stdout``, is written to and stays what it is.
+    Raises OSError that names ``path``; the old file is then still there.
     """
+    try:
+        if _is_special(path):
+            path.write_bytes(content)
+        else:
+            _write_by_rename(path.resolve(), content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _write_by_rename(path: Path, content: bytes) -> None:
+    """The temporary name does not end in ``.prom``: no collector takes it for a file of its."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)

@@ -44,12 +44,12 @@ def simulator_server(simulator: Simulator) -> Server:
 async def run_simulate(simulator: Simulator, listener: socket.socket) -> None:
     """Serves the simulated API until SIGTERM or SIGINT."""
     server = simulator_server(simulator)
+    stop = stop_event()
     url = _url(listener)
     click.echo(f"the simulated NLPearl API listens on {url}, with these outbounds:")
     for campaign in simulator.campaigns.values():
         click.echo(f"  {campaign.outbound_id}  {campaign.profile.name}")
-    click.echo(f"what it is told to do wrong: {url}/_sim/state", nl=True)
-    stop = stop_event()
+    click.echo(f"what it is told to do wrong: {url}/_sim/state")
     serving = asyncio.create_task(server.serve([listener]))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -67,8 +67,13 @@ async def run_demo(listener: socket.socket, seed: int) -> None:
     simulator = build_simulator(campaigns, clock=clock, seed=seed)
     api = listen_on(ListenAddress("127.0.0.1", 0))
     settings = demo_settings(campaigns, _url(api), ListenAddress(*listener.getsockname()[:2]))
-    _introduce(_url(listener), _url(api), campaigns, (incident.start_ms - clock()) / 1000)
-    await run(build_app(settings), listener, [(simulator_server(simulator), api)])
+
+    def announce() -> None:
+        seconds = (incident.start_ms - clock()) / 1000
+        _introduce(_url(listener), _url(api), campaigns, seconds)
+
+    others = [(simulator_server(simulator), api)]
+    await run(build_app(settings), listener, others, announce=announce)
 
 
 def demo_settings(campaigns: Iterable[Campaign], api_url: str, listen: ListenAddress) -> Settings:

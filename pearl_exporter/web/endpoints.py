@@ -5,7 +5,7 @@ Everything is answered from memory: a scrape never waits for a poll.
 
 import asyncio
 import gzip
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -22,6 +22,9 @@ _LEAST_COMPRESSED_BYTES = 1024
 _GZIP_LEVEL = 1
 """A scrape is read once, nearby: a higher level costs more time than it saves."""
 
+Reload = Callable[[], Awaitable[tuple[str, ...]]]
+"""Reads the configuration anew; gives what is wrong with it, nothing if well."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -30,9 +33,10 @@ class View:
     Attributes:
         exposition: What a scrape sees.
         is_alive: Whether the scheduler's heart beats.
-        is_ready: Whether every outbound has had its first good poll or first failure.
+        is_ready: Whether every outbound has had its first page or first failure.
         seconds_to_next_poll: Until an outbound, by its id, is polled next.
         now: The present, as the API would say.
+        reload: Reads the configuration anew; None where that is not allowed over HTTP.
     """
 
     exposition: Exposition
@@ -40,6 +44,7 @@ class View:
     is_ready: Callable[[], bool]
     seconds_to_next_poll: Callable[[str], float | None]
     now: Callable[[], Instant]
+    reload: Reload | None = None
 
 
 def build_endpoints(view: View) -> Starlette:
@@ -81,11 +86,23 @@ def build_endpoints(view: View) -> Starlette:
         message = "waiting for the first page or the first failure of every outbound\n"
         return PlainTextResponse(message, status_code=503)
 
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/metrics", metrics),
-            Route("/-/healthy", healthy),
-            Route("/-/ready", ready),
-        ]
-    )
+    routes = [
+        Route("/", page),
+        Route("/metrics", metrics),
+        Route("/-/healthy", healthy),
+        Route("/-/ready", ready),
+    ]
+    if view.reload is not None:
+        routes.append(Route("/-/reload", _reload_by(view.reload), methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+def _reload_by(reload: Reload) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(_: Request) -> Response:
+        faults = await reload()
+        if not faults:
+            return PlainTextResponse("reloaded\n")
+        text = "".join(f"{fault}\n" for fault in ("keeping the old configuration:", *faults))
+        return PlainTextResponse(text, status_code=500)
+
+    return endpoint

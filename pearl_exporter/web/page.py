@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pearl_exporter import __version__
 from pearl_exporter.calls import Instant
+from pearl_exporter.config.durations import format_duration
 from pearl_exporter.snapshot import OutboundSnapshot
 
 CONTENT_SECURITY_POLICY = (
@@ -15,7 +16,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c62828; --good: #2e7d32; --dim: #777; }
+:root { color-scheme: light dark; --line: #8884; --bad: #c62828; --good: #2e7d32; --dim: #666; }
 @media (prefers-color-scheme: dark) { :root { --bad: #ff8a80; --good: #81c784; --dim: #aaa; } }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
 h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
@@ -31,7 +32,8 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
   td, td.n { display: flex; gap: 1rem; justify-content: space-between; border: 0;
     padding: .15rem 0; text-align: right; white-space: normal; }
   td::before { content: attr(data-label); color: var(--dim); text-align: left; flex: none; }
-  td:first-child { font-weight: 600; }
+  td:first-child { font-weight: 600; font-size: 1.1rem; justify-content: start; text-align: left; }
+  td:first-child::before { content: none; }
 }
 """
 
@@ -119,7 +121,7 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
         escape(outbound.name),
         _state(outbound, stale=stale),
         _ago(outbound.health.last_success, now),
-        "–" if window is None else f"{window.calls:,}",
+        "–" if window is None else _calls(window.calls, outbound.window_seconds),
         share or _share(outbound, "error"),
         share or _share(outbound, "unreachable"),
         "–" if window is None else f"{outbound.calls.live:,}",
@@ -145,6 +147,10 @@ def _state(outbound: OutboundSnapshot, *, stale: bool) -> str:
     if stale:
         return '<span class="bad">stale</span>'
     return '<span class="good">up</span>'
+
+
+def _calls(number: int, window_seconds: float) -> str:
+    return f'{number:,} <span class="dim">in {format_duration(window_seconds)}</span>'
 
 
 def _share(outbound: OutboundSnapshot, status: str) -> str:

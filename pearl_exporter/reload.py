@@ -1,0 +1,57 @@
+"""Reading the configuration anew while the exporter runs: one path for SIGHUP and ``/-/reload``.
+
+First the whole new configuration is checked; a bad one is refused and the old one kept.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from pearl_exporter.app import App
+from pearl_exporter.config import Settings
+from pearl_exporter.errors import ConfigError
+from pearl_exporter.logs import set_up_logging
+
+_log = logging.getLogger(__name__)
+
+_AT_START_ALONE: dict[str, Callable[[Settings], object]] = {
+    "web.listen": lambda settings: settings.web.listen,
+    "web.enable_reload": lambda settings: settings.web.enable_reload,
+    "state.url": lambda settings: settings.state.url,
+}
+
+
+class Reloader:
+    """Brings a running `App` in step with its configuration, one reload at a time.
+
+    ``read_settings`` reads file and environment, and raises `ConfigError`.
+    """
+
+    def __init__(self, app: App, read_settings: Callable[[], Settings]) -> None:
+        self._app = app
+        self._read_settings = read_settings
+        self._one_at_a_time = asyncio.Lock()
+
+    async def reload(self) -> tuple[str, ...]:
+        """Reads and goes over; gives what is wrong with the new configuration, nothing if well."""
+        async with self._one_at_a_time:
+            before = self._app.settings
+            try:
+                settings = await asyncio.to_thread(self._read_settings)
+                changes = await self._app.reconfigure(settings)
+            except (ConfigError, ValueError) as error:
+                faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+                self._refuse(faults)
+                return faults
+            set_up_logging(settings.log)
+            lists = {name: ", ".join(names) or "none" for name, names in changes._asdict().items()}
+            _log.info("configuration read anew", extra=lists)
+            for key, value in _AT_START_ALONE.items():
+                if value(before) != value(settings):
+                    _log.warning("%s changed: that takes effect at the next start", key)
+            return ()
+
+    def _refuse(self, faults: tuple[str, ...]) -> None:
+        self._app.exporter.configured(successfully=False, at_seconds=0.0)
+        for fault in faults:
+            _log.error("keeping the old configuration: %s", fault)

@@ -1,0 +1,157 @@
+"""Bad input: one clear line for each fault, the right exit code, no traceback, nothing started."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.simulated import TOKEN, simulated_api, write_config
+from tests.programs import run_pearl
+
+LOADING = ("serve", "check", "once")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path, "http://127.0.0.1:9", "65f1c0ffee")
+
+
+def complaints(folder: Path, *arguments: str | Path, code: int, **variables: str) -> list[str]:
+    """The lines on standard error of a command that must end with this exit code."""
+    told = run_pearl(folder, *arguments, **variables)
+    assert told.returncode == code, told
+    assert told.stdout == ""
+    assert "Traceback" not in told.stderr
+    assert TOKEN not in told.stderr
+    return told.stderr.splitlines()
+
+
+@pytest.mark.parametrize("command", LOADING)
+def test_a_file_that_is_no_yaml(tmp_path: Path, command: str) -> None:
+    (tmp_path / "c.yml").write_text("poll:\n  interval: 30s\n window: 1h\n")
+    (line,) = complaints(tmp_path, command, "--config", "c.yml", code=2)
+    assert line.startswith("pearl-exporter: c.yml:3: not valid YAML: ")
+
+
+@pytest.mark.parametrize("command", LOADING)
+def test_a_file_that_is_missing(tmp_path: Path, command: str) -> None:
+    (line,) = complaints(tmp_path, command, "--config", "no.yml", code=2)
+    assert line == "pearl-exporter: no.yml: can't be read: No such file or directory"
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, "check", "--config", ".", code=2)
+    assert line == "pearl-exporter: .: can't be read: Is a directory"
+
+
+def test_the_file_named_by_the_environment_is_missing(tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, "check", code=2, PEARL_CONFIG="gone.yml")
+    assert line.startswith("pearl-exporter: gone.yml: can't be read")
+
+
+def test_no_configuration_at_all(tmp_path: Path) -> None:
+    outbounds, token = complaints(tmp_path, "serve", code=2)
+    assert "PEARL_OUTBOUNDS" in outbounds
+    assert "PEARL_API_TOKEN" in token
+
+
+def test_no_token(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text("outbounds: [{id: 65f1c0ffee}]\n")
+    (line,) = complaints(tmp_path, "serve", "--config", "c.yml", code=2)
+    assert "no token" in line
+    assert "PEARL_API_TOKEN" in line
+
+
+def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text(
+        f"api:\n  token: {TOKEN}\n  tiemout: 5s\npoll:\n  interval: soon\n"
+        "outbounds:\n  - id: a\n    name: x\n  - id: b\n    name: x\n"
+    )
+    lines = complaints(tmp_path, "serve", "--config", "c.yml", code=2)
+    assert [line.split(": ", 2)[:2] for line in lines] == [
+        ["pearl-exporter", f"c.yml:{number}"] for number in (3, 5, 10)
+    ]
+    assert 'did you mean "timeout"?' in lines[0]
+    assert 'got "soon", wanted a duration' in lines[1]
+    assert "x" in lines[2]
+
+
+def test_a_token_file_that_is_missing(tmp_path: Path) -> None:
+    told = complaints(
+        tmp_path, "check", code=2, PEARL_API_TOKEN_FILE="/no/token", PEARL_OUTBOUNDS="65f1c0ffee"
+    )
+    assert len(told) == 1
+    assert "PEARL_API_TOKEN_FILE" in told[0]
+
+
+@pytest.mark.parametrize("command", ["serve", "simulate", "demo"])
+def test_a_taken_port(tmp_path: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        if command == "serve":
+            web = {"listen": address}
+            path = write_config(tmp_path, "http://127.0.0.1:9", "65f1c0ffee", web=web)
+            key, arguments = "web.listen", ["--config", str(path)]
+        else:
+            key, arguments = "--listen", ["--listen", address]
+        (line,) = complaints(tmp_path, command, *arguments, code=1)
+    assert line == f"pearl-exporter: {key}: can't listen on {address}: Address already in use"
+
+
+def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, "simulate", "--listen", "192.0.2.1:80", code=1)
+    assert line.startswith("pearl-exporter: --listen: can't listen on 192.0.2.1:80: ")
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        ("bogus", "there is no fault 'bogus'; there are: rate_limit, "),
+        ("rate_limit:2", "probability is 2"),
+        ("slow:0.5,second=3", "no setting 'second'; it has: seconds, "),
+        ("server_error:1,status=200", "wanted 500 to 599"),
+    ],
+)
+def test_a_bad_fault_is_told_before_anything_listens(
+    tmp_path: Path, fault: str, wanted: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        arguments = ("--listen", address, "--fault", fault)
+        (line,) = complaints(tmp_path, "simulate", *arguments, code=2)
+    assert line.startswith("pearl-exporter: --fault: ")
+    assert wanted in line
+
+
+@pytest.mark.parametrize("output", ["no/such/folder/x.prom", "config.yml/x.prom"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_asked(
+    tmp_path: Path, config: Path, output: str
+) -> None:
+    (line,) = complaints(tmp_path, "once", "--config", config, "--output", output, code=2)
+    assert line.startswith(f"pearl-exporter: --output {output}: its folder does not exist")
+
+
+def test_a_folder_as_output(tmp_path: Path, config: Path) -> None:
+    *_, line = complaints(tmp_path, "once", "--config", config, "--output", ".", code=2)
+    assert "is a directory" in line
+
+
+@pytest.mark.parametrize("command", ["check", "once"])
+def test_a_full_disk_behind_standard_output(tmp_path: Path, command: str) -> None:
+    with simulated_api() as api, Path("/dev/full").open("w") as full:
+        path = write_config(tmp_path, api.url, api.outbound)
+        told = run_pearl(tmp_path, command, "--config", path, stdout=full)
+    assert told.returncode == 1
+    assert told.stderr == "pearl-exporter: output: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", ["check", "once"])
+def test_a_reader_that_has_had_enough_is_no_news(tmp_path: Path, command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with simulated_api() as api, os.fdopen(writer, "w") as broken:
+        path = write_config(tmp_path, api.url, api.outbound)
+        told = run_pearl(tmp_path, command, "--config", path, stdout=broken)
+    assert told.returncode == 1
+    assert told.stderr == ""

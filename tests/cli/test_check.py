@@ -1,0 +1,132 @@
+"""``check``: a line for each outbound, the request budget, and an exit code to rely on."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.simulated import TOKEN, simulated_api, write_config
+from tests.programs import run_pearl
+
+
+def test_it_prints_a_line_for_each_outbound_and_the_budget(tmp_path: Path) -> None:
+    with simulated_api(outbounds=2) as api:
+        other = api.others[0]
+        outbounds = [{"id": api.outbound, "name": "one"}, {"id": other}]
+        path = write_config(
+            tmp_path, api.url, api.outbound, outbounds=outbounds, poll={"interval": "1m"}
+        )
+        told = run_pearl(tmp_path, "check", "--config", path)
+    one, two, budget = told.stdout.splitlines()
+    calls = r"[1-9][0-9,]* calls? in its window of 10m"
+    assert re.fullmatch(rf"ok +one \({api.outbound}\): {calls}", one)
+    assert re.fullmatch(rf"ok +{other}: {calls}", two)
+    assert re.fullmatch(
+        r"budget: about \d+ requests a minute are needed, 120 are allowed by api.rate_limit", budget
+    )
+    assert told.stderr == ""
+    assert told.returncode == 0
+
+
+def test_it_warns_when_the_budget_does_not_fit(tmp_path: Path) -> None:
+    with simulated_api() as api:
+        api_keys = {"page_size": 1, "rate_limit": 1}
+        path = write_config(tmp_path, api.url, api.outbound, api=api_keys)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    _, budget, warning = told.stdout.splitlines()
+    needed = float(re.findall(r"about ([\d,]+) requests", budget)[0].replace(",", ""))
+    calls = float(re.findall(r"([\d,]+) calls", told.stdout)[0].replace(",", ""))
+    assert needed == calls * 60  # a call a page, a poll a second
+    assert warning.startswith("WARNING")
+    assert f"factor of {needed / 60:.1f}" in warning
+    assert "poll.interval" in warning
+    assert told.returncode == 0
+
+
+def test_a_wrong_id_is_told_and_the_others_are_tried_all_the_same(tmp_path: Path) -> None:
+    with simulated_api() as api:
+        outbounds = [{"id": "65f1c0ffee", "name": "typo"}, {"id": api.outbound, "name": "fine"}]
+        poll = {"interval": "1m"}
+        path = write_config(tmp_path, api.url, api.outbound, outbounds=outbounds, poll=poll)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    wrong, fine, budget = told.stdout.splitlines()
+    assert wrong.startswith("FAIL  typo (65f1c0ffee): not_found: the API answered 404")
+    assert "id right" in wrong
+    assert fine.startswith("ok    fine (")
+    assert budget.startswith("budget: at least ")
+    assert told.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "said"),
+    [
+        ("unauthorized", "auth", "401"),
+        ("forbidden", "auth", "403"),
+        ("bad_request", "bad_request", "400"),
+        ("html", "bad_response", "HTML"),
+        ("cut", "bad_response", "cut off"),
+        ("server_error", "server_error", "503"),
+        ("rate_limit", "rate_limited", "429"),
+        ("drop", "connection", "connection"),
+    ],
+)
+def test_a_failing_api_is_told_by_its_reason(
+    tmp_path: Path, fault: str, reason: str, said: str
+) -> None:
+    with simulated_api(fault) as api:
+        poll = {"give_up": "1s", "interval": "1s"}
+        path = write_config(tmp_path, api.url, api.outbound, poll=poll)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    line = told.stdout.splitlines()[0]
+    assert line.startswith(f"FAIL  one ({api.outbound}): {reason}: ")
+    assert said in line
+    assert told.stderr == ""
+    assert told.returncode == 1
+
+
+def test_a_wrong_token_is_told_without_showing_it(tmp_path: Path) -> None:
+    with simulated_api() as api:
+        path = write_config(tmp_path, api.url, api.outbound, api={"token": "acct-1:wr0ng-k3y"})
+        told = run_pearl(tmp_path, "check", "--config", path)
+    assert "FAIL  one" in told.stdout
+    assert "auth: the API answered 401 Unauthorized: is the token right" in told.stdout
+    assert "wr0ng-k3y" not in told.stdout + told.stderr
+    assert told.returncode == 1
+
+
+def test_a_dead_api_is_told_when_patience_ends(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    path = write_config(tmp_path, dead, "65f1c0ffee", poll={"give_up": "2s"})
+    told = run_pearl(tmp_path, "check", "--config", path, seconds=10)
+    assert told.stdout.startswith("FAIL  one (65f1c0ffee): connection: no connection")
+    assert told.returncode == 1
+
+
+def test_a_clock_that_is_off_is_noted(tmp_path: Path) -> None:
+    with simulated_api("skew:1,seconds=3600") as api:
+        path = write_config(tmp_path, api.url, api.outbound)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    (note,) = [line for line in told.stdout.splitlines() if line.startswith("note")]
+    assert re.search(r"-(3599|3600) s off the API's", note)
+    assert told.returncode == 0
+
+
+def test_an_empty_list_of_outbounds_is_well(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "http://127.0.0.1:9", "", outbounds=[])
+    told = run_pearl(tmp_path, "check", "--config", path)
+    assert told.stdout == "no outbounds configured: nothing to check\n"
+    assert told.returncode == 0
+
+
+def test_the_environment_alone_is_a_configuration(tmp_path: Path) -> None:
+    with simulated_api() as api:
+        variables = {
+            "PEARL_API_URL": api.url,
+            "PEARL_API_TOKEN": f"Bearer {TOKEN} ",
+            "PEARL_OUTBOUNDS": f"{api.outbound}=from-env",
+        }
+        told = run_pearl(tmp_path, "check", **variables)
+    assert told.stdout.startswith(f"ok    from-env ({api.outbound}): ")
+    assert told.returncode == 0

@@ -1,0 +1,194 @@
+"""``serve``, ``simulate`` and ``demo`` as real processes: they begin, they listen to signals."""
+
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.simulated import TOKEN, Api, base_url, simulated_api, write_config
+from tests.programs import Running, eventually, running_pearl
+
+STOPPED = "msg=stopped"
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with simulated_api() as api:
+        yield api
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, trust_env=False, timeout=5)
+
+
+def polled_once(url: str) -> None:
+    eventually(
+        lambda: get(f"{url}/-/ready").status_code == 200, seconds=15, what="every outbound tried"
+    )
+
+
+def ends_well(process: Running, started: float) -> None:
+    """It has ended within the 5 s that are promised, well and without a traceback."""
+    assert process.ends() == 0
+    assert time.monotonic() - started < 5
+    assert STOPPED in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(tmp_path: Path, api: Api, number: signal.Signals) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        polled_once(url)
+        assert 'pearl_outbound_up{outbound="one"} 1.0' in get(f"{url}/metrics").text
+        started = time.monotonic()
+        process.send(number)
+        ends_well(process, started)
+        assert f"msg=stopping signal={number.name}" in process.stderr
+        with pytest.raises(httpx.ConnectError):
+            get(f"{url}/metrics")
+
+
+def test_it_says_where_it_listens_and_which_version_it_is(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        line = process.says("msg=listening")
+        assert re.search(r" address=127\.0\.0\.1:[1-9]\d* version=\d+\.\d+\.\d+$", line)
+
+
+def test_a_signal_before_the_first_poll_ends_it_well(tmp_path: Path) -> None:
+    with simulated_api("slow:1,seconds=60") as api:
+        path = write_config(tmp_path, api.url, api.outbound)
+        with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+            process.says("msg=listening")
+            started = time.monotonic()
+            process.send(signal.SIGTERM)
+            ends_well(process, started)
+
+
+def test_a_signal_while_the_api_hangs_ends_it_well(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        path = write_config(tmp_path, url, "65f1c0ffee")
+        with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+            process.says("msg=listening")
+            silent.settimeout(10)
+            connection, _ = silent.accept()
+            with connection:
+                assert connection.recv(4) == b"POST"
+                started = time.monotonic()
+                process.send(signal.SIGTERM)
+                ends_well(process, started)
+
+
+def test_a_second_signal_says_one_line_and_changes_nothing(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        # an answer that nobody reads keeps it busy stopping for a moment
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as idle:
+            idle.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+            started = time.monotonic()
+            process.send(signal.SIGTERM)
+            process.says("msg=stopping")
+            process.send(signal.SIGTERM)
+            ends_well(process, started)
+        stopping = [line for line in process.stderr.splitlines() if "stopping" in line]
+        assert len(stopping) == 2
+        assert 'msg="already stopping" signal=SIGTERM' in stopping[1]
+
+
+def test_a_slow_reader_of_an_answer_does_not_hold_it(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+            assert slow.recv(8) == b"HTTP/1.1"
+            started = time.monotonic()
+            process.send(signal.SIGTERM)
+            ends_well(process, started)
+
+
+def test_sighup_is_survived(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        process.send(signal.SIGHUP)
+        process.says("SIGHUP")
+        assert get(f"{url}/-/healthy").status_code == 200
+
+
+def test_a_refused_token_is_warned_of_once_and_it_goes_on_serving(
+    tmp_path: Path, api: Api
+) -> None:
+    path = write_config(tmp_path, api.url, api.outbound, api={"token": "acct-1:wr0ng-k3y"})
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        line = process.says("poll failed")
+        assert "level=WARNING" in line
+        assert "outbound=one reason=auth" in line
+        assert get(f"{url}/-/healthy").status_code == 200
+        assert get(f"{url}/-/ready").status_code == 200
+        failures = 'pearl_exporter_poll_failures_total{outbound="one",reason="auth"}'
+        eventually(
+            lambda: f"{failures} 2.0" in get(f"{url}/metrics").text, seconds=10, what="a second try"
+        )
+        assert process.stderr.count("poll failed") == 1
+        assert "wr0ng-k3y" not in process.stderr
+
+
+def test_log_lines_are_json_if_so_configured(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound, log={"format": "json"})
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        line = process.says('"msg": "listening"')
+        assert line.startswith('{"ts": "2')
+        assert '"level": "INFO"' in line
+        process.send(signal.SIGTERM)
+        process.ends()
+
+
+def test_an_empty_list_of_outbounds_is_served(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "http://127.0.0.1:9", "", outbounds=[])
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        for address in ("/", "/metrics", "/-/ready"):
+            assert get(url + address).status_code == 200
+        eventually(
+            lambda: get(f"{url}/-/healthy").status_code == 200, seconds=5, what="a heartbeat"
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_simulate_serves_what_it_says_and_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+    options = ("--listen", "127.0.0.1:0", "--token", TOKEN, "--outbounds", "2")
+    with running_pearl(tmp_path, "simulate", *options, "--fault", "html:0") as process:
+        url = process.says("listens on").split("listens on ")[1].split(",")[0]
+        process.says("/_sim/state")
+        assert get(f"{url}/v1/Outbound").status_code == 401
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        listed = httpx.get(f"{url}/v1/Outbound", headers=headers, trust_env=False).json()
+        assert len(listed) == 2
+        for outbound in listed:
+            assert f"  {outbound['id']}  {outbound['name']}\n" in process.stdout
+        process.send(number)
+        assert process.ends() == 0
+        assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_demo_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+    with running_pearl(tmp_path, "demo", "--listen", "127.0.0.1:0") as process:
+        process.says("Ctrl-C ends it")
+        started = time.monotonic()
+        process.send(number)
+        ends_well(process, started)

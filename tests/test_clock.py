@@ -1,0 +1,164 @@
+"""What time it is at the API, by the Date headers of its answers."""
+
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pearl_exporter.clock import ApiClock, Clock
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+
+
+class Machine:
+    """This machine: a wall clock that may be wrong and stepped, and a monotonic one."""
+
+    def __init__(self, ahead_seconds: float = 0.0) -> None:
+        self.true_seconds = NOON
+        self.ahead_seconds = ahead_seconds
+        self.api_clock = ApiClock(
+            Clock(
+                wall=lambda: self.true_seconds + self.ahead_seconds,
+                monotonic=lambda: self.true_seconds - NOON + 77.0,
+            )
+        )
+
+    def hear(self, wrong_by: float = 0.0) -> None:
+        """An answer comes, whose Date is cut to whole seconds as a server's is."""
+        self.hear_raw(http_date(self.true_seconds + wrong_by))
+
+    def hear_raw(self, header: str) -> None:
+        self.api_clock.observe(header, self.true_seconds - NOON + 77.0)
+
+    @property
+    def error_seconds(self) -> float:
+        """How far what is taken for the API's time is off."""
+        return self.api_clock.now() / 1000 - self.true_seconds
+
+
+def http_date(seconds: float) -> str:
+    return format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)
+
+
+def test_before_any_answer_the_machines_time_is_all_there_is():
+    machine = Machine(ahead_seconds=3600)
+    assert not machine.api_clock.is_known
+    assert machine.api_clock.skew_seconds == 0.0
+    assert machine.error_seconds == 3600
+
+
+@pytest.mark.parametrize("ahead", [0.0, 1.0, -1.0, 1.49, -1.49])
+def test_a_difference_below_two_seconds_is_not_corrected(ahead):
+    machine = Machine(ahead)
+    machine.hear()
+    assert machine.api_clock.is_known
+    assert machine.error_seconds == pytest.approx(ahead, abs=0.001)
+
+
+@pytest.mark.parametrize("ahead", [2.6, -2.6, 60.0, -60.0, 86_400.0, -86_400.0])
+def test_a_greater_difference_is_corrected_by_the_first_answer(ahead):
+    machine = Machine(ahead)
+    machine.hear()
+    assert machine.api_clock.skew_seconds == pytest.approx(ahead, abs=0.501)
+    assert machine.error_seconds == pytest.approx(0.0, abs=0.501)
+
+
+@given(st.floats(-1e6, 1e6), st.lists(st.floats(0, 100), min_size=1, max_size=8))
+def test_the_correction_is_never_off_by_more_than_the_headers_whole_second(ahead, pauses):
+    machine = Machine(ahead)
+    for pause in pauses:
+        machine.true_seconds += pause
+        machine.hear()
+    tolerated = 2.5 if abs(ahead) <= 2.5 else 0.502
+    assert abs(machine.error_seconds) <= tolerated
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("wrong_by", [3600.0, -3600.0, 1e8])
+def test_one_wild_header_of_five_moves_nothing(place, wrong_by):
+    machine = Machine()
+    for index in range(5):
+        machine.hear(wrong_by if index == place else 0.0)
+        machine.true_seconds += 1
+    assert abs(machine.api_clock.skew_seconds) <= 0.501
+    assert machine.error_seconds == 0.0
+
+
+def test_a_lasting_change_of_the_apis_clock_is_followed():
+    machine = Machine()
+    for _ in range(5):
+        machine.hear()
+    for _ in range(3):
+        machine.hear(wrong_by=100.0)
+    assert machine.error_seconds == pytest.approx(100.0, abs=0.501)
+
+
+@pytest.mark.parametrize("step", [7200.0, -7200.0, 30.0])
+def test_a_step_of_the_machines_wall_clock_does_not_move_the_apis_time(step):
+    machine = Machine()
+    for _ in range(5):
+        machine.hear()
+    machine.ahead_seconds = step
+    assert machine.api_clock.skew_seconds == pytest.approx(step, abs=0.501)
+    assert machine.error_seconds == pytest.approx(0.0, abs=0.501)
+
+
+def test_between_answers_the_apis_time_goes_on():
+    machine = Machine(ahead_seconds=100.0)
+    machine.hear()
+    before = machine.api_clock.now()
+    machine.true_seconds += 60
+    assert machine.api_clock.now() - before == pytest.approx(60_000, abs=1)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        " ",
+        "yesterday",
+        "1795000000",
+        "2026-11-23T12:00:00Z",
+        "Mon, 99 Nov 2026 12:00:00 GMT",
+        "Mon, 23 Nov 2026 25:00:00 GMT",
+        "Mon, 23 Nov 99999999999 12:00:00 GMT",
+        "Mon, 23 Nov 2026 99999999999999:00:00 GMT",
+        "Mon, 23 Nov 2026 12:00:00 +9999",
+        "\ud800",
+        "(" * 5000,
+    ],
+)
+def test_a_header_that_is_no_date_is_ignored(header):
+    machine = Machine()
+    machine.hear_raw(header)
+    assert not machine.api_clock.is_known
+
+
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [-+A-Z\d]+"))
+def test_no_header_whatever_it_holds_breaks_the_clock(header):
+    machine = Machine()
+    machine.hear_raw(header)
+    assert isinstance(machine.api_clock.now(), int)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "UTC", "+0000", "-0000"])
+def test_every_way_to_write_utc_is_utc_wherever_this_machine_stands(zone, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        machine = Machine()
+        machine.hear_raw(f"Mon, 23 Nov 2026 12:00:00 {zone}")
+        assert abs(machine.api_clock.skew_seconds) <= 0.501
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_machines_own_clocks_are_the_default():
+    clock = Clock()
+    assert clock.wall() == pytest.approx(time.time(), abs=5)
+    first = clock.monotonic()
+    assert clock.monotonic() >= first

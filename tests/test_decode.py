@@ -1,0 +1,528 @@
+"""From the body of an answer to typed rows: every oddity of the API, and any other bytes.
+
+The decoder sees bytes only, so an answer's content type can't matter. A page that msgspec can't
+read in one go is read leniently; a byte order mark forces that way, so that both can be compared.
+"""
+
+import codecs
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pearl_exporter.calls import Call, status_label
+from pearl_exporter.decode import decode_page, format_instant, parse_instant
+from pearl_exporter.errors import BadResponseError
+from pearl_exporter.sync import Page
+
+START = "2026-11-23T09:40:00.123Z"
+START_MS = 1_795_426_800_123
+
+GOOD_ROW = {
+    "id": "65f1c0ffee65f1c0ffee0001",
+    "startTime": START,
+    "conversationStatus": 100,
+    "status": 4,
+    "from": "+4930123456",
+    "to": "+4915112345678",
+    "duration": 61,
+    "tags": ["renewal", "vip"],
+}
+GOOD_CALL = Call(GOOD_ROW["id"], START_MS, 100, 4, 61.0, ("renewal", "vip"))
+OTHER_ROW = GOOD_ROW | {"id": "65f1c0ffee65f1c0ffee0002"}
+
+ABSENT = object()
+LONE = "\\ud800"
+"""Half a surrogate pair, as JSON writes it."""
+
+
+def body_of(*rows: object, count: object = None) -> bytes:
+    return json.dumps({"count": len(rows) if count is None else count, "results": rows}).encode()
+
+
+def row_with(**fields: object) -> dict[str, object]:
+    return {key: value for key, value in (GOOD_ROW | fields).items() if value is not ABSENT}
+
+
+def call_with(**fields: object) -> Call:
+    """The only call of a page whose one row has these fields."""
+    (call,) = decode_page(body_of(row_with(**fields))).calls
+    return call
+
+
+def raw_row(field: str, literal: str) -> bytes:
+    """A row that bears a JSON literal which json.dumps would not write."""
+    rest = {key: value for key, value in GOOD_ROW.items() if key != field}
+    return b'{"%s": %s, ' % (field.encode(), literal.encode()) + json.dumps(rest).encode()[1:]
+
+
+def raw_body(*rows: bytes) -> bytes:
+    return b'{"count": %d, "results": [%s]}' % (len(rows), b", ".join(rows))
+
+
+def in_short(value: object) -> str:
+    """The id of an example that may be very long."""
+    return ascii(value)[:40]
+
+
+# --- whole answers
+
+
+def test_a_page_is_its_count_and_its_calls_in_order():
+    page = decode_page(body_of(GOOD_ROW, OTHER_ROW, count=17))
+    assert page.count == 17
+    assert [call.id for call in page.calls] == [GOOD_ROW["id"], OTHER_ROW["id"]]
+    assert page.calls[0] == GOOD_CALL
+    assert (page.rejected, page.rejected_ids, page.received) == (0, frozenset(), 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (b'{"count": 0, "results": []}', 0),
+        (b'{"count": 0, "results": null}', 0),
+        (b'{"count": 7, "results": null}', 7),
+        (b' \r\n{"results":[],"count":0}\n', 0),
+        (codecs.BOM_UTF8 + b'{"count": 0, "results": null}', 0),
+        (b'{"count": 0, "results": [], "nextPage": {"of": ["the", "future"]}}', 0),
+        (b'{"count": 123456789012, "results": []}', 123_456_789_012),
+    ],
+)
+def test_an_answer_without_rows_is_an_empty_page(body, count):
+    assert decode_page(body) == Page(count, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "no JSON (it is empty)"),
+        (b"  \r\n", "no JSON (it is empty)"),
+        (codecs.BOM_UTF8, "no JSON"),
+        (b"<!DOCTYPE html><html><body>Bad gateway</body></html>", "looks like HTML"),
+        (b"\n\n <HTML>", "looks like HTML"),
+        (b"<?xml version='1.0'?><Error/>", "looks like HTML or XML"),
+        (b"Service Unavailable", "no JSON (19 bytes)"),
+        (b'{"count": 1, "results": [{"id": "65f1', "JSON that was cut off"),
+        (b'{"count": 1, "results": [', "JSON that was cut off"),
+        (b'[{"id": 1}', "JSON that was cut off"),
+        (b"null", "no object"),
+        (b"true", "no object"),
+        (b"17", "no object"),
+        (b'"ok"', "no object"),
+        (b"[]", "no object"),
+        (b'[{"count": 0, "results": []}]', "no object"),
+        (b"{}", "without a usable count and results"),
+        (b'{"error": "unauthorized"}', "without a usable count and results"),
+        (b'{"type": "about:blank", "title": "Oops", "status": 500}', "without a usable count"),
+        (b'{"count": 0}', "without a usable count and results"),
+        (b'{"results": []}', "without a usable count and results"),
+        (b'{"count": null, "results": []}', "without a usable count and results"),
+        (b'{"count": true, "results": []}', "without a usable count and results"),
+        (b'{"count": "3", "results": []}', "without a usable count and results"),
+        (b'{"count": 1.5, "results": []}', "without a usable count and results"),
+        (b'{"count": NaN, "results": []}', "without a usable count and results"),
+        (b'{"count": [1], "results": []}', "without a usable count and results"),
+        (b'{"count": %s, "results": []}' % (b"9" * 5000), "without a usable count and results"),
+        (b'{"count": 1, "results": {}}', "without a usable count and results"),
+        (b'{"count": 1, "results": "none"}', "without a usable count and results"),
+        (b'{"count": 1, "results": false}', "without a usable count and results"),
+        (b'{"count": -1, "results": []}', "count is negative"),
+        (codecs.BOM_UTF8 + b'{"count": -1, "results": []}', "count is negative"),
+        (b"[" * 100_000, "no JSON"),
+        (b'{"a":' * 100_000, "no JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "no JSON"),
+        ('{"count": 0, "results": []}'.encode("utf-16"), "no JSON"),
+        (b'{"count": 0, "results": []}{"count": 0, "results": []}', "no JSON"),
+        (b'{"count": 0, "results": []}\x00', "no JSON"),
+        (b"\xff\xfe\x00\x01", "no JSON (4 bytes)"),
+    ],
+    ids=in_short,
+)
+def test_what_is_no_answer_of_the_search_is_a_bad_response(body, said):
+    with pytest.raises(BadResponseError) as caught:
+        decode_page(body)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"call +4915112345678 failed",
+        b"<p>+4915112345678</p>",
+        b'{"to": "+4915112345678"',
+        b'{"to": "+4915112345678"}',
+        b'["+4915112345678"]',
+        b'{"count": -4915112345678, "results": []}',
+        b'{"count": 4915112345678.5, "results": []}',
+        b'{"count": 1, "results": "+4915112345678"}',
+        b"\xff+4915112345678",
+    ],
+)
+def test_no_message_quotes_the_body(body):
+    with pytest.raises(BadResponseError) as caught:
+        decode_page(body)
+    shown = caught.value
+    while shown is not None:
+        assert "4915112345678" not in str(shown)
+        shown = shown.__cause__
+
+
+def is_page_or_says_why_not(body: bytes) -> bool:
+    try:
+        return isinstance(decode_page(body), Page)
+    except BadResponseError as error:
+        return str(error).startswith("the answer")
+
+
+@given(st.binary() | st.text().map(str.encode))
+@example(b'"\\u0000"')
+@example(b'{"count":0,"results":[{"id":"\xf0\x9f"}]}')
+def test_any_bytes_are_a_page_or_a_bad_response(body):
+    assert is_page_or_says_why_not(body)
+
+
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([START, "", " ", -1, 200, 1e300]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*GOOD_ROW, "count", "results"]), inner, max_size=8)
+    ),
+    max_leaves=20,
+)
+
+
+@given(ANY_JSON)
+def test_any_json_value_is_a_page_or_a_bad_response(value):
+    assert is_page_or_says_why_not(json.dumps(value).encode())
+
+
+ODD_ROWS = st.lists(
+    ANY_JSON
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "id": st.text(min_size=1) | ANY_JSON,
+            "startTime": st.datetimes().map(datetime.isoformat) | ANY_JSON,
+            "conversationStatus": st.sampled_from([1, 100, 200, 999, 4.0]) | ANY_JSON,
+            "status": st.sampled_from([3, 4, 8, 200]) | ANY_JSON,
+            "duration": st.integers(0, 7200) | st.floats() | ANY_JSON,
+            "tags": st.lists(st.text() | st.none()) | ANY_JSON,
+        },
+    ),
+    max_size=5,
+)
+
+
+@given(ODD_ROWS, st.integers(0, 10**6))
+def test_every_row_of_any_kind_is_a_call_or_rejected_and_both_ways_of_reading_agree(rows, count):
+    body = body_of(*rows, count=count)
+    page = decode_page(body)
+    assert page.count == count
+    assert page.received == len(rows)
+    assert len(page.rejected_ids) <= page.rejected
+    assert decode_page(codecs.BOM_UTF8 + body) == page
+
+
+# --- rows
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None,
+        "row",
+        17,
+        [],
+        {},
+        row_with(id=ABSENT),
+        row_with(id=None),
+        row_with(id=""),
+        row_with(id=17),
+        row_with(id=["x"]),
+        row_with(id="x" * 257),
+        row_with(startTime=ABSENT),
+        row_with(startTime=None),
+        row_with(startTime=""),
+        row_with(startTime="soon"),
+        row_with(startTime="2026-13-45T99:99:99Z"),
+        row_with(startTime=1_795_426_800),
+        row_with(startTime=True),
+        row_with(startTime={"date": START}),
+    ],
+)
+def test_a_row_without_usable_id_or_start_costs_that_row_alone(row):
+    page = decode_page(body_of(GOOD_ROW, row, OTHER_ROW))
+    assert [call.id for call in page.calls] == [GOOD_ROW["id"], OTHER_ROW["id"]]
+    assert page.rejected == 1
+    assert page.received == 3
+
+
+def test_the_ids_of_rejected_rows_are_told_since_those_calls_are_there():
+    rows = (row_with(startTime=None), row_with(id=None), row_with(id=5), {"id": "x"}, {"id": ""})
+    page = decode_page(body_of(*rows))
+    assert page.rejected == 5
+    assert page.rejected_ids == {GOOD_ROW["id"], "x"}
+
+
+@pytest.mark.parametrize("field", ["conversationStatus", "status", "from", "to"])
+@pytest.mark.parametrize("value", [ABSENT, None, "4", "", True, [4], {"code": 4}, 4.5, 1e300])
+def test_a_bad_code_counts_as_null_and_the_row_stays(field, value):
+    attribute = {"conversationStatus": "status", "status": "call_status"}.get(field)
+    call = call_with(**{field: value})
+    expected = GOOD_CALL
+    if attribute is not None:
+        assert getattr(call, attribute) is None
+        expected = Call(
+            expected.id,
+            expected.start,
+            None if attribute == "status" else 100,
+            None if attribute == "call_status" else 4,
+            expected.duration,
+            expected.tags,
+        )
+    assert call == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        (0, 0),
+        (-7, -7),
+        (999, 999),
+        (4.0, 4),
+        (2**31 - 1, 2**31 - 1),
+        (2**31, None),
+        (-(2**31), None),
+        (10**30, None),
+    ],
+)
+@pytest.mark.parametrize("field", ["conversationStatus", "status"])
+def test_a_code_never_seen_is_kept_unless_it_is_out_of_all_bounds(field, code, read):
+    call = call_with(**{field: code})
+    assert (call.status if field == "conversationStatus" else call.call_status) == read
+
+
+@pytest.mark.parametrize("field", ["conversationStatus", "status"])
+def test_200_was_replaced_by_500_and_counts_as_error(field):
+    call = call_with(**{field: 200})
+    code = call.status if field == "conversationStatus" else call.call_status
+    assert code == 500
+    assert status_label(code) == "error"
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        (0, 0.0),
+        (61, 61.0),
+        (61.5, 61.5),
+        (7200, 7200.0),
+        (31 * 86_400, 31 * 86_400.0),
+        (31 * 86_400 + 1, 0.0),
+        (-1, 0.0),
+        (-0.5, 0.0),
+        (1e308, 0.0),
+        (10**350, 0.0),
+        (10**400, 0.0),
+        (None, 0.0),
+        (ABSENT, 0.0),
+        ("61", 0.0),
+        (True, 0.0),
+        ([61], 0.0),
+        (float("nan"), 0.0),
+        (float("inf"), 0.0),
+        (float("-inf"), 0.0),
+    ],
+    ids=in_short,
+)
+def test_a_duration_that_can_be_none_counts_as_null(duration, seconds):
+    assert call_with(duration=duration) == Call(
+        GOOD_CALL.id, START_MS, 100, 4, seconds, GOOD_CALL.tags
+    )
+
+
+@pytest.mark.parametrize("literal", ["9" * 5000, "-" + "9" * 5000, "1e999", "-1e999"], ids=in_short)
+@pytest.mark.parametrize(
+    "field", ["conversationStatus", "status", "duration", "from", "id", "tags"]
+)
+def test_a_number_of_any_length_costs_its_field_and_not_the_page(field, literal):
+    page = decode_page(raw_body(raw_row(field, literal), json.dumps(OTHER_ROW).encode()))
+    assert page.received == 2
+    assert page.calls[-1].id == OTHER_ROW["id"]
+    assert page.rejected == (1 if field == "id" else 0)
+
+
+@pytest.mark.parametrize(
+    ("tags", "read"),
+    [
+        (None, ()),
+        (ABSENT, ()),
+        ([], ()),
+        (["a", "b"], ("a", "b")),
+        (["b", "a"], ("b", "a")),
+        (["a", "a", "b", "a"], ("a", "b")),
+        (["  a\t", "a", "\u00a0a\n"], ("a",)),
+        (["", "  ", "a"], ("a",)),
+        ([None, "a", None], ("a",)),
+        ([1, "a", True, {"t": 1}, ["b"]], ("a",)),
+        ("a", ()),
+        ({"a": 1}, ()),
+        (5, ()),
+        (["Ünïcode ☎", "日本", "\U0001f600"], ("Ünïcode ☎", "日本", "\U0001f600")),
+        (["two words", "A", "a"], ("two words", "A", "a")),
+        (["\x00"], ("\x00",)),
+    ],
+)
+def test_tags_are_trimmed_and_each_is_there_once(tags, read):
+    assert call_with(tags=tags).tags == read
+
+
+@pytest.mark.parametrize(
+    "half", ["\\ud800", "\\udfff", "\\ud800\\ud800", "\\udc00\\ud800", "x\\udbff"]
+)
+def test_a_tag_with_half_a_surrogate_pair_stays_a_tag(half):
+    """It is one that counts as other, not one that isn't there."""
+    page = decode_page(
+        raw_body(raw_row("tags", f'["{half}", "a"]'), json.dumps(OTHER_ROW).encode())
+    )
+    assert [len(call.tags) for call in page.calls] == [2, 2]
+    assert page.calls[0].tags[1] == "a"
+
+
+def test_a_whole_surrogate_pair_is_one_character():
+    assert decode_page(raw_body(raw_row("tags", '["\\ud83d\\ude00"]'))).calls[0].tags == ("😀",)
+
+
+@pytest.mark.parametrize("field", ["from", "to", "note", LONE])
+def test_half_a_surrogate_pair_in_a_field_that_nobody_reads_does_no_harm(field):
+    (call,) = decode_page(raw_body(raw_row(field, f'"{LONE}"'))).calls
+    assert call == GOOD_CALL
+
+
+@pytest.mark.parametrize("field", ["id", "startTime"])
+def test_half_a_surrogate_pair_in_id_or_start_costs_the_row(field):
+    page = decode_page(raw_body(raw_row(field, f'"{LONE}"'), json.dumps(OTHER_ROW).encode()))
+    assert (page.rejected, len(page.calls)) == (1, 1)
+    for each in page.rejected_ids:
+        each.encode()
+
+
+@pytest.mark.parametrize(
+    ("field", "rejected"), [("id", 1), ("startTime", 1), ("tags", 0), ("from", 0), ("other", 0)]
+)
+def test_bytes_that_are_no_utf8_cost_a_field_and_not_the_page(field, rejected):
+    odd = json.dumps(GOOD_ROW | {field: "@@"}).encode().replace(b"@@", b"\xff\xc3")
+    if field == "tags":
+        odd = odd.replace(b'"\xff\xc3"', b'["\xff\xc3"]')
+    page = decode_page(raw_body(json.dumps(OTHER_ROW).encode(), odd))
+    assert page.received == 2
+    assert page.rejected == rejected
+    assert page.calls[0].id == OTHER_ROW["id"]
+    assert field != "tags" or len(page.calls[1].tags) == 1
+
+
+# --- dates
+
+
+@pytest.mark.parametrize(
+    ("text", "millisecond"),
+    [
+        ("2026-11-23T09:40:00Z", 0),
+        ("2026-11-23T09:40:00.1Z", 100),
+        ("2026-11-23T09:40:00.12Z", 120),
+        ("2026-11-23T09:40:00.123Z", 123),
+        ("2026-11-23T09:40:00.1239Z", 123),
+        ("2026-11-23T09:40:00.12399Z", 123),
+        ("2026-11-23T09:40:00.123999Z", 123),
+        ("2026-11-23T09:40:00.1239999Z", 123),
+        ("2026-11-23T09:40:00.9999999Z", 999),
+        ("2026-11-23T09:40:00.1230000", 123),
+        ("2026-11-23T09:40:00", 0),
+        ("2026-11-23 09:40:00.5", 500),
+        ("2026-11-23T10:40:00.123+01:00", 123),
+        ("2026-11-23T04:10:00.1239999-05:30", 123),
+        ("2026-11-23T09:40:00.123+00:00", 123),
+        ("2026-11-23T09:40:00.123-00:00", 123),
+    ],
+)
+def test_a_start_has_up_to_seven_digits_and_a_z_an_offset_or_nothing(text, millisecond):
+    expected = START_MS - 123 + millisecond
+    assert parse_instant(text) == expected
+    assert call_with(startTime=text).start == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1969-12-31T23:59:59.9999999Z", -1),
+        ("1969-12-31T23:59:59.9981Z", -2),
+    ],
+)
+def test_digits_beyond_the_millisecond_are_cut_towards_the_past(text, instant):
+    assert parse_instant(text) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "soon",
+        "1795426800",
+        "0000-00-00",
+        "2026-02-30T00:00:00Z",
+        "2026-11-23T25:00:00Z",
+        "2026-11-23T09:40:00.123ZZ",
+        "2026-11-23T09:40:00+99:00",
+        "23.11.2026",
+        "\ud800",
+        "-" * 999,
+    ],
+    ids=in_short,
+)
+def test_what_is_no_date_is_none(text):
+    assert parse_instant(text) is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999999-14:00"])
+def test_a_date_at_the_end_of_all_time_breaks_nothing(text):
+    assert isinstance(parse_instant(text), int)
+
+
+@given(st.text())
+def test_any_text_is_a_date_or_none(text):
+    assert isinstance(parse_instant(text), int | None)
+
+
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+
+
+@given(MOMENTS)
+def test_an_instant_is_the_moment_cut_to_milliseconds(moment):
+    instant = parse_instant(moment.isoformat())
+    assert instant is not None
+    cut = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    assert datetime.fromisoformat(format_instant(instant)) == cut
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+@example(0)
+@example(-1)
+def test_an_instant_is_written_so_that_it_is_read_back(instant):
+    text = format_instant(instant)
+    assert parse_instant(text) == instant
+    assert len(text) == len("2026-11-23T09:40:00.123Z")
+    assert text.endswith("Z")
+
+
+def test_the_form_written_is_the_vendors():
+    assert format_instant(START_MS) == "2026-11-23T09:40:00.123Z"
+    assert format_instant(START_MS - 123) == "2026-11-23T09:40:00.000Z"

@@ -1,0 +1,180 @@
+"""A new configuration while the exporter runs: checked first, then taken over, counters kept."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from pearl_exporter.config import ApiSettings, PollSettings
+from pearl_exporter.errors import ConfigError
+from pearl_exporter.metrics import Format
+from pearl_exporter.reload import Reloader
+from pearl_exporter.simulator import many_campaigns
+from tests.test_schedule import until
+from tests.world import DAWN_MS, World, outbound_settings
+
+INTERVAL = 0.3
+
+
+@asynccontextmanager
+async def running(count: int = 3):
+    campaigns = many_campaigns(count, DAWN_MS, calls_a_day=100_000, history_ms=3_600_000)
+    world = World(campaigns, outbound={"interval": INTERVAL, "give_up": 5.0, "settle": 0.0})
+    await world.app.start()
+    try:
+        await until(lambda: all(poller.snapshot.health.polls for poller in world.app.pollers))
+        yield world
+    finally:
+        await world.app.stop()
+
+
+def with_outbounds(world, *outbounds):
+    return world.settings.model_copy(update={"outbounds": outbounds})
+
+
+def counters(text: str, outbound: str) -> dict[str, float]:
+    lines = [line for line in text.splitlines() if f'outbound="{outbound}"' in line]
+    return {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith(("pearl_calls", "pearl_telephony_calls_total"))
+    }
+
+
+def scraped(world) -> str:
+    return world.app.exposition.render(Format.TEXT).decode()
+
+
+async def test_outbounds_come_go_and_stay():
+    async with running() as world:
+        first, second, third = world.settings.outbounds
+        poller = world.app.pollers[0]
+        await until(lambda: poller.snapshot.calls.ledger.settled > 0)
+        before = counters(scraped(world), first.name)
+        changes = await world.app.reconfigure(with_outbounds(world, first, second))
+        assert (changes.added, changes.removed, changes.changed) == ((), (third.name,), ())
+        assert world.app.pollers[0] is poller
+        text = scraped(world)
+        assert f'outbound="{third.name}"' not in text
+        after = counters(text, first.name)
+        assert all(after[series] >= value for series, value in before.items())
+        changes = await world.app.reconfigure(with_outbounds(world, first, second, third))
+        assert changes.added == (third.name,)
+        new = world.app.pollers[2]
+        assert f'pearl_calls_started_total{{outbound="{third.name}"}} 0.0' in scraped(world)
+        await until(lambda: new.snapshot.health.up)
+
+
+async def test_a_changed_outbound_keeps_its_counters_and_goes_by_its_new_settings():
+    async with running(1) as world:
+        poller = world.app.pollers[0]
+        await until(lambda: poller.snapshot.calls.ledger.settled > 0)
+        old = poller.snapshot.calls
+        campaign = next(iter(world.simulator.campaigns.values()))
+        changed = outbound_settings(
+            campaign, interval=INTERVAL, give_up=5.0, settle=0.0, window=1800.0
+        ).model_copy(update={"name": "renamed"})
+        changes = await world.app.reconfigure(with_outbounds(world, changed))
+        assert changes.changed == ("renamed",)
+        new = world.app.pollers[0]
+        assert new.snapshot.calls.ledger.settled >= old.ledger.settled
+        polls = new.snapshot.health.polls
+        await until(lambda: new.snapshot.health.polls > polls)
+        calls = new.snapshot.calls
+        assert calls.tracking_since == old.tracking_since
+        assert calls.window.calls < 0.7 * old.window.calls
+        assert calls.ledger.settled >= old.ledger.settled
+        text = scraped(world)
+        assert f'outbound="{poller.outbound.name}"' not in text
+        assert 'pearl_window_seconds{outbound="renamed"} 1800.0' in text
+
+
+async def test_a_wider_window_counts_nothing_twice():
+    async with running(1) as world:
+        poller = world.app.pollers[0]
+        campaign = next(iter(world.simulator.campaigns.values()))
+        narrow = outbound_settings(campaign, interval=INTERVAL, settle=0.0, window=60.0)
+        await world.app.reconfigure(with_outbounds(world, narrow))
+        poller = world.app.pollers[0]
+        polls = poller.snapshot.health.polls
+        await until(lambda: poller.snapshot.health.polls > polls)
+        started = poller.snapshot.calls.ledger.started
+        wide = outbound_settings(campaign, interval=INTERVAL, settle=0.0, window=3600.0)
+        await world.app.reconfigure(with_outbounds(world, wide))
+        poller = world.app.pollers[0]
+        polls = poller.snapshot.health.polls
+        await until(lambda: poller.snapshot.health.polls > polls)
+        calls = poller.snapshot.calls
+        assert calls.window.calls > 1000
+        assert calls.ledger.started - started < 100
+
+
+async def test_an_outbound_that_stays_is_not_polled_early():
+    campaigns = many_campaigns(2, DAWN_MS, calls_a_day=1000, history_ms=3_600_000)
+    world = World(campaigns, outbound={"interval": 100.0})
+    await world.app.start()
+    kept, other = world.settings.outbounds
+    await until(lambda: world.app.pollers[0].snapshot.health.polls == 1)
+    due = world.app.schedule.seconds_to_next_poll(kept.id)
+    due_other = world.app.schedule.seconds_to_next_poll(other.id)
+    changed = other.model_copy(update={"window": 600.0})
+    await world.app.reconfigure(with_outbounds(world, kept, changed))
+    assert world.app.schedule.seconds_to_next_poll(kept.id) == pytest.approx(due, abs=1)
+    assert world.app.schedule.seconds_to_next_poll(other.id) == pytest.approx(due_other, abs=1)
+    await world.app.stop()
+
+
+async def test_new_settings_of_the_api_go_to_a_new_client_and_the_old_one_is_closed():
+    async with running(1) as world:
+        (old,) = world.app.clients.values()
+        settings = world.settings.model_copy(
+            update={"api": ApiSettings(url="http://simulated", rate_limit=500.0)}
+        )
+        await world.app.reconfigure(settings)
+        (new,) = world.app.clients.values()
+        assert new is not old
+        assert old._http.is_closed
+        assert "pearl_exporter_api_rate_limit 500.0" in scraped(world)
+        poller = world.app.pollers[0]
+        polls = poller.snapshot.health.polls
+        await until(lambda: poller.snapshot.health.polls > polls)
+        assert poller.snapshot.health.up
+
+
+async def test_a_bad_configuration_is_refused_and_the_old_one_kept(caplog):
+    async with running(1) as world:
+
+        def broken():
+            raise ConfigError(["config.yml:3: poll.windoww: unknown key"])
+
+        poller = world.app.pollers[0]
+        faults = await Reloader(world.app, broken).reload()
+        assert faults == ("config.yml:3: poll.windoww: unknown key",)
+        assert world.app.pollers == (poller,)
+        assert "pearl_exporter_config_last_reload_successful 0.0" in scraped(world)
+        assert "keeping the old configuration: config.yml:3" in caplog.text
+        assert await Reloader(world.app, lambda: world.settings).reload() == ()
+        assert "pearl_exporter_config_last_reload_successful 1.0" in scraped(world)
+
+
+async def test_a_refused_token_is_tried_at_once_after_a_reload():
+    async with running(1) as world:
+        poller = world.app.pollers[0]
+        world.simulator.faults.set(["unauthorized"], world.now_ms)
+        await until(poller.is_held)
+        await world.app.reconfigure(world.settings)
+        assert not poller.is_held()
+
+
+async def test_many_reloads_leave_no_task_behind():
+    async with running(3) as world:
+        first, second, third = world.settings.outbounds
+        tasks = len(asyncio.all_tasks())
+        for turn in range(30):
+            kept = [first, second, third][: 1 + turn % 3]
+            poll = PollSettings(follow=3600.0 + turn)
+            settings = with_outbounds(world, *kept).model_copy(update={"poll": poll})
+            await Reloader(world.app, lambda settings=settings: settings).reload()
+        await world.app.reconfigure(world.settings)
+        await until(lambda: all(p.snapshot.health.up for p in world.app.pollers))
+        await until(lambda: len(asyncio.all_tasks()) <= tasks + 3)
