@@ -90,6 +90,7 @@ class App:
         for poller in removed:
             await self.schedule.remove(poller.outbound.id)
             self.exposition.withdraw(poller.outbound.id)
+            self.clients[poller.outbound.token].limiter.forget(poller.outbound.id)
         for key, old in self._pollers.items():
             if key in wanted and wanted[key].assignment != old.assignment:
                 await self._exchange(old, wanted[key])
