@@ -221,17 +221,17 @@ class PearlClient:
             self.limiter.pause(error.retry_after)
 
     def _no_turn(self) -> ApiError:
-        """Why there was no turn in time: a pause the API asked for, or what fails for everybody."""
-        if self.limiter.paused_for > 0:
-            return RateLimitedError(
-                f"the API asked to pause; {self.limiter.paused_for:.0f} s are left of it"
-            )
-        if self._common_failure is None:
-            return RequestTimeoutError(
-                "no turn to ask came: requests before it are unanswered, or api.rate_limit is low"
-            )
-        kind, said = self._common_failure
-        return kind(f"{said} (and no turn to ask came since)")
+        """Why there was no turn in time: what fails for everybody, or a pause."""
+        pause = self.limiter.paused_for
+        why = f"the API asked to pause; {pause:.0f} s are left of it" if pause else "no turn came"
+        if self._common_failure is not None:
+            kind, said = self._common_failure
+            return kind(f"{said} ({why})")
+        if pause:
+            return RateLimitedError(why)
+        return RequestTimeoutError(
+            f"{why}: requests before it are unanswered, or api.rate_limit is low"
+        )
 
     async def _post(self, path: str, body: dict[str, Any], timeout_seconds: float) -> bytes:
         """Sends one request, gives the body of a 200; every failure is an `ApiError`."""

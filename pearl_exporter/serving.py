@@ -17,16 +17,32 @@ from pearl_exporter.web.endpoints import Reload, View, build_endpoints
 STOP_SECONDS = 4.0
 """How long stopping may take; a service manager is promised an end within 5 s."""
 
+_GRACE_SECONDS = 1.0
+_LONGEST_GRACE_SECONDS = 2
+"""How long an answer under way may take while stopping, and until uvicorn cancels it itself."""
+
 _log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but for the signals: those are the exporter's to handle."""
+    """uvicorn, but for the signals, which are the exporter's to handle, and for slow readers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leaves the signal handlers alone."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends by itself the answers that nobody reads, which uvicorn would call its errors."""
+        cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._cut_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+    def _cut_off(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
 
 
 def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
@@ -41,7 +57,7 @@ def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
             date_header=date_header,
             ws="none",
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=_LONGEST_GRACE_SECONDS,
             h11_max_incomplete_event_size=16 * 1024,
         )
     )

@@ -11,6 +11,7 @@ from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 
+import certifi
 import httpx
 import pytest
 import respx
@@ -671,6 +672,30 @@ async def test_a_503_with_retry_after_pauses_and_does_not_slow_down():
         assert scene.client.limiter.rate == 2.0
 
 
+@pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (503, "server_error")])
+def test_who_has_no_turn_for_a_pause_fails_for_what_the_pause_was_asked_for(status, reason):
+    async def main() -> None:
+        async with a_scene() as scene:
+            scene.answer(problem(status, **{"retry-after": "200"}))
+            assert (await scene.failure("a", give_up=30.0)).reason == reason
+            error = await scene.failure("b", give_up=30.0)
+            assert error.reason == reason
+            assert "the API asked to pause; 140 s are left of it" in str(error)
+
+    run_virtually(main())
+
+
+@virtually
+async def test_a_pause_is_the_reason_even_where_an_older_request_was_answered_since():
+    async with a_scene() as scene:
+        scene.answer(after(5.0), problem(429, **{"retry-after": "200"}))
+        older = asyncio.ensure_future(scene.search("older"))
+        await asyncio.sleep(1)
+        newer = asyncio.ensure_future(scene.failure("newer", give_up=10.0))
+        await older
+        assert (await newer).reason == "rate_limited"
+
+
 @virtually
 async def test_a_pause_holds_beyond_the_end_of_the_poll_and_is_capped():
     async with a_scene() as scene:
@@ -808,6 +833,17 @@ async def test_without_a_turn_what_fails_for_all_is_the_reason():
         assert type(error) is ServerError
         assert scene.now == 70.0
         first.cancel()
+
+
+@virtually
+async def test_what_failed_for_all_before_a_success_is_no_reason_any_more():
+    async with a_scene(concurrency=1, timeout=100.0) as scene:
+        scene.answer(problem(500), WELL, after(FOREVER))
+        await scene.search()
+        hung = asyncio.ensure_future(scene.failure("hung", give_up=200.0))
+        await asyncio.sleep(0)
+        assert type(await scene.failure("b", give_up=20.0)) is RequestTimeoutError
+        hung.cancel()
 
 
 @virtually
@@ -1148,9 +1184,12 @@ async def test_over_a_real_socket_a_failure_tells_nothing_and_leaves_no_connecti
     answer, hang_up, reason
 ):
     server = Raw(answer, hang_up=hang_up)
-    async with server() as url, a_real_client(url, timeout=0.5) as client:
+    timeout = 0.5 if reason == "timeout" else 30.0
+    # less than the shortest backoff where there would be a second try
+    give_up = 30.0 if reason in ("not_found", "bad_response") else 0.9
+    async with server() as url, a_real_client(url, timeout=timeout) as client:
         with pytest.raises(ApiError) as caught:
-            await client.search("out", SEARCH, Patience(0.9))
+            await client.search("out", SEARCH, Patience(give_up))
         assert caught.value.reason == reason
         assert PHONE not in str(caught.value)
         server.answers, server.hang_up = [GOOD], False
@@ -1198,6 +1237,11 @@ async def test_no_proxy_is_taken_from_the_environment(monkeypatch):
     with serving(app_that_answers) as url:
         async with a_real_client(url) as client:
             assert await client.search("out", SEARCH, Patience(5.0)) == Page(0, [])
+
+
+async def test_an_extra_trust_root_is_loaded():
+    async with a_real_client("https://nowhere.test", ca_file=Path(certifi.where())) as client:
+        assert client.limiter.rate == 1000.0
 
 
 async def test_the_configured_proxy_is_used():

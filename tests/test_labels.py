@@ -106,6 +106,9 @@ def test_other_itself_takes_no_room_even_where_a_customer_writes_it():
     assert labels.of(["a", "b"]) == ("a", "b")
     assert labels.of([OTHER]) == (OTHER,)
     assert labels.folded == 0
+    full = TagLabels(TagRules(max_tags=0))
+    assert full.of([OTHER]) == (OTHER,)
+    assert full.folded == 0
 
 
 def test_only_tags_that_found_no_room_count_as_folded_each_once():

@@ -472,9 +472,7 @@ def test_a_withdrawn_outbound_is_gone() -> None:
 
 
 def test_what_one_poll_tells_are_gauges_of_fresh_outbounds() -> None:
-    told = families(
-        World(polled(), unpolled()).exposition.render_outbounds().decode(), Format.TEXT
-    )
+    told = families(World(polled(), unpolled()).exposition.render_outbounds().decode(), Format.TEXT)
     assert {each.type for each in told.values()} == {"gauge", "unknown"}
     outbounds = {each.labels["outbound"] for each in told["pearl_window_calls"].samples}
     assert outbounds == {"spring-renewals"}

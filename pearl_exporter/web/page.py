@@ -150,7 +150,8 @@ def _state(outbound: OutboundSnapshot, *, stale: bool) -> str:
 
 
 def _calls(number: int, window_seconds: float) -> str:
-    return f'{number:,} <span class="dim">in {format_duration(window_seconds)}</span>'
+    window = format_duration(window_seconds)
+    return f'<span>{number:,} <span class="dim">in {window}</span></span>'
 
 
 def _share(outbound: OutboundSnapshot, status: str) -> str:

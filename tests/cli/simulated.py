@@ -47,4 +47,4 @@ def write_config(folder: Path, api_url: str, outbound: str, **sections: Any) -> 
 
 def base_url(line: str) -> str:
     """Where a ``serve`` that said this listens."""
-    return "http://" + line.split("address=")[1].split()[0]
+    return "http://" + line.partition("address=")[2].split(maxsplit=1)[0]

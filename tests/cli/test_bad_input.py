@@ -2,10 +2,13 @@
 
 import os
 import socket
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pearl_exporter.cli import main
 from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.programs import run_pearl
 
@@ -27,38 +30,54 @@ def complaints(folder: Path, *arguments: str | Path, code: int, **variables: str
     return told.stderr.splitlines()
 
 
+def complaints_here(folder: Path, *arguments: str, **variables: str) -> list[str]:
+    """The same of a configuration that is refused with 2, without a process of its own."""
+    ours = {name: None for name in os.environ if name.startswith("PEARL_")}
+    with chdir(folder):
+        told = CliRunner().invoke(main, arguments, env=ours | variables)
+    assert told.exit_code == 2
+    assert isinstance(told.exception, SystemExit)
+    assert told.stdout == ""
+    return told.stderr.splitlines()
+
+
+def test_a_process_tells_a_bad_configuration_on_standard_error(tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, "serve", "--config", "no.yml", code=2)
+    assert line == "pearl-exporter: no.yml: can't be read: No such file or directory"
+
+
 @pytest.mark.parametrize("command", LOADING)
 def test_a_file_that_is_no_yaml(tmp_path: Path, command: str) -> None:
     (tmp_path / "c.yml").write_text("poll:\n  interval: 30s\n window: 1h\n")
-    (line,) = complaints(tmp_path, command, "--config", "c.yml", code=2)
+    (line,) = complaints_here(tmp_path, command, "--config", "c.yml")
     assert line.startswith("pearl-exporter: c.yml:3: not valid YAML: ")
 
 
 @pytest.mark.parametrize("command", LOADING)
 def test_a_file_that_is_missing(tmp_path: Path, command: str) -> None:
-    (line,) = complaints(tmp_path, command, "--config", "no.yml", code=2)
+    (line,) = complaints_here(tmp_path, command, "--config", "no.yml")
     assert line == "pearl-exporter: no.yml: can't be read: No such file or directory"
 
 
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
-    (line,) = complaints(tmp_path, "check", "--config", ".", code=2)
+    (line,) = complaints_here(tmp_path, "check", "--config", ".")
     assert line == "pearl-exporter: .: can't be read: Is a directory"
 
 
 def test_the_file_named_by_the_environment_is_missing(tmp_path: Path) -> None:
-    (line,) = complaints(tmp_path, "check", code=2, PEARL_CONFIG="gone.yml")
+    (line,) = complaints_here(tmp_path, "check", PEARL_CONFIG="gone.yml")
     assert line.startswith("pearl-exporter: gone.yml: can't be read")
 
 
 def test_no_configuration_at_all(tmp_path: Path) -> None:
-    outbounds, token = complaints(tmp_path, "serve", code=2)
+    outbounds, token = complaints_here(tmp_path, "serve")
     assert "PEARL_OUTBOUNDS" in outbounds
     assert "PEARL_API_TOKEN" in token
 
 
 def test_no_token(tmp_path: Path) -> None:
     (tmp_path / "c.yml").write_text("outbounds: [{id: 65f1c0ffee}]\n")
-    (line,) = complaints(tmp_path, "serve", "--config", "c.yml", code=2)
+    (line,) = complaints_here(tmp_path, "serve", "--config", "c.yml")
     assert "no token" in line
     assert "PEARL_API_TOKEN" in line
 
@@ -78,9 +97,8 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
 
 
 def test_a_token_file_that_is_missing(tmp_path: Path) -> None:
-    told = complaints(
-        tmp_path, "check", code=2, PEARL_API_TOKEN_FILE="/no/token", PEARL_OUTBOUNDS="65f1c0ffee"
-    )
+    variables = {"PEARL_API_TOKEN_FILE": "/no/token", "PEARL_OUTBOUNDS": "65f1c0ffee"}
+    told = complaints_here(tmp_path, "check", **variables)
     assert len(told) == 1
     assert "PEARL_API_TOKEN_FILE" in told[0]
 

@@ -55,7 +55,7 @@ def test_the_output_file_is_put_in_place_whole(tmp_path: Path) -> None:
     assert (told.stdout, told.stderr, told.returncode) == ("", "", 0)
     assert output.stat().st_ino != before
     assert 'pearl_outbound_up{outbound="one"} 1.0' in output.read_text()
-    assert sorted(os.listdir(tmp_path)) == ["config.yml", "pearl.prom"]
+    assert {each.name for each in tmp_path.iterdir()} == {"config.yml", "pearl.prom"}
     assert output.stat().st_mode & 0o444 == 0o444 & ~_umask()
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path) -> None
     assert told.stderr == "pearl-exporter: pearl.prom: File too large\n"
     assert (told.stdout, told.returncode) == ("", 1)
     assert output.read_text() == OLD
-    assert sorted(os.listdir(tmp_path)) == ["config.yml", "pearl.prom"]
+    assert {each.name for each in tmp_path.iterdir()} == {"config.yml", "pearl.prom"}
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """``serve``, ``simulate`` and ``demo`` as real processes: they begin, they listen to signals."""
 
 import re
+import select
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -26,10 +28,9 @@ def get(url: str) -> httpx.Response:
     return httpx.get(url, trust_env=False, timeout=5)
 
 
-def polled_once(url: str) -> None:
-    eventually(
-        lambda: get(f"{url}/-/ready").status_code == 200, seconds=15, what="every outbound tried"
-    )
+def polled_well(url: str) -> None:
+    up = 'pearl_outbound_up{outbound="one"} 1.0\n'
+    eventually(lambda: up in get(f"{url}/metrics").text, seconds=15, what="a good poll")
 
 
 def ends_well(process: Running, started: float) -> None:
@@ -40,13 +41,28 @@ def ends_well(process: Running, started: float) -> None:
     assert "Traceback" not in process.stderr
 
 
+@contextmanager
+def slow_reader(url: str) -> Iterator[None]:
+    """Someone who asks for much more than fits into the sockets, and does not read it."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        slow.connect((host, int(port)))
+        slow.setblocking(False)
+        requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+        # when it takes no more requests, it is stuck in an answer
+        while select.select([], [slow], [], 0.3)[1]:
+            slow.send(requests)
+        yield
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_well(tmp_path: Path, api: Api, number: signal.Signals) -> None:
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
-        polled_once(url)
-        assert 'pearl_outbound_up{outbound="one"} 1.0' in get(f"{url}/metrics").text
+        polled_well(url)
+        assert get(f"{url}/-/ready").status_code == 200
         started = time.monotonic()
         process.send(number)
         ends_well(process, started)
@@ -91,10 +107,7 @@ def test_a_second_signal_says_one_line_and_changes_nothing(tmp_path: Path, api: 
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
-        # an answer that nobody reads keeps it busy stopping for a moment
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as idle:
-            idle.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+        with slow_reader(url):  # keeps it busy with stopping for a moment
             started = time.monotonic()
             process.send(signal.SIGTERM)
             process.says("msg=stopping")
@@ -109,28 +122,47 @@ def test_a_slow_reader_of_an_answer_does_not_hold_it(tmp_path: Path, api: Api) -
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as slow:
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-            slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
-            assert slow.recv(8) == b"HTTP/1.1"
+        with slow_reader(url):
             started = time.monotonic()
             process.send(signal.SIGTERM)
             ends_well(process, started)
+        assert time.monotonic() - started > 0.5, "nobody was waited for: this proves nothing"
 
 
-def test_sighup_is_survived(tmp_path: Path, api: Api) -> None:
+def test_sighup_reads_the_configuration_anew_and_refuses_a_bad_one(
+    tmp_path: Path, api: Api
+) -> None:
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
+        polled_well(url)
+        reloaded = "pearl_exporter_config_last_reload_successful"
+        path.write_text("poll: {intervall: 5s}\n")
         process.send(signal.SIGHUP)
-        process.says("SIGHUP")
-        assert get(f"{url}/-/healthy").status_code == 200
+        assert "level=ERROR" in process.says('did you mean \\"interval\\"?')
+        assert f"{reloaded} 0.0\n" in get(f"{url}/metrics").text
+        polled_well(url)
+        outbounds = [{"id": api.outbound, "name": "renamed"}]
+        write_config(tmp_path, api.url, api.outbound, outbounds=outbounds)
+        process.send(signal.SIGHUP)
+        process.says("configuration read anew")
+        text = get(f"{url}/metrics").text
+        assert f"{reloaded} 1.0\n" in text
+        assert 'pearl_outbound_up{outbound="renamed"}' in text
+        assert 'outbound="one"' not in text
+        assert "Traceback" not in process.stderr
 
 
-def test_a_refused_token_is_warned_of_once_and_it_goes_on_serving(
-    tmp_path: Path, api: Api
-) -> None:
+def test_sighup_does_no_harm_where_there_is_no_configuration(tmp_path: Path) -> None:
+    with running_pearl(tmp_path, "simulate", "--listen", "127.0.0.1:0") as process:
+        process.says("/_sim/state")
+        process.send(signal.SIGHUP)
+        process.says("SIGHUP: there is no configuration to read")
+        process.send(signal.SIGTERM)
+        assert process.ends() == 0
+
+
+def test_a_refused_token_is_warned_of_once_and_it_goes_on_serving(tmp_path: Path, api: Api) -> None:
     path = write_config(tmp_path, api.url, api.outbound, api={"token": "acct-1:wr0ng-k3y"})
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))

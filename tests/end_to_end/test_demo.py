@@ -158,8 +158,11 @@ def test_started_calls_are_settled_live_pending_or_uncounted_at_every_scrape(dem
     )
     difference = " - on (outbound) ".join((started, *parts))
     settled = f"sum({parts[0]})"
+    eventually(lambda: (demo.prometheus.value(settled) or 0) > 0, seconds=60, what="settled calls")
     eventually(
-        lambda: (demo.prometheus.value(settled) or 0) > 0, seconds=60, what="settled calls"
+        lambda: (demo.prometheus.value(f"min(count_over_time({started}[1m]))") or 0) >= 15,
+        seconds=30,
+        what="fifteen scrapes",
     )
     now = time.time()
     span = {"start": now - 60, "end": now, "step": 1}

@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from msgspec.structs import replace as changed
+from pydantic import SecretStr
 
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import ApiSettings, OutboundSettings, Settings, TokenSource
@@ -151,8 +151,9 @@ async def test_healthy_begins_with_the_schedule_and_an_api_that_is_down_is_no_re
         assert (await client.get("/-/healthy")).status_code == 503
         await app.start()
         try:
+            # no event tells of it: the heart beats within the scheduler
             async with asyncio.timeout(5):
-                while (await client.get("/-/healthy")).status_code != 200:
+                while (await client.get("/-/healthy")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         finally:
             await app.stop()

@@ -14,30 +14,40 @@ PROTOBUF = (
 
 SCRAPERS = {
     "Prometheus 2.42": (
-        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
-        "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        (
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+            "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        ),
         OM,
     ),
     "Prometheus 2.42, native histograms": (
-        f"{PROTOBUF},application/openmetrics-text;version=1.0.0;q=0.8,"
-        "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        (
+            f"{PROTOBUF},application/openmetrics-text;version=1.0.0;q=0.8,"
+            "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        ),
         OM,
     ),
     "Prometheus 2.53": (
-        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
-        "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
+            "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+        ),
         OM,
     ),
     "Prometheus 3": (
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-        "application/openmetrics-text;version=0.0.1;q=0.5,"
-        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,"
-        "*/*;q=0.2",
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "application/openmetrics-text;version=0.0.1;q=0.5,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,"
+            "*/*;q=0.2"
+        ),
         OM,
     ),
     "Prometheus 3, only the text asked for": (
-        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,"
-        "*/*;q=0.2",
+        (
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,"
+            "*/*;q=0.2"
+        ),
         TEXT,
     ),
     "Prometheus 2.4 and older": ("text/plain;version=0.0.4;q=1,*/*;q=0.1", TEXT),
@@ -46,8 +56,10 @@ SCRAPERS = {
     "curl": ("*/*", TEXT),
     "nobody in particular": ("", TEXT),
     "Chromium": (
-        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,"
-        "*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
+        (
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,"
+            "*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"
+        ),
         TEXT,
     ),
     "Firefox": ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", TEXT),
@@ -121,9 +133,8 @@ def test_gzip_only_for_whom_it_is_welcome(accept_encoding: str, wanted: bool) ->
 
 
 WORDS = st.sampled_from(
-    ["application/openmetrics-text", "text/plain", "*/*", "gzip", "*", ";", ",", "=", "q", "version"]
-    + ["1.0.0", "0.5", "nan", "inf", "-0", "1e999", '"', " ", "\t", "\x00", "é", "²", "q=0"]
-)
+    ["application/openmetrics-text", "text/plain", "*/*", "gzip", "*", *";,=q", "version", "1.0.0"]
+) | st.sampled_from(["0.5", "nan", "inf", "-0", "1e999", '"', " ", "\t", "\x00", "é", "²", "q=0"])
 
 
 @given(st.one_of(st.text(), st.lists(WORDS, max_size=30).map("".join)))
