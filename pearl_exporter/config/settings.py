@@ -209,8 +209,8 @@ class StateSettings(_Section):
     """Where the state is kept."""
 
     url: rules.StateUrl = Field(
-        default="memory:",
-        description="`memory:` keeps nothing over a restart; the only one so far.",
+        default="sqlite:///data/pearl-exporter.db",
+        description="Relative to the working directory; `memory:` keeps nothing over a restart.",
     )
 
 
