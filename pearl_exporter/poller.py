@@ -163,7 +163,13 @@ class Poller:
 
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
-            self._tracker = Tracker(self._rules, await self._around.store.load(self.outbound.id))
+            saved = await self._around.store.load(self.outbound.id)
+            if saved is not None and _has_other_buckets(saved, self._rules):
+                _log.warning(
+                    "metrics.duration_buckets changed: the histogram of durations starts anew",
+                    extra={"outbound": self.outbound.name},
+                )
+            self._tracker = Tracker(self._rules, saved)
         return self._tracker
 
     async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, RangeRead]:
@@ -247,7 +253,9 @@ class Poller:
             apply()
         else:
             await asyncio.to_thread(apply)
-        await self._around.store.commit(self.outbound.id, tracker)
+        delta = tracker.take_delta()
+        if delta is not None:
+            await self._around.store.commit(self.outbound.id, delta)
         self._tracker = tracker
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
             self._around.observer.met_unknown_codes(field, is_ - was)
@@ -311,3 +319,8 @@ class Poller:
         calls = self._snapshot.calls if tracker is None else tracker.snapshot()
         self._snapshot = replace(self._snapshot, health=health, calls=calls)
         self._around.publish(self._snapshot)
+
+
+def _has_other_buckets(saved: Saved, rules: Rules) -> bool:
+    durations = saved.progress.ledger.durations.values()
+    return any(each.bounds != rules.buckets for each in durations)

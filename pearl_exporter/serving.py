@@ -103,9 +103,10 @@ async def run(
     announce()
     over_http = reload if app.settings.web.enable_reload else None
     servers = [(new_server(build_endpoints(view_of(app, over_http))), listener), *others]
-    serving = [asyncio.create_task(server.serve([sock])) for server, sock in servers]
+    serving: list[asyncio.Task[None]] = []
     try:
-        await app.start()
+        await app.start()  # first of all: no scrape must miss the counters that were saved
+        serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
         await _first_of(stop, serving)
     finally:
         for server, _ in servers:

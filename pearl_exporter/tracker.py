@@ -84,8 +84,16 @@ class Tracked(msgspec.Struct, gc=False):
     odd_codes: int = 0
 
 
-class Saved(msgspec.Struct, frozen=True):
-    """All that a tracker needs to go on where another one stopped."""
+class Progress(msgspec.Struct, frozen=True):
+    """How far one outbound was polled, and what it has counted.
+
+    Attributes:
+        tracking_since: T0, when the first good poll began.
+        polled_at: T of the last good poll.
+        edge: Where forgetting began.
+        ledger: The counters.
+        statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
+    """
 
     tracking_since: Instant
     polled_at: Instant
@@ -94,7 +102,21 @@ class Saved(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...]
     call_statuses: tuple[int, ...]
     tags: tuple[str, ...]
+
+
+class Saved(NamedTuple):
+    """All that a tracker needs to go on where another one stopped."""
+
+    progress: Progress
     tracked: tuple[Tracked, ...]
+
+
+class Delta(NamedTuple):
+    """What changed since it was last saved: the progress, calls, and the ids of forgotten ones."""
+
+    progress: Progress
+    tracked: tuple[Tracked, ...]
+    forgotten: tuple[str, ...]
 
 
 class TrackerSnapshot(NamedTuple):
@@ -116,19 +138,22 @@ class Tracker:
 
     def __init__(self, rules: Rules, saved: Saved | None = None) -> None:
         self._rules = rules
-        self._statuses = status_labels(saved.statuses if saved else ())
-        self._call_statuses = call_status_labels(saved.call_statuses if saved else ())
-        self._tags = TagLabels(rules.tags, saved.tags if saved else ())
+        progress, tracked = saved or (None, ())
+        self._statuses = status_labels(progress.statuses if progress else ())
+        self._call_statuses = call_status_labels(progress.call_statuses if progress else ())
+        self._tags = TagLabels(rules.tags, progress.tags if progress else ())
         codes = (self._statuses, self._call_statuses)
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
-        self._ledger = Ledger(rules.buckets, *codes, saved.ledger if saved else None)
-        self._tracked = {each.call.id: copy(each) for each in saved.tracked} if saved else {}
+        self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
+        self._tracked = {each.call.id: copy(each) for each in tracked}
+        self._touched: set[str] = set()
+        self._forgotten: set[str] = set()
         self._unknown_codes = [0, 0]
-        self.tracking_since = saved.tracking_since if saved else None
+        self.tracking_since = progress.tracking_since if progress else None
         """T0: when the first good poll without saved state began."""
-        self.polled_at = saved.polled_at if saved else None
+        self.polled_at = progress.polled_at if progress else None
         """T of the last good poll."""
-        self.edge = saved.edge if saved else None
+        self.edge = progress.edge if progress else None
         """Where forgetting began: an untracked row that started before it is HISTORY."""
         for each in self._tracked.values():
             if each.in_window:
@@ -179,9 +204,29 @@ class Tracker:
 
     def saved(self) -> Saved | None:
         """All that another tracker needs to go on from here; None before the first read."""
+        progress = self._progress()
+        if progress is None:
+            return None
+        return Saved(progress, tuple(map(copy, self._tracked.values())))
+
+    def take_delta(self) -> Delta | None:
+        """What changed since this was last asked; None before the first read."""
+        progress = self._progress()
+        if progress is None:
+            return None
+        delta = Delta(
+            progress,
+            tuple(copy(self._tracked[key]) for key in self._touched),
+            tuple(self._forgotten),
+        )
+        self._touched.clear()
+        self._forgotten.clear()
+        return delta
+
+    def _progress(self) -> Progress | None:
         if self.tracking_since is None or self.polled_at is None or self.edge is None:
             return None
-        return Saved(
+        return Progress(
             tracking_since=self.tracking_since,
             polled_at=self.polled_at,
             edge=self.edge,
@@ -189,7 +234,6 @@ class Tracker:
             statuses=self._statuses.admitted,
             call_statuses=self._call_statuses.admitted,
             tags=self._tags.admitted,
-            tracked=tuple(map(copy, self._tracked.values())),
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -228,6 +272,7 @@ class Tracker:
         if not each.in_window and call.start >= window_start:
             self._window.add(call)
             each.in_window = True
+            self._touched.add(call.id)
 
     def _labelled(self, row: Call) -> Call:
         tags = self._tags.of(row.tags) if row.tags else ()
@@ -237,6 +282,8 @@ class Tracker:
 
     def _begin(self, call: Call, now: Instant) -> Tracked:
         each = self._tracked[call.id] = Tracked(call, Phase.HISTORY)
+        self._touched.add(call.id)
+        self._forgotten.discard(call.id)
         self._look_at(each)
         if not self._is_history(call, now):
             self._ledger.start()
@@ -258,6 +305,7 @@ class Tracker:
         if each.phase is Phase.SETTLED:
             self._ledger.revise(each.call, call)
         self._unplace(each)
+        self._touched.add(call.id)
         each.call = call
         self._look_at(each)
 
@@ -266,9 +314,13 @@ class Tracker:
         if is_live(call):
             each.phase = Phase.LIVE
             each.seen_live_at = now
+            self._touched.add(call.id)
         elif now < self._settles_at(call, each.seen_live_at):
-            each.phase = Phase.PENDING
+            if each.phase is not Phase.PENDING:
+                each.phase = Phase.PENDING
+                self._touched.add(call.id)
         else:
+            self._touched.add(call.id)
             each.phase = Phase.SETTLED
             self._ledger.settle(call)
 
@@ -276,6 +328,7 @@ class Tracker:
         self._unplace(each)
         if each.phase in _UNSETTLED:
             each.phase = Phase.LOST
+            self._touched.add(each.call.id)
             self._ledger.give_up("deleted")
 
     def _age(self, each: Tracked, now: Instant, window_start: Instant) -> None:
@@ -287,11 +340,14 @@ class Tracker:
                 return
             self._ledger.give_up("follow_expired")
         del self._tracked[each.call.id]
+        self._touched.discard(each.call.id)
+        self._forgotten.add(each.call.id)
 
     def _unplace(self, each: Tracked) -> None:
         if each.in_window:
             self._window.remove(each.call)
             each.in_window = False
+            self._touched.add(each.call.id)
 
     def _look_at(self, each: Tracked) -> None:
         """Gives a new or changed row's labels their series, and counts codes of no table once."""

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.sync import RangeRead, read_start
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Progress, Rules, Saved, Tracked, Tracker
 from tests.recount import Poll, Recount, bucketed, positive, recount_window
 from tests.table import Table, read_whole
 
@@ -53,6 +53,8 @@ class Histories(RuleBasedStateMachine):
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
+        self.saved: dict[str, Tracked] = {}
+        self.progress: Progress | None = None
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -97,8 +99,10 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def restart(self):
-        self.tracker = Tracker(self.rules, self.tracker.saved())
-        if self.polls:
+        """What the deltas of all polls add up to is all that a new tracker needs."""
+        if self.progress is not None:
+            saved = Saved(self.progress, tuple(self.saved.values()))
+            self.tracker = Tracker(self.rules, saved)
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -115,6 +119,12 @@ class Histories(RuleBasedStateMachine):
             return
         self.tracker.apply(read.calls, start=read.start, now=self.now)
         self.polls.append(Poll(self.now, read.start, rows))
+        delta = self.tracker.take_delta()
+        assert delta is not None
+        self.progress = delta.progress
+        self.saved.update((each.call.id, each) for each in delta.tracked)
+        for key in delta.forgotten:
+            self.saved.pop(key, None)
         self.check()
 
     def check(self):

@@ -10,6 +10,7 @@ from pearl_exporter.metrics import Format
 from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.store import MemoryStore
+from pearl_exporter.tracker import Saved
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World
 
@@ -203,10 +204,14 @@ class _FullDisk(MemoryStore):
     async def load(self, outbound_id):
         return self.saved
 
-    async def commit(self, outbound_id, tracker):
+    async def commit(self, outbound_id, delta):
         if self.is_full:
             raise StateError("no space left on device")
-        self.saved = tracker.saved()
+        tracked = {each.call.id: each for each in (self.saved.tracked if self.saved else ())}
+        tracked.update((each.call.id, each) for each in delta.tracked)
+        for key in delta.forgotten:
+            tracked.pop(key, None)
+        self.saved = Saved(delta.progress, tuple(tracked.values()))
 
 
 def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():
@@ -237,7 +242,7 @@ class _SlowDisk(MemoryStore):
     def __init__(self):
         self.committing = asyncio.Event()
 
-    async def commit(self, outbound_id, tracker):
+    async def commit(self, outbound_id, delta):
         self.committing.set()
         await asyncio.sleep(1)
 
@@ -254,7 +259,7 @@ def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
         poll.cancel()
         with pytest.raises(asyncio.CancelledError):
             await poll
-        assert poller.saved().polled_at == DAWN_MS
+        assert poller.saved().progress.polled_at == DAWN_MS
 
     run_virtually(story())
 

@@ -24,7 +24,7 @@ from pearl_exporter.config import (
     load_settings,
     parse_listen,
 )
-from pearl_exporter.errors import PearlError
+from pearl_exporter.errors import PearlError, StateError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import listen_on, run
@@ -35,6 +35,7 @@ from pearl_exporter.simulator import (
     build_simulator,
     default_campaigns,
 )
+from pearl_exporter.store import Store, open_store
 
 FAILED = 1
 MISUSED = 2
@@ -95,13 +96,14 @@ def serve(config: Path | None) -> None:
     """
     settings = _settings(config)
     set_up_logging(settings.log)
+    store = _store(settings.state.url)
     listener = _listener(settings.web.listen, "web.listen")
     address = ListenAddress(*listener.getsockname()[:2])
 
     def announce() -> None:
         _log.info("listening", extra={"address": str(address), "version": __version__})
 
-    app = build_app(settings)
+    app = build_app(settings, store=store)
     reloader = Reloader(app, lambda: load_settings(config, os.environ))
     _run(run(app, listener, announce=announce, reload=reloader.reload))
 
@@ -216,6 +218,13 @@ def _settings(config: Path | None) -> Settings:
         for fault in error.faults:
             click.echo(f"pearl-exporter: {fault}", err=True)
         sys.exit(MISUSED)
+
+
+def _store(url: str) -> Store:
+    try:
+        return open_store(url)
+    except StateError as error:
+        _end(f"state.url: {error}", MISUSED)
 
 
 def _listener(address: ListenAddress, key: str) -> socket.socket:

@@ -293,15 +293,16 @@ def parse_listen(text: str) -> ListenAddress:
 # --- what a later version brings: refused, because a setting that is ignored is worse
 
 
+_SQLITE_URL = re.compile(r"sqlite:///[^?#\s][^?#]*")
+
+
 def _state_url(text: str) -> str:
-    if text.strip() == "memory:":
-        return "memory:"
-    if text.startswith(("sqlite:", "postgresql:", "postgres:")):
-        raise ValueError(
-            "the durable store comes with a later version; until then wanted memory: "
-            "(or leave the key out)"
-        )
-    raise ValueError("wanted memory:")
+    text = text.strip()
+    if text == "memory:" or _SQLITE_URL.fullmatch(text):
+        return text
+    if text.startswith(("postgresql:", "postgres:")):
+        raise ValueError("PostgreSQL comes with a later version; until then wanted sqlite:///PATH")
+    raise ValueError("wanted sqlite:///PATH (four slashes before an absolute path) or memory:")
 
 
 def _web_config_file(_text: str) -> Path:
@@ -323,7 +324,7 @@ ProxyUrl = Annotated[SecretStr, _from_text(SecretStr, _proxy_url, "http or https
 Token = Annotated[SecretStr, _from_text(SecretStr, _token, "text")]
 FilePath = Annotated[Path, _from_text(Path, _path, "path of a file")]
 WebConfigFile = Annotated[Path, _from_text(Path, _web_config_file, "nothing yet")]
-StateUrl = Annotated[str, _from_text(str, _state_url, "`memory:`")]
+StateUrl = Annotated[str, _from_text(str, _state_url, "`sqlite:///PATH` or `memory:`")]
 Listen = Annotated[
     ListenAddress,
     _from_text(ListenAddress, parse_listen, "`host:port`, `:port` or `[::]:port`"),

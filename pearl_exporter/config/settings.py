@@ -62,11 +62,11 @@ class ApiSettings(_Section):
         default=100, description="Calls asked for at once."
     )
     concurrency: Annotated[int, rules.whole(1, 64)] = Field(
-        default=2, description="Requests in flight, all outbounds together."
+        default=2, description="Requests in flight, all outbounds of a token together."
     )
     rate_limit: Annotated[float, rules.above_zero(1000)] = Field(
         default=2.0,
-        description="Requests a second, all outbounds together; slowed further by 429s.",
+        description="Requests a second, all outbounds of a token together; slowed further by 429s.",
     )
     ca_file: rules.FilePath | None = Field(
         default=None, description="Extra trust root: a file of PEM certificates."
@@ -209,8 +209,8 @@ class StateSettings(_Section):
     """Where the state is kept."""
 
     url: rules.StateUrl = Field(
-        default="memory:",
-        description="`memory:` keeps nothing over a restart; the only one so far.",
+        default="sqlite:///data/pearl-exporter.db",
+        description="Relative to the working directory; `memory:` keeps nothing over a restart.",
     )
 
 

@@ -75,7 +75,7 @@ def test_every_default_is_the_contracts():
     assert loaded.metrics.max_tags == 100
     assert loaded.metrics.tag_include.fullmatch("any\ntag")
     assert not loaded.metrics.tag_exclude.fullmatch("any")
-    assert loaded.state == StateSettings(url="memory:")
+    assert loaded.state == StateSettings(url="sqlite:///data/pearl-exporter.db")
     assert loaded.web == WebSettings(
         listen=ListenAddress("0.0.0.0", 10042), config_file=None, enable_reload=False
     )
@@ -589,13 +589,19 @@ TAKEN = (
         ),
         # not yet
         (
-            "state: {url: 'sqlite:///data/pearl-exporter.db'}",
-            (
-                "state.url: the durable store comes with a later version; "
-                "until then wanted memory: (or leave the key out)"
-            ),
+            "state: {url: 'postgresql://db/pearl'}",
+            "state.url: PostgreSQL comes with a later version; until then wanted sqlite:///PATH",
         ),
-        ("state: {url: 'redis:'}", 'state.url: got "redis:", wanted memory:'),
+        (
+            "state: {url: 'redis:'}",
+            'state.url: got "redis:", wanted sqlite:///PATH '
+            "(four slashes before an absolute path) or memory:",
+        ),
+        (
+            "state: {url: 'sqlite://'}",
+            'state.url: got "sqlite://", wanted sqlite:///PATH '
+            "(four slashes before an absolute path) or memory:",
+        ),
         (
             "web: {config_file: web-config.yml}",
             (

@@ -1,0 +1,99 @@
+"""The tables of the durable state, for every engine alike, and how they came to be.
+
+No table has a column for a phone number, and tags are kept as the labels they were given.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    inspect,
+    select,
+)
+
+from pearl_exporter.errors import StateError
+
+metadata = MetaData()
+
+schema_version = Table(
+    "pearl_exporter_schema",
+    metadata,
+    Column("version", Integer, nullable=False),
+    comment="One row: the number of the last migration that was run.",
+)
+
+outbounds = Table(
+    "outbounds",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("progress", LargeBinary, nullable=False),
+    comment="One row an outbound: its counters and how far it was polled, as MessagePack.",
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("outbound", Integer, ForeignKey(outbounds.c.number), primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("start", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("call_status", Integer),
+    Column("duration", Float, nullable=False),
+    Column("tags", Text),
+    Column("phase", SmallInteger, nullable=False),
+    Column("seen_live_at", BigInteger),
+    Column("in_window", Boolean, nullable=False),
+    Column("odd_codes", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="The tracked calls: those of the window and those not yet settled.",
+)
+
+
+def _first_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+"""What brings a state from version n to n + 1, by n. Never change one that was released."""
+
+
+def migrate(connection: Connection) -> None:
+    """Brings the state to the newest version, in the transaction under way.
+
+    Raises `StateError` for a state of a newer version or of another program.
+    """
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise StateError(
+            f"it was written by a newer pearl-exporter (its schema is {version}, the newest known "
+            f"here is {len(MIGRATIONS)}): install that version, or name another state.url"
+        )
+    if version == len(MIGRATIONS):
+        return
+    for migration in MIGRATIONS[version:]:
+        migration(connection)
+    connection.execute(schema_version.delete())
+    connection.execute(schema_version.insert().values(version=len(MIGRATIONS)))
+
+
+def _version(connection: Connection) -> int:
+    tables = inspect(connection).get_table_names()
+    if schema_version.name in tables:
+        version = connection.scalar(select(schema_version.c.version))
+        return 0 if version is None else int(version)
+    if tables:
+        raise StateError("it is the database of another program: name another state.url")
+    return 0

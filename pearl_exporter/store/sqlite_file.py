@@ -1,0 +1,81 @@
+"""A state's SQLite file: its lock, and the look at it before anything in it is touched."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Connection
+
+from pearl_exporter.errors import StateError
+
+_MAGIC = b"SQLite format 3\0"
+
+
+class SqliteFile:
+    """The file at ``path``, relative to the working directory if it is relative.
+
+    The lock is the kernel's, on a file beside it, and goes with the process, whatever ends it. It
+    is not on the database itself, where closing it would drop SQLite's own locks.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock: BinaryIO | None = None
+
+    def take(self) -> None:
+        """Makes the folder if there is none and locks the file against a second exporter.
+
+        Raises `StateError` if it is in use or no SQLite database, OSError if it can't be reached.
+        """
+        path = Path(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _private(path.with_name(f"{path.name}.lock"))
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists():
+                self._look_at(path)
+            else:
+                _private(path).close()
+        except BlockingIOError:
+            self.release()
+            raise StateError(
+                "it is in use by another pearl-exporter: stop that one, or name another state.url"
+            ) from None
+        except BaseException:
+            self.release()
+            raise
+
+    def _look_at(self, path: Path) -> None:
+        """An empty file becomes a database; anything else must be one already."""
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+        if start and start != _MAGIC:
+            raise StateError(
+                "it is no SQLite database, or a damaged one; it is left as it is: "
+                "move it away to begin anew, or name another state.url"
+            )
+
+    def check(self, connection: Connection) -> None:
+        """Raises `StateError` if the database is damaged, before anything is written to it."""
+        result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if result != "ok":
+            raise StateError(
+                f"it is damaged ({result}); it is left as it is: "
+                "restore a copy, or move it away to begin anew"
+            )
+
+    def use_wal(self, connection: Connection) -> None:
+        """Lets readers look at the state while it is written."""
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    def release(self) -> None:
+        """Gives up the lock."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _private(path: Path) -> BinaryIO:
+    """A file that is new, or as it is, for its owner alone to read."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")

@@ -1,0 +1,286 @@
+"""The durable state: what was committed is there after any end, and a bad file is left alone."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pearl_exporter.calls import Call
+from pearl_exporter.errors import StateError
+from pearl_exporter.store import MemoryStore, open_store
+from pearl_exporter.tracker import Rules, Saved, Tracker
+
+T0 = 1_795_000_000_000
+RULES = Rules(
+    window_ms=3_600_000,
+    settle_ms=120_000,
+    settle_unanswered_ms=30_000,
+    follow_ms=86_400_000,
+    catch_up_ms=86_400_000,
+    buckets=(10.0, 60.0),
+)
+
+
+def url_of(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def plain(saved: Saved) -> tuple:
+    return saved.progress, {each.call.id: each for each in saved.tracked}
+
+
+def some_calls() -> list[Call]:
+    return [
+        Call("live", T0 - 5_000, status=40, call_status=3),
+        Call("done", T0 - 9_000, 100, 4, 3.5, ("vip", "zurück\nrufen", "🎉")),
+        Call("odd", T0 - 7_000, status=777, call_status=-12),
+        Call("old", T0 - 3_000_000, None, None),
+    ]
+
+
+async def commit(store, tracker: Tracker, outbound_id: str = "outbound") -> None:
+    delta = tracker.take_delta()
+    assert delta is not None
+    await store.commit(outbound_id, delta)
+
+
+def test_what_was_committed_is_loaded(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), start=T0 - 3_600_000, now=T0)
+        await commit(store, tracker)
+        tracker.apply(some_calls()[1:], start=T0 - 3_570_000, now=T0 + 30_000)
+        await commit(store, tracker)
+        await store.aclose()
+        again = open_store(url_of(tmp_path / "state.db"))
+        assert plain(await again.load("outbound")) == plain(tracker.saved())
+        assert await again.load("another") is None
+        await again.aclose()
+
+    asyncio.run(story())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    polls=st.lists(
+        st.lists(
+            st.tuples(
+                st.integers(0, 8), st.sampled_from([1, 40, 100, 150, None]), st.integers(0, 3)
+            )
+        ),
+        max_size=5,
+    )
+)
+def test_any_row_of_commits_adds_up_to_the_tracker(tmp_path_factory, polls):
+    async def story():
+        path = tmp_path_factory.mktemp("state") / "state.db"
+        store = open_store(url_of(path))
+        tracker, now = Tracker(RULES), T0
+        for rows in polls:
+            now += 20 * 60_000
+            calls = {
+                f"call-{key}": Call(f"call-{key}", T0 + key * 700_000, status, 4, float(duration))
+                for key, status, duration in rows
+                if T0 + key * 700_000 <= now
+            }
+            tracker.apply(calls.values(), start=T0 - 1, now=now)
+            await commit(store, tracker)
+        await store.aclose()
+        store = open_store(url_of(path))
+        saved = await store.load("outbound")
+        assert (saved and plain(saved)) == (tracker.saved() and plain(tracker.saved()))
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_outbounds_are_kept_apart(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        for outbound_id, status in (("a", 100), ("b", 150)):
+            tracker = Tracker(RULES)
+            tracker.apply([Call("same id", T0, status, 4)], start=T0 - 1, now=T0)
+            await commit(store, tracker, outbound_id)
+        loaded = {key: (await store.load(key)).tracked[0].call.status for key in ("a", "b")}
+        assert loaded == {"a": 100, "b": 150}
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_folder_that_is_missing_is_made(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "new" / "folder" / "state.db"))
+        assert await store.load("outbound") is None
+        await store.aclose()
+
+    asyncio.run(story())
+    assert (tmp_path / "new" / "folder" / "state.db").exists()
+
+
+def test_it_is_in_wal_mode_and_synchronous(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        modes = await store._in_thread(
+            lambda connection: [
+                connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("journal_mode", "synchronous")
+            ]
+        )
+        assert modes == ["wal", 2]
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hello, this is no database", "is no SQLite database"),
+        (b"SQLite format 3\0" + b"\xff" * 5000, "."),
+    ],
+    ids=["text", "garbage behind the header"],
+)
+def test_a_damaged_file_is_refused_and_left_as_it_was(tmp_path, content, said):
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    with pytest.raises(StateError, match=said) as refused:
+        open_store(url_of(path))
+    assert str(path) in str(refused.value)
+    assert path.read_bytes() == content
+
+
+def damaged_state(path: Path) -> bytes:
+    async def story():
+        store = open_store(url_of(path))
+        tracker = Tracker(RULES)
+        calls = [Call(f"call-{n:05d}", T0 - n, 100, 4, 5.0) for n in range(3000)]
+        tracker.apply(calls, start=T0 - 3_600_000, now=T0)
+        await commit(store, tracker)
+        await store.aclose()
+
+    asyncio.run(story())
+    content = bytearray(path.read_bytes())
+    content[20_000:40_000] = os.urandom(20_000)
+    path.write_bytes(content)
+    return bytes(content)
+
+
+def test_a_state_with_torn_pages_is_refused_and_left_as_it_was(tmp_path):
+    path = tmp_path / "state.db"
+    content = damaged_state(path)
+    with pytest.raises(StateError, match=r"damaged|malformed"):
+        open_store(url_of(path))
+    assert path.read_bytes() == content
+
+
+def test_a_state_of_a_newer_version_is_refused_and_left_as_it_was(tmp_path):
+    path = tmp_path / "state.db"
+    asyncio.run(open_store(url_of(path)).aclose())
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE pearl_exporter_schema SET version = 99")
+    connection.close()
+    content = path.read_bytes()
+    with pytest.raises(StateError, match="newer pearl-exporter"):
+        open_store(url_of(path))
+    assert path.read_bytes() == content
+
+
+def test_the_database_of_another_program_is_refused_and_left_as_it_was(tmp_path):
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    content = path.read_bytes()
+    with pytest.raises(StateError, match="another program"):
+        open_store(url_of(path))
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StateError, match="file"):
+        open_store(url_of(tmp_path / "file" / "state.db"))
+
+
+def test_a_second_exporter_on_the_same_state_is_refused(tmp_path):
+    url = url_of(tmp_path / "state.db")
+    store = open_store(url)
+    code = (
+        "import sys\n"
+        "from pearl_exporter.errors import StateError\n"
+        "from pearl_exporter.store import open_store\n"
+        "try: open_store(sys.argv[1])\n"
+        "except StateError as error: print(error)\n"
+    )
+    second = subprocess.run(
+        [sys.executable, "-c", code, url], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "in use by another pearl-exporter" in second.stdout
+    with pytest.raises(StateError, match="in use"):
+        open_store(url)
+    asyncio.run(store.aclose())
+    asyncio.run(open_store(url).aclose())
+
+
+def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), start=T0 - 3_600_000, now=T0)
+        await commit(store, tracker)
+        before = plain(await store.load("outbound"))
+        await store._in_thread(
+            lambda connection: connection.exec_driver_sql(
+                "CREATE TRIGGER full BEFORE DELETE ON calls "
+                "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            )
+        )
+        tracker.apply([], start=T0, now=T0 + 200_000_000)
+        with pytest.raises(StateError, match="disk is full"):
+            await commit(store, tracker)
+        assert plain(await store.load("outbound")) == before
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_no_value_of_a_call_is_in_an_error_text(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TABLE calls"))
+        tracker = Tracker(RULES)
+        tracker.apply([Call("secret-id", T0, 100, 4, 5.0)], start=T0 - 1, now=T0)
+        with pytest.raises(StateError) as failed:
+            await commit(store, tracker)
+        assert "secret-id" not in str(failed.value)
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_the_state_is_readable_by_its_owner_alone(tmp_path):
+    path = tmp_path / "state.db"
+    asyncio.run(open_store(url_of(path)).aclose())
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+def test_memory_keeps_nothing():
+    async def story():
+        store = open_store("memory:")
+        assert isinstance(store, MemoryStore)
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), start=T0 - 3_600_000, now=T0)
+        await commit(store, tracker)
+        assert await store.load("outbound") is None
+        await store.aclose()
+
+    asyncio.run(story())
