@@ -17,7 +17,7 @@ demo: $(VENV)/.installed  ## run exporter and simulated API together: no account
 
 .PHONY: test
 test: lint  ## check style, types and rooms, then run all tests
-	$(BIN)/pytest -n auto --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## check style, types and the arrow between the rooms

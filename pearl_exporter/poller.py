@@ -176,7 +176,7 @@ class Poller:
         """Reads all that this poll must read, as of the API's present."""
         api_clock = self._around.api_clock
         if api_clock.is_known:
-            now = api_clock.now()
+            now = _no_small_step_back(api_clock.now(), tracker.polled_at)
             return now, await self._read_as_of(now, tracker, patience)
         presumed, began = api_clock.now(), self._around.clock.monotonic()
         first = self._range_read(tracker, presumed)
@@ -188,8 +188,9 @@ class Poller:
             return presumed, await self._read_on(first, patience)
         now = api_clock.now()
         _log.warning(
-            "this machine's clock is %.0f s ahead of the API's; going by the API's",
-            api_clock.skew_seconds,
+            "this machine's clock is %.0f s %s the API's; going by the API's",
+            abs(api_clock.skew_seconds),
+            "ahead of" if api_clock.skew_seconds > 0 else "behind",
             extra={"outbound": self.outbound.name},
         )
         return now, await self._read_as_of(now, tracker, patience)
@@ -319,6 +320,13 @@ class Poller:
         calls = self._snapshot.calls if tracker is None else tracker.snapshot()
         self._snapshot = replace(self._snapshot, health=health, calls=calls)
         self._around.publish(self._snapshot)
+
+
+def _no_small_step_back(now: Instant, polled_at: Instant | None) -> Instant:
+    """T, but not a little before the last poll's: the clock's correction may set in or end."""
+    if polled_at is not None and 0 < polled_at - now <= 2 * TOLERATED_SKEW_SECONDS * 1000:
+        return polled_at
+    return now
 
 
 def _has_other_buckets(saved: Saved, rules: Rules) -> bool:

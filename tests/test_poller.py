@@ -171,6 +171,21 @@ def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
     run_virtually(story())
 
 
+def test_t_does_not_step_back_when_the_clock_s_correction_ends():
+    async def story():
+        world = world_of(faults=["skew:seconds=3"])
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        ahead = poller.snapshot.calls.polled_at
+        world.simulator.faults.clear()
+        for _ in range(6):
+            await poller.poll()
+            assert poller.snapshot.calls.polled_at >= ahead
+
+    run_virtually(story())
+
+
 def test_a_refused_token_is_tried_less_and_less_until_it_changes():
     async def story():
         world = world_of(faults=["unauthorized"])

@@ -594,13 +594,17 @@ TAKEN = (
         ),
         (
             "state: {url: 'redis:'}",
-            'state.url: got "redis:", wanted sqlite:///PATH '
-            "(four slashes before an absolute path) or memory:",
+            (
+                'state.url: got "redis:", wanted sqlite:///PATH '
+                "(four slashes before an absolute path) or memory:"
+            ),
         ),
         (
             "state: {url: 'sqlite://'}",
-            'state.url: got "sqlite://", wanted sqlite:///PATH '
-            "(four slashes before an absolute path) or memory:",
+            (
+                'state.url: got "sqlite://", wanted sqlite:///PATH '
+                "(four slashes before an absolute path) or memory:"
+            ),
         ),
         (
             "web: {config_file: web-config.yml}",

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 import httpx
 import yaml
@@ -63,7 +65,13 @@ class Exporter:
         self._command = [sys.executable, "-m", "pearl_exporter", "serve", "--config", str(config)]
         self._log = folder / "exporter.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
         self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -131,8 +139,9 @@ def kill_and_compare(folder: Path, *, kills: int) -> None:
     clock.pause()  # what the first poll sees is known to the row
     first_seen = rows_of(campaign, clock())
     watch = Watch()
-    with serving(build_simulator([campaign], clock=clock)) as api:
-        exporter = Exporter(configured(folder, api), folder)
+    with ExitStack() as stack:
+        api = stack.enter_context(serving(build_simulator([campaign], clock=clock)))
+        exporter = stack.enter_context(Exporter(configured(folder, api), folder))
         begun = exporter.scrape_until(lambda each: each.value("pearl_outbound_up") == 1)
         tracking_since = begun.value("pearl_outbound_tracking_since_timestamp_seconds")
         clock.resume()

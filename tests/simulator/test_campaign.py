@@ -255,7 +255,7 @@ def test_the_count_is_the_number_of_rows(span, at):
 
 @settings(max_examples=200, deadline=None)
 @given(ranges, moments, st.integers(0, 1500), st.integers(0, 300), st.booleans(), st.none() | codes)
-def test_a_page_is_its_part_of_all_matching_rows(span, at, skip, limit, ascending, statuses):  # noqa: PLR0917
+def test_a_page_is_its_part_of_all_matching_rows(span, at, skip, limit, ascending, statuses):
     rows = WORLD.rows(*span, at)
     rows = [row for row in rows if statuses is None or row["conversationStatus"] in statuses]
     search = Search(
