@@ -33,7 +33,7 @@ GOOD_ROW = {
 GOOD_CALL = Call(GOOD_ROW["id"], START_MS, 100, 4, 61.0, ("renewal", "vip"))
 OTHER_ROW = GOOD_ROW | {"id": "65f1c0ffee65f1c0ffee0002"}
 
-ABSENT = object()
+ABSENT = type("Absent", (), {"__repr__": lambda _: "absent"})()
 LONE = "\\ud800"
 """Half a surrogate pair, as JSON writes it."""
 
