@@ -96,16 +96,15 @@ def serve(config: Path | None) -> None:
     """
     settings = _settings(config)
     set_up_logging(settings.log)
-    store = _store(settings.state.url)
-    listener = _listener(settings.web.listen, "web.listen")
-    address = ListenAddress(*listener.getsockname()[:2])
+    with _listener(settings.web.listen, "web.listen") as listener:
+        address = ListenAddress(*listener.getsockname()[:2])
 
-    def announce() -> None:
-        _log.info("listening", extra={"address": str(address), "version": __version__})
+        def announce() -> None:
+            _log.info("listening", extra={"address": str(address), "version": __version__})
 
-    app = build_app(settings, store=store)
-    reloader = Reloader(app, lambda: load_settings(config, os.environ))
-    _run(run(app, listener, announce=announce, reload=reloader.reload))
+        app = build_app(settings, store=_store(settings.state.url))
+        reloader = Reloader(app, lambda: load_settings(config, os.environ))
+        _run(run(app, listener, announce=announce, reload=reloader.reload))
 
 
 @main.command()
@@ -240,6 +239,8 @@ def _run(job: Coroutine[Any, Any, Result]) -> Result:
     """Runs a command's job; what goes wrong on purpose is one line, never a traceback."""
     try:
         return asyncio.run(job)
+    except StateError as error:
+        _end(f"state.url: {error}", MISUSED)
     except PearlError as error:
         _end(str(error), FAILED)
     except BrokenPipeError:

@@ -173,3 +173,22 @@ def test_a_reader_that_has_had_enough_is_no_news(tmp_path: Path, command: str) -
         told = run_pearl(tmp_path, command, "--config", path, stdout=broken)
     assert told.returncode == 1
     assert told.stderr == ""
+
+
+def test_a_damaged_state_is_one_line_and_left_as_it_was(tmp_path: Path) -> None:
+    state = tmp_path / "state.db"
+    state.write_text("this is no database")
+    path = write_config(
+        tmp_path, "http://127.0.0.1:9", "65f1c0ffee", state={"url": f"sqlite:///{state}"}
+    )
+    (line,) = complaints(tmp_path, "serve", "--config", str(path), code=2)
+    assert line.startswith(f"pearl-exporter: state.url: {state}: it is no SQLite database")
+    assert state.read_text() == "this is no database"
+
+
+def test_a_state_that_cannot_be_reached(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    url = f"sqlite:///{tmp_path}/file/state.db"
+    path = write_config(tmp_path, "http://127.0.0.1:9", "65f1c0ffee", state={"url": url})
+    (line,) = complaints(tmp_path, "serve", "--config", str(path), code=2)
+    assert line.startswith(f"pearl-exporter: state.url: {tmp_path}/file/state.db: ")
