@@ -245,7 +245,7 @@ class Poller:
         apply = partial(
             tracker.apply,
             read.calls,
-            start=read.start,
+            ranges=[(read.start, now + 1)],
             now=now,
             spared=frozenset(read.rejected_ids),
         )

@@ -33,6 +33,7 @@ from pearl_exporter.calls import (
     is_answered,
     is_live,
 )
+from pearl_exporter.index import StartIndex
 from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.window import Window, WindowSnapshot
@@ -74,6 +75,7 @@ class Tracked(msgspec.Struct, gc=False):
         phase: What the counters owe it.
         seen_live_at: The last poll that saw it live.
         in_window: Whether the window counts it.
+        is_absent: Whether it was not in the API's table when it was last looked for.
         odd_codes: Which fields have borne a code of no table (1: status, 2: call_status).
     """
 
@@ -81,6 +83,7 @@ class Tracked(msgspec.Struct, gc=False):
     phase: Phase
     seen_live_at: Instant | None = None
     in_window: bool = False
+    is_absent: bool = False
     odd_codes: int = 0
 
 
@@ -145,7 +148,9 @@ class Tracker:
         codes = (self._statuses, self._call_statuses)
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
-        self._tracked = {each.call.id: copy(each) for each in tracked}
+        self._tracked: StartIndex[Tracked] = StartIndex()
+        self._tracked.fill((each.call.id, each.call.start, copy(each)) for each in tracked)
+        self._unsettled: dict[str, Tracked] = {}
         self._touched: set[str] = set()
         self._forgotten: set[str] = set()
         self._unknown_codes = [0, 0]
@@ -155,9 +160,13 @@ class Tracker:
         """T of the last good poll."""
         self.edge = progress.edge if progress else None
         """Where forgetting began: an untracked row that started before it is HISTORY."""
-        for each in self._tracked.values():
+        for each in self._tracked:
             if each.in_window:
                 self._window.add(each.call)
+            if each.is_absent:
+                self._tracked.vanish(each.call.id, each.call.start)
+            if each.phase in _UNSETTLED:
+                self._unsettled[each.call.id] = each
 
     @property
     def unknown_codes(self) -> tuple[int, int]:
@@ -166,39 +175,54 @@ class Tracker:
 
     def oldest_unsettled(self, since: Instant) -> Instant | None:
         """The start of the oldest call from ``since`` on that is live or pending."""
-        starts = (
-            each.call.start
-            for each in self._tracked.values()
-            if each.phase in _UNSETTLED and each.call.start >= since
-        )
-        return min(starts, default=None)
+        starts = (each.call.start for each in self._unsettled.values())
+        return min((start for start in starts if start >= since), default=None)
+
+    def unsettled(self) -> list[Tracked]:
+        """The calls that are live or pending, newest first."""
+        return sorted(self._unsettled.values(), key=lambda each: -each.call.start)
+
+    def is_due(self, each: Tracked, now: Instant) -> bool:
+        """Whether a pending call's next good read would settle it, if it is as it was."""
+        return now >= self._settles_at(each.call, each.seen_live_at)
+
+    def present(self, start: Instant, end: Instant) -> int:
+        """How many tracked calls the API holds in ``[start, end)``, as far as is known."""
+        return self._tracked.present(start, end)
+
+    def halfway(self, start: Instant, end: Instant) -> Instant:
+        """Where to cut ``[start, end)`` so that either half has as many tracked calls."""
+        return self._tracked.halfway(start, end)
 
     def apply(
         self,
         calls: Iterable[Call],
         *,
-        start: Instant,
+        ranges: Iterable[tuple[Instant, Instant]],
         now: Instant,
         spared: frozenset[str] = frozenset(),
     ) -> None:
-        """Takes a whole read of the calls that started in ``[start, now]``, as of ``now``.
+        """Takes the rows that a poll has read, as of ``now``; none of them starts after it.
 
-        A tracked call of that range that is not among them was deleted, unless its id is among
-        ``spared``: rows that were there but could not be read.
+        Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
+        that is not among the rows was deleted, unless its id is among ``spared``: rows that were
+        there but could not be read.
         """
         if self.tracking_since is None:
             self.tracking_since = now
         window_start = now - self._rules.window_ms
         self._account_for_gap(now)
         read = set(spared)
-        for call in calls:
+        for call in sorted(calls, key=_start_of):
             read.add(call.id)
             if call.id in self._tracked or not self._is_forgotten(call, window_start):
                 self._observe(call, now, window_start)
-        for each in list(self._tracked.values()):
-            if start <= each.call.start <= now and each.call.id not in read:
-                self._delete(each)
-            self._age(each, now, window_start)
+        for start, end in ranges:
+            for each in self._tracked.between(start, end):
+                if each.call.id not in read:
+                    self._delete(each)
+        for each in self._tracked.between(0, window_start):
+            self._age(each, now)
         self.edge = window_start if self.edge is None else max(self.edge, window_start)
         self.polled_at = now
 
@@ -207,7 +231,7 @@ class Tracker:
         progress = self._progress()
         if progress is None:
             return None
-        return Saved(progress, tuple(map(copy, self._tracked.values())))
+        return Saved(progress, tuple(map(copy, self._tracked)))
 
     def take_delta(self) -> Delta | None:
         """What changed since this was last asked; None before the first read."""
@@ -216,7 +240,7 @@ class Tracker:
             return None
         delta = Delta(
             progress,
-            tuple(copy(self._tracked[key]) for key in self._touched),
+            tuple(copy(each) for key in self._touched if (each := self._tracked.get(key))),
             tuple(self._forgotten),
         )
         self._touched.clear()
@@ -238,13 +262,12 @@ class Tracker:
 
     def snapshot(self) -> TrackerSnapshot:
         """What the tracked calls amount to, as of the last good poll."""
-        live = [each for each in self._tracked.values() if each.phase is Phase.LIVE]
-        pending = sum(each.phase is Phase.PENDING for each in self._tracked.values())
+        live = [each for each in self._unsettled.values() if each.phase is Phase.LIVE]
         return TrackerSnapshot(
             ledger=self._ledger.snapshot(),
             window=self._window.snapshot() if self.polled_at is not None else None,
             live=len(live),
-            pending=pending,
+            pending=len(self._unsettled) - len(live),
             oldest_live_start=min((each.call.start for each in live), default=None),
             tracked=len(self._tracked),
             tracking_since=self.tracking_since,
@@ -267,6 +290,10 @@ class Tracker:
             each = self._begin(call, now)
         elif each.call != call:
             self._change(each, call)
+        if each.is_absent:
+            each.is_absent = False
+            self._tracked.appear(call.id)
+            self._touched.add(call.id)
         if each.phase in _UNSETTLED:
             self._advance(each, now)
         if not each.in_window and call.start >= window_start:
@@ -281,13 +308,15 @@ class Tracker:
         return Call(row.id, row.start, row.status, row.call_status, row.duration, tags)
 
     def _begin(self, call: Call, now: Instant) -> Tracked:
-        each = self._tracked[call.id] = Tracked(call, Phase.HISTORY)
+        each = Tracked(call, Phase.HISTORY)
+        self._tracked.add(call.id, call.start, each)
         self._touched.add(call.id)
         self._forgotten.discard(call.id)
         self._look_at(each)
         if not self._is_history(call, now):
             self._ledger.start()
             each.phase = Phase.LIVE if is_live(call) else Phase.PENDING
+            self._unsettled[call.id] = each
         return each
 
     def _is_history(self, call: Call, now: Instant) -> bool:
@@ -306,6 +335,7 @@ class Tracker:
             self._ledger.revise(each.call, call)
         self._unplace(each)
         self._touched.add(call.id)
+        self._tracked.move(call.id, each.call.start, call.start)
         each.call = call
         self._look_at(each)
 
@@ -322,24 +352,29 @@ class Tracker:
         else:
             self._touched.add(call.id)
             each.phase = Phase.SETTLED
+            del self._unsettled[call.id]
             self._ledger.settle(call)
 
     def _delete(self, each: Tracked) -> None:
         self._unplace(each)
+        if not each.is_absent:
+            each.is_absent = True
+            self._tracked.vanish(each.call.id, each.call.start)
+            self._touched.add(each.call.id)
         if each.phase in _UNSETTLED:
             each.phase = Phase.LOST
-            self._touched.add(each.call.id)
+            del self._unsettled[each.call.id]
             self._ledger.give_up("deleted")
 
-    def _age(self, each: Tracked, now: Instant, window_start: Instant) -> None:
-        if each.call.start >= window_start:
-            return
+    def _age(self, each: Tracked, now: Instant) -> None:
+        """What becomes of a call that has left the window."""
         self._unplace(each)
         if each.phase in _UNSETTLED:
             if each.call.start >= now - self._rules.follow_ms:
                 return
+            del self._unsettled[each.call.id]
             self._ledger.give_up("follow_expired")
-        del self._tracked[each.call.id]
+        self._tracked.remove(each.call.id, each.call.start)
         self._touched.discard(each.call.id)
         self._forgotten.add(each.call.id)
 
@@ -364,3 +399,7 @@ class Tracker:
         if not each.odd_codes & (1 << field):
             each.odd_codes |= 1 << field
             self._unknown_codes[field] += 1
+
+
+def _start_of(call: Call) -> Instant:
+    return call.start

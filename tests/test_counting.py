@@ -117,7 +117,7 @@ class Histories(RuleBasedStateMachine):
             rows = read_whole(read, self.table)
         except Inconsistent:
             return
-        self.tracker.apply(read.calls, start=read.start, now=self.now)
+        self.tracker.apply(read.calls, ranges=[(read.start, self.now + 1)], now=self.now)
         self.polls.append(Poll(self.now, read.start, rows))
         delta = self.tracker.take_delta()
         assert delta is not None

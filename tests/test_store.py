@@ -55,9 +55,9 @@ def test_what_was_committed_is_loaded(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), start=T0 - 3_600_000, now=T0)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
         await commit(store, tracker)
-        tracker.apply(some_calls()[1:], start=T0 - 3_570_000, now=T0 + 30_000)
+        tracker.apply(some_calls()[1:], ranges=[(T0 - 3_570_000, T0 + 30_000 + 1)], now=T0 + 30_000)
         await commit(store, tracker)
         await store.aclose()
         again = open_store(url_of(tmp_path / "state.db"))
@@ -91,7 +91,7 @@ def test_any_row_of_commits_adds_up_to_the_tracker(tmp_path_factory, polls):
                 for key, status, duration in rows
                 if T0 + key * 700_000 <= now
             }
-            tracker.apply(calls.values(), start=T0 - 1, now=now)
+            tracker.apply(calls.values(), ranges=[(T0 - 1, now + 1)], now=now)
             await commit(store, tracker)
         await store.aclose()
         store = open_store(url_of(path))
@@ -107,7 +107,7 @@ def test_outbounds_are_kept_apart(tmp_path):
         store = open_store(url_of(tmp_path / "state.db"))
         for outbound_id, status in (("a", 100), ("b", 150)):
             tracker = Tracker(RULES)
-            tracker.apply([Call("same id", T0, status, 4)], start=T0 - 1, now=T0)
+            tracker.apply([Call("same id", T0, status, 4)], ranges=[(T0 - 1, T0 + 1)], now=T0)
             await commit(store, tracker, outbound_id)
         loaded = {key: (await store.load(key)).tracked[0].call.status for key in ("a", "b")}
         assert loaded == {"a": 100, "b": 150}
@@ -163,7 +163,7 @@ def damaged_state(path: Path) -> bytes:
         store = open_store(url_of(path))
         tracker = Tracker(RULES)
         calls = [Call(f"call-{n:05d}", T0 - n, 100, 4, 5.0) for n in range(3000)]
-        tracker.apply(calls, start=T0 - 3_600_000, now=T0)
+        tracker.apply(calls, ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
         await commit(store, tracker)
         await store.aclose()
 
@@ -235,7 +235,7 @@ def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), start=T0 - 3_600_000, now=T0)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
         await commit(store, tracker)
         before = plain(await store.load("outbound"))
         await store._in_thread(
@@ -244,7 +244,7 @@ def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
                 "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
             )
         )
-        tracker.apply([], start=T0, now=T0 + 200_000_000)
+        tracker.apply([], ranges=[(T0, T0 + 200_000_000 + 1)], now=T0 + 200_000_000)
         with pytest.raises(StateError, match="disk is full"):
             await commit(store, tracker)
         assert plain(await store.load("outbound")) == before
@@ -258,7 +258,7 @@ def test_no_value_of_a_call_is_in_an_error_text(tmp_path):
         store = open_store(url_of(tmp_path / "state.db"))
         await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TABLE calls"))
         tracker = Tracker(RULES)
-        tracker.apply([Call("secret-id", T0, 100, 4, 5.0)], start=T0 - 1, now=T0)
+        tracker.apply([Call("secret-id", T0, 100, 4, 5.0)], ranges=[(T0 - 1, T0 + 1)], now=T0)
         with pytest.raises(StateError) as failed:
             await commit(store, tracker)
         assert "secret-id" not in str(failed.value)
@@ -278,7 +278,7 @@ def test_memory_keeps_nothing():
         store = open_store("memory:")
         assert isinstance(store, MemoryStore)
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), start=T0 - 3_600_000, now=T0)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
         await commit(store, tracker)
         assert await store.load("outbound") is None
         await store.aclose()

@@ -234,7 +234,7 @@ HOUR = 3_600_000
 
 def polled(*calls: Call, now: int = NOW) -> Tracker:
     tracker = Tracker(RULES)
-    tracker.apply(calls, start=now - HOUR, now=now)
+    tracker.apply(calls, ranges=[(now - HOUR, now + 1)], now=now)
     return tracker
 
 
@@ -252,7 +252,7 @@ def test_a_live_call_is_followed_past_the_windows_edge():
     for hours in range(2, 6):
         now = NOW + hours * HOUR
         assert read_start(tracker, RULES, now) == (NOW - HOUR if hours == 2 else live.start)
-        tracker.apply([live], start=live.start, now=now)
+        tracker.apply([live], ranges=[(live.start, now + 1)], now=now)
 
 
 def test_a_live_call_is_not_followed_for_longer_than_follow():
@@ -273,7 +273,7 @@ def test_after_a_long_outage_reading_begins_catch_up_ago():
 def test_a_window_longer_than_catch_up_is_read_whole():
     rules = replace_window(RULES, 12 * HOUR)
     tracker = Tracker(rules)
-    tracker.apply([], start=NOW - 12 * HOUR, now=NOW)
+    tracker.apply([], ranges=[(NOW - 12 * HOUR, NOW + 1)], now=NOW)
     now = NOW + 24 * HOUR
     assert read_start(tracker, rules, now) == now - 12 * HOUR
 

@@ -29,7 +29,7 @@ class Outbound:
 
     def poll(self, seconds: float, *calls: Call) -> TrackerSnapshot:
         now = T0 + round(seconds * SECOND)
-        self.tracker.apply(calls, start=now - self.reads_from, now=now)
+        self.tracker.apply(calls, ranges=[(now - self.reads_from, now + 1)], now=now)
         return self.tracker.snapshot()
 
 
@@ -157,7 +157,7 @@ def test_a_row_that_is_there_but_unreadable_was_not_deleted():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     now = T0 + 40 * SECOND
-    outbound.tracker.apply([], start=now - HOUR, now=now, spared=frozenset({"call"}))
+    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
     assert outbound.tracker.snapshot().live == 1
 
 
@@ -165,7 +165,7 @@ def test_a_call_outside_the_range_that_was_read_was_not_deleted():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     now = T0 + 40 * SECOND
-    outbound.tracker.apply([], start=T0 + 2 * SECOND, now=now)
+    outbound.tracker.apply([], ranges=[(T0 + 2 * SECOND, now + 1)], now=now)
     assert outbound.tracker.snapshot().live == 1
 
 
@@ -278,7 +278,9 @@ def test_buckets_that_changed_start_the_histogram_anew():
     )
     tracker = Tracker(rules, saved)
     now = T0 + 500 * SECOND
-    tracker.apply([success(at=1), success("other", at=199)], start=now - HOUR, now=now)
+    tracker.apply(
+        [success(at=1), success("other", at=199)], ranges=[(now - HOUR, now + 1)], now=now
+    )
     ledger = tracker.snapshot().ledger
     assert ledger.durations["success"].counts == (0, 1)
     assert counted(tracker.snapshot()) == {"success": 2}

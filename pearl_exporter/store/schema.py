@@ -56,6 +56,7 @@ calls = Table(
     Column("phase", SmallInteger, nullable=False),
     Column("seen_live_at", BigInteger),
     Column("in_window", Boolean, nullable=False),
+    Column("is_absent", Boolean, nullable=False),
     Column("odd_codes", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
     comment="The tracked calls: those of the window and those not yet settled.",

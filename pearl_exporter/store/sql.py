@@ -132,12 +132,13 @@ def _columns(each: Tracked) -> tuple[object, ...]:
         int(each.phase),
         each.seen_live_at,
         each.in_window,
+        each.is_absent,
         each.odd_codes,
     )
 
 
 def _tracked(row: Any) -> Tracked:
-    id_, start, status, call_status, duration, tags, phase, seen_live_at, in_window, odd = row
+    id_, start, status, call_status, duration, tags, phase, *rest = row
     return Tracked(
         Call(
             id_,
@@ -148,9 +149,7 @@ def _tracked(row: Any) -> Tracked:
             _decode_tags(tags) if tags else (),
         ),
         Phase(phase),
-        seen_live_at,
-        in_window,
-        odd,
+        *rest,
     )
 
 
