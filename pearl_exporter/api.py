@@ -321,6 +321,7 @@ def _search_body(search: Search) -> dict[str, Any]:
         "limit": search.limit,
         "sortProp": "startTime",
         "isAscending": search.ascending,
+        **({"statuses": search.statuses} if search.statuses else {}),
     }
 
 

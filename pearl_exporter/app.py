@@ -189,6 +189,7 @@ def rules_of(outbound: OutboundSettings, settings: Settings) -> Rules:
         settle_unanswered_ms=_milliseconds(outbound.settle_unanswered),
         follow_ms=_milliseconds(settings.poll.follow),
         catch_up_ms=_milliseconds(settings.poll.catch_up),
+        scan_every_ms=_milliseconds(settings.poll.full_scan_every),
         buckets=settings.metrics.duration_buckets,
         tags=TagRules(
             max_tags=settings.metrics.max_tags,

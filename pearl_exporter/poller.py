@@ -18,9 +18,10 @@ from pearl_exporter.calls import Instant
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.errors import BadResponseError, PollError
+from pearl_exporter.plan import Memory, PollPlan, Reading
 from pearl_exporter.snapshot import Health, OutboundSnapshot
 from pearl_exporter.store import Store
-from pearl_exporter.sync import Page, RangeRead, Search, read_start
+from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracker import CODE_FIELDS, Rules, Saved, Tracker
 
 ProgressListener = Callable[[str, int, int], None]
@@ -78,7 +79,7 @@ class Poller:
         self.outbound, self._rules, self._page_size, self._client = assignment
         self._around = surroundings
         self._tracker: Tracker | None = None
-        self._by_offset = False
+        self._memory = Memory()
         self._refusals = 0
         self._held_until = 0.0
         self._refused_token: str | None = None
@@ -139,9 +140,9 @@ class Poller:
         tracker: Tracker | None = None
         try:
             tracker = await self._loaded()
-            now, read = await self._read(tracker, patience)
-            await self._take(tracker, read, now)
-            health = self._succeeded(now)
+            now, reading = await self._read(tracker, patience)
+            await self._take(tracker, reading, now)
+            health = self._succeeded(now, reading)
         except PollError as error:
             failure, tracker = error, None
             health = self._failed(error)
@@ -172,57 +173,73 @@ class Poller:
             self._tracker = Tracker(self._rules, saved)
         return self._tracker
 
-    async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, RangeRead]:
+    async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, Reading]:
         """Reads all that this poll must read, as of the API's present."""
-        api_clock = self._around.api_clock
-        if api_clock.is_known:
-            now = _no_small_step_back(api_clock.now(), tracker.polled_at)
-            return now, await self._read_as_of(now, tracker, patience)
-        presumed, began = api_clock.now(), self._around.clock.monotonic()
-        first = self._range_read(tracker, presumed)
-        search = first.next_search()
-        if search is not None:
-            first.apply(await self._page(search, patience))
-        elapsed = (self._around.clock.monotonic() - began) * 1000
-        if abs(api_clock.now() - presumed - elapsed) <= TOLERATED_SKEW_SECONDS * 1000:
-            return presumed, await self._read_on(first, patience)
-        now = api_clock.now()
+        api_clock, clock = self._around.api_clock, self._around.clock
+        was_known, began = api_clock.is_known, clock.monotonic()
+        now = _no_small_step_back(api_clock.now(), tracker.polled_at)
+        plan = self._plan(tracker, now)
+        steps = plan.steps()
+        told_at = began
+        try:
+            search = next(steps)
+            while True:
+                page = await self._page(search, patience)
+                if not was_known:
+                    was_known = True
+                    elapsed = (clock.monotonic() - began) * 1000
+                    if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
+                        self._tell_of_skew()
+                        return await self._read(tracker, patience)
+                search = steps.send(page)
+                told_at = self._tell_of_progress(plan, told_at)
+        except StopIteration as end:
+            reading: Reading = end.value
+            self._tell_of_oddities(reading.memory)
+            return now, reading
+
+    def _plan(self, tracker: Tracker, now: Instant) -> PollPlan:
+        return PollPlan(
+            tracker,
+            self._rules,
+            now=now,
+            limit=self._page_size,
+            memory=self._memory,
+        )
+
+    def _tell_of_skew(self) -> None:
+        skew = self._around.api_clock.skew_seconds
         _log.warning(
             "this machine's clock is %.0f s %s the API's; going by the API's",
-            abs(api_clock.skew_seconds),
-            "ahead of" if api_clock.skew_seconds > 0 else "behind",
+            abs(skew),
+            "ahead of" if skew > 0 else "behind",
             extra={"outbound": self.outbound.name},
         )
-        return now, await self._read_as_of(now, tracker, patience)
 
-    def _range_read(self, tracker: Tracker, now: Instant) -> RangeRead:
-        start = read_start(tracker, self._rules, now)
-        return RangeRead(start, now + 1, self._page_size, by_offset=self._by_offset)
+    def _tell_of_progress(self, plan: PollPlan, told_at: float) -> float:
+        """Shows how far a read of everything has come; gives when the log was last told."""
+        read, now = plan.read, self._around.clock.monotonic()
+        if read is None:
+            return told_at
+        self._around.on_progress(self.outbound.name, read.received, read.expected)
+        if now - told_at < PROGRESS_SECONDS:
+            return told_at
+        _log.info(
+            "reading: %d of %d calls",
+            read.received,
+            read.expected,
+            extra={"outbound": self.outbound.name},
+        )
+        return now
 
-    async def _read_as_of(self, now: Instant, tracker: Tracker, patience: Patience) -> RangeRead:
-        return await self._read_on(self._range_read(tracker, now), patience)
-
-    async def _read_on(self, read: RangeRead, patience: Patience) -> RangeRead:
-        clock = self._around.clock
-        told_at = clock.monotonic()
-        while (search := read.next_search()) is not None:
-            read.apply(await self._page(search, patience))
-            self._around.on_progress(self.outbound.name, read.received, read.expected)
-            if clock.monotonic() - told_at >= PROGRESS_SECONDS:
-                told_at = clock.monotonic()
-                _log.info(
-                    "reading: %d of %d calls",
-                    read.received,
-                    read.expected,
-                    extra={"outbound": self.outbound.name},
-                )
-        if read.by_offset and not self._by_offset:
-            self._by_offset = True
+    def _tell_of_oddities(self, memory: Memory) -> None:
+        outbound = {"outbound": self.outbound.name}
+        if memory.by_offset and not self._memory.by_offset:
             _log.info(
-                "the API ignores the order or the end that is asked for: reading by offset",
-                extra={"outbound": self.outbound.name},
+                "the API ignores the order or end asked for: reading by offset", extra=outbound
             )
-        return read
+        if memory.ignores_statuses and not self._memory.ignores_statuses:
+            _log.info("the API ignores the filter by statuses: going without", extra=outbound)
 
     async def _page(self, search: Search, patience: Patience) -> Page:
         page = await self._client.search(self.outbound.id, search, patience)
@@ -231,37 +248,37 @@ class Poller:
             self._publish(replace(self._snapshot.health, had_page=True))
         return page
 
-    async def _take(self, tracker: Tracker, read: RangeRead, now: Instant) -> None:
+    async def _take(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
         """Brings the tracker in step and commits: wholly, even if the poll is cut short now."""
-        taking = asyncio.ensure_future(self._commit(tracker, read, now))
+        taking = asyncio.ensure_future(self._commit(tracker, reading, now))
         try:
             await asyncio.shield(taking)
         except asyncio.CancelledError:
             await asyncio.wait([taking])
             raise
 
-    async def _commit(self, tracker: Tracker, read: RangeRead, now: Instant) -> None:
+    async def _commit(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
         before = tracker.unknown_codes
         apply = partial(
             tracker.apply,
-            read.calls,
-            ranges=[(read.start, now + 1)],
+            reading.calls,
+            ranges=reading.ranges,
             now=now,
-            spared=frozenset(read.rejected_ids),
+            spared=reading.spared,
         )
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
-        if read.received < _LARGE_READ:
+        if len(reading.calls) < _LARGE_READ:
             apply()
         else:
             await asyncio.to_thread(apply)
         delta = tracker.take_delta()
         if delta is not None:
             await self._around.store.commit(self.outbound.id, delta)
-        self._tracker = tracker
+        self._tracker, self._memory = tracker, reading.memory
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
             self._around.observer.met_unknown_codes(field, is_ - was)
 
-    def _succeeded(self, now: Instant) -> Health:
+    def _succeeded(self, now: Instant, reading: Reading) -> Health:
         health = self._snapshot.health
         polled_at = self._snapshot.calls.polled_at
         missed = polled_at is not None and now - polled_at > 2000 * self.outbound.interval
@@ -274,7 +291,7 @@ class Poller:
             health,
             up=True,
             last_success=ended,
-            full_scan_at=ended,
+            full_scan_at=ended if reading.scanned else health.full_scan_at,
             interval_seconds=self.outbound.interval,
             catching_up=False,
             caught_up_at=ended if caught_up else health.caught_up_at,

@@ -39,6 +39,8 @@ class Search(NamedTuple):
     skip: int
     limit: int
     ascending: bool = False
+    statuses: tuple[int, ...] = ()
+    """Calls with these outcomes alone, if any are named."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -146,8 +148,7 @@ class RangeRead:
     def _is_out_of_order(self, page: Page) -> bool:
         """Falls back to offsets if rows are not newest first, or lie beyond the asked end."""
         calls = page.calls
-        ordered = all(a.start >= b.start for a, b in pairwise(calls))
-        if ordered and not (calls and calls[0].start > self._upper):
+        if is_newest_first(calls) and not (calls and calls[0].start > self._upper):
             return False
         self._fall_back()
         return True
@@ -222,6 +223,11 @@ class RangeRead:
         self._calls.clear()
         self._proven = 0
         self._begin_at(self.end)
+
+
+def is_newest_first(calls: Sequence[Call]) -> bool:
+    """Whether rows are in the order in which a downward read asks for them."""
+    return all(a.start >= b.start for a, b in pairwise(calls))
 
 
 class _Rest(NamedTuple):

@@ -47,6 +47,7 @@ class Rules(msgspec.Struct, frozen=True):
     settle_unanswered_ms: int
     follow_ms: int
     catch_up_ms: int
+    scan_every_ms: int
     buckets: tuple[float, ...]
     tags: TagRules = TagRules()
 

@@ -6,6 +6,7 @@ own counting. Slow on purpose.
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pearl_exporter.calls import Call
@@ -28,11 +29,14 @@ CALL_NAMES = {
 
 @dataclass(frozen=True)
 class Poll:
-    """A good poll: its T, where it began to read, and every row that it read."""
+    """A good poll: its T, the ranges that it read whole, and every row that it read."""
 
     now: int
-    start: int
+    ranges: Sequence[tuple[int, int]]
     rows: dict[str, Call]
+
+    def covers(self, start: int) -> bool:
+        return any(first <= start < end for first, end in self.ranges)
 
 
 def live(call: Call) -> bool:
@@ -62,6 +66,8 @@ class Recount:
         self.durations: dict[str, list[float]] = {}
         self.revisions: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
+        self.window: list[Call] = []
+        """What the window holds, as far as the polls could see."""
         self._rules = rules
         self._polls = polls
         for key in {key for poll in polls for key in poll.rows}:
@@ -69,10 +75,11 @@ class Recount:
 
     def _recount(self, key: str) -> None:
         rules, tracking_since = self._rules, self._polls[0].now
-        edge, phase, last, seen_live = None, None, None, None
+        edge, phase, last, seen_live, there = None, None, None, None, False
         for poll in self._polls:
             row = poll.rows.get(key)
-            if row is None and last is not None and poll.start <= last.start <= poll.now:
+            if row is None and last is not None and poll.covers(last.start):
+                there = False
                 if phase in ("live", "pending"):
                     self.uncounted["deleted"] += 1
                     phase = "lost"
@@ -89,7 +96,7 @@ class Recount:
                 elif phase == "settled":
                     for field in ("status", "call_status", "duration", "tags"):
                         self.revisions[field] += getattr(last, field) != getattr(row, field)
-                last = row
+                last, there = row, True
                 if phase in ("live", "pending"):
                     if live(row):
                         phase, seen_live = "live", poll.now
@@ -105,6 +112,8 @@ class Recount:
                 if phase not in ("live", "pending"):
                     last = seen_live = phase = None
             edge = max(edge or 0, poll.now - rules.window_ms)
+        if there and last is not None and last.start >= self._polls[-1].now - rules.window_ms:
+            self.window.append(last)
         self.live += phase == "live"
         self.pending += phase == "pending"
 
@@ -124,7 +133,7 @@ class Recount:
 
 @dataclass(frozen=True)
 class WindowRecount:
-    """The window as the last poll's rows give it."""
+    """The window's figures, from its calls."""
 
     by_status: Counter[str]
     by_call_status: Counter[str]
@@ -133,8 +142,8 @@ class WindowRecount:
     durations: list[float]
 
 
-def recount_window(poll: Poll, rules: Rules) -> WindowRecount:
-    calls = [c for c in poll.rows.values() if poll.now - rules.window_ms <= c.start <= poll.now]
+def recount_window(window: Iterable[Call]) -> WindowRecount:
+    calls = list(window)
     talked = [call for call in calls if call.duration > 0 and not live(call)]
     return WindowRecount(
         Counter(name(call.status, NAMES) for call in calls),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pearl_exporter.calls import Call
+from pearl_exporter.plan import PollPlan, Reading
 from pearl_exporter.sync import Page, RangeRead, Search
 
 
@@ -35,7 +36,8 @@ class Table:
         found = [
             call
             for call in self.rows.values()
-            if (start <= call.start if self.inclusive_start else start < call.start)
+            if (not search.statuses or call.status in search.statuses)
+            and (start <= call.start if self.inclusive_start else start < call.start)
             and (call.start <= end if self.inclusive_end else call.start < end)
         ]
         if self.order is not None:
@@ -64,3 +66,16 @@ def by_id(calls: Iterable[Call]) -> dict[str, Call]:
     found = {call.id: call for call in listed}
     assert len(found) == len(listed), "a call was given twice"
     return found
+
+
+def run_plan(plan: PollPlan, table: Table) -> Reading:
+    steps = plan.steps()
+    try:
+        search = next(steps)
+        while True:
+            page = table.answer(search)
+            table.on_search(table)
+            search = steps.send(page)
+    except StopIteration as end:
+        reading: Reading = end.value
+        return reading

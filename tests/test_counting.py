@@ -5,21 +5,23 @@ long gaps, over any page size, and the table may change while it is read. The re
 was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
+from unittest.mock import patch
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.sync import RangeRead, read_start
+from pearl_exporter.plan import Memory, PollPlan, Reading
 from pearl_exporter.tracker import Progress, Rules, Saved, Tracked, Tracker
 from tests.recount import Poll, Recount, bucketed, positive, recount_window
-from tests.table import Table, read_whole
+from tests.table import Table, by_id, run_plan
 
 MINUTE = 60_000
 BEGIN = 1_795_000_000_000
 BOUNDS = (5.0, 30.0, 120.0)
-NAMES = [f"call-{number}" for number in range(12)]
+NAMES = [f"call-{number:02d}" for number in range(24)]
 
 statuses = st.sampled_from([None, 1, 20, 40, 40, 10, 100, 110, 130, 150, 500, 777])
 call_statuses = st.sampled_from([None, 3, 3, 4, 4, 4, 5, 6, 7, 8, 12])
@@ -34,11 +36,22 @@ class Histories(RuleBasedStateMachine):
         settle_unanswered=st.sampled_from([0, 30_000]),
         follow=st.sampled_from([0, 30, 120]),
         catch_up=st.sampled_from([0, 40, 1440]),
+        scan_every=st.sampled_from([0, 0, 10]),
+        small_window_pages=st.sampled_from([-1, -1, 1, 3]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
     )
     def begin(
-        self, window, settle, settle_unanswered, follow, catch_up, inclusive_end, inclusive_start
+        self,
+        window,
+        settle,
+        settle_unanswered,
+        follow,
+        catch_up,
+        scan_every,
+        small_window_pages,
+        inclusive_end,
+        inclusive_start,
     ):
         self.rules = Rules(
             window_ms=window * MINUTE,
@@ -46,13 +59,16 @@ class Histories(RuleBasedStateMachine):
             settle_unanswered_ms=min(settle, settle_unanswered),
             follow_ms=follow * MINUTE,
             catch_up_ms=catch_up * MINUTE,
+            scan_every_ms=scan_every,
             buckets=BOUNDS,
         )
+        self.small_window_pages = small_window_pages
         self.now = BEGIN
         self.table = Table(inclusive_end=inclusive_end, inclusive_start=inclusive_start)
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
+        self.memory = Memory()
         self.saved: dict[str, Tracked] = {}
         self.progress: Progress | None = None
 
@@ -103,6 +119,7 @@ class Histories(RuleBasedStateMachine):
         if self.progress is not None:
             saved = Saved(self.progress, tuple(self.saved.values()))
             self.tracker = Tracker(self.rules, saved)
+            self.memory = Memory()
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -112,24 +129,50 @@ class Histories(RuleBasedStateMachine):
                 self.change(data)
 
         self.table.on_search = disturb
-        read = RangeRead(read_start(self.tracker, self.rules, self.now), self.now + 1, limit)
         try:
-            rows = read_whole(read, self.table)
+            self.read(limit)
         except Inconsistent:
             return
-        self.tracker.apply(read.calls, ranges=[(read.start, self.now + 1)], now=self.now)
-        self.polls.append(Poll(self.now, read.start, rows))
+        finally:
+            self.table.on_search = lambda _: None
+        self.check()
+
+    def read(self, limit: int) -> Reading:
+        plan = PollPlan(self.tracker, self.rules, now=self.now, limit=limit, memory=self.memory)
+        with patch("pearl_exporter.plan.SMALL_WINDOW_PAGES", self.small_window_pages):
+            reading = run_plan(plan, self.table)
+        self.memory = reading.memory
+        self.tracker.apply(
+            reading.calls, ranges=reading.ranges, now=self.now, spared=reading.spared
+        )
+        self.polls.append(Poll(self.now, tuple(reading.ranges), by_id(reading.calls)))
         delta = self.tracker.take_delta()
         assert delta is not None
         self.progress = delta.progress
         self.saved.update((each.call.id, each) for each in delta.tracked)
         for key in delta.forgotten:
             self.saved.pop(key, None)
+        return reading
+
+    @precondition(lambda self: self.polls)
+    @rule(limit=st.sampled_from([1, 2, 3]))
+    def rest(self, limit):
+        """Once the API has been quiet for a full scan, the window is the API's own."""
+        scans = 0
+        for _ in range(300):
+            self.now += 1
+            scans += self.read(limit).scanned
+            if scans == 2:
+                break
+        assert scans == 2
         self.check()
+        start = self.now - self.rules.window_ms
+        held = {key: c for key, c in self.table.rows.items() if start <= c.start <= self.now}
+        assert by_id(Recount(self.polls, self.rules).window) == held
 
     def check(self):
         found, wanted = self.tracker.snapshot(), Recount(self.polls, self.rules)
-        ledger, window = found.ledger, recount_window(self.polls[-1], self.rules)
+        ledger, window = found.ledger, recount_window(wanted.window)
         assert found.window is not None
         assert ledger.started == wanted.started
         assert positive(ledger.by_status) == wanted.by_status

@@ -24,6 +24,7 @@ RULES = Rules(
     settle_unanswered_ms=30_000,
     follow_ms=86_400_000,
     catch_up_ms=86_400_000,
+    scan_every_ms=900_000,
     buckets=(10.0, 60.0),
 )
 

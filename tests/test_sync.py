@@ -226,6 +226,7 @@ RULES = Rules(
     settle_unanswered_ms=30_000,
     follow_ms=86_400_000,
     catch_up_ms=21_600_000,
+    scan_every_ms=900_000,
     buckets=(10.0,),
 )
 NOW = 1_795_000_000_000

@@ -15,6 +15,7 @@ RULES = Rules(
     settle_unanswered_ms=30 * SECOND,
     follow_ms=24 * HOUR,
     catch_up_ms=24 * HOUR,
+    scan_every_ms=900_000,
     buckets=(10.0, 60.0),
 )
 

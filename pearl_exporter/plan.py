@@ -1,0 +1,290 @@
+"""The incremental plan: what one poll must ask to know what changed. Decides, does no I/O.
+
+A plan is a generator: it yields searches and is sent their pages, and in the end returns a
+`Reading`. Each page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its
+oldest row: ``[p, b)`` is proven, and ``count`` tells how many rows the API holds below. So one
+request, the *head*, brings what is new and shows whether all the rest of the window still agrees.
+Beyond it are asked: calls that are not settled and lie below the head; where counts differ, halves
+of the range, until the difference is found; and one slice of a scan through the whole window, for
+what no count can show (a settled row that changed in place).
+
+A small window is read whole each time, which costs no more. So is everything at the first poll,
+after a wider window, and where the server's order or dates forbid reading downward (see `sync`).
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import NamedTuple
+
+from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
+from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, read_start
+from pearl_exporter.tracker import Phase, Rules, Tracked, Tracker
+
+SMALL_WINDOW_PAGES = 3
+"""Up to so many pages a whole read is no dearer than a plan."""
+
+MOST_NARROWING = 40
+"""Requests after which a difference that can't be found makes the poll read everything."""
+
+ENOUGH_REQUESTS = 3
+MOST_PASSED_OVER = 3
+"""A poll that has asked so often leaves the scan alone, but not so many polls in a row."""
+
+Range = tuple[Instant, Instant]
+Steps = Generator[Search, Page, "Reading"]
+
+
+class Memory(NamedTuple):
+    """What a plan leaves to the next one of the same outbound.
+
+    Attributes:
+        by_offset: Whether the server's order or dates forbid reading downward.
+        ignores_statuses: Whether the filter by ``statuses`` brings codes that were not asked for.
+        uncountable: Rows that the API counts, but that can't be read, as of the last whole read.
+        scanned_to: How far down the scan through the window has come, None if none is under way.
+        scan_began: When the scan under way began, or the last one.
+        passed_over: Polls in a row that had no request to spare for it.
+    """
+
+    by_offset: bool = False
+    ignores_statuses: bool = False
+    uncountable: int = 0
+    scanned_to: Instant | None = None
+    scan_began: Instant = 0
+    passed_over: int = 0
+
+
+class Reading(NamedTuple):
+    """What one poll has read, as of one moment.
+
+    Attributes:
+        calls: The rows, each once.
+        ranges: Those that were read whole.
+        spared: Ids of rows that are there, but could not be read.
+        scanned: Whether with this poll the whole window has been read, now or in slices.
+        memory: For the next plan.
+    """
+
+    calls: Sequence[Call]
+    ranges: Sequence[Range]
+    spared: frozenset[str]
+    scanned: bool
+    memory: Memory
+
+
+class _Below(NamedTuple):
+    """Where a page ends, how many rows the API holds below in its range, and in all of it."""
+
+    instant: Instant
+    rest: int
+    all_rows: int
+
+
+class PollPlan:
+    """The plan of one poll at ``now``; `steps` runs it.
+
+    ``read`` is the whole read under way, if there is one, for those who show progress.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        rules: Rules,
+        *,
+        now: Instant,
+        limit: int,
+        memory: Memory,
+    ) -> None:
+        self.now = now
+        self.read: RangeRead | None = None
+        self._tracker = tracker
+        self._rules = rules
+        self._limit = limit
+        self._memory = memory
+        self._calls: dict[str, Call] = {}
+        self._ranges: list[Range] = []
+        self._spared: set[str] = set()
+        self._asked = 0
+
+    def steps(self) -> Steps:
+        """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
+        edge = self._tracker.edge
+        if edge is None or self._memory.by_offset or self._is_small():
+            return (yield from self._whole())
+        if self.now - self._rules.window_ms < edge:
+            return (yield from self._whole())
+        if not (yield from self._head(edge)):
+            return (yield from self._whole())
+        yield from self._unsettled()
+        scanned = yield from self._scan(edge)
+        return self._reading(scanned=scanned)
+
+    def _is_small(self) -> bool:
+        tracker = self._tracker
+        start = read_start(tracker, self._rules, self.now)
+        return tracker.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
+
+    def _reading(self, *, scanned: bool) -> Reading:
+        calls = tuple(self._calls.values())
+        return Reading(calls, self._ranges, frozenset(self._spared), scanned, self._memory)
+
+    def _whole(self) -> Steps:
+        """Everything that a poll may have to look at, in one range."""
+        self._calls.clear()
+        self._ranges.clear()
+        start = read_start(self._tracker, self._rules, self.now)
+        read = self.read = RangeRead(
+            start, self.now + 1, self._limit, by_offset=self._memory.by_offset
+        )
+        yield from self._run(read)
+        self._memory = self._memory._replace(
+            by_offset=read.by_offset,
+            uncountable=max(0, read.expected - len(read.calls)),
+            scanned_to=None,
+            scan_began=self.now,
+        )
+        return self._reading(scanned=True)
+
+    def _run(self, read: RangeRead) -> Generator[Search, Page, None]:
+        while (search := read.next_search()) is not None:
+            read.apply((yield search))
+        self._prove(read.calls, read.start, read.end)
+        self._spared |= read.rejected_ids
+
+    def _search(self, start: Instant, end: Instant) -> Search:
+        self._asked += 1
+        # a millisecond early: whether the API's start is inclusive is unknown
+        return Search(start - 1, end, 0, self._limit)
+
+    def _prove(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
+        self._ranges.append((start, end))
+        self._calls.update((call.id, call) for call in calls if start <= call.start < end)
+
+    def _down(self, start: Instant, end: Instant) -> Generator[Search, Page, "_Below | None"]:
+        """Asks for the page that runs down from ``end``, takes it, tells what lies below it.
+
+        None if the page is out of order or unreadable, so that nothing can be told from it.
+        """
+        page = yield self._search(start, end)
+        calls = page.calls
+        self._spared |= page.rejected_ids
+        if not is_newest_first(calls) or (calls and calls[0].start > end):
+            return None
+        if page.received >= page.count:
+            self._prove(calls, start, end)
+            return _Below(start, 0, page.count)
+        if not calls:
+            return None
+        lower = calls[-1].start + 1
+        if lower < end:
+            lower = max(start, lower)
+            self._prove(calls, lower, end)
+            above = sum(call.start >= lower for call in calls)
+        else:  # one millisecond holds more rows than a page
+            lower = end - 1
+            read = RangeRead(lower, end, self._limit)
+            yield from self._run(read)
+            above = len(read.calls) + sum(call.start >= end for call in calls)
+        repeated = sum(call.start >= end for call in calls)
+        return _Below(lower, page.count - page.rejected - above, page.count - repeated)
+
+    def _head(self, low: Instant) -> Generator[Search, Page, bool]:
+        """Reads all that is new, finds where the rest differs; False if that can't be done so."""
+        upper = self.now + 1
+        new_from = self._tracker.polled_at or low
+        while upper > low:
+            below = yield from self._down(low, upper)
+            if below is None:
+                return False
+            if below.instant <= new_from:
+                return (yield from self._narrow(low, below.instant, below.rest))
+            upper = below.instant
+        return True
+
+    def _agrees(self, start: Instant, end: Instant, count: int) -> bool:
+        excess = count - self._tracker.present(start, end)
+        return 0 <= excess <= self._memory.uncountable
+
+    def _narrow(self, low: Instant, high: Instant, rest: int) -> Generator[Search, Page, bool]:
+        """Finds, by halves, where the API's count of ``[low, high)`` and ours differ."""
+        doubtful = [(low, high, rest)]
+        for _ in range(MOST_NARROWING):
+            while doubtful and self._agrees(*doubtful[-1]):
+                doubtful.pop()
+            if not doubtful:
+                return True
+            start, end, count = doubtful.pop()
+            middle = start
+            if self._tracker.present(start, end) > self._limit:
+                middle = self._tracker.halfway(start, end)
+            below = yield from self._down(middle, end)
+            if below is None:
+                return False
+            parts = (
+                (middle, below.instant, below.rest),
+                (start, middle, count - below.all_rows),
+            )
+            doubtful += [part for part in parts if part[0] < part[1]]
+        return False
+
+    def _is_proven(self, each: Tracked) -> bool:
+        at = each.call.start
+        return any(start <= at < end for start, end in self._ranges)
+
+    def _unsettled(self) -> Generator[Search, Page, None]:
+        """Looks at the calls below the head that are live, or due to settle."""
+        since = self.now - self._rules.follow_ms
+        left = [
+            each
+            for each in self._tracker.unsettled()
+            if each.call.start >= since
+            and not self._is_proven(each)
+            and (each.phase is Phase.LIVE or self._tracker.is_due(each, self.now))
+        ]
+        waiting = [each for each in left if each.call.status in LIVE_STATUSES]
+        seen: set[str] = set()
+        if len(waiting) > 1 and not self._memory.ignores_statuses:
+            seen = yield from self._still_live(waiting)
+        for each in left:
+            if each.call.id not in seen and not self._is_proven(each):
+                # the page that runs down from a call brings its neighbours as well
+                yield from self._down(left[-1].call.start, each.call.start + 1)
+
+    def _still_live(self, waiting: Sequence[Tracked]) -> Generator[Search, Page, set[str]]:
+        """Asks for live calls alone; gives the ids of those that are as live as they were."""
+        start, end = waiting[-1].call.start, waiting[0].call.start + 1
+        statuses = tuple(sorted(LIVE_STATUSES))
+        page = yield self._search(start, end)._replace(statuses=statuses)
+        if any(call.status not in LIVE_STATUSES for call in page.calls):
+            self._memory = self._memory._replace(ignores_statuses=True)
+            return set()
+        wanted = {each.call.id for each in waiting}
+        found = {call.id: call for call in page.calls if call.id in wanted}
+        self._calls.update(found)
+        return set(found)
+
+    def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
+        """Reads one slice more of the window; gives whether that was the last of a scan."""
+        memory = self._memory
+        if self._asked >= ENOUGH_REQUESTS and memory.passed_over < MOST_PASSED_OVER:
+            self._memory = memory._replace(passed_over=memory.passed_over + 1)
+            return False
+        memory, upper = memory._replace(passed_over=0), memory.scanned_to
+        if upper is None:
+            if self.now - memory.scan_began < self._rules.scan_every_ms:
+                return False
+            upper, memory = self.now + 1, memory._replace(scan_began=self.now)
+        upper = self._unproven_below(upper)
+        if upper > low:
+            below = yield from self._down(low, upper)
+            upper = upper if below is None else below.instant
+        is_done = upper <= low
+        self._memory = memory._replace(scanned_to=None if is_done else upper)
+        return is_done
+
+    def _unproven_below(self, upper: Instant) -> Instant:
+        """Where a scan goes on: below what this poll has read anyway."""
+        while True:
+            starts = [start for start, end in self._ranges if start < upper <= end]
+            if not starts:
+                return upper
+            upper = min(starts)
