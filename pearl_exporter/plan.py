@@ -39,6 +39,7 @@ class Memory(NamedTuple):
     Attributes:
         by_offset: Whether the server's order or dates forbid reading downward.
         ignores_statuses: Whether the filter by ``statuses`` brings codes that were not asked for.
+        covered_from: Whence on every call is tracked; None after a start.
         uncountable: Rows that the API counts, but that can't be read, as of the last whole read.
         scanned_to: How far down the scan through the window has come, None if none is under way.
         scan_began: When the scan under way began, or the last one.
@@ -47,6 +48,7 @@ class Memory(NamedTuple):
 
     by_offset: bool = False
     ignores_statuses: bool = False
+    covered_from: Instant | None = None
     uncountable: int = 0
     scanned_to: Instant | None = None
     scan_began: Instant = 0
@@ -107,16 +109,21 @@ class PollPlan:
 
     def steps(self) -> Steps:
         """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
-        edge = self._tracker.edge
-        if edge is None or self._memory.by_offset or self._is_small():
-            return (yield from self._whole())
-        if self.now - self._rules.window_ms < edge:
-            return (yield from self._whole())
-        if not (yield from self._head(edge)):
+        low = self._low()
+        if low is None or not (yield from self._head(low)):
             return (yield from self._whole())
         yield from self._unsettled()
-        scanned = yield from self._scan(edge)
+        scanned = yield from self._scan(low)
         return self._reading(scanned=scanned)
+
+    def _low(self) -> Instant | None:
+        """Where the plan's range begins; None if everything is to be read whole."""
+        if self._memory.by_offset or self._is_small():
+            return None
+        low = self._memory.covered_from
+        low = self._tracker.edge if low is None else low
+        # a window that has become wider holds calls that were never read
+        return None if low is None or low > self.now - self._rules.window_ms else low
 
     def _is_small(self) -> bool:
         tracker = self._tracker
@@ -125,7 +132,8 @@ class PollPlan:
 
     def _reading(self, *, scanned: bool) -> Reading:
         calls = tuple(self._calls.values())
-        return Reading(calls, self._ranges, frozenset(self._spared), scanned, self._memory)
+        memory = self._memory._replace(covered_from=self.now - self._rules.window_ms)
+        return Reading(calls, self._ranges, frozenset(self._spared), scanned, memory)
 
     def _whole(self) -> Steps:
         """Everything that a poll may have to look at, in one range."""
@@ -138,7 +146,7 @@ class PollPlan:
         yield from self._run(read)
         self._memory = self._memory._replace(
             by_offset=read.by_offset,
-            uncountable=max(0, read.expected - len(read.calls)),
+            uncountable=read.uncountable,
             scanned_to=None,
             scan_began=self.now,
         )
@@ -171,7 +179,8 @@ class PollPlan:
             return None
         if page.received >= page.count:
             self._prove(calls, start, end)
-            return _Below(start, 0, page.count)
+            inside = sum(start <= call.start < end for call in calls)
+            return _Below(start, 0, inside + page.rejected)
         if not calls:
             return None
         lower = calls[-1].start + 1

@@ -194,6 +194,7 @@ class Poller:
                 search = steps.send(page)
                 told_at = self._tell_of_progress(plan, told_at)
         except StopIteration as end:
+            self._tell_of_progress(plan, told_at)
             reading: Reading = end.value
             self._tell_of_oddities(reading.memory)
             return now, reading

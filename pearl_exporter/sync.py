@@ -86,7 +86,8 @@ class RangeRead:
             next read of the same outbound.
         pages: Pages taken so far.
         expected: How many calls the range holds, as far as is known by now.
-        rejected_ids: Ids of rows that are there, but could not be read.
+        uncountable: Rows that the API counts, but that could not be read.
+        rejected_ids: Their ids, as far as they have one.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class RangeRead:
         self.by_offset = by_offset
         self.pages = 0
         self.expected = 0
+        self.uncountable = 0
         self.rejected_ids: set[str] = set()
         self._limit = limit
         self._calls: dict[str, Call] = {}
@@ -209,19 +211,21 @@ class RangeRead:
         self._run = _Run()
 
     def _keep(self, run: "_Run") -> None:
+        self.uncountable += run.rejected
         for call in run.calls.values():
             if self.start <= call.start < self.end:
                 self._calls[call.id] = call
 
     def _finish(self) -> None:
         self._keep(self._run)
+        self.uncountable += max(0, self._run.count - self._run.received)
         self._run = _Run()
         self._done = True
 
     def _fall_back(self) -> None:
         self.by_offset = True
         self._calls.clear()
-        self._proven = 0
+        self._proven = self.uncountable = 0
         self._begin_at(self.end)
 
 

@@ -21,6 +21,7 @@ class Table:
     coarse_ms: int = 1
     """Dates are cut down to a multiple of this."""
     miscount: int = 0
+    ignores_statuses: bool = False
     rejected: frozenset[str] = frozenset()
     on_search: Callable[["Table"], None] = lambda _: None
     searches: list[Search] = field(default_factory=list)
@@ -36,7 +37,7 @@ class Table:
         found = [
             call
             for call in self.rows.values()
-            if (not search.statuses or call.status in search.statuses)
+            if (self.ignores_statuses or not search.statuses or call.status in search.statuses)
             and (start <= call.start if self.inclusive_start else start < call.start)
             and (call.start <= end if self.inclusive_end else call.start < end)
         ]

@@ -308,7 +308,7 @@ def test_a_bug_in_one_poll_does_not_end_the_polls(monkeypatch, caplog):
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
         with monkeypatch.context() as patch:
-            patch.setattr("pearl_exporter.poller.read_start", lambda *_: 1 / 0)
+            patch.setattr("pearl_exporter.plan.read_start", lambda *_: 1 / 0)
             failure = await poller.poll()
         assert failure is not None
         assert failure.reason == "bad_response"

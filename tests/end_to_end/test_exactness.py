@@ -1,13 +1,17 @@
 """Hours of simulated campaigns, polled over HTTP with faults on, against a brute-force recount.
 
-The recount is fed the simulator's own rows at each good poll's moment, never what was read.
+What is read is compared with the simulator's own rows at that moment, and what is published with a
+recount of it; in the end the window is compared with the API's table, row by row.
 """
+
+import asyncio
 
 import pytest
 
+from pearl_exporter.poller import Poller
 from pearl_exporter.simulator import default_campaigns
-from pearl_exporter.sync import read_start
 from tests.recount import Poll, Recount, positive, recount_window
+from tests.table import by_id
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World
 
@@ -42,41 +46,76 @@ def test_every_figure_equals_the_recount(faults, page_size):
             faults=faults,
             frozen=True,
             api={"page_size": page_size},
-            poll={"window": 1200.0, "follow": 7200.0},
+            poll={"window": 1200.0, "follow": 7200.0, "full_scan_every": 60.0},
             outbound={"window": 1200.0, "settle": 60.0, "interval": 30.0},
         )
         await world.app.start(polling=False)
-        polls: dict[str, list[Poll]] = {each.outbound_id: [] for each in campaigns}
-        for _ in range(70):
-            for poller in world.app.pollers:
-                outbound_id = poller.outbound.id
-                tracker = await poller._loaded()
-                start = read_start(tracker, poller._rules, world.now_ms)
-                if await poller.poll() is None:
-                    rows = world.served(outbound_id, start, world.now_ms)
-                    polls[outbound_id].append(Poll(world.now_ms, start, rows))
-                    check(poller.snapshot, polls[outbound_id], poller._rules)
+        watches = [Watch(world, poller) for poller in world.app.pollers]
+        for _ in range(45):
+            for watch in watches:
+                await watch.poll()
             await world.wait(30)
-        assert all(len(each) > 40 for each in polls.values())
+        for watch in watches:
+            assert len(watch.polls) > 25
+            await watch.poll_until_all_is_seen()
         await world.app.stop()
 
-    def check(snapshot, polls, rules) -> None:
-        calls, ledger = snapshot.calls, snapshot.calls.ledger
-        window, wanted_window = calls.window, recount_window(polls[-1], rules)
+    run_virtually(story())
+
+
+class Watch:
+    """Compares what one poller reads with the API's rows, and what it publishes with a recount."""
+
+    def __init__(self, world: World, poller: Poller) -> None:
+        self.polls: list[Poll] = []
+        self._world = world
+        self._poller = poller
+        self._take = poller._take
+        poller._take = self._compare  # type: ignore[method-assign]
+
+    async def poll(self) -> bool:
+        """Polls; gives whether that completed a scan of the whole window."""
+        before = self._poller.snapshot.health.full_scan_at
+        if await self._poller.poll() is None and len(self.polls) % 10 == 0:
+            self._recount()
+        return self._poller.snapshot.health.full_scan_at != before
+
+    async def _compare(self, tracker, reading, now) -> None:
+        """Every row is as the API has it, and every range that was read whole is whole."""
+        first = min(start for start, _ in reading.ranges)
+        rows = self._world.served(self._poller.outbound.id, min(first, now - 7_200_000), now)
+        calls = by_id(reading.calls)
+        assert calls == {key: rows.get(key) for key in calls}
+        poll = Poll(now, tuple(reading.ranges), calls)
+        assert all(key in calls for key, row in rows.items() if poll.covers(row.start))
+        self.polls.append(poll)
+        await self._take(tracker, reading, now)
+
+    def _recount(self) -> Recount:
+        snapshot, wanted = self._poller.snapshot.calls, Recount(self.polls, self._poller._rules)
+        window, wanted_window = snapshot.window, recount_window(wanted.window)
         assert positive(window.by_status) == wanted_window.by_status
         assert positive(window.by_call_status) == wanted_window.by_call_status
         assert positive(window.by_tag) == wanted_window.by_tag
         assert window.untagged == wanted_window.untagged
         assert sum(window.durations.counts) == len(wanted_window.durations)
-        if len(polls) % 20:
-            return
-        wanted = Recount(polls, rules)
+        ledger = snapshot.ledger
         assert ledger.started == wanted.started
         assert positive(ledger.by_status) == wanted.by_status
         assert positive(ledger.by_call_status) == wanted.by_call_status
         assert positive(ledger.by_tag) == wanted.by_tag
         assert positive(ledger.revisions) == positive(wanted.revisions)
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
-        assert (calls.live, calls.pending) == (wanted.live, wanted.pending)
+        assert (snapshot.live, snapshot.pending) == (wanted.live, wanted.pending)
+        return wanted
 
-    run_virtually(story())
+    async def poll_until_all_is_seen(self) -> None:
+        """Once time stands still for a full scan, the window is the API's own, row by row."""
+        for _ in range(2):
+            await self._world.wait(61)
+            async with asyncio.timeout(10_000):
+                while not await self.poll():
+                    pass
+        now = self._world.now_ms
+        held = self._world.served(self._poller.outbound.id, now - 1_200_000, now)
+        assert by_id(self._recount().window) == held

@@ -1,0 +1,242 @@
+"""A poll asks only for what may have changed, and finds what has."""
+
+from itertools import pairwise
+
+import pytest
+
+from pearl_exporter.calls import Call
+from pearl_exporter.plan import SMALL_WINDOW_PAGES, Memory, PollPlan, Reading
+from pearl_exporter.tracker import Rules, Tracker
+from tests.table import Table, by_id, run_plan
+
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+T0 = 1_795_000_000_000
+LIMIT = 100
+RULES = Rules(
+    window_ms=HOUR,
+    settle_ms=2 * MINUTE,
+    settle_unanswered_ms=30 * SECOND,
+    follow_ms=24 * HOUR,
+    catch_up_ms=24 * HOUR,
+    scan_every_ms=15 * MINUTE,
+    buckets=(10.0, 60.0),
+)
+
+
+def done(key: str, start: int, **changes) -> Call:
+    row = {"status": 100, "call_status": 4, "duration": 20.0} | changes
+    return Call(key, start, **row)
+
+
+class Outbound:
+    """A window of 1,900 calls, one every 1.8 s, all settled."""
+
+    def __init__(self, rules: Rules = RULES, **behaviour) -> None:
+        self.rules = rules
+        self.now = T0
+        self.table = Table(**behaviour)
+        self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
+        self.tracker = Tracker(rules)
+        self.memory = Memory()
+        self.poll(0)
+
+    def poll(self, seconds: float = 30) -> Reading:
+        self.now += round(seconds * SECOND)
+        self.table.searches.clear()
+        plan = PollPlan(self.tracker, self.rules, now=self.now, limit=LIMIT, memory=self.memory)
+        reading = run_plan(plan, self.table)
+        self.memory = reading.memory
+        self.tracker.apply(
+            reading.calls, ranges=reading.ranges, now=self.now, spared=reading.spared
+        )
+        return reading
+
+    @property
+    def requests(self) -> int:
+        return len(self.table.searches)
+
+    def is_right(self) -> bool:
+        window = self.tracker.snapshot().window
+        start = self.now - self.rules.window_ms
+        held = [call for call in self.table.rows.values() if start <= call.start <= self.now]
+        by_status = {name: count for name, count in window.by_status.items() if count}
+        wanted: dict[str, int] = {}
+        for call in held:
+            name = {100: "success", 40: "on_call", 150: "unreachable"}[call.status]
+            wanted[name] = wanted.get(name, 0) + 1
+        return by_status == wanted
+
+
+def test_the_first_poll_reads_the_window_whole():
+    outbound = Outbound()
+    assert outbound.requests == 20
+    assert outbound.is_right()
+
+
+def test_at_rest_a_poll_is_one_request():
+    outbound = Outbound()
+    outbound.poll()
+    assert outbound.requests == 1
+    assert outbound.is_right()
+
+
+def test_new_calls_cost_the_pages_that_hold_them():
+    outbound = Outbound()
+    outbound.table.put(*(done(f"new-{n}", T0 + n * 100) for n in range(250)))
+    outbound.poll()
+    assert outbound.requests == 3
+    assert outbound.is_right()
+
+
+def test_a_call_stuck_live_does_not_widen_the_read():
+    outbound = Outbound()
+    stuck = [Call(f"stuck-{n}", T0 - (20 + n) * MINUTE, 40, 3) for n in range(5)]
+    outbound.table.put(*stuck)
+    outbound.poll()
+    assert outbound.tracker.snapshot().live == 5
+    outbound.poll()
+    assert outbound.requests == 2
+    assert outbound.table.searches[1].statuses == (1, 20, 40)
+    assert outbound.tracker.snapshot().live == 5
+
+
+def test_a_stuck_call_that_ends_is_seen_to_end():
+    outbound = Outbound()
+    outbound.table.put(*(Call(f"stuck-{n}", T0 - (20 + n) * MINUTE, 40, 3) for n in range(3)))
+    outbound.poll()
+    outbound.table.put(Call("stuck-1", T0 - 21 * MINUTE, 150, 7))
+    outbound.poll()
+    assert outbound.tracker.snapshot().live == 2
+    outbound.poll(60)
+    assert outbound.tracker.snapshot().ledger.by_status["unreachable"] == 1
+    assert outbound.is_right()
+
+
+def test_a_filter_by_statuses_that_brings_others_is_not_used_again():
+    outbound = Outbound(ignores_statuses=True)
+    outbound.table.put(*(Call(f"stuck-{n}", T0 - (20 + n) * MINUTE, 40, 3) for n in range(3)))
+    outbound.poll()
+    outbound.poll()
+    assert outbound.memory.ignores_statuses
+    outbound.poll()
+    assert not any(search.statuses for search in outbound.table.searches)
+    assert outbound.tracker.snapshot().live == 3
+
+
+@pytest.mark.parametrize("which", ["old-0150", "old-0777", "old-1850"])
+def test_a_row_deleted_deep_down_is_gone_by_the_next_poll(which):
+    outbound = Outbound()
+    del outbound.table.rows[which]
+    outbound.poll()
+    assert outbound.requests <= 8
+    assert outbound.is_right()
+
+
+@pytest.mark.parametrize("minutes", [5, 23, 58])
+def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
+    outbound = Outbound()
+    outbound.table.put(done("late", T0 - minutes * MINUTE + 7))
+    outbound.poll()
+    assert outbound.requests <= 8
+    assert outbound.is_right()
+
+
+def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
+    outbound = Outbound()
+    outbound.table.put(done("late", T0 - 30 * MINUTE + 7))
+    del outbound.table.rows["old-1500"]
+    while not outbound.poll().scanned:
+        assert outbound.requests <= 8
+    assert outbound.is_right()
+
+
+def test_a_row_that_changed_in_place_is_found_by_the_next_scan():
+    outbound = Outbound()
+    outbound.table.put(done("old-1000", T0 - 1_080 * 1_800, status=150))
+    outbound.poll(15 * 60)
+    polls = 1
+    while not outbound.is_right():
+        outbound.poll()
+        polls += 1
+        assert outbound.requests <= 3
+    assert polls <= 21
+    assert outbound.tracker.snapshot().ledger.revisions["status"] == 0  # it was history
+
+
+def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
+    outbound = Outbound()
+    scanned = []
+    for turn in range(120):
+        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_800) for n in range(16)))
+        if outbound.poll().scanned:
+            scanned.append(outbound.now)
+    assert len(scanned) >= 2
+    assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(scanned))
+
+
+def test_after_an_outage_all_that_is_new_is_read():
+    outbound = Outbound()
+    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(1_400)))
+    outbound.poll(2 * 3_600)
+    assert outbound.tracker.snapshot().ledger.started == 1_400
+    assert outbound.is_right()
+
+
+def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
+    outbound = Outbound(rejected=frozenset({"old-0500", "old-0900"}))
+    assert outbound.memory.uncountable == 2
+    outbound.poll()
+    assert outbound.requests == 1
+
+
+def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():
+    outbound = Outbound(miscount=3)
+    outbound.poll()
+    assert outbound.requests <= 2
+
+
+def test_a_small_window_is_read_whole():
+    outbound = Outbound()
+    rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
+    small = Outbound(Rules(**rules | {"window_ms": 5 * MINUTE}))
+    reading = small.poll()
+    assert reading.scanned
+    assert small.requests <= SMALL_WINDOW_PAGES
+    assert len(reading.ranges) == 1
+    assert not outbound.poll().scanned
+
+
+def test_a_wider_window_is_read_whole_once():
+    outbound = Outbound()
+    rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
+    wide = Rules(**rules | {"window_ms": 2 * HOUR})
+    outbound.rules, outbound.tracker = wide, Tracker(wide, outbound.tracker.saved())
+    assert outbound.poll().scanned
+    assert not outbound.poll().scanned
+    assert outbound.is_right()
+
+
+def test_the_order_of_the_server_s_own_is_read_by_offset_from_then_on():
+    outbound = Outbound(order=lambda call: call.start)
+    assert outbound.memory.by_offset
+    assert outbound.poll().scanned
+    assert outbound.requests in (19, 20)
+
+
+def test_a_call_that_is_due_is_read_again_before_it_is_counted():
+    outbound = Outbound()
+    outbound.table.put(done("call", T0 - 30 * MINUTE, duration=1_790.0, tags=("first",)))
+    outbound.poll()
+    assert outbound.tracker.snapshot().pending == 1
+    outbound.table.put(done("call", T0 - 30 * MINUTE, duration=1_790.0, tags=("final",)))
+    outbound.poll(90)
+    by_tag = outbound.tracker.snapshot().ledger.by_tag
+    assert (by_tag["first"], by_tag["final"]) == (0, 1)
+
+
+def test_ties_deep_down_are_read():
+    outbound = Outbound()
+    outbound.table.put(*(done(f"tie-{n:03d}", T0 - 40 * MINUTE) for n in range(250)))
+    outbound.poll()
+    assert outbound.is_right()
+    assert len(by_id(outbound.poll().calls)) <= 2 * LIMIT
