@@ -12,6 +12,7 @@ A small window is read whole each time, which costs no more. So is everything at
 after a wider window, and where the server's order or dates forbid reading downward (see `sync`).
 """
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,17 @@ MOST_PASSED_OVER = 3
 
 Range = tuple[Instant, Instant]
 Steps = Generator[Search, Page, "Reading"]
+
+
+def usual_requests(calls: int, page_size: int, new_share: float) -> float:
+    """How many requests a poll usually takes, over so many calls in the window.
+
+    ``new_share`` is the share of them that is new since the poll before.
+    """
+    pages = max(1.0, calls / page_size)
+    if pages <= SMALL_WINDOW_PAGES:
+        return math.ceil(pages)
+    return min(pages, ENOUGH_REQUESTS + pages * new_share)
 
 
 class Memory(NamedTuple):

@@ -113,6 +113,7 @@ def rules(**changed: object) -> Rules:
         "settle_unanswered_ms": 30_000,
         "follow_ms": 86_400_000,
         "catch_up_ms": 86_400_000,
+        "scan_every_ms": 900_000,
         "buckets": (5.0, 60.0),
         "tags": TagRules(),
     }

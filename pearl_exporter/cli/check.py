@@ -1,6 +1,5 @@
 """``check``: does this configuration work, and does it fit the request budget?"""
 
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from pearl_exporter.app import App, build_app
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.errors import ApiError
+from pearl_exporter.plan import usual_requests
 from pearl_exporter.sync import Search
 
 
@@ -75,8 +75,9 @@ def budget_lines(settings: Settings, findings: Iterable[Finding]) -> list[str]:
         outbound = finding.outbound
         if finding.calls is None:
             vague.add(outbound.token)
-        pages = max(1, math.ceil((finding.calls or 0) / settings.api.page_size))
-        needed[outbound.token] = needed.get(outbound.token, 0.0) + pages * 60 / outbound.interval
+        new_share = min(1.0, outbound.interval / outbound.window)
+        a_poll = usual_requests(finding.calls or 0, settings.api.page_size, new_share)
+        needed[outbound.token] = needed.get(outbound.token, 0.0) + a_poll * 60 / outbound.interval
     allowed = settings.api.rate_limit * 60
     lines = []
     for number, (token, requests) in enumerate(needed.items(), start=1):
