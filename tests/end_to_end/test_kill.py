@@ -132,7 +132,7 @@ def test_ten_kills_under_load_lose_and_double_nothing(tmp_path):
     kill_and_compare(tmp_path, kills=10)
 
 
-def kill_and_compare(folder: Path, *, kills: int) -> None:
+def kill_and_compare(folder: Path, *, kills: int) -> Scrape:
     rng = random.Random(kills)
     campaign = steady_campaign()
     clock = SimulatedClock()
@@ -170,6 +170,7 @@ def kill_and_compare(folder: Path, *, kills: int) -> None:
         key for key, call in first_seen.items() if has_settled(call, round(tracking_since * 1000))
     }
     compare(final, rows_of(campaign, clock()), counted_before)
+    return final
 
 
 def rows_of(campaign: Campaign, now: int) -> dict[str, Call]:
