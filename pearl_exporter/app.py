@@ -11,6 +11,7 @@ import httpx
 from pearl_exporter.api import PearlClient, Token
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
+from pearl_exporter.errors import StateError
 from pearl_exporter.labels import TagRules
 from pearl_exporter.metrics import ExporterMetrics, Exposition
 from pearl_exporter.poller import Assignment, Poller, ProgressListener, Surroundings
@@ -79,14 +80,21 @@ class App:
         """Goes over to new settings while it runs.
 
         Outbounds that stay keep their counters and their time of the next poll; those that go lose
-        their series. Raises ValueError, and changes nothing, if a token can't be read. What is
-        set up at the start alone (``web.listen``, ``state.url``) stays as it is.
+        their series. Changes nothing and raises ValueError if a token can't be read, `StateError`
+        if the state of a new outbound can't. What is set up at the start alone (``web.listen``,
+        ``state.url``) stays as it is.
         """
         clients = self._clients_for(settings)
         wanted = self._pollers_for(settings, clients)
         removed = [old for key, old in self._pollers.items() if key not in wanted]
         added = [new for key, new in wanted.items() if key not in self._pollers]
         changed = []
+        try:
+            for poller in added:
+                await poller.load()
+        except StateError:
+            await _close(clients, but=self.clients)
+            raise
         for poller in removed:
             await self.schedule.remove(poller.outbound.id)
             self.exposition.withdraw(poller.outbound.id)
@@ -101,10 +109,9 @@ class App:
         for poller in added:
             await poller.start()
         self.schedule.add_staggered(added)
-        unused = [client for client in self.clients.values() if client not in clients.values()]
-        self.settings, self.clients, self._pollers = settings, clients, wanted
-        for client in unused:
-            await client.aclose()
+        unused, self.clients = self.clients, clients
+        self.settings, self._pollers = settings, wanted
+        await _close(unused, but=clients)
         self._note_configured()
         return Changes(*map(_names, (added, removed, changed)))
 
@@ -201,6 +208,15 @@ def rules_of(outbound: OutboundSettings, settings: Settings) -> Rules:
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+async def _close(
+    clients: dict[TokenSource, PearlClient], *, but: dict[TokenSource, PearlClient]
+) -> None:
+    kept = list(but.values())
+    for client in clients.values():
+        if client not in kept:
+            await client.aclose()
 
 
 def _names(pollers: Iterable[Poller]) -> tuple[str, ...]:

@@ -34,6 +34,9 @@ LONGEST_BACKOFF_SECONDS = 300.0
 """How far the interval doubles while the token or the id is refused."""
 
 _BACKED_OFF = ("auth", "not_found")
+COMMIT_SECONDS = 2.0
+"""How long a poll that is cut short goes on committing: stopping must not take long."""
+
 _LARGE_READ = 5_000
 """Rows from which on the tracker works in a thread, so that scrapes need not wait for it."""
 
@@ -79,7 +82,8 @@ class Poller:
         self.outbound, self._rules, self._page_size, self._client = assignment
         self._around = surroundings
         self._tracker: Tracker | None = None
-        self._memory = Memory()
+        self.memory = Memory()
+        """What the last good poll leaves to the next one."""
         self._refusals = 0
         self._held_until = 0.0
         self._refused_token: str | None = None
@@ -104,14 +108,28 @@ class Poller:
         saved = tracker.polled_at is not None
         self._publish(replace(self._snapshot.health, catching_up=saved), tracker)
 
+    async def load(self) -> None:
+        """Loads what was saved, and publishes nothing yet; raises `StateError`."""
+        await self._loaded()
+
     def take_over(self, old: "Poller") -> None:
-        """Goes on where another poller of the same outbound stopped, by this one's settings."""
-        self._tracker = Tracker(self._rules, old.saved())
-        health = replace(old.snapshot.health, interval_seconds=self.outbound.interval)
-        self._publish(health, self._tracker)
+        """Goes on where another poller of the same outbound stopped, by this one's settings.
+
+        What is published of its calls stays as it is until the first poll of this one. If the other
+        one's last commit failed, what was saved counts, and is loaded by the first poll.
+        """
+        self.memory = old.memory
+        if (saved := old.saved()) is not None:
+            self._tracker = self._tracker_from(saved)
+        self._snapshot = replace(
+            self._snapshot,
+            calls=old.snapshot.calls,
+            window_seconds=old.snapshot.window_seconds,
+        )
+        self._publish(replace(old.snapshot.health, interval_seconds=self.outbound.interval))
 
     def saved(self) -> Saved | None:
-        """What it has tracked and counted so far."""
+        """What it has tracked and counted so far; None if it is to be loaded anew."""
         return None if self._tracker is None else self._tracker.saved()
 
     def release(self) -> None:
@@ -121,7 +139,8 @@ class Poller:
     def skip(self) -> None:
         """Counts a poll that fell due while the one before was still going on."""
         health = self._snapshot.health
-        self._publish(replace(health, skipped=health.skipped + 1))
+        behind = health.catching_up or health.last_success is not None
+        self._publish(replace(health, skipped=health.skipped + 1, catching_up=behind))
 
     def is_held(self) -> bool:
         """Whether this poll is passed over because the API refused the token or the id lately.
@@ -165,13 +184,16 @@ class Poller:
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
             saved = await self._around.store.load(self.outbound.id)
-            if saved is not None and _has_other_buckets(saved, self._rules):
-                _log.warning(
-                    "metrics.duration_buckets changed: the histogram of durations starts anew",
-                    extra={"outbound": self.outbound.name},
-                )
-            self._tracker = Tracker(self._rules, saved)
+            self._tracker = self._tracker_from(saved)
         return self._tracker
+
+    def _tracker_from(self, saved: Saved | None) -> Tracker:
+        if saved is not None and _has_other_buckets(saved, self._rules):
+            _log.warning(
+                "metrics.duration_buckets changed: the histogram of durations starts anew",
+                extra={"outbound": self.outbound.name},
+            )
+        return Tracker(self._rules, saved)
 
     async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, Reading]:
         """Reads all that this poll must read, as of the API's present."""
@@ -205,7 +227,7 @@ class Poller:
             self._rules,
             now=now,
             limit=self._page_size,
-            memory=self._memory,
+            memory=self.memory,
         )
 
     def _tell_of_skew(self) -> None:
@@ -235,11 +257,11 @@ class Poller:
 
     def _tell_of_oddities(self, memory: Memory) -> None:
         outbound = {"outbound": self.outbound.name}
-        if memory.by_offset and not self._memory.by_offset:
+        if memory.by_offset and not self.memory.by_offset:
             _log.info(
                 "the API ignores the order or end asked for: reading by offset", extra=outbound
             )
-        if memory.ignores_statuses and not self._memory.ignores_statuses:
+        if memory.ignores_statuses and not self.memory.ignores_statuses:
             _log.info("the API ignores the filter by statuses: going without", extra=outbound)
 
     async def _page(self, search: Search, patience: Patience) -> Page:
@@ -250,12 +272,17 @@ class Poller:
         return page
 
     async def _take(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
-        """Brings the tracker in step and commits: wholly, even if the poll is cut short now."""
+        """Brings the tracker in step and commits: wholly, even if the poll is cut short now.
+
+        A commit that hangs is not waited for: what was saved counts, and is loaded anew.
+        """
         taking = asyncio.ensure_future(self._commit(tracker, reading, now))
         try:
             await asyncio.shield(taking)
         except asyncio.CancelledError:
-            await asyncio.wait([taking])
+            done, _ = await asyncio.wait([taking], timeout=COMMIT_SECONDS)
+            for each in done:
+                each.exception()  # nobody else asks for it, and it changes nothing any more
             raise
 
     async def _commit(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
@@ -275,7 +302,7 @@ class Poller:
         delta = tracker.take_delta()
         if delta is not None:
             await self._around.store.commit(self.outbound.id, delta)
-        self._tracker, self._memory = tracker, reading.memory
+        self._tracker, self.memory = tracker, reading.memory
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
             self._around.observer.met_unknown_codes(field, is_ - was)
 
@@ -335,8 +362,11 @@ class Poller:
         return float(min(interval * 2 ** min(self._refusals, 20), longest))
 
     def _publish(self, health: Health, tracker: Tracker | None = None) -> None:
-        calls = self._snapshot.calls if tracker is None else tracker.snapshot()
-        self._snapshot = replace(self._snapshot, health=health, calls=calls)
+        self._snapshot = replace(self._snapshot, health=health)
+        if tracker is not None:
+            self._snapshot = replace(
+                self._snapshot, calls=tracker.snapshot(), window_seconds=self.outbound.window
+            )
         self._around.publish(self._snapshot)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pearl_exporter.app import App
 from pearl_exporter.config import Settings
-from pearl_exporter.errors import ConfigError
+from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Reloader:
             try:
                 settings = await asyncio.to_thread(self._read_settings)
                 changes = await self._app.reconfigure(settings)
-            except (ConfigError, ValueError) as error:
+            except (PearlError, ValueError) as error:
                 faults = error.faults if isinstance(error, ConfigError) else (str(error),)
                 self._refuse(faults)
                 return faults

@@ -148,8 +148,15 @@ def _on_hangup(reload: Reload) -> None:
         task = asyncio.ensure_future(reload())
         going_on.add(task)  # the loop itself holds its tasks weakly
         task.add_done_callback(going_on.discard)
+        task.add_done_callback(_tell_of_a_bug)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+
+
+def _tell_of_a_bug(task: asyncio.Future[tuple[str, ...]]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.error("reading the configuration anew met a bug", exc_info=error)
 
 
 async def _first_of(stop: asyncio.Event, serving: list[asyncio.Task[None]]) -> None:
@@ -167,5 +174,5 @@ async def _end(app: App, serving: list[asyncio.Task[None]]) -> None:
             await app.stop()
             await asyncio.gather(*serving)
     except TimeoutError:
-        _log.warning("stopping took too long: ending without waiting for open connections")
+        _log.warning("stopping took too long: ending without waiting for what is under way")
     _log.info("stopped")

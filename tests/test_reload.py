@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pearl_exporter.config import ApiSettings, PollSettings
-from pearl_exporter.errors import ConfigError
+from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.metrics import Format
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import many_campaigns
+from pearl_exporter.store import MemoryStore
+from pearl_exporter.tracker import Saved
 from tests.test_schedule import until
 from tests.world import DAWN_MS, World, outbound_settings
 
@@ -17,9 +19,9 @@ INTERVAL = 0.3
 
 
 @asynccontextmanager
-async def running(count: int = 3):
+async def running(count: int = 3, **more):
     campaigns = many_campaigns(count, DAWN_MS, calls_a_day=100_000, history_ms=3_600_000)
-    world = World(campaigns, outbound={"interval": INTERVAL, "give_up": 5.0, "settle": 0.0})
+    world = World(campaigns, outbound={"interval": INTERVAL, "give_up": 5.0, "settle": 0.0}, **more)
     await world.app.start()
     try:
         await until(lambda: all(poller.snapshot.health.polls for poller in world.app.pollers))
@@ -178,3 +180,67 @@ async def test_many_reloads_leave_no_task_behind():
         await world.app.reconfigure(world.settings)
         await until(lambda: all(p.snapshot.health.up for p in world.app.pollers))
         await until(lambda: len(asyncio.all_tasks()) <= tasks + 3)
+
+
+class _Disk(MemoryStore):
+    """A store that can be full, and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Saved] = {}
+        self.is_full = self.is_damaged = False
+
+    async def load(self, outbound_id):
+        if self.is_damaged:
+            raise StateError("the progress is damaged")
+        return self.saved.get(outbound_id)
+
+    async def commit(self, outbound_id, delta):
+        if self.is_full:
+            raise StateError("no space left on device")
+        old = self.saved.get(outbound_id)
+        tracked = {each.call.id: each for each in (old.tracked if old else ())}
+        tracked.update((each.call.id, each) for each in delta.tracked)
+        for key in delta.forgotten:
+            tracked.pop(key, None)
+        self.saved[outbound_id] = Saved(delta.progress, tuple(tracked.values()))
+
+
+async def test_a_reload_after_a_failed_commit_costs_no_counts():
+    disk = _Disk()
+    async with running(1, store=disk) as world:
+        poller = world.app.pollers[0]
+        await until(lambda: poller.snapshot.calls.ledger.settled > 0)
+        disk.is_full = True
+        await until(lambda: poller.snapshot.health.last_reason == "state")
+        before = poller.snapshot.calls
+        (outbound,) = world.settings.outbounds
+        changed = outbound.model_copy(update={"window": 1800.0})
+        await world.app.reconfigure(with_outbounds(world, changed))
+        new = world.app.pollers[0]
+        assert new.snapshot.calls == before
+        assert f'pearl_window_seconds{{outbound="{outbound.name}"}} 3600.0' in scraped(world)
+        disk.is_full = False
+        await until(lambda: new.snapshot.health.up)
+        after = new.snapshot.calls
+        assert after.tracking_since == before.tracking_since
+        assert after.ledger.settled >= before.ledger.settled
+        assert after.ledger.started >= before.ledger.started
+
+
+async def test_a_new_outbound_whose_state_cannot_be_read_leaves_all_as_it_was():
+    disk = _Disk()
+    async with running(3, store=disk) as world:
+        first, second, third = world.settings.outbounds
+        await world.app.reconfigure(with_outbounds(world, first, second))
+        pollers = world.app.pollers
+        disk.is_damaged = True
+        wanted = with_outbounds(world, first, third)
+        faults = await Reloader(world.app, lambda: wanted).reload()
+        assert faults == ("the progress is damaged",)
+        assert world.app.pollers == pollers
+        assert "pearl_exporter_config_last_reload_successful 0.0" in scraped(world)
+        polls = pollers[1].snapshot.health.polls
+        await until(lambda: pollers[1].snapshot.health.polls > polls)
+        disk.is_damaged = False
+        assert await Reloader(world.app, lambda: wanted).reload() == ()
+        assert [poller.outbound.name for poller in world.app.pollers] == [first.name, third.name]

@@ -54,6 +54,7 @@ async def test_an_outbound_is_polled_once_at_a_time_and_overruns_are_counted_as_
         )
         await until(lambda: slow.snapshot.health.skipped >= 5)
         assert slow.snapshot.health.polls <= 2
+        assert slow.snapshot.health.catching_up == (slow.snapshot.health.last_success is not None)
         await until(lambda: all(p.snapshot.health.polls >= 8 for p in others))
         assert all(poller.snapshot.health.skipped == 0 for poller in others)
 

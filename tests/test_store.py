@@ -254,6 +254,39 @@ def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
     asyncio.run(story())
 
 
+def test_a_first_commit_that_fails_does_not_spoil_the_next(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        await store._in_thread(
+            lambda connection: connection.exec_driver_sql(
+                "CREATE TRIGGER full BEFORE INSERT ON calls "
+                "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            )
+        )
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        with pytest.raises(StateError, match="disk is full"):
+            await commit(store, tracker)
+        assert await store.load("outbound") is None
+        await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TRIGGER full"))
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, tracker)
+        assert plain(await store.load("outbound")) == plain(tracker.saved())
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_truncated_state_says_what_to_do(tmp_path):
+    path = tmp_path / "state.db"
+    content = damaged_state(path)[:9_000]
+    path.write_bytes(content)
+    with pytest.raises(StateError, match="restore a copy, or move it away"):
+        open_store(url_of(path))
+    assert path.read_bytes() == content
+
+
 def test_no_value_of_a_call_is_in_an_error_text(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))

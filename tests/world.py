@@ -14,6 +14,7 @@ from pearl_exporter.clock import Clock
 from pearl_exporter.config import ApiSettings, OutboundSettings, PollSettings, Settings, TokenSource
 from pearl_exporter.decode import decode_page
 from pearl_exporter.simulator import Campaign, SimulatedClock, Simulator, build_simulator
+from pearl_exporter.store import Store
 
 HOUR_MS = 3_600_000
 DAWN_MS = 1_795_000_000_000
@@ -43,6 +44,7 @@ class World:
         poll: Mapping[str, Any] | None = None,
         outbound: Mapping[str, Any] | None = None,
         seed: int = 0,
+        store: Store | None = None,
     ) -> None:
         self._frozen = frozen
         self._frozen_for = 0.0
@@ -66,6 +68,7 @@ class World:
         self.app: App = build_app(
             self.settings,
             transport=httpx.ASGITransport(self.simulator),
+            store=store,
             clock=Clock(wall=lambda: DAWN_MS / 1000 + self._elapsed(), monotonic=self._elapsed),
         )
 

@@ -21,7 +21,7 @@ from sqlalchemy.schema import Table
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import StateError
 from pearl_exporter.store.schema import calls, migrate, outbounds
-from pearl_exporter.store.sqlite_file import SqliteFile
+from pearl_exporter.store.sqlite_file import LEFT, SqliteFile
 from pearl_exporter.tracker import Delta, Phase, Progress, Saved, Tracked
 
 Result = TypeVar("Result")
@@ -59,7 +59,6 @@ class SqlStore:
         self._engine = engine
         self._file = file
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
-        self._numbers: dict[str, int] = {}
         self._upsert_call = _executemany(engine, calls, ("outbound", "id"))
 
     async def load(self, outbound_id: str) -> Saved | None:
@@ -71,8 +70,8 @@ class SqlStore:
         await self._in_thread(lambda connection: self._commit(connection, outbound_id, delta))
 
     async def aclose(self) -> None:
-        """Ends what is under way, closes the database and gives up its lock."""
-        await asyncio.to_thread(self._thread.shutdown)
+        """Ends the transaction under way, closes the database and gives up its lock."""
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
         self._engine.dispose()
         self._file.release()
 
@@ -87,12 +86,13 @@ class SqlStore:
         row = connection.execute(select(outbounds).where(outbounds.c.id == outbound_id)).first()
         if row is None:
             return None
-        self._numbers[outbound_id] = row.number
         rows = connection.execute(select(*_CALL_COLUMNS).where(calls.c.outbound == row.number))
         try:
             progress = _decode_progress(row.progress)
         except msgspec.MsgspecError as error:
-            raise StateError(f"the progress of outbound {outbound_id} is damaged") from error
+            raise StateError(
+                f"the progress of outbound {outbound_id} is damaged; {LEFT}"
+            ) from error
         return Saved(progress, tuple(map(_tracked, rows)))
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
@@ -103,17 +103,18 @@ class SqlStore:
             _delete_calls(connection, number, delta.forgotten)
 
     def _save_progress(self, connection: Connection, outbound_id: str, progress: Progress) -> int:
-        encoded = _encode(progress)
-        number = self._numbers.get(outbound_id)
+        # looked up each time: a number remembered from a transaction that failed would be nobody's
+        find = select(outbounds.c.number).where(outbounds.c.id == outbound_id)
+        number: int | None = connection.scalar(find)
         if number is None:
-            inserted = connection.execute(
-                outbounds.insert().values(id=outbound_id, progress=encoded)
-            ).inserted_primary_key
-            assert inserted is not None  # noqa: S101 - one row was inserted
-            number = self._numbers[outbound_id] = int(inserted[0])
+            connection.execute(
+                outbounds.insert().values(id=outbound_id, progress=_encode(progress))
+            )
+            number = connection.scalar(find)
         else:
             changed = outbounds.update().where(outbounds.c.number == number)
-            connection.execute(changed.values(progress=encoded))
+            connection.execute(changed.values(progress=_encode(progress)))
+        assert number is not None  # noqa: S101 - it was inserted just now
         return number
 
 
@@ -187,7 +188,8 @@ def _delete_calls(connection: Connection, number: int, ids: Iterable[str]) -> No
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA busy_timeout=5000")
+    # less than a stop may take: another program may hold the database for longer
+    connection.execute("PRAGMA busy_timeout=1000")
 
 
 @contextmanager
@@ -196,10 +198,18 @@ def _as_state_errors(path: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StateError(f"{path}: {error.orig}") from None
+        raise StateError(f"{path}: {_said(error.orig)}") from None
     except sqlite3.Error as error:
-        raise StateError(f"{path}: {error}") from None
+        raise StateError(f"{path}: {_said(error)}") from None
     except OSError as error:
         raise StateError(f"{path}: {error.strerror or error}") from None
     except StateError as error:
         raise StateError(f"{path}: {error}") from None
+
+
+def _said(error: BaseException | None) -> str:
+    """What a driver said, and for a damaged file what to do."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return f"it is damaged ({error}); {LEFT}"
+    return str(error)

@@ -1,6 +1,7 @@
 """A state's SQLite file: its lock, and the look at it before anything in it is touched."""
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,11 @@ from sqlalchemy import Connection
 from pearl_exporter.errors import StateError
 
 _MAGIC = b"SQLite format 3\0"
+
+LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
+"""What a user can do about a damaged state."""
+
+_log = logging.getLogger(__name__)
 
 
 class SqliteFile:
@@ -51,19 +57,15 @@ class SqliteFile:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
         if start and start != _MAGIC:
-            raise StateError(
-                "it is no SQLite database, or a damaged one; it is left as it is: "
-                "move it away to begin anew, or name another state.url"
-            )
+            raise StateError(f"it is no SQLite database, or a damaged one; {LEFT}")
+        if not start:
+            _log.warning("the state is empty: tracking begins anew", extra={"state": self.path})
 
     def check(self, connection: Connection) -> None:
         """Raises `StateError` if the database is damaged, before anything is written to it."""
         result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if result != "ok":
-            raise StateError(
-                f"it is damaged ({result}); it is left as it is: "
-                "restore a copy, or move it away to begin anew"
-            )
+            raise StateError(f"it is damaged ({result}); {LEFT}")
 
     def use_wal(self, connection: Connection) -> None:
         """Lets readers look at the state while it is written."""
