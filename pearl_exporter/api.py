@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -63,8 +64,10 @@ class ApiObserver(Protocol):
 class Patience:
     """How long a poll goes on without a good page, in the event loop's seconds."""
 
-    def __init__(self, give_up_seconds: float) -> None:
+    def __init__(self, give_up_seconds: float, *, is_insistent: bool = True) -> None:
         self.give_up_seconds = give_up_seconds
+        self.is_insistent = is_insistent
+        """Whether to ask again after a failure; if not, then after a 429 alone."""
         self.first_turn_at: float | None = None
         """When the poll's first request was sent."""
         self._ends_at = 0.0
@@ -109,7 +112,7 @@ class Token:
         if fault != self._told:
             self._told = fault
             _log.warning(
-                "keeping the last good token: the token file %s",
+                "the token file can't be used, going on with the token read before: %s",
                 fault,
                 extra={"token_file": str(self._source.file)},
             )
@@ -157,7 +160,7 @@ class PearlClient:
     async def search(self, outbound_id: str, search: Search, patience: Patience) -> Page:
         """One page of an outbound's calls; raises `ApiError` when patience or hope ran out."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_help),
+            retry=retry_if_exception(partial(_may_help, patience)),
             wait=wait_exponential_jitter(
                 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS, jitter=_FIRST_BACKOFF_SECONDS
             ),
@@ -214,6 +217,8 @@ class PearlClient:
         if not error.retry:
             self.limiter.answered()
             return
+        if self._common_failure is None:
+            _log.info("a request failed, asking again until poll.give_up: %s", error)
         self._common_failure = (type(error), str(error))
         if isinstance(error, RateLimitedError):
             self.limiter.slow_down(sent)
@@ -365,7 +370,9 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _may_help(error: BaseException) -> bool:
+def _may_help(patience: Patience, error: BaseException) -> bool:
+    if not patience.is_insistent:
+        return isinstance(error, RateLimitedError)
     return isinstance(error, ApiError) and error.retry
 
 

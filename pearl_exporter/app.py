@@ -76,6 +76,14 @@ class App:
         """Whether every outbound has had its first page or its first failure."""
         return all(each.snapshot.was_tried for each in self.pollers)
 
+    def seconds_to_next_poll(self, outbound_id: str) -> float | None:
+        """How long until an outbound is polled next, None if that is not known."""
+        scheduled = self.schedule.seconds_to_next_poll(outbound_id)
+        poller = self._pollers.get(outbound_id)
+        if scheduled is None or poller is None:
+            return None
+        return max(scheduled, poller.held_seconds)
+
     async def reconfigure(self, settings: Settings) -> Changes:
         """Goes over to new settings while it runs.
 

@@ -202,8 +202,8 @@ class Exposition:
 
     def render_outbounds(self) -> bytes:
         """The gauges of the outbounds alone, in the text format: what one poll can tell."""
-        now = self._now()
-        fresh = tuple(each for each in self.outbounds if not each.is_stale(now))
+        # not by age: one outbound's long read must not cost another its window
+        fresh = tuple(each for each in self.outbounds if each.health.up)
         families = [
             family
             for row in OUTBOUND_METRICS

@@ -189,7 +189,9 @@ class PollPlan:
         self._spared |= page.rejected_ids
         if not is_newest_first(calls) or (calls and calls[0].start > end):
             return None
-        if page.received >= page.count:
+        if page.received > page.count:
+            return None  # a count that is too low tells nothing
+        if page.received == page.count:
             self._prove(calls, start, end)
             inside = sum(start <= call.start < end for call in calls)
             return _Below(start, 0, inside + page.rejected)

@@ -147,8 +147,14 @@ class Poller:
 
         A token that has changed since is tried at once.
         """
-        if self._around.clock.monotonic() >= self._held_until:
-            return False
+        return self.held_seconds > 0 and self._has_refused_token()
+
+    @property
+    def held_seconds(self) -> float:
+        """How long polls are passed over yet, if the token stays as it is."""
+        return max(0.0, self._held_until - self._around.clock.monotonic())
+
+    def _has_refused_token(self) -> bool:
         return self._client.token.current() == self._refused_token
 
     async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:
@@ -162,6 +168,7 @@ class Poller:
             now, reading = await self._read(tracker, patience)
             await self._take(tracker, reading, now)
             health = self._succeeded(now, reading)
+            _log.debug("polled", extra={"outbound": self.outbound.name, "rows": len(reading.calls)})
         except PollError as error:
             failure, tracker = error, None
             health = self._failed(error)

@@ -30,12 +30,12 @@ class Reloader:
     def __init__(self, app: App, read_settings: Callable[[], Settings]) -> None:
         self._app = app
         self._read_settings = read_settings
+        self._at_start = app.settings
         self._one_at_a_time = asyncio.Lock()
 
     async def reload(self) -> tuple[str, ...]:
         """Reads and goes over; gives what is wrong with the new configuration, nothing if well."""
         async with self._one_at_a_time:
-            before = self._app.settings
             try:
                 settings = await asyncio.to_thread(self._read_settings)
                 changes = await self._app.reconfigure(settings)
@@ -44,11 +44,16 @@ class Reloader:
                 self._refuse(faults)
                 return faults
             set_up_logging(settings.log)
-            lists = {name: ", ".join(names) or "none" for name, names in changes._asdict().items()}
+            lists = {
+                f"outbounds_{name}": ", ".join(names) or "none"
+                for name, names in changes._asdict().items()
+            }
             _log.info("configuration read anew", extra=lists)
             for key, value in _AT_START_ALONE.items():
-                if value(before) != value(settings):
-                    _log.warning("%s changed: that takes effect at the next start", key)
+                if value(self._at_start) != value(settings):
+                    _log.warning(
+                        "%s is another than at the start: that waits for the next start", key
+                    )
             return ()
 
     def _refuse(self, faults: tuple[str, ...]) -> None:

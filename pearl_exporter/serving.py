@@ -98,14 +98,14 @@ async def run(
     Whoever has heard from ``announce`` that it runs may already tell it to stop.
     """
     stop = stop_event()
-    if reload is not None:
-        _on_hangup(reload)
     announce()
     over_http = reload if app.settings.web.enable_reload else None
     servers = [(new_server(build_endpoints(view_of(app, over_http))), listener), *others]
     serving: list[asyncio.Task[None]] = []
     try:
         await app.start()  # first of all: no scrape must miss the counters that were saved
+        if reload is not None:
+            _on_hangup(reload)
         serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
         await _first_of(stop, serving)
     finally:
@@ -120,7 +120,7 @@ def view_of(app: App, reload: Reload | None = None) -> View:
         exposition=app.exposition,
         is_alive=lambda: app.schedule.is_alive,
         is_ready=lambda: app.is_ready,
-        seconds_to_next_poll=app.schedule.seconds_to_next_poll,
+        seconds_to_next_poll=app.seconds_to_next_poll,
         now=app.api_clock.now,
         reload=reload,
     )

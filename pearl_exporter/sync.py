@@ -142,10 +142,11 @@ class RangeRead:
         self.expected = self._proven + max(page.count, self._run.received)
         if self._reaches_start(page):
             self._finish()
-        elif self._run.received >= page.count or page.received == 0:
+        elif self._run.received == page.count or page.received == 0:
             self._end_run()
-        elif not self.by_offset:
+        elif not self.by_offset and self._run.received < page.count:
             self._descend(page)
+        # more rows than the API counts: on by offset, until a page is empty
 
     def _is_out_of_order(self, page: Page) -> bool:
         """Falls back to offsets if rows are not newest first, or lie beyond the asked end."""

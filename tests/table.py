@@ -48,7 +48,7 @@ class Table:
         page = found[search.skip :][: min(search.limit, self.clamp)]
         usable = [call for call in page if call.id not in self.rejected]
         rejected = frozenset(call.id for call in page) & self.rejected
-        return Page(len(found) + self.miscount, usable, len(rejected), rejected)
+        return Page(max(0, len(found) + self.miscount), usable, len(rejected), rejected)
 
 
 def read_whole(read: RangeRead, table: Table, *, most: int = 10_000) -> dict[str, Call]:

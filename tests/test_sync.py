@@ -213,11 +213,18 @@ def test_progress_is_told_as_calls_read_of_calls_expected():
 def test_a_count_of_no_calls_with_rows_is_read_again():
     read = RangeRead(START, END, 10)
     page = Page(0, calls_at(START + 1))
-    read.apply(page)
-    assert read.next_search() is not None
-    read.apply(page)
+    for _ in range(2):
+        read.apply(page)
+        assert read.next_search() is not None
+        read.apply(Page(0, ()))
     assert read.next_search() is None
     assert len(read.calls) == 1
+
+
+@pytest.mark.parametrize("miscount", [-1, -60, -250])
+def test_a_count_that_is_too_low_does_not_cut_the_read_short(miscount):
+    table = table_of(*range(START, START + 250), miscount=miscount)
+    assert read_whole(RangeRead(START, END, 100), table) == table.rows
 
 
 RULES = Rules(

@@ -82,7 +82,7 @@ def main() -> None:
     Try your configuration:            pearl-exporter check --config config.yml
     Run it:                            pearl-exporter serve --config config.yml
 
-    Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration.
+    Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration, or an unusable state.
     """  # noqa: D301 - \b is click's, where lines are to stay as they are
 
 
@@ -100,7 +100,15 @@ def serve(config: Path | None) -> None:
         address = ListenAddress(*listener.getsockname()[:2])
 
         def announce() -> None:
-            _log.info("listening", extra={"address": str(address), "version": __version__})
+            _log.info(
+                "listening",
+                extra={
+                    "address": str(address),
+                    "version": __version__,
+                    "outbounds": len(settings.outbounds),
+                    "state": settings.state.url,
+                },
+            )
 
         app = build_app(settings, store=_store(settings.state.url))
         reloader = Reloader(app, lambda: load_settings(config, os.environ))

@@ -88,12 +88,11 @@ class SqlStore:
             return None
         rows = connection.execute(select(*_CALL_COLUMNS).where(calls.c.outbound == row.number))
         try:
-            progress = _decode_progress(row.progress)
-        except msgspec.MsgspecError as error:
+            return Saved(_decode_progress(row.progress), tuple(map(_tracked, rows)))
+        except (msgspec.MsgspecError, ValueError) as error:
             raise StateError(
                 f"the progress of outbound {outbound_id} is damaged; {LEFT}"
             ) from error
-        return Saved(progress, tuple(map(_tracked, rows)))
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
         number = self._save_progress(connection, outbound_id, delta.progress)
@@ -211,5 +210,9 @@ def _said(error: BaseException | None) -> str:
     """What a driver said, and for a damaged file what to do."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return f"it is damaged ({error}); {LEFT}"
-    return str(error)
+        return f"it is damaged ({_one_line(error)}); {LEFT}"
+    return _one_line(error)
+
+
+def _one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())

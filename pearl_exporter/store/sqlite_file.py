@@ -35,7 +35,11 @@ class SqliteFile:
         Raises `StateError` if it is in use or no SQLite database, OSError if it can't be reached.
         """
         path = Path(self.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise StateError(f"its folder {path.parent} can't be made: {reason}") from error
         self._lock = _private(path.with_name(f"{path.name}.lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +69,8 @@ class SqliteFile:
         """Raises `StateError` if the database is damaged, before anything is written to it."""
         result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if result != "ok":
-            raise StateError(f"it is damaged ({result}); {LEFT}")
+            first_fault = str(result).splitlines()[-1]
+            raise StateError(f"it is damaged ({first_fault}); {LEFT}")
 
     def use_wal(self, connection: Connection) -> None:
         """Lets readers look at the state while it is written."""

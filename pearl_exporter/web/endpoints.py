@@ -94,7 +94,9 @@ def build_endpoints(view: View) -> Starlette:
     ]
     if view.reload is not None:
         routes.append(Route("/-/reload", _reload_by(view.reload), methods=["POST"]))
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False  # what is not an endpoint is 404
+    return app
 
 
 def _reload_by(reload: Reload) -> Callable[[Request], Awaitable[Response]]:

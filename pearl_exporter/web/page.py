@@ -139,7 +139,7 @@ def _state(outbound: OutboundSnapshot, *, stale: bool) -> str:
     health = outbound.health
     if health.last_reason is not None:
         message = escape(health.last_message or "")
-        age = " (its window is too old to be shown)" if stale else ""
+        age = " (its window is too old to be shown)" if stale and health.last_success else ""
         reason = f'<span class="bad">{escape(health.last_reason)}</span>'
         return f'<span>{reason}<small class="dim">{message}{age}</small></span>'
     if not health.up:

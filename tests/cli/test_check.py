@@ -107,7 +107,7 @@ def test_a_clock_that_is_off_is_noted(tmp_path: Path) -> None:
         path = write_config(tmp_path, api.url, api.outbound)
         told = run_pearl(tmp_path, "check", "--config", path)
     (note,) = [line for line in told.stdout.splitlines() if line.startswith("note")]
-    assert re.search(r"-(3599|3600) s off the API's", note)
+    assert re.search(r"(3599|3600) s behind the API's", note)
     assert told.returncode == 0
 
 

@@ -75,7 +75,7 @@ def test_it_says_where_it_listens_and_which_version_it_is(tmp_path: Path, api: A
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         line = process.says("msg=listening")
-        assert re.search(r" address=127\.0\.0\.1:[1-9]\d* version=\d+\.\d+\.\d+$", line)
+        assert re.search(r" address=127\.0\.0\.1:[1-9]\d* version=\d+\.\d+\.\d+ outbounds=1 ", line)
 
 
 def test_a_signal_before_the_first_poll_ends_it_well(tmp_path: Path) -> None:
