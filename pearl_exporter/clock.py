@@ -67,6 +67,13 @@ class ApiClock:
             return 0.0
         return self._clock.wall() - (self._clock.monotonic() + median(self._offsets))
 
+    @property
+    def skew_text(self) -> str:
+        """The skew for people: which clock is where."""
+        skew = self.skew_seconds
+        side = "ahead of" if skew > 0 else "behind"
+        return f"this machine's clock is {abs(skew):.0f} s {side} the API's"
+
     def now(self) -> Instant:
         """The present instant, as the API would say."""
         wall = self._clock.wall()

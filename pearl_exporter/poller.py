@@ -238,11 +238,9 @@ class Poller:
         )
 
     def _tell_of_skew(self) -> None:
-        skew = self._around.api_clock.skew_seconds
         _log.warning(
-            "this machine's clock is %.0f s %s the API's; going by the API's",
-            abs(skew),
-            "ahead of" if skew > 0 else "behind",
+            "%s; going by the API's",
+            self._around.api_clock.skew_text,
             extra={"outbound": self.outbound.name},
         )
 

@@ -38,10 +38,8 @@ async def run_check(settings: Settings) -> bool:
         await app.stop()
     if not settings.outbounds:
         click.echo("no outbounds configured: nothing to check")
-    skew = app.api_clock.skew_seconds
-    if abs(skew) > TOLERATED_SKEW_SECONDS:
-        side = "ahead of" if skew > 0 else "behind"
-        click.echo(f"note  this machine's clock is {abs(skew):.0f} s {side} the API's: allowed for")
+    if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
+        click.echo(f"note  {app.api_clock.skew_text}: allowed for")
     for line in budget_lines(settings, findings):
         click.echo(line)
     return all(finding.error is None for finding in findings)
