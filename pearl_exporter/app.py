@@ -3,6 +3,7 @@
 Real parts by default, replaced by keyword in tests. No constructor starts anything.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -131,6 +132,9 @@ class App:
         self.schedule.add(new, interval if seconds is None else min(max(seconds, 0), interval))
 
     def _note_configured(self) -> None:
+        sharing = Counter(poller.outbound.token for poller in self.pollers)
+        for poller in self.pollers:
+            poller.sharing = sharing[poller.outbound.token]
         self.exporter.configured(successfully=True, at_seconds=self._around.clock.wall())
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:

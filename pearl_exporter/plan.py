@@ -8,6 +8,9 @@ Beyond it are asked: calls that are not settled and lie below the head; where co
 of the range, until the difference is found; and one slice of a scan through the whole window, for
 what no count can show (a settled row that changed in place).
 
+After an outage longer than the window, the calls that started in it and have left the window are
+read beside all that, oldest first, in slices of a few pages.
+
 A small window is read whole each time, which costs no more. So is everything at the first poll,
 after a wider window, and where the server's order or dates forbid reading downward (see `sync`).
 """
@@ -17,8 +20,8 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, read_start
-from pearl_exporter.tracker import Phase, Rules, Tracked, Tracker
+from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, read_start, unread
+from pearl_exporter.tracker import Phase, Tracked, Tracker
 
 SMALL_WINDOW_PAGES = 3
 """Up to so many pages a whole read is no dearer than a plan."""
@@ -29,6 +32,16 @@ MOST_NARROWING = 40
 ENOUGH_REQUESTS = 3
 MOST_PASSED_OVER = 3
 """A poll that has asked so often leaves the scan alone, but not so many polls in a row."""
+
+SLICE_PAGES = 5
+"""A slice of what an outage left unread is cut so as to hold about so many pages, at most twice."""
+
+LEAST_CATCH_UP_REQUESTS = 5
+MOST_CATCH_UP_REQUESTS = 100
+"""A poll goes on with a backlog for so many requests, the more the less else the rate must do."""
+
+FIRST_SLICE_MS = 300_000
+_LONGEST_SLICE_MS = 86_400_000
 
 Range = tuple[Instant, Instant]
 Steps = Generator[Search, Page, "Reading"]
@@ -56,6 +69,7 @@ class Memory(NamedTuple):
         scanned_to: How far down the scan through the window has come, None if none is under way.
         scan_began: When the scan under way began, or the last one.
         passed_over: Polls in a row that had no request to spare for it.
+        slice_ms: How much time the next slice of what an outage left unread shall cover.
     """
 
     by_offset: bool = False
@@ -65,6 +79,7 @@ class Memory(NamedTuple):
     scanned_to: Instant | None = None
     scan_began: Instant = 0
     passed_over: int = 0
+    slice_ms: int = FIRST_SLICE_MS
 
 
 class Reading(NamedTuple):
@@ -75,6 +90,7 @@ class Reading(NamedTuple):
         ranges: Those that were read whole.
         spared: Ids of rows that are there, but could not be read.
         scanned: Whether with this poll the whole window has been read, now or in slices.
+        unread: What an outage has left unread behind the window, None if nothing.
         memory: For the next plan.
     """
 
@@ -82,6 +98,7 @@ class Reading(NamedTuple):
     ranges: Sequence[Range]
     spared: frozenset[str]
     scanned: bool
+    unread: Range | None
     memory: Memory
 
 
@@ -96,24 +113,27 @@ class _Below(NamedTuple):
 class PollPlan:
     """The plan of one poll at ``now``; `steps` runs it.
 
+    ``spare`` is how many requests it may spend on what an outage has left unread.
     ``read`` is the whole read under way, if there is one, for those who show progress.
     """
 
     def __init__(
         self,
         tracker: Tracker,
-        rules: Rules,
         *,
         now: Instant,
         limit: int,
         memory: Memory,
+        spare: int = LEAST_CATCH_UP_REQUESTS,
     ) -> None:
         self.now = now
         self.read: RangeRead | None = None
         self._tracker = tracker
-        self._rules = rules
+        self._rules = tracker.rules
         self._limit = limit
         self._memory = memory
+        self._spare = spare
+        self._unread = unread(tracker, tracker.rules, now)
         self._calls: dict[str, Call] = {}
         self._ranges: list[Range] = []
         self._spared: set[str] = set()
@@ -122,20 +142,31 @@ class PollPlan:
     def steps(self) -> Steps:
         """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
         low = self._low()
-        if low is None or not (yield from self._head(low)):
-            return (yield from self._whole())
-        yield from self._unsettled()
-        scanned = yield from self._scan(low)
-        return self._reading(scanned=scanned)
+        is_whole = low is None or not (yield from self._head(low))
+        if is_whole:
+            yield from self._whole()
+        if self._tracker.polled_at is None:
+            yield from self._older_live()
+        if not self._memory.by_offset:
+            yield from self._unsettled()
+        if self._unread is not None:
+            yield from self._catch_up()
+        elif low is not None and not is_whole:
+            is_whole = yield from self._scan(low)
+        return self._reading(scanned=is_whole)
 
     def _low(self) -> Instant | None:
         """Where the plan's range begins; None if everything is to be read whole."""
         if self._memory.by_offset or self._is_small():
             return None
+        tracker, window_start = self._tracker, self.now - self._rules.window_ms
+        if tracker.polled_at is None or tracker.polled_at < window_start:
+            return None
         low = self._memory.covered_from
-        low = self._tracker.edge if low is None else low
+        if low is None:
+            low = tracker.edge if tracker.unread_to is None else tracker.unread_to
         # a window that has become wider holds calls that were never read
-        return None if low is None or low > self.now - self._rules.window_ms else low
+        return None if low is None or low > window_start else low
 
     def _is_small(self) -> bool:
         tracker = self._tracker
@@ -145,13 +176,15 @@ class PollPlan:
     def _reading(self, *, scanned: bool) -> Reading:
         calls = tuple(self._calls.values())
         memory = self._memory._replace(covered_from=self.now - self._rules.window_ms)
-        return Reading(calls, self._ranges, frozenset(self._spared), scanned, memory)
+        return Reading(calls, self._ranges, frozenset(self._spared), scanned, self._unread, memory)
 
-    def _whole(self) -> Steps:
-        """Everything that a poll may have to look at, in one range."""
+    def _whole(self) -> Generator[Search, Page, None]:
+        """The window, and what has left it since the last poll, in one range."""
         self._calls.clear()
         self._ranges.clear()
         start = read_start(self._tracker, self._rules, self.now)
+        if self._memory.by_offset and (oldest := self._oldest_unsettled()) is not None:
+            start = min(start, oldest)  # they can't be looked for one by one
         read = self.read = RangeRead(
             start, self.now + 1, self._limit, by_offset=self._memory.by_offset
         )
@@ -162,7 +195,9 @@ class PollPlan:
             scanned_to=None,
             scan_began=self.now,
         )
-        return self._reading(scanned=True)
+
+    def _oldest_unsettled(self) -> Instant | None:
+        return self._tracker.oldest_unsettled(since=self.now - self._rules.follow_ms)
 
     def _run(self, read: RangeRead) -> Generator[Search, Page, None]:
         while (search := read.next_search()) is not None:
@@ -275,15 +310,60 @@ class PollPlan:
     def _still_live(self, waiting: Sequence[Tracked]) -> Generator[Search, Page, set[str]]:
         """Asks for live calls alone; gives the ids of those that are as live as they were."""
         start, end = waiting[-1].call.start, waiting[0].call.start + 1
-        statuses = tuple(sorted(LIVE_STATUSES))
-        page = yield self._search(start, end)._replace(statuses=statuses)
-        if any(call.status not in LIVE_STATUSES for call in page.calls):
-            self._memory = self._memory._replace(ignores_statuses=True)
-            return set()
+        live = yield from self._live_between(start, end)
         wanted = {each.call.id for each in waiting}
-        found = {call.id: call for call in page.calls if call.id in wanted}
+        found = {call.id: call for call in live if call.id in wanted}
         self._calls.update(found)
         return set(found)
+
+    def _older_live(self) -> Generator[Search, Page, None]:
+        """At a first start, finds the calls that are live though they began before the window."""
+        start, end = self.now - self._rules.follow_ms, self.now - self._rules.window_ms
+        if start < end and not self._memory.ignores_statuses:
+            live = yield from self._live_between(start, end)
+            self._calls.update((call.id, call) for call in live if call.id not in self._calls)
+
+    def _live_between(self, start: Instant, end: Instant) -> Generator[Search, Page, list[Call]]:
+        """The calls of ``[start, end)`` that are live by their outcome; none if it ignores that."""
+        read = RangeRead(start, end, self._limit, statuses=tuple(sorted(LIVE_STATUSES)))
+        while (search := read.next_search()) is not None:
+            self._asked += 1
+            page = yield search
+            if any(call.status not in LIVE_STATUSES for call in page.calls):
+                self._memory = self._memory._replace(ignores_statuses=True)
+                return []
+            read.apply(page)
+        return [call for call in read.calls if start <= call.start < end]
+
+    def _catch_up(self) -> Generator[Search, Page, None]:
+        """Reads on, oldest first, in what an outage left unread, as far as requests allow."""
+        budget = self._asked + self._spare
+        while self._unread is not None and self._asked < budget:
+            start, end = self._unread
+            cut = min(start + self._memory.slice_ms, end)
+            read = RangeRead(start, cut, self._limit, by_offset=self._memory.by_offset)
+            if not (yield from self._read_slice(read)):
+                continue
+            self._prove(read.calls, start, cut)
+            self._spared |= read.rejected_ids
+            self._unread = None if cut >= end else (cut, end)
+            if read.pages <= SLICE_PAGES // 2:
+                self._stretch_slices(2.0)
+
+    def _read_slice(self, read: RangeRead) -> Generator[Search, Page, bool]:
+        """Reads a slice whole; False if it is too large, and the next shall be smaller."""
+        most = 2 * SLICE_PAGES * self._limit
+        while (search := read.next_search()) is not None:
+            self._asked += 1
+            read.apply((yield search))
+            if read.expected > most and read.end - read.start > 1 and read.pages == 1:
+                self._stretch_slices(most / 2 / read.expected)
+                return False
+        return True
+
+    def _stretch_slices(self, factor: float) -> None:
+        longest = min(round(self._memory.slice_ms * factor), _LONGEST_SLICE_MS)
+        self._memory = self._memory._replace(slice_ms=max(1, longest))
 
     def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
         """Reads one slice more of the window; gives whether that was the last of a scan."""

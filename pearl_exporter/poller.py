@@ -17,8 +17,15 @@ from pearl_exporter.api import Patience, PearlClient
 from pearl_exporter.calls import Instant
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
+from pearl_exporter.decode import format_instant
 from pearl_exporter.errors import BadResponseError, PollError
-from pearl_exporter.plan import Memory, PollPlan, Reading
+from pearl_exporter.plan import (
+    LEAST_CATCH_UP_REQUESTS,
+    MOST_CATCH_UP_REQUESTS,
+    Memory,
+    PollPlan,
+    Reading,
+)
 from pearl_exporter.snapshot import Health, OutboundSnapshot
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
@@ -84,6 +91,9 @@ class Poller:
         self._tracker: Tracker | None = None
         self.memory = Memory()
         """What the last good poll leaves to the next one."""
+        self.sharing = 1
+        """How many outbounds are polled with the same token."""
+        self._told_of_backlog_at: float | None = None
         self._refusals = 0
         self._held_until = 0.0
         self._refused_token: str | None = None
@@ -168,6 +178,7 @@ class Poller:
             now, reading = await self._read(tracker, patience)
             await self._take(tracker, reading, now)
             health = self._succeeded(now, reading)
+            self._tell_of_catching_up(reading)
             _log.debug("polled", extra={"outbound": self.outbound.name, "rows": len(reading.calls)})
         except PollError as error:
             failure, tracker = error, None
@@ -231,11 +242,16 @@ class Poller:
     def _plan(self, tracker: Tracker, now: Instant) -> PollPlan:
         return PollPlan(
             tracker,
-            self._rules,
             now=now,
             limit=self._page_size,
             memory=self.memory,
+            spare=self._spare_requests(),
         )
+
+    def _spare_requests(self) -> int:
+        """Half of what the rate allows to one poll, beside the other outbounds of the token."""
+        allowed = self._client.limiter.rate * self.outbound.interval / self.sharing
+        return round(min(max(allowed / 2, LEAST_CATCH_UP_REQUESTS), MOST_CATCH_UP_REQUESTS))
 
     def _tell_of_skew(self) -> None:
         _log.warning(
@@ -259,6 +275,22 @@ class Poller:
             extra={"outbound": self.outbound.name},
         )
         return now
+
+    def _tell_of_catching_up(self, reading: Reading) -> None:
+        """Says how far the calls of an outage are counted, while there are any left."""
+        told_at, now = self._told_of_backlog_at, self._around.clock.monotonic()
+        if reading.unread is not None and (told_at is None or now - told_at >= PROGRESS_SECONDS):
+            start, end = map(format_instant, reading.unread)
+            _log.info(
+                "catching up: calls that started from %s to %s are still to be read",
+                start,
+                end,
+                extra={"outbound": self.outbound.name},
+            )
+            self._told_of_backlog_at = now
+        elif reading.unread is None and told_at is not None:
+            _log.info("caught up", extra={"outbound": self.outbound.name})
+            self._told_of_backlog_at = None
 
     def _tell_of_oddities(self, memory: Memory) -> None:
         outbound = {"outbound": self.outbound.name}
@@ -298,6 +330,7 @@ class Poller:
             ranges=reading.ranges,
             now=now,
             spared=reading.spared,
+            unread=reading.unread,
         )
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
         if len(reading.calls) < _LARGE_READ:
@@ -319,6 +352,7 @@ class Poller:
             _log.info("polls succeed again", extra={"outbound": self.outbound.name})
         self.release()
         ended = self._around.api_clock.now()
+        catching_up = reading.unread is not None
         caught_up = health.catching_up or missed or health.caught_up_at is None
         return replace(
             health,
@@ -326,8 +360,8 @@ class Poller:
             last_success=ended,
             full_scan_at=ended if reading.scanned else health.full_scan_at,
             interval_seconds=self.outbound.interval,
-            catching_up=False,
-            caught_up_at=ended if caught_up else health.caught_up_at,
+            catching_up=catching_up,
+            caught_up_at=ended if caught_up and not catching_up else health.caught_up_at,
             last_reason=None,
             last_message=None,
         )

@@ -65,17 +65,37 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def read_start(tracker: Tracker, rules: Rules, now: Instant) -> Instant:
-    """Where a poll at ``now`` must begin to read.
+    """Where a read of everything at ``now`` must begin.
 
-    That is the window; what has left it since the last good poll, which is read a last time; after
-    an outage all that started since, as far back as ``catch_up``; and calls not yet settled, as
-    far back as ``follow``.
+    That is the window, and what has left it since the last good poll, which is read a last time.
+    What an outage has left `unread` behind the window is not part of it.
     """
     start = now - rules.window_ms
-    if tracker.edge is not None:
-        start = min(start, max(tracker.edge, now - rules.catch_up_ms))
-    unsettled = tracker.oldest_unsettled(since=now - rules.follow_ms)
-    return start if unsettled is None else min(start, unsettled)
+    if tracker.edge is None or _is_cut_off(tracker, start):
+        return start
+    if tracker.unread_to is not None:
+        return min(start, tracker.unread_to)
+    return min(start, max(tracker.edge, now - rules.catch_up_ms))
+
+
+def unread(tracker: Tracker, rules: Rules, now: Instant) -> tuple[Instant, Instant] | None:
+    """The calls that started in an outage and have left the window unread, None if none have.
+
+    They are read beside the polls, oldest first, from ``catch_up`` ago on.
+    """
+    window_start = now - rules.window_ms
+    if tracker.edge is None:
+        return None
+    start, end = tracker.edge, tracker.unread_to
+    if _is_cut_off(tracker, window_start):
+        start = start if end is not None else max(start, now - rules.catch_up_ms)
+        end = window_start
+    return None if end is None or start >= min(end, window_start) else (start, end)
+
+
+def _is_cut_off(tracker: Tracker, window_start: Instant) -> bool:
+    """Whether the last good poll was so long ago that nothing it read is in the window."""
+    return tracker.polled_at is not None and tracker.polled_at < window_start
 
 
 class RangeRead:
@@ -84,6 +104,7 @@ class RangeRead:
     Attributes:
         by_offset: Whether the server's order or dates forbid reading downward; it stays so for a
             next read of the same outbound.
+        start, end: The range, in milliseconds.
         pages: Pages taken so far.
         expected: How many calls the range holds, as far as is known by now.
         uncountable: Rows that the API counts, but that could not be read.
@@ -91,7 +112,13 @@ class RangeRead:
     """
 
     def __init__(
-        self, start: Instant, end: Instant, limit: int, *, by_offset: bool = False
+        self,
+        start: Instant,
+        end: Instant,
+        limit: int,
+        *,
+        by_offset: bool = False,
+        statuses: tuple[int, ...] = (),
     ) -> None:
         self.start = start
         self.end = end
@@ -101,6 +128,7 @@ class RangeRead:
         self.uncountable = 0
         self.rejected_ids: set[str] = set()
         self._limit = limit
+        self._statuses = statuses
         self._calls: dict[str, Call] = {}
         self._done = False
         self._proven = 0
@@ -130,7 +158,14 @@ class RangeRead:
         if self._done:
             return None
         # a millisecond early: whether the API's start is inclusive is unknown
-        return Search(self.start - 1, self._upper, self._run.received, self._limit, self.by_offset)
+        return Search(
+            self.start - 1,
+            self._upper,
+            self._run.received,
+            self._limit,
+            self.by_offset,
+            self._statuses,
+        )
 
     def apply(self, page: Page) -> None:
         """Takes the page that `next_search` asked for; raises `Inconsistent` if no read agrees."""

@@ -94,7 +94,7 @@ class Progress(msgspec.Struct, frozen=True):
     Attributes:
         tracking_since: T0, when the first good poll began.
         polled_at: T of the last good poll.
-        edge: Where forgetting began.
+        edge: Where forgetting began, and where catching up stands.
         ledger: The counters.
         statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
     """
@@ -106,6 +106,8 @@ class Progress(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...]
     call_statuses: tuple[int, ...]
     tags: tuple[str, ...]
+    unread_to: Instant | None = None
+    """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
 
 
 class Saved(NamedTuple):
@@ -141,7 +143,7 @@ class Tracker:
     """Takes whole reads of an outbound's calls, keeps its window and its ledger in step."""
 
     def __init__(self, rules: Rules, saved: Saved | None = None) -> None:
-        self._rules = rules
+        self.rules = rules
         progress, tracked = saved or (None, ())
         self._statuses = status_labels(progress.statuses if progress else ())
         self._call_statuses = call_status_labels(progress.call_statuses if progress else ())
@@ -161,6 +163,9 @@ class Tracker:
         """T of the last good poll."""
         self.edge = progress.edge if progress else None
         """Where forgetting began: an untracked row that started before it is HISTORY."""
+        self.unread_to = progress.unread_to if progress else None
+        """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
+        self._window_start: Instant = 0
         for each in self._tracked:
             if each.in_window:
                 self._window.add(each.call)
@@ -202,16 +207,18 @@ class Tracker:
         ranges: Iterable[tuple[Instant, Instant]],
         now: Instant,
         spared: frozenset[str] = frozenset(),
+        unread: tuple[Instant, Instant] | None = None,
     ) -> None:
         """Takes the rows that a poll has read, as of ``now``; none of them starts after it.
 
         Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
         that is not among the rows was deleted, unless its id is among ``spared``: rows that were
-        there but could not be read.
+        there but could not be read. What lies ``unread`` behind the window, as an outage has left
+        it, is still to be counted: nothing from its start on is forgotten.
         """
         if self.tracking_since is None:
             self.tracking_since = now
-        window_start = now - self._rules.window_ms
+        window_start = now - self.rules.window_ms
         self._account_for_gap(now)
         read = set(spared)
         for call in sorted(calls, key=_start_of):
@@ -222,9 +229,13 @@ class Tracker:
             for each in self._tracked.between(start, end):
                 if each.call.id not in read:
                     self._delete(each)
-        for each in self._tracked.between(0, window_start):
-            self._age(each, now)
-        self.edge = window_start if self.edge is None else max(self.edge, window_start)
+        for each in self._tracked.between(self._window_start, window_start):
+            self._unplace(each)
+        self._expire(min(window_start, now - self.rules.follow_ms))
+        edge, self.unread_to = unread or (window_start, None)
+        self.edge = edge if self.edge is None else max(self.edge, edge)
+        self._forget(min(self.edge, window_start))
+        self._window_start = window_start
         self.polled_at = now
 
     def saved(self) -> Saved | None:
@@ -259,6 +270,7 @@ class Tracker:
             statuses=self._statuses.admitted,
             call_statuses=self._call_statuses.admitted,
             tags=self._tags.admitted,
+            unread_to=self.unread_to,
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -277,7 +289,7 @@ class Tracker:
         )
 
     def _account_for_gap(self, now: Instant) -> None:
-        reached = now - max(self._rules.catch_up_ms, self._rules.window_ms)
+        reached = now - max(self.rules.catch_up_ms, self.rules.window_ms)
         if self.polled_at is not None and self.polled_at < reached:
             self._ledger.lose((reached - self.polled_at) / 1000)
 
@@ -327,7 +339,7 @@ class Tracker:
         return not is_live(call) and self._settles_at(call, None) <= tracking_since
 
     def _settles_at(self, call: Call, seen_live_at: Instant | None) -> Instant:
-        rules = self._rules
+        rules = self.rules
         wait = rules.settle_ms if is_answered(call) else rules.settle_unanswered_ms
         return ended_at(call, seen_live_at) + wait
 
@@ -367,17 +379,22 @@ class Tracker:
             del self._unsettled[each.call.id]
             self._ledger.give_up("deleted")
 
-    def _age(self, each: Tracked, now: Instant) -> None:
-        """What becomes of a call that has left the window."""
-        self._unplace(each)
-        if each.phase in _UNSETTLED:
-            if each.call.start >= now - self._rules.follow_ms:
-                return
-            del self._unsettled[each.call.id]
-            self._ledger.give_up("follow_expired")
-        self._tracked.remove(each.call.id, each.call.start)
-        self._touched.discard(each.call.id)
-        self._forgotten.add(each.call.id)
+    def _expire(self, before: Instant) -> None:
+        """Gives up the unsettled calls that started too long ago."""
+        for each in list(self._unsettled.values()):
+            if each.call.start < before:
+                each.phase = Phase.LOST
+                del self._unsettled[each.call.id]
+                self._touched.add(each.call.id)
+                self._ledger.give_up("follow_expired")
+
+    def _forget(self, before: Instant) -> None:
+        """Forgets the calls behind the edge that are done."""
+        for each in self._tracked.between(0, before):
+            if each.phase not in _UNSETTLED:
+                self._tracked.remove(each.call.id, each.call.start)
+                self._touched.discard(each.call.id)
+                self._forgotten.add(each.call.id)
 
     def _unplace(self, each: Tracked) -> None:
         if each.in_window:

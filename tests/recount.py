@@ -29,11 +29,15 @@ CALL_NAMES = {
 
 @dataclass(frozen=True)
 class Poll:
-    """A good poll: its T, the ranges that it read whole, and every row that it read."""
+    """A good poll: its T, the ranges that it read whole, and every row that it read.
+
+    ``unread`` is where the calls begin that an outage has left unread, if there are any.
+    """
 
     now: int
     ranges: Sequence[tuple[int, int]]
     rows: dict[str, Call]
+    unread: int | None = None
 
     def covers(self, start: int) -> bool:
         return any(first <= start < end for first, end in self.ranges)
@@ -105,13 +109,14 @@ class Recount:
                         self._count(row)
                     else:
                         phase = "pending"
-            if last is not None and last.start < poll.now - rules.window_ms:
+            window_start = poll.now - rules.window_ms
+            edge = max(edge or 0, window_start if poll.unread is None else poll.unread)
+            if last is not None and last.start < window_start:
                 if phase in ("live", "pending") and last.start < poll.now - rules.follow_ms:
                     self.uncounted["follow_expired"] += 1
                     phase = "lost"
-                if phase not in ("live", "pending"):
+                if phase not in ("live", "pending") and last.start < edge:
                     last = seen_live = phase = None
-            edge = max(edge or 0, poll.now - rules.window_ms)
         if there and last is not None and last.start >= self._polls[-1].now - rules.window_ms:
             self.window.append(last)
         self.live += phase == "live"

@@ -36,6 +36,7 @@ class Histories(RuleBasedStateMachine):
         settle_unanswered=st.sampled_from([0, 30_000]),
         follow=st.sampled_from([0, 30, 120]),
         catch_up=st.sampled_from([0, 40, 1440]),
+        catch_up_requests=st.sampled_from([1, 3, 10]),
         scan_every=st.sampled_from([0, 0, 10]),
         small_window_pages=st.sampled_from([-1, -1, 1, 3]),
         inclusive_end=st.booleans(),
@@ -48,6 +49,7 @@ class Histories(RuleBasedStateMachine):
         settle_unanswered,
         follow,
         catch_up,
+        catch_up_requests,
         scan_every,
         small_window_pages,
         inclusive_end,
@@ -63,6 +65,7 @@ class Histories(RuleBasedStateMachine):
             buckets=BOUNDS,
         )
         self.small_window_pages = small_window_pages
+        self.spare = catch_up_requests
         self.now = BEGIN
         self.table = Table(inclusive_end=inclusive_end, inclusive_start=inclusive_start)
         self.gone: dict[str, Call] = {}
@@ -138,14 +141,25 @@ class Histories(RuleBasedStateMachine):
         self.check()
 
     def read(self, limit: int) -> Reading:
-        plan = PollPlan(self.tracker, self.rules, now=self.now, limit=limit, memory=self.memory)
+        plan = PollPlan(
+            self.tracker,
+            now=self.now,
+            limit=limit,
+            memory=self.memory,
+            spare=self.spare,
+        )
         with patch("pearl_exporter.plan.SMALL_WINDOW_PAGES", self.small_window_pages):
             reading = run_plan(plan, self.table)
         self.memory = reading.memory
         self.tracker.apply(
-            reading.calls, ranges=reading.ranges, now=self.now, spared=reading.spared
+            reading.calls,
+            ranges=reading.ranges,
+            now=self.now,
+            spared=reading.spared,
+            unread=reading.unread,
         )
-        self.polls.append(Poll(self.now, tuple(reading.ranges), by_id(reading.calls)))
+        unread = None if reading.unread is None else reading.unread[0]
+        self.polls.append(Poll(self.now, tuple(reading.ranges), by_id(reading.calls), unread))
         delta = self.tracker.take_delta()
         assert delta is not None
         self.progress = delta.progress
@@ -161,7 +175,8 @@ class Histories(RuleBasedStateMachine):
         scans = 0
         for _ in range(300):
             self.now += 1
-            scans += self.read(limit).scanned
+            reading = self.read(limit)
+            scans += reading.scanned and reading.unread is None
             if scans == 2:
                 break
         assert scans == 2

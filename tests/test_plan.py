@@ -1,11 +1,19 @@
 """A poll asks only for what may have changed, and finds what has."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
 
 from pearl_exporter.calls import Call
-from pearl_exporter.plan import SMALL_WINDOW_PAGES, Memory, PollPlan, Reading
+from pearl_exporter.plan import (
+    LEAST_CATCH_UP_REQUESTS,
+    SLICE_PAGES,
+    SMALL_WINDOW_PAGES,
+    Memory,
+    PollPlan,
+    Reading,
+)
 from pearl_exporter.tracker import Rules, Tracker
 from tests.table import Table, by_id, run_plan
 
@@ -31,11 +39,12 @@ def done(key: str, start: int, **changes) -> Call:
 class Outbound:
     """A window of 1,900 calls, one every 1.8 s, all settled."""
 
-    def __init__(self, rules: Rules = RULES, **behaviour) -> None:
+    def __init__(self, rules: Rules = RULES, more: Iterable[Call] = (), **behaviour) -> None:
         self.rules = rules
         self.now = T0
         self.table = Table(**behaviour)
         self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
+        self.table.put(*more)
         self.tracker = Tracker(rules)
         self.memory = Memory()
         self.poll(0)
@@ -43,17 +52,25 @@ class Outbound:
     def poll(self, seconds: float = 30) -> Reading:
         self.now += round(seconds * SECOND)
         self.table.searches.clear()
-        plan = PollPlan(self.tracker, self.rules, now=self.now, limit=LIMIT, memory=self.memory)
+        plan = PollPlan(self.tracker, now=self.now, limit=LIMIT, memory=self.memory)
         reading = run_plan(plan, self.table)
         self.memory = reading.memory
         self.tracker.apply(
-            reading.calls, ranges=reading.ranges, now=self.now, spared=reading.spared
+            reading.calls,
+            ranges=reading.ranges,
+            now=self.now,
+            spared=reading.spared,
+            unread=reading.unread,
         )
         return reading
 
     @property
     def requests(self) -> int:
         return len(self.table.searches)
+
+    def new(self, age_ms: int) -> int:
+        """How many calls have begun so long ago, of those that came after the first poll."""
+        return sum(T0 <= call.start <= self.now - age_ms for call in self.table.rows.values())
 
     def is_right(self) -> bool:
         window = self.tracker.snapshot().window
@@ -67,9 +84,9 @@ class Outbound:
         return by_status == wanted
 
 
-def test_the_first_poll_reads_the_window_whole():
+def test_the_first_poll_reads_the_window_whole_and_asks_for_older_live_calls():
     outbound = Outbound()
-    assert outbound.requests == 20
+    assert outbound.requests == 20 + 1
     assert outbound.is_right()
 
 
@@ -174,12 +191,95 @@ def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
     assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(scanned))
 
 
-def test_after_an_outage_all_that_is_new_is_read():
+def test_after_a_short_outage_all_that_is_new_is_read_at_once():
     outbound = Outbound()
-    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(1_400)))
-    outbound.poll(2 * 3_600)
-    assert outbound.tracker.snapshot().ledger.started == 1_400
+    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(700)))
+    outbound.poll(3_500)
+    assert outbound.tracker.snapshot().ledger.started == 700
     assert outbound.is_right()
+
+
+def test_after_an_outage_the_window_is_right_at_once_and_the_rest_follows_oldest_first():
+    outbound = Outbound()
+    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
+    reading = outbound.poll(8 * 3_600)
+    assert outbound.is_right()
+    begin, end = T0 - HOUR, T0 + 7 * HOUR
+    assert reading.unread is not None
+    began_again, ended = reading.unread
+    assert begin < began_again < end
+    assert ended == end
+    polls = [outbound.requests]
+    while reading.unread is not None:
+        before = reading.unread
+        reading = outbound.poll()
+        polls.append(outbound.requests)
+        assert outbound.is_right()
+        assert reading.unread is None or reading.unread[0] > before[0]
+    assert len(polls) > 4
+    assert max(polls[1:]) <= 2 + LEAST_CATCH_UP_REQUESTS + SLICE_PAGES * 2
+    assert outbound.tracker.snapshot().ledger.started == outbound.new(0) > 5_766
+
+
+def test_a_quiet_backlog_takes_few_requests():
+    outbound = Outbound()
+    reading, requests = outbound.poll(24 * 3_600), outbound.requests
+    while reading.unread is not None:
+        reading = outbound.poll()
+        requests += outbound.requests
+    assert requests <= 40
+
+
+def test_what_left_the_window_while_catching_up_is_counted_once():
+    outbound = Outbound()
+    outbound.table.put(*(done(f"new-{n:05d}", T0 + n * 1_000) for n in range(36_000)))
+    reading = outbound.poll(8 * 3_600)
+    while reading.unread is not None:
+        reading = outbound.poll(120)
+    assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
+    assert outbound.tracker.snapshot().tracked < 3_800
+
+
+def test_catching_up_goes_on_after_a_restart():
+    outbound = Outbound()
+    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
+    before = outbound.poll(8 * 3_600).unread
+    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), Memory()
+    after = outbound.poll().unread
+    assert outbound.requests < 30
+    assert before is not None
+    assert after is not None
+    assert after[0] > before[0]
+    while outbound.poll().unread is not None:
+        assert outbound.is_right()
+    assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
+
+
+@pytest.mark.parametrize("odd", [{"order": lambda call: call.start}, {"coarse_ms": 1_000}])
+def test_a_backlog_is_read_by_offset_where_the_window_is(odd):
+    outbound = Outbound(**odd)
+    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(3_000)))
+    while outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).unread is not None:
+        assert outbound.is_right()
+    assert outbound.tracker.snapshot().ledger.started >= 2_900
+
+
+def test_at_a_first_start_live_calls_older_than_the_window_are_found():
+    older = [Call(f"older-{n:03d}", T0 - 3 * HOUR - n, 40, 3) for n in range(150)]
+    outbound = Outbound(more=older)
+    assert outbound.tracker.snapshot().live == 150
+    outbound.poll()
+    assert outbound.tracker.snapshot().live == 150
+    assert outbound.is_right()
+    outbound.table.put(done("older-007", T0 - 3 * HOUR - 7))
+    outbound.poll(200)
+    outbound.poll(30)
+    assert outbound.tracker.snapshot().ledger.settled == 1
+
+
+def test_live_calls_older_than_follow_are_not_looked_for():
+    outbound = Outbound(more=[Call("older", T0 - 25 * HOUR, 40, 3)])
+    assert outbound.tracker.snapshot().live == 0
 
 
 def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():

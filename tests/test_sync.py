@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.sync import MAX_READS, Page, RangeRead, read_start
+from pearl_exporter.sync import MAX_READS, Page, RangeRead, read_start, unread
 from pearl_exporter.tracker import Rules, Tracker
 from tests.table import Table, read_whole
 
@@ -254,28 +254,44 @@ def test_what_left_the_window_since_the_last_poll_is_read_a_last_time():
     assert read_start(polled(), RULES, NOW + 30_000) == NOW - HOUR
 
 
-def test_a_live_call_is_followed_past_the_windows_edge():
-    live = Call("live", NOW - 5, status=40, call_status=3)
-    tracker = polled(live)
-    for hours in range(2, 6):
-        now = NOW + hours * HOUR
-        assert read_start(tracker, RULES, now) == (NOW - HOUR if hours == 2 else live.start)
-        tracker.apply([live], ranges=[(live.start, now + 1)], now=now)
+def test_a_live_call_older_than_the_window_does_not_widen_the_read():
+    tracker = polled(Call("live", NOW - 5, status=40, call_status=3))
+    now = NOW + HOUR
+    assert read_start(tracker, RULES, now) == NOW - HOUR
 
 
-def test_a_live_call_is_not_followed_for_longer_than_follow():
-    tracker = polled(Call("live", NOW - 5, status=40))
-    now = NOW + RULES.follow_ms
-    assert read_start(tracker, RULES, now) > NOW
+def test_after_an_outage_shorter_than_the_window_all_that_left_it_is_read_a_last_time():
+    now = NOW + HOUR
+    assert read_start(polled(), RULES, now) == NOW - HOUR
+    assert unread(polled(), RULES, now) is None
 
 
-def test_after_an_outage_all_since_the_last_good_poll_is_read():
-    assert read_start(polled(), RULES, NOW + 5 * HOUR) == NOW - HOUR
+def test_after_a_longer_outage_the_window_is_read_and_what_has_left_it_is_unread():
+    now = NOW + 5 * HOUR
+    assert read_start(polled(), RULES, now) == now - HOUR
+    assert unread(polled(), RULES, now) == (NOW - HOUR, now - HOUR)
 
 
-def test_after_a_long_outage_reading_begins_catch_up_ago():
+def test_what_is_unread_begins_catch_up_ago():
     now = NOW + 24 * HOUR
-    assert read_start(polled(), RULES, now) == now - RULES.catch_up_ms
+    assert unread(polled(), RULES, now) == (now - RULES.catch_up_ms, now - HOUR)
+
+
+def test_while_catching_up_what_was_read_since_is_not_unread():
+    now = NOW + 5 * HOUR
+    tracker = polled()
+    left = (NOW, now - HOUR)
+    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=left)
+    assert unread(tracker, RULES, now + 30_000) == left
+    assert read_start(tracker, RULES, now + 30_000) == now - HOUR
+
+
+def test_a_second_outage_adds_to_what_is_unread():
+    now = NOW + 5 * HOUR
+    tracker = polled()
+    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=(NOW, now - HOUR))
+    again = now + 3 * HOUR
+    assert unread(tracker, RULES, again) == (NOW, again - HOUR)
 
 
 def test_a_window_longer_than_catch_up_is_read_whole():
