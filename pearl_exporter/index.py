@@ -51,9 +51,15 @@ class StartIndex(Generic[Item]):
         self._items[key] = item
 
     def fill(self, items: Iterable[tuple[str, Instant, Item]]) -> None:
-        """Puts in many new items at once, in any order."""
-        for key, start, item in sorted(items, key=lambda each: each[1]):
-            self.add(key, start, item)
+        """Puts in many new items at once, in any order; cheapest where there are none yet."""
+        listed = sorted(items, key=lambda each: each[1])
+        if self._items:
+            for key, start, item in listed:
+                self.add(key, start, item)
+            return
+        self._starts.extend(start for _, start, _ in listed)
+        self._ids.extend(key for key, _, _ in listed)
+        self._items.update((key, item) for key, _, item in listed)
 
     def remove(self, key: str, start: Instant) -> None:
         """Takes out an item that was put in with this start."""

@@ -29,7 +29,7 @@ from pearl_exporter.plan import (
 from pearl_exporter.snapshot import Health, OutboundSnapshot
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
-from pearl_exporter.tracker import CODE_FIELDS, Rules, Saved, Tracker
+from pearl_exporter.tracker import CODE_FIELDS, Rules, Saved, Tracker, snapshot_of
 
 ProgressListener = Callable[[str, int, int], None]
 """Hears an outbound's name, the calls read so far and the calls expected, after each page."""
@@ -113,10 +113,15 @@ class Poller:
         return self._snapshot
 
     async def start(self) -> None:
-        """Publishes what was saved, or zeros, before any poll; raises `StateError`."""
-        tracker = await self._loaded()
-        saved = tracker.polled_at is not None
-        self._publish(replace(self._snapshot.health, catching_up=saved), tracker)
+        """Publishes the saved counters, or zeros, before any poll; raises `StateError`.
+
+        The calls themselves are loaded by the first poll, so that a scrape need not wait for them.
+        """
+        progress = await self._around.store.load_progress(self.outbound.id)
+        if progress is not None:
+            calls = snapshot_of(progress, self._rules)
+            self._snapshot = replace(self._snapshot, calls=calls)
+        self._publish(replace(self._snapshot.health, catching_up=progress is not None))
 
     async def load(self) -> None:
         """Loads what was saved, and publishes nothing yet; raises `StateError`."""
@@ -202,7 +207,10 @@ class Poller:
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
             saved = await self._around.store.load(self.outbound.id)
-            self._tracker = self._tracker_from(saved)
+            if saved is not None and len(saved.tracked) >= _LARGE_READ:
+                self._tracker = await asyncio.to_thread(self._tracker_from, saved)
+            else:
+                self._tracker = self._tracker_from(saved)
         return self._tracker
 
     def _tracker_from(self, saved: Saved | None) -> Tracker:

@@ -97,6 +97,9 @@ class Progress(msgspec.Struct, frozen=True):
         edge: Where forgetting began, and where catching up stands.
         ledger: The counters.
         statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
+        tracked: How many calls are tracked.
+        live: Calls that were going on, and where the oldest of them began.
+        unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
     """
 
     tracking_since: Instant
@@ -106,12 +109,14 @@ class Progress(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...]
     call_statuses: tuple[int, ...]
     tags: tuple[str, ...]
+    tracked: int = 0
+    live: int = 0
+    oldest_live_start: Instant | None = None
     unread_to: Instant | None = None
-    """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
 
 
 class Saved(NamedTuple):
-    """All that a tracker needs to go on where another one stopped."""
+    """All that a tracker needs to go on where another one stopped; it takes the calls over."""
 
     progress: Progress
     tracked: tuple[Tracked, ...]
@@ -139,6 +144,20 @@ class TrackerSnapshot(NamedTuple):
     folded_tags: int
 
 
+def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
+    """What was counted, before the calls themselves are loaded: all but the window."""
+    counted = Tracker(rules, Saved(progress, ())).snapshot()
+    ledger = counted.ledger
+    done = ledger.settled + sum(ledger.uncounted.values())
+    return counted._replace(
+        window=None,
+        live=progress.live,
+        pending=ledger.started - done - progress.live,
+        oldest_live_start=progress.oldest_live_start,
+        tracked=progress.tracked,
+    )
+
+
 class Tracker:
     """Takes whole reads of an outbound's calls, keeps its window and its ledger in step."""
 
@@ -152,7 +171,7 @@ class Tracker:
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
         self._tracked: StartIndex[Tracked] = StartIndex()
-        self._tracked.fill((each.call.id, each.call.start, copy(each)) for each in tracked)
+        self._tracked.fill((each.call.id, each.call.start, each) for each in tracked)
         self._unsettled: dict[str, Tracked] = {}
         self._touched: set[str] = set()
         self._forgotten: set[str] = set()
@@ -270,23 +289,29 @@ class Tracker:
             statuses=self._statuses.admitted,
             call_statuses=self._call_statuses.admitted,
             tags=self._tags.admitted,
+            tracked=len(self._tracked),
+            live=len(starts := self._live_starts()),
+            oldest_live_start=min(starts, default=None),
             unread_to=self.unread_to,
         )
 
     def snapshot(self) -> TrackerSnapshot:
         """What the tracked calls amount to, as of the last good poll."""
-        live = [each for each in self._unsettled.values() if each.phase is Phase.LIVE]
+        starts = self._live_starts()
         return TrackerSnapshot(
             ledger=self._ledger.snapshot(),
             window=self._window.snapshot() if self.polled_at is not None else None,
-            live=len(live),
-            pending=len(self._unsettled) - len(live),
-            oldest_live_start=min((each.call.start for each in live), default=None),
+            live=len(starts),
+            pending=len(self._unsettled) - len(starts),
+            oldest_live_start=min(starts, default=None),
             tracked=len(self._tracked),
             tracking_since=self.tracking_since,
             polled_at=self.polled_at,
             folded_tags=self._tags.folded,
         )
+
+    def _live_starts(self) -> list[Instant]:
+        return [each.call.start for each in self._unsettled.values() if each.phase is Phase.LIVE]
 
     def _account_for_gap(self, now: Instant) -> None:
         reached = now - max(self.rules.catch_up_ms, self.rules.window_ms)

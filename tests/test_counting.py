@@ -5,6 +5,7 @@ long gaps, over any page size, and the table may change while it is read. The re
 was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
+from copy import copy
 from unittest.mock import patch
 
 from hypothesis import settings
@@ -120,7 +121,7 @@ class Histories(RuleBasedStateMachine):
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.progress is not None:
-            saved = Saved(self.progress, tuple(self.saved.values()))
+            saved = Saved(self.progress, tuple(map(copy, self.saved.values())))
             self.tracker = Tracker(self.rules, saved)
             self.memory = Memory()
             self.check()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from copy import deepcopy
 
 import pytest
 
@@ -216,8 +217,11 @@ class _FullDisk(MemoryStore):
         self.saved = None
         self.is_full = False
 
+    async def load_progress(self, outbound_id):
+        return self.saved and self.saved.progress
+
     async def load(self, outbound_id):
-        return self.saved
+        return deepcopy(self.saved)
 
     async def commit(self, outbound_id, delta):
         if self.is_full:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from copy import deepcopy
 
 import pytest
 
@@ -192,7 +193,11 @@ class _Disk(MemoryStore):
     async def load(self, outbound_id):
         if self.is_damaged:
             raise StateError("the progress is damaged")
-        return self.saved.get(outbound_id)
+        return deepcopy(self.saved.get(outbound_id))
+
+    async def load_progress(self, outbound_id):
+        saved = await self.load(outbound_id)
+        return saved and saved.progress
 
     async def commit(self, outbound_id, delta):
         if self.is_full:

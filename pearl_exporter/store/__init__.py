@@ -6,13 +6,16 @@ after a restart.
 
 from typing import Protocol
 
-from pearl_exporter.tracker import Delta, Saved
+from pearl_exporter.tracker import Delta, Progress, Saved
 
 MEMORY_URL = "memory:"
 
 
 class Store(Protocol):
     """Keeps what was tracked and counted, by the outbound's id."""
+
+    async def load_progress(self, outbound_id: str) -> Progress | None:
+        """The counters that were committed so far, without the calls; raises `StateError`."""
 
     async def load(self, outbound_id: str) -> Saved | None:
         """What was committed so far, None if nothing was; raises `StateError`."""
@@ -26,6 +29,10 @@ class Store(Protocol):
 
 class MemoryStore:
     """The store of ``state.url: memory:``; the trackers themselves are the memory."""
+
+    async def load_progress(self, outbound_id: str) -> Progress | None:  # noqa: ARG002 - see Store
+        """Nothing, as nothing outlives the process."""
+        return None
 
     async def load(self, outbound_id: str) -> Saved | None:  # noqa: ARG002 - see Store
         """Nothing, as nothing outlives the process."""

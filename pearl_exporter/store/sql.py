@@ -61,6 +61,11 @@ class SqlStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._upsert_call = _executemany(engine, calls, ("outbound", "id"))
 
+    async def load_progress(self, outbound_id: str) -> Progress | None:
+        """The counters that were committed so far; see `Store`."""
+        found = await self._in_thread(lambda connection: _find(connection, outbound_id))
+        return None if found is None else found[1]
+
     async def load(self, outbound_id: str) -> Saved | None:
         """What was committed so far; see `Store`."""
         return await self._in_thread(lambda connection: self._load(connection, outbound_id))
@@ -83,16 +88,15 @@ class SqlStore:
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     def _load(self, connection: Connection, outbound_id: str) -> Saved | None:
-        row = connection.execute(select(outbounds).where(outbounds.c.id == outbound_id)).first()
-        if row is None:
+        found = _find(connection, outbound_id)
+        if found is None:
             return None
-        rows = connection.execute(select(*_CALL_COLUMNS).where(calls.c.outbound == row.number))
+        number, progress = found
+        rows = connection.execute(select(*_CALL_COLUMNS).where(calls.c.outbound == number))
         try:
-            return Saved(_decode_progress(row.progress), tuple(map(_tracked, rows)))
+            return Saved(progress, tuple(map(_TrackedRows().tracked, rows)))
         except (msgspec.MsgspecError, ValueError) as error:
-            raise StateError(
-                f"the progress of outbound {outbound_id} is damaged; {LEFT}"
-            ) from error
+            raise StateError(f"the calls of outbound {outbound_id} are damaged; {LEFT}") from error
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
         number = self._save_progress(connection, outbound_id, delta.progress)
@@ -117,6 +121,14 @@ class SqlStore:
         return number
 
 
+def _find(connection: Connection, outbound_id: str) -> tuple[int, Progress] | None:
+    row = connection.execute(select(outbounds).where(outbounds.c.id == outbound_id)).first()
+    try:
+        return None if row is None else (row.number, _decode_progress(row.progress))
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StateError(f"the progress of outbound {outbound_id} is damaged; {LEFT}") from error
+
+
 _CALL_COLUMNS = [column for column in calls.columns if column.name != "outbound"]
 
 
@@ -137,20 +149,34 @@ def _columns(each: Tracked) -> tuple[object, ...]:
     )
 
 
-def _tracked(row: Any) -> Tracked:
-    id_, start, status, call_status, duration, tags, phase, *rest = row
-    return Tracked(
-        Call(
-            id_,
-            start,
-            status,
-            call_status,
-            duration,
-            _decode_tags(tags) if tags else (),
-        ),
-        Phase(phase),
-        *rest,
-    )
+class _TrackedRows:
+    """Reads rows of `calls`; equal values are one object, for memory's sake."""
+
+    def __init__(self) -> None:
+        self._values: dict[Any, Any] = {}
+        self._tags: dict[str | None, tuple[str, ...]] = {None: ()}
+
+    def tracked(self, row: Any) -> Tracked:
+        one = self._values.setdefault
+        id_, start, status, call_status, duration, tags, phase, *rest = row
+        known = self._tags.get(tags)
+        if known is None:
+            known = self._tags[tags] = _decode_tags(tags)
+        return Tracked(
+            Call(
+                id_,
+                start,
+                one(status, status),
+                one(call_status, call_status),
+                one(duration, duration),
+                known,
+            ),
+            _PHASES[phase],
+            *rest,
+        )
+
+
+_PHASES = tuple(Phase)
 
 
 def _executemany(
