@@ -5,8 +5,8 @@ A plan is a generator: it yields searches and is sent their pages, and in the en
 oldest row: ``[p, b)`` is proven, and ``count`` tells how many rows the API holds below. So one
 request, the *head*, brings what is new and shows whether all the rest of the window still agrees.
 Beyond it are asked: calls that are not settled and lie below the head; where counts differ, halves
-of the range, until the difference is found; and one slice of a scan through the whole window, for
-what no count can show (a settled row that changed in place).
+of the range, until the difference is found; and, in turn, a count of some outcomes (see `statuses`)
+and one slice of a scan through the whole window, for a settled row that changed in place.
 
 After an outage longer than the window, the calls that started in it and have left the window are
 read beside all that, oldest first, in slices of a few pages.
@@ -20,6 +20,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
+from pearl_exporter.statuses import SETS, asked_for, changed_ranges
 from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, read_start, unread
 from pearl_exporter.tracker import Phase, Tracked, Tracker
 
@@ -28,6 +29,12 @@ SMALL_WINDOW_PAGES = 3
 
 MOST_NARROWING = 40
 """Requests after which a difference that can't be found makes the poll read everything."""
+
+COUNT_EVERY = 4
+"""Of so many polls with a request to spare, one counts outcomes; the others are the scan's."""
+
+MOST_FRUITLESS = 3
+"""Searches for a changed outcome that found none, after which the outbound does without them."""
 
 ENOUGH_REQUESTS = 3
 MOST_PASSED_OVER = 3
@@ -68,6 +75,8 @@ class Memory(NamedTuple):
         uncountable: Rows that the API counts, but that can't be read, as of the last whole read.
         scanned_to: How far down the scan through the window has come, None if none is under way.
         scan_began: When the scan under way began, or the last one.
+        turn: Polls with a request to spare, which outcomes and the scan share.
+        fruitless: How often in a row a count of outcomes differed and no changed row was found.
         passed_over: Polls in a row that had no request to spare for it.
         slice_ms: How much time the next slice of what an outage left unread shall cover.
     """
@@ -78,6 +87,8 @@ class Memory(NamedTuple):
     uncountable: int = 0
     scanned_to: Instant | None = None
     scan_began: Instant = 0
+    turn: int = 0
+    fruitless: int = 0
     passed_over: int = 0
     slice_ms: int = FIRST_SLICE_MS
 
@@ -151,8 +162,8 @@ class PollPlan:
             yield from self._unsettled()
         if self._unread is not None:
             yield from self._catch_up()
-        elif low is not None and not is_whole:
-            is_whole = yield from self._scan(low)
+        elif low is not None and not is_whole and self._has_spare_request():
+            is_whole = yield from self._look_deeper(low)
         return self._reading(scanned=is_whole)
 
     def _low(self) -> Instant | None:
@@ -365,13 +376,95 @@ class PollPlan:
         longest = min(round(self._memory.slice_ms * factor), _LONGEST_SLICE_MS)
         self._memory = self._memory._replace(slice_ms=max(1, longest))
 
+    def _has_spare_request(self) -> bool:
+        memory = self._memory
+        spare = self._asked < ENOUGH_REQUESTS or memory.passed_over >= MOST_PASSED_OVER
+        self._memory = memory._replace(passed_over=0 if spare else memory.passed_over + 1)
+        return spare
+
+    def _look_deeper(self, low: Instant) -> Generator[Search, Page, bool]:
+        """Counts outcomes and scans, in turn; gives whether a scan came to its end."""
+        memory = self._memory
+        trusted = not memory.ignores_statuses and memory.fruitless < MOST_FRUITLESS
+        self._memory = memory._replace(turn=memory.turn + 1)
+        turn, is_other = divmod(memory.turn, COUNT_EVERY)
+        if not trusted or is_other != COUNT_EVERY - 1:
+            return (yield from self._scan(low))
+        yield from self._count_outcomes(low, SETS[turn % len(SETS)])
+        return False
+
+    def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Generator[Search, Page, None]:
+        """Looks whether as many calls bear these outcomes as we think; reads those that differ."""
+        end = self.now + 1
+
+        def search(start: Instant, end: Instant) -> Search:
+            return self._search(start, end)._replace(statuses=asked_for(codes))
+
+        page = yield search(low, end)
+        if any(call.status not in codes for call in page.calls):
+            self._memory = self._memory._replace(ignores_statuses=True)
+            return
+        tolerated = self._memory.uncountable + self._unread_pending(low)
+        if abs(page.count - self._expected(codes, low)) <= tolerated:
+            self._memory = self._memory._replace(fruitless=0)
+            return
+        ranges = yield from changed_ranges(
+            (low, end, page.count),
+            self._expected_starts(codes, low, end),
+            tolerated=tolerated,
+            search=search,
+            cut=self._cut,
+        )
+        before = self._expected(codes, low)
+        for start, upper in ranges:
+            yield from self._down(start, upper)
+        is_fruitless = self._expected(codes, low) == before
+        fruitless = self._memory.fruitless + 1 if is_fruitless else 0
+        self._memory = self._memory._replace(fruitless=fruitless)
+
+    def _cut(self, start: Instant, end: Instant) -> Instant | None:
+        tracker = self._tracker
+        is_page = tracker.present(start, end) <= self._limit
+        return None if is_page else tracker.halfway(start, end)
+
+    def _unread_pending(self, low: Instant) -> int:
+        """How many calls may have changed since they were read, as they are not settled yet."""
+        return sum(
+            each.call.start >= low and each.call.id not in self._calls and not self._is_proven(each)
+            for each in self._tracker.unsettled()
+        )
+
+    def _superseded(self) -> dict[str, Tracked]:
+        """The calls of the window of which this poll has news: read, or found deleted."""
+        known = (self._tracker.get(key) for key in self._calls)
+        news = {each.call.id: each for each in known if each is not None}
+        for start, end in self._ranges:
+            news.update((each.call.id, each) for each in self._tracker.between(start, end))
+        return {key: each for key, each in news.items() if each.in_window}
+
+    def _expected(self, codes: frozenset[int], low: Instant) -> int:
+        """How many calls from ``low`` on should bear these outcomes by what this poll knows."""
+        gone = sum(each.call.status in codes for each in self._superseded().values())
+        come = sum(call.status in codes and call.start >= low for call in self._calls.values())
+        return self._tracker.in_window(codes) - gone + come
+
+    def _expected_starts(self, codes: frozenset[int], low: Instant, end: Instant) -> list[Instant]:
+        gone = self._superseded()
+        kept = [
+            each.call.start
+            for each in self._tracker.between(low, end)
+            if each.in_window and each.call.status in codes and each.call.id not in gone
+        ]
+        come = [
+            call.start
+            for call in self._calls.values()
+            if call.status in codes and call.start >= low
+        ]
+        return sorted(kept + come)
+
     def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
         """Reads one slice more of the window; gives whether that was the last of a scan."""
-        memory = self._memory
-        if self._asked >= ENOUGH_REQUESTS and memory.passed_over < MOST_PASSED_OVER:
-            self._memory = memory._replace(passed_over=memory.passed_over + 1)
-            return False
-        memory, upper = memory._replace(passed_over=0), memory.scanned_to
+        memory, upper = self._memory, self._memory.scanned_to
         if upper is None:
             if self.now - memory.scan_began < self._rules.scan_every_ms:
                 return False

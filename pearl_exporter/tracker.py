@@ -215,6 +215,18 @@ class Tracker:
         """How many tracked calls the API holds in ``[start, end)``, as far as is known."""
         return self._tracked.present(start, end)
 
+    def in_window(self, codes: frozenset[int]) -> int:
+        """How many calls of the window, as of the last poll, bear one of these outcomes."""
+        return self._window.count(codes)
+
+    def get(self, call_id: str) -> Tracked | None:
+        """What is tracked of a call."""
+        return self._tracked.get(call_id)
+
+    def between(self, start: Instant, end: Instant) -> list[Tracked]:
+        """The tracked calls that start in ``[start, end)``, in that order, absent ones included."""
+        return self._tracked.between(start, end)
+
     def halfway(self, start: Instant, end: Instant) -> Instant:
         """Where to cut ``[start, end)`` so that either half has as many tracked calls."""
         return self._tracked.halfway(start, end)

@@ -75,6 +75,10 @@ class Window:
         if not call.tags and _has_duration(call):
             self._untagged += step
 
+    def count(self, codes: Iterable[int]) -> int:
+        """How many of its calls bear one of these documented outcomes."""
+        return sum(self._by_status[STATUS_LABELS[code]] for code in codes)
+
     def snapshot(self) -> WindowSnapshot:
         """The sums as they are now. A label once seen stays, at 0, so that no series flickers."""
         return WindowSnapshot(

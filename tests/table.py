@@ -21,6 +21,8 @@ class Table:
     coarse_ms: int = 1
     """Dates are cut down to a multiple of this."""
     miscount: int = 0
+    miscount_by_status: int = 0
+    """So many more are counted where a search names statuses."""
     ignores_statuses: bool = False
     rejected: frozenset[str] = frozenset()
     on_search: Callable[["Table"], None] = lambda _: None
@@ -48,7 +50,8 @@ class Table:
         page = found[search.skip :][: min(search.limit, self.clamp)]
         usable = [call for call in page if call.id not in self.rejected]
         rejected = frozenset(call.id for call in page) & self.rejected
-        return Page(max(0, len(found) + self.miscount), usable, len(rejected), rejected)
+        miscount = self.miscount + (self.miscount_by_status if search.statuses else 0)
+        return Page(max(0, len(found) + miscount), usable, len(rejected), rejected)
 
 
 def read_whole(read: RangeRead, table: Table, *, most: int = 10_000) -> dict[str, Call]:

@@ -4,16 +4,20 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from pearl_exporter.calls import Call
 from pearl_exporter.plan import (
+    COUNT_EVERY,
     LEAST_CATCH_UP_REQUESTS,
+    MOST_FRUITLESS,
     SLICE_PAGES,
     SMALL_WINDOW_PAGES,
     Memory,
     PollPlan,
     Reading,
 )
+from pearl_exporter.statuses import SETS
 from pearl_exporter.tracker import Rules, Tracker
 from tests.table import Table, by_id, run_plan
 
@@ -29,6 +33,9 @@ RULES = Rules(
     scan_every_ms=15 * MINUTE,
     buckets=(10.0, 60.0),
 )
+
+QUIET = replace(RULES, scan_every_ms=24 * HOUR)
+"""No scan is due: what is found is found otherwise."""
 
 
 def done(key: str, start: int, **changes) -> Call:
@@ -169,6 +176,7 @@ def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
 
 def test_a_row_that_changed_in_place_is_found_by_the_next_scan():
     outbound = Outbound()
+    outbound.memory = outbound.memory._replace(ignores_statuses=True)
     outbound.table.put(done("old-1000", T0 - 1_080 * 1_800, status=150))
     outbound.poll(15 * 60)
     polls = 1
@@ -180,15 +188,52 @@ def test_a_row_that_changed_in_place_is_found_by_the_next_scan():
     assert outbound.tracker.snapshot().ledger.revisions["status"] == 0  # it was history
 
 
+@pytest.mark.parametrize("behaviour", [{}, {"inclusive_end": False}, {"inclusive_start": False}])
+@pytest.mark.parametrize("which", [0, 777, 1_000, 1_850])
+def test_an_outcome_that_changed_in_place_is_found_by_counting_outcomes(which, behaviour):
+    outbound = Outbound(QUIET, **behaviour)
+    outbound.table.put(done(f"old-{which:04d}", T0 - (which + 80) * 1_800, status=150))
+    polls = 0
+    while not outbound.is_right():
+        outbound.poll(0.01)
+        polls += 1
+        assert outbound.requests <= 12
+    assert polls <= len(SETS) * COUNT_EVERY
+
+
+def test_two_outcomes_that_changed_places_are_found_by_the_scan():
+    outbound = Outbound()
+    outbound.table.put(done("old-0900", T0 - 980 * 1_800, status=150))
+    for _ in range(len(SETS) * COUNT_EVERY):
+        outbound.poll(0.01)
+    outbound.table.put(done("old-0900", T0 - 980 * 1_800))
+    outbound.table.put(done("old-1200", T0 - 1_280 * 1_800, status=150))
+    outbound.poll(15 * 60)
+    while not outbound.poll().scanned:
+        assert outbound.requests <= 12
+    assert outbound.is_right()
+
+
+def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
+    outbound = Outbound(QUIET, miscount_by_status=1)
+    requests = []
+    for _ in range(6 * COUNT_EVERY):
+        outbound.poll(0.01)
+        requests.append(outbound.requests)
+    assert outbound.memory.fruitless == MOST_FRUITLESS
+    assert requests[-COUNT_EVERY:] == [1] * COUNT_EVERY
+    assert outbound.is_right()
+
+
 def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
     outbound = Outbound()
-    scanned = []
+    began, scans = set(), 0
     for turn in range(120):
         outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_800) for n in range(16)))
-        if outbound.poll().scanned:
-            scanned.append(outbound.now)
-    assert len(scanned) >= 2
-    assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(scanned))
+        scans += outbound.poll().scanned
+        began.add(outbound.memory.scan_began)
+    assert scans >= 2
+    assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(sorted(began)))
 
 
 def test_after_a_short_outage_all_that_is_new_is_read_at_once():
