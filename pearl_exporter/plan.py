@@ -30,6 +30,10 @@ SMALL_WINDOW_PAGES = 3
 MOST_NARROWING = 40
 """Requests after which a difference that can't be found makes the poll read everything."""
 
+LONGEST_CALL_MS = 7_200_000
+STUCK_EVERY_MS = 300_000
+"""A call that is live by odd codes for longer than a call lasts is looked for so often only."""
+
 COUNT_EVERY = 4
 """Of so many polls with a request to spare, one counts outcomes; the others are the scan's."""
 
@@ -308,6 +312,7 @@ class PollPlan:
             if each.call.start >= since
             and not self._is_proven(each)
             and (each.phase is Phase.LIVE or self._tracker.is_due(each, self.now))
+            and not self._is_stuck(each)
         ]
         waiting = [each for each in left if each.call.status in LIVE_STATUSES]
         seen: set[str] = set()
@@ -317,6 +322,16 @@ class PollPlan:
             if each.call.id not in seen and not self._is_proven(each):
                 # the page that runs down from a call brings its neighbours as well
                 yield from self._down(left[-1].call.start, each.call.start + 1)
+
+    def _is_stuck(self, each: Tracked) -> bool:
+        """Whether a call is live by codes that no search can ask for, for too long to be a call."""
+        seen = each.seen_live_at
+        return (
+            each.call.status not in LIVE_STATUSES
+            and each.call.start < self.now - LONGEST_CALL_MS
+            and seen is not None
+            and seen > self.now - STUCK_EVERY_MS
+        )
 
     def _still_live(self, waiting: Sequence[Tracked]) -> Generator[Search, Page, set[str]]:
         """Asks for live calls alone; gives the ids of those that are as live as they were."""

@@ -124,6 +124,22 @@ def test_a_call_stuck_live_does_not_widen_the_read():
     assert outbound.tracker.snapshot().live == 5
 
 
+def test_a_call_stuck_with_odd_codes_is_looked_for_every_five_minutes():
+    wide = replace(QUIET, window_ms=4 * HOUR)
+    outbound = Outbound(wide, more=[Call("odd", T0 - 3 * HOUR, 777, 8)])
+    outbound.memory = outbound.memory._replace(ignores_statuses=True)
+    assert outbound.tracker.snapshot().live == 1
+    requests = []
+    for _ in range(30):
+        outbound.poll()
+        requests.append(outbound.requests)
+    assert sum(requests) == 30 + 3
+    outbound.table.put(done("odd", T0 - 3 * HOUR))
+    for _ in range(10):
+        outbound.poll()
+    assert outbound.tracker.snapshot().live == 0
+
+
 def test_a_stuck_call_that_ends_is_seen_to_end():
     outbound = Outbound()
     outbound.table.put(*(Call(f"stuck-{n}", T0 - (20 + n) * MINUTE, 40, 3) for n in range(3)))
