@@ -16,12 +16,14 @@ after a wider window, and where the server's order or dates forbid reading downw
 """
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
+from pearl_exporter.backlog import FIRST_SLICE_MS, Backlog
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.statuses import SETS, asked_for, changed_ranges
-from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, read_start, unread
+from pearl_exporter.reader import Range, Reader
+from pearl_exporter.statuses import SETS, OutcomeCount, Verdict
+from pearl_exporter.sync import Page, RangeRead, Search, read_start, unread
 from pearl_exporter.tracker import Phase, Tracked, Tracker
 
 SMALL_WINDOW_PAGES = 3
@@ -44,17 +46,11 @@ ENOUGH_REQUESTS = 3
 MOST_PASSED_OVER = 3
 """A poll that has asked so often leaves the scan alone, but not so many polls in a row."""
 
-SLICE_PAGES = 5
-"""A slice of what an outage left unread is cut so as to hold about so many pages, at most twice."""
-
 LEAST_CATCH_UP_REQUESTS = 5
 MOST_CATCH_UP_REQUESTS = 100
 """A poll goes on with a backlog for so many requests, the more the less else the rate must do."""
 
-FIRST_SLICE_MS = 300_000
-_LONGEST_SLICE_MS = 86_400_000
 
-Range = tuple[Instant, Instant]
 Steps = Generator[Search, Page, "Reading"]
 
 
@@ -117,14 +113,6 @@ class Reading(NamedTuple):
     memory: Memory
 
 
-class _Below(NamedTuple):
-    """Where a page ends, how many rows the API holds below in its range, and in all of it."""
-
-    instant: Instant
-    rest: int
-    all_rows: int
-
-
 class PollPlan:
     """The plan of one poll at ``now``; `steps` runs it.
 
@@ -148,11 +136,10 @@ class PollPlan:
         self._limit = limit
         self._memory = memory
         self._spare = spare
-        self._unread = unread(tracker, tracker.rules, now)
-        self._calls: dict[str, Call] = {}
-        self._ranges: list[Range] = []
-        self._spared: set[str] = set()
-        self._asked = 0
+        self._backlog = Backlog(
+            unread(tracker, tracker.rules, now), memory.slice_ms, by_offset=memory.by_offset
+        )
+        self._reader = Reader(limit)
 
     def steps(self) -> Steps:
         """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
@@ -164,8 +151,8 @@ class PollPlan:
             yield from self._older_live()
         if not self._memory.by_offset:
             yield from self._unsettled()
-        if self._unread is not None:
-            yield from self._catch_up()
+        if self._backlog.unread is not None:
+            yield from self._backlog.read_on(self._reader, self._limit, self._spare)
         elif low is not None and not is_whole and self._has_spare_request():
             is_whole = yield from self._look_deeper(low)
         return self._reading(scanned=is_whole)
@@ -189,21 +176,30 @@ class PollPlan:
         return tracker.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
 
     def _reading(self, *, scanned: bool) -> Reading:
-        calls = tuple(self._calls.values())
-        memory = self._memory._replace(covered_from=self.now - self._rules.window_ms)
-        return Reading(calls, self._ranges, frozenset(self._spared), scanned, self._unread, memory)
+        calls = tuple(self._reader.calls.values())
+        memory = self._memory._replace(
+            covered_from=self.now - self._rules.window_ms, slice_ms=self._backlog.slice_ms
+        )
+        return Reading(
+            calls,
+            self._reader.ranges,
+            frozenset(self._reader.spared),
+            scanned,
+            self._backlog.unread,
+            memory,
+        )
 
     def _whole(self) -> Generator[Search, Page, None]:
         """The window, and what has left it since the last poll, in one range."""
-        self._calls.clear()
-        self._ranges.clear()
+        self._reader.calls.clear()
+        self._reader.ranges.clear()
         start = read_start(self._tracker, self._rules, self.now)
         if self._memory.by_offset and (oldest := self._oldest_unsettled()) is not None:
             start = min(start, oldest)  # they can't be looked for one by one
         read = self.read = RangeRead(
             start, self.now + 1, self._limit, by_offset=self._memory.by_offset
         )
-        yield from self._run(read)
+        yield from self._reader.run(read)
         self._memory = self._memory._replace(
             by_offset=read.by_offset,
             uncountable=read.uncountable,
@@ -214,58 +210,12 @@ class PollPlan:
     def _oldest_unsettled(self) -> Instant | None:
         return self._tracker.oldest_unsettled(since=self.now - self._rules.follow_ms)
 
-    def _run(self, read: RangeRead) -> Generator[Search, Page, None]:
-        while (search := read.next_search()) is not None:
-            read.apply((yield search))
-        self._prove(read.calls, read.start, read.end)
-        self._spared |= read.rejected_ids
-
-    def _search(self, start: Instant, end: Instant) -> Search:
-        self._asked += 1
-        # a millisecond early: whether the API's start is inclusive is unknown
-        return Search(start - 1, end, 0, self._limit)
-
-    def _prove(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
-        self._ranges.append((start, end))
-        self._calls.update((call.id, call) for call in calls if start <= call.start < end)
-
-    def _down(self, start: Instant, end: Instant) -> Generator[Search, Page, "_Below | None"]:
-        """Asks for the page that runs down from ``end``, takes it, tells what lies below it.
-
-        None if the page is out of order or unreadable, so that nothing can be told from it.
-        """
-        page = yield self._search(start, end)
-        calls = page.calls
-        self._spared |= page.rejected_ids
-        if not is_newest_first(calls) or (calls and calls[0].start > end):
-            return None
-        if page.received > page.count:
-            return None  # a count that is too low tells nothing
-        if page.received == page.count:
-            self._prove(calls, start, end)
-            inside = sum(start <= call.start < end for call in calls)
-            return _Below(start, 0, inside + page.rejected)
-        if not calls:
-            return None
-        lower = calls[-1].start + 1
-        if lower < end:
-            lower = max(start, lower)
-            self._prove(calls, lower, end)
-            above = sum(call.start >= lower for call in calls)
-        else:  # one millisecond holds more rows than a page
-            lower = end - 1
-            read = RangeRead(lower, end, self._limit)
-            yield from self._run(read)
-            above = len(read.calls) + sum(call.start >= end for call in calls)
-        repeated = sum(call.start >= end for call in calls)
-        return _Below(lower, page.count - page.rejected - above, page.count - repeated)
-
     def _head(self, low: Instant) -> Generator[Search, Page, bool]:
         """Reads all that is new, finds where the rest differs; False if that can't be done so."""
         upper = self.now + 1
         new_from = self._tracker.polled_at or low
         while upper > low:
-            below = yield from self._down(low, upper)
+            below = yield from self._reader.down(low, upper)
             if below is None:
                 return False
             if below.instant <= new_from:
@@ -289,7 +239,7 @@ class PollPlan:
             middle = start
             if self._tracker.present(start, end) > self._limit:
                 middle = self._tracker.halfway(start, end)
-            below = yield from self._down(middle, end)
+            below = yield from self._reader.down(middle, end)
             if below is None:
                 return False
             parts = (
@@ -299,10 +249,6 @@ class PollPlan:
             doubtful += [part for part in parts if part[0] < part[1]]
         return False
 
-    def _is_proven(self, each: Tracked) -> bool:
-        at = each.call.start
-        return any(start <= at < end for start, end in self._ranges)
-
     def _unsettled(self) -> Generator[Search, Page, None]:
         """Looks at the calls below the head that are live, or due to settle."""
         since = self.now - self._rules.follow_ms
@@ -310,7 +256,7 @@ class PollPlan:
             each
             for each in self._tracker.unsettled()
             if each.call.start >= since
-            and not self._is_proven(each)
+            and not self._reader.is_proven(each.call.start)
             and (each.phase is Phase.LIVE or self._tracker.is_due(each, self.now))
             and not self._is_stuck(each)
         ]
@@ -319,9 +265,9 @@ class PollPlan:
         if len(waiting) > 1 and not self._memory.ignores_statuses:
             seen = yield from self._still_live(waiting)
         for each in left:
-            if each.call.id not in seen and not self._is_proven(each):
+            if each.call.id not in seen and not self._reader.is_proven(each.call.start):
                 # the page that runs down from a call brings its neighbours as well
-                yield from self._down(left[-1].call.start, each.call.start + 1)
+                yield from self._reader.down(left[-1].call.start, each.call.start + 1)
 
     def _is_stuck(self, each: Tracked) -> bool:
         """Whether a call is live by codes that no search can ask for, for too long to be a call."""
@@ -339,7 +285,7 @@ class PollPlan:
         live = yield from self._live_between(start, end)
         wanted = {each.call.id for each in waiting}
         found = {call.id: call for call in live if call.id in wanted}
-        self._calls.update(found)
+        self._reader.calls.update(found)
         return set(found)
 
     def _older_live(self) -> Generator[Search, Page, None]:
@@ -347,53 +293,19 @@ class PollPlan:
         start, end = self.now - self._rules.follow_ms, self.now - self._rules.window_ms
         if start < end and not self._memory.ignores_statuses:
             live = yield from self._live_between(start, end)
-            self._calls.update((call.id, call) for call in live if call.id not in self._calls)
+            self._reader.calls.update(
+                (call.id, call) for call in live if call.id not in self._reader.calls
+            )
 
     def _live_between(self, start: Instant, end: Instant) -> Generator[Search, Page, list[Call]]:
-        """The calls of ``[start, end)`` that are live by their outcome; none if it ignores that."""
-        read = RangeRead(start, end, self._limit, statuses=tuple(sorted(LIVE_STATUSES)))
-        while (search := read.next_search()) is not None:
-            self._asked += 1
-            page = yield search
-            if any(call.status not in LIVE_STATUSES for call in page.calls):
-                self._memory = self._memory._replace(ignores_statuses=True)
-                return []
-            read.apply(page)
-        return [call for call in read.calls if start <= call.start < end]
-
-    def _catch_up(self) -> Generator[Search, Page, None]:
-        """Reads on, oldest first, in what an outage left unread, as far as requests allow."""
-        budget = self._asked + self._spare
-        while self._unread is not None and self._asked < budget:
-            start, end = self._unread
-            cut = min(start + self._memory.slice_ms, end)
-            read = RangeRead(start, cut, self._limit, by_offset=self._memory.by_offset)
-            if not (yield from self._read_slice(read)):
-                continue
-            self._prove(read.calls, start, cut)
-            self._spared |= read.rejected_ids
-            self._unread = None if cut >= end else (cut, end)
-            if read.pages <= SLICE_PAGES // 2:
-                self._stretch_slices(2.0)
-
-    def _read_slice(self, read: RangeRead) -> Generator[Search, Page, bool]:
-        """Reads a slice whole; False if it is too large, and the next shall be smaller."""
-        most = 2 * SLICE_PAGES * self._limit
-        while (search := read.next_search()) is not None:
-            self._asked += 1
-            read.apply((yield search))
-            if read.expected > most and read.end - read.start > 1 and read.pages == 1:
-                self._stretch_slices(most / 2 / read.expected)
-                return False
-        return True
-
-    def _stretch_slices(self, factor: float) -> None:
-        longest = min(round(self._memory.slice_ms * factor), _LONGEST_SLICE_MS)
-        self._memory = self._memory._replace(slice_ms=max(1, longest))
+        live = yield from self._reader.live_between(start, end)
+        if live is None:
+            self._memory = self._memory._replace(ignores_statuses=True)
+        return live or []
 
     def _has_spare_request(self) -> bool:
         memory = self._memory
-        spare = self._asked < ENOUGH_REQUESTS or memory.passed_over >= MOST_PASSED_OVER
+        spare = self._reader.asked < ENOUGH_REQUESTS or memory.passed_over >= MOST_PASSED_OVER
         self._memory = memory._replace(passed_over=0 if spare else memory.passed_over + 1)
         return spare
 
@@ -409,73 +321,13 @@ class PollPlan:
         return False
 
     def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Generator[Search, Page, None]:
-        """Looks whether as many calls bear these outcomes as we think; reads those that differ."""
-        end = self.now + 1
-
-        def search(start: Instant, end: Instant) -> Search:
-            return self._search(start, end)._replace(statuses=asked_for(codes))
-
-        page = yield search(low, end)
-        if any(call.status not in codes for call in page.calls):
-            self._memory = self._memory._replace(ignores_statuses=True)
-            return
-        tolerated = self._memory.uncountable + self._unread_pending(low)
-        if abs(page.count - self._expected(codes, low)) <= tolerated:
-            self._memory = self._memory._replace(fruitless=0)
-            return
-        ranges = yield from changed_ranges(
-            (low, end, page.count),
-            self._expected_starts(codes, low, end),
-            tolerated=tolerated,
-            search=search,
-            cut=self._cut,
+        memory = self._memory
+        count = OutcomeCount(self._tracker, self._reader, low=low, codes=codes, limit=self._limit)
+        verdict = yield from count.steps(self.now + 1, memory.uncountable)
+        self._memory = memory._replace(
+            ignores_statuses=verdict is Verdict.IGNORED,
+            fruitless=memory.fruitless + 1 if verdict is Verdict.FRUITLESS else 0,
         )
-        before = self._expected(codes, low)
-        for start, upper in ranges:
-            yield from self._down(start, upper)
-        is_fruitless = self._expected(codes, low) == before
-        fruitless = self._memory.fruitless + 1 if is_fruitless else 0
-        self._memory = self._memory._replace(fruitless=fruitless)
-
-    def _cut(self, start: Instant, end: Instant) -> Instant | None:
-        tracker = self._tracker
-        is_page = tracker.present(start, end) <= self._limit
-        return None if is_page else tracker.halfway(start, end)
-
-    def _unread_pending(self, low: Instant) -> int:
-        """How many calls may have changed since they were read, as they are not settled yet."""
-        return sum(
-            each.call.start >= low and each.call.id not in self._calls and not self._is_proven(each)
-            for each in self._tracker.unsettled()
-        )
-
-    def _superseded(self) -> dict[str, Tracked]:
-        """The calls of the window of which this poll has news: read, or found deleted."""
-        known = (self._tracker.get(key) for key in self._calls)
-        news = {each.call.id: each for each in known if each is not None}
-        for start, end in self._ranges:
-            news.update((each.call.id, each) for each in self._tracker.between(start, end))
-        return {key: each for key, each in news.items() if each.in_window}
-
-    def _expected(self, codes: frozenset[int], low: Instant) -> int:
-        """How many calls from ``low`` on should bear these outcomes by what this poll knows."""
-        gone = sum(each.call.status in codes for each in self._superseded().values())
-        come = sum(call.status in codes and call.start >= low for call in self._calls.values())
-        return self._tracker.in_window(codes) - gone + come
-
-    def _expected_starts(self, codes: frozenset[int], low: Instant, end: Instant) -> list[Instant]:
-        gone = self._superseded()
-        kept = [
-            each.call.start
-            for each in self._tracker.between(low, end)
-            if each.in_window and each.call.status in codes and each.call.id not in gone
-        ]
-        come = [
-            call.start
-            for call in self._calls.values()
-            if call.status in codes and call.start >= low
-        ]
-        return sorted(kept + come)
 
     def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
         """Reads one slice more of the window; gives whether that was the last of a scan."""
@@ -486,7 +338,7 @@ class PollPlan:
             upper, memory = self.now + 1, memory._replace(scan_began=self.now)
         upper = self._unproven_below(upper)
         if upper > low:
-            below = yield from self._down(low, upper)
+            below = yield from self._reader.down(low, upper)
             upper = upper if below is None else below.instant
         is_done = upper <= low
         self._memory = memory._replace(scanned_to=None if is_done else upper)
@@ -495,7 +347,7 @@ class PollPlan:
     def _unproven_below(self, upper: Instant) -> Instant:
         """Where a scan goes on: below what this poll has read anyway."""
         while True:
-            starts = [start for start, end in self._ranges if start < upper <= end]
+            starts = [start for start, end in self._reader.ranges if start < upper <= end]
             if not starts:
                 return upper
             upper = min(starts)

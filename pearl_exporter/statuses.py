@@ -7,9 +7,12 @@ one set, in turn; where the API's count and ours differ, halves of the range lea
 
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Sequence
+from enum import Enum
 
 from pearl_exporter.calls import ALIASES, STATUS_LABELS, Instant
+from pearl_exporter.reader import Range, Reader
 from pearl_exporter.sync import Page, Search
+from pearl_exporter.tracker import Tracked, Tracker
 
 SETS: tuple[frozenset[int], ...] = tuple(
     frozenset(code for number, code in enumerate(STATUS_LABELS, 1) if number >> bit & 1)
@@ -20,7 +23,6 @@ SETS: tuple[frozenset[int], ...] = tuple(
 MOST_HALVINGS = 24
 """Requests after which the rest of a difference is left to the next turn, and to the scan."""
 
-Range = tuple[Instant, Instant]
 Cut = Callable[[Instant, Instant], Instant | None]
 """Where to halve a range; None if it is small enough to be read."""
 
@@ -61,3 +63,95 @@ def changed_ranges(
         upper = page.count - sum(call.start >= end for call in page.calls)
         left += [(start, middle, count - upper), (middle, end, upper)]
     return found
+
+
+class Verdict(Enum):
+    """What a count of outcomes came to."""
+
+    AGREES = "agrees"
+    FOUND = "found"
+    FRUITLESS = "fruitless"
+    """It differs, and no row was found that would explain it."""
+    IGNORED = "ignored"
+    """The answer bears outcomes that were not asked for."""
+
+
+class OutcomeCount:
+    """Compares the API's count of some outcomes, from ``low`` on, with what a poll knows."""
+
+    def __init__(
+        self, tracker: Tracker, reader: Reader, *, low: Instant, codes: frozenset[int], limit: int
+    ) -> None:
+        self._tracker = tracker
+        self._reader = reader
+        self._low = low
+        self._codes = codes
+        self._limit = limit
+
+    def steps(self, end: Instant, uncountable: int) -> Generator[Search, Page, Verdict]:
+        """Counts up to ``end``, and reads the ranges that differ by more than ``uncountable``."""
+        page = yield self._search(self._low, end)
+        if any(call.status not in self._codes for call in page.calls):
+            return Verdict.IGNORED
+        tolerated = uncountable + self._unread_pending()
+        before = self._expected()
+        if abs(page.count - before) <= tolerated:
+            return Verdict.AGREES
+        ranges = yield from changed_ranges(
+            (self._low, end, page.count),
+            self._expected_starts(end),
+            tolerated=tolerated,
+            search=self._search,
+            cut=self._cut,
+        )
+        for start, upper in ranges:
+            yield from self._reader.down(start, upper)
+        return Verdict.FRUITLESS if self._expected() == before else Verdict.FOUND
+
+    def _search(self, start: Instant, end: Instant) -> Search:
+        return self._reader.search(start, end)._replace(statuses=asked_for(self._codes))
+
+    def _expected(self) -> int:
+        """How many calls from ``low`` on should bear these outcomes by what this poll knows."""
+        gone = sum(each.call.status in self._codes for each in self._superseded().values())
+        come = sum(
+            call.status in self._codes and call.start >= self._low
+            for call in self._reader.calls.values()
+        )
+        return self._tracker.in_window(self._codes) - gone + come
+
+    def _expected_starts(self, end: Instant) -> list[Instant]:
+        gone = self._superseded()
+        kept = [
+            each.call.start
+            for each in self._tracker.between(self._low, end)
+            if each.in_window and each.call.status in self._codes and each.call.id not in gone
+        ]
+        come = [
+            call.start
+            for call in self._reader.calls.values()
+            if call.status in self._codes and call.start >= self._low
+        ]
+        return sorted(kept + come)
+
+    def _superseded(self) -> dict[str, Tracked]:
+        """The calls of the window of which this poll has news: read, or found deleted."""
+        known = (self._tracker.get(key) for key in self._reader.calls)
+        news = {each.call.id: each for each in known if each is not None}
+        for start, end in self._reader.ranges:
+            news.update((each.call.id, each) for each in self._tracker.between(start, end))
+        return {key: each for key, each in news.items() if each.in_window}
+
+    def _unread_pending(self) -> int:
+        """How many calls may have changed since they were read, as they are not settled yet."""
+        return sum(
+            each.call.start >= self._low
+            and each.call.id not in self._reader.calls
+            and not self._reader.is_proven(each.call.start)
+            for each in self._tracker.unsettled()
+        )
+
+    def _cut(self, start: Instant, end: Instant) -> Instant | None:
+        tracker = self._tracker
+        is_page = tracker.present(start, end) <= self._limit
+        return None if is_page else tracker.halfway(start, end)

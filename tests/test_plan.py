@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
+from pearl_exporter.backlog import SLICE_PAGES
 from pearl_exporter.calls import Call
 from pearl_exporter.plan import (
     COUNT_EVERY,
     LEAST_CATCH_UP_REQUESTS,
     MOST_FRUITLESS,
-    SLICE_PAGES,
     SMALL_WINDOW_PAGES,
     Memory,
     PollPlan,

@@ -1,0 +1,108 @@
+"""What one poll has read so far, and the step by which it reads on: a page that runs down. Pure.
+
+A page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its oldest row: then
+``[p, b)`` is proven, and ``count`` tells how many rows the API holds below.
+"""
+
+from collections.abc import Generator, Iterable
+from typing import NamedTuple
+
+from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
+from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first
+
+Range = tuple[Instant, Instant]
+
+
+class Below(NamedTuple):
+    """Where a page ends, how many rows the API holds below in its range, and in all of it."""
+
+    instant: Instant
+    rest: int
+    all_rows: int
+
+
+class Reader:
+    """Reads pages of at most ``limit`` rows and keeps what they bring.
+
+    Attributes:
+        calls: The rows read so far, by id.
+        ranges: The ranges that were read whole.
+        spared: Ids of rows that are there, but could not be read.
+        asked: Requests made, reads of whole ranges apart.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.calls: dict[str, Call] = {}
+        self.ranges: list[Range] = []
+        self.spared: set[str] = set()
+        self.asked = 0
+
+    def search(self, start: Instant, end: Instant) -> Search:
+        """One page of ``[start, end)``, counted as asked."""
+        self.asked += 1
+        # a millisecond early: whether the API's start is inclusive is unknown
+        return Search(start - 1, end, 0, self._limit)
+
+    def prove(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
+        """Takes the calls of a range that was read whole."""
+        self.ranges.append((start, end))
+        self.calls.update((call.id, call) for call in calls if start <= call.start < end)
+
+    def is_proven(self, at: Instant) -> bool:
+        """Whether a range that was read whole holds this instant."""
+        return any(start <= at < end for start, end in self.ranges)
+
+    def run(self, read: RangeRead) -> Generator[Search, Page, None]:
+        """Reads a range whole."""
+        while (search := read.next_search()) is not None:
+            read.apply((yield search))
+        self.prove(read.calls, read.start, read.end)
+        self.spared |= read.rejected_ids
+
+    def down(self, start: Instant, end: Instant) -> Generator[Search, Page, "Below | None"]:
+        """Asks for the page that runs down from ``end``, takes it, tells what lies below it.
+
+        None if the page is out of order or unreadable, so that nothing can be told from it.
+        """
+        page = yield self.search(start, end)
+        calls = page.calls
+        self.spared |= page.rejected_ids
+        if not is_newest_first(calls) or (calls and calls[0].start > end):
+            return None
+        if page.received > page.count:
+            return None  # a count that is too low tells nothing
+        if page.received == page.count:
+            self.prove(calls, start, end)
+            inside = sum(start <= call.start < end for call in calls)
+            return Below(start, 0, inside + page.rejected)
+        if not calls:
+            return None
+        lower = calls[-1].start + 1
+        if lower < end:
+            lower = max(start, lower)
+            self.prove(calls, lower, end)
+            above = sum(call.start >= lower for call in calls)
+        else:  # one millisecond holds more rows than a page
+            lower = end - 1
+            read = RangeRead(lower, end, self._limit)
+            yield from self.run(read)
+            above = len(read.calls) + sum(call.start >= end for call in calls)
+        repeated = sum(call.start >= end for call in calls)
+        return Below(lower, page.count - page.rejected - above, page.count - repeated)
+
+    def live_between(
+        self, start: Instant, end: Instant
+    ) -> Generator[Search, Page, list[Call] | None]:
+        """The calls of ``[start, end)`` that are live by their outcome.
+
+        None if the answers bear other outcomes as well: the server ignores what was asked for.
+        """
+        read = RangeRead(start, end, self._limit, statuses=tuple(sorted(LIVE_STATUSES)))
+        while (search := read.next_search()) is not None:
+            self.asked += 1
+            page = yield search
+            if any(call.status not in LIVE_STATUSES for call in page.calls):
+                return None
+            read.apply(page)
+        return [call for call in read.calls if start <= call.start < end]
