@@ -183,8 +183,10 @@ class Crashes(Histories):
         self.running()
         setattr(self.store, where, StateError("disk full"))
         self.cut(limit)
-        if self.store is not None:
-            setattr(self.store, where, None)
+        setattr(self.store, where, None)
+        for _ in range(2):  # what the failed commit left out of the state would count twice now
+            self.cut(limit)
+            self.restart()
 
     def cut(self, limit: int) -> None:
         published = self.running().snapshot.calls

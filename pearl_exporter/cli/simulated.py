@@ -30,7 +30,7 @@ from pearl_exporter.simulator import (
 )
 
 DEMO_INTERVAL_SECONDS = 2.0
-DEMO_WINDOW_SECONDS = 900.0
+DEMO_WINDOW_SECONDS = 600.0
 DEMO_SETTLE_SECONDS = 20.0
 DEMO_RATE_LIMIT = 50.0
 """The simulated API has no limit to be careful with, and a demo shows what changes."""

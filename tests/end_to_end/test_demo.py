@@ -18,7 +18,7 @@ from tests.end_to_end.truth import scraped_windows, tags_of, true_figures, witho
 from tests.programs import Running, eventually, running_pearl
 from tests.serving import serving
 
-WINDOW_MS = 900_000
+WINDOW_MS = 600_000
 OUTBOUNDS = {"spring-renewals", "appointment-reminders", "night-shift"}
 
 
