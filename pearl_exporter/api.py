@@ -9,12 +9,13 @@ and never logged, stored or quoted: an error text may hold a customer's phone nu
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
+import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from pearl_exporter import __version__
@@ -47,6 +48,14 @@ KEEPALIVE_SECONDS = 300.0
 
 _FIRST_BACKOFF_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 16.0
+
+_HEADERS = (
+    ("User-Agent", f"pearl-exporter/{__version__}"),
+    ("Accept", "application/json, */*"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("Connection", "keep-alive"),
+    ("Content-Type", "application/json"),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -151,11 +160,12 @@ class PearlClient:
         self._api_clock = api_clock
         self._clock = clock
         self._common_failure: tuple[type[ApiError], str] | None = None
-        self._http = _http_client(settings, transport)
+        self._transport = transport or _network(settings)
+        self._urls: dict[str, httpx.URL] = {}
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def search(self, outbound_id: str, search: Search, patience: Patience) -> Page:
         """One page of an outbound's calls; raises `ApiError` when patience or hope ran out."""
@@ -199,7 +209,7 @@ class PearlClient:
         sent = _now()
         try:
             body = await self._post(
-                f"/v1/Outbound/{quote(outbound_id, safe='')}/Calls",
+                self._url(outbound_id),
                 _search_body(search),
                 min(self._settings.timeout, patience.remaining),
             )
@@ -211,6 +221,14 @@ class PearlClient:
         self.limiter.succeeded()
         patience.renew()
         return page
+
+    def _url(self, outbound_id: str) -> httpx.URL:
+        url = self._urls.get(outbound_id)
+        if url is None:
+            base = self._settings.url.rstrip("/")
+            url = httpx.URL(f"{base}/v1/Outbound/{quote(outbound_id, safe='')}/Calls")
+            self._urls[outbound_id] = url
+        return url
 
     def _note_failure(self, sent: float, error: ApiError) -> None:
         """Slows all outbounds down, if the API asks for it, and remembers what may fail for all."""
@@ -238,15 +256,22 @@ class PearlClient:
             f"{why}: requests before it are unanswered, or api.rate_limit is low"
         )
 
-    async def _post(self, path: str, body: dict[str, Any], timeout_seconds: float) -> bytes:
+    async def _post(self, url: httpx.URL, body: bytes, timeout_seconds: float) -> bytes:
         """Sends one request, gives the body of a 200; every failure is an `ApiError`."""
+        request = httpx.Request(
+            "POST",
+            url,
+            content=body,
+            headers=[*_HEADERS, ("Authorization", f"Bearer {self.token.current()}")],
+            extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
+        )
         sent = self._clock.monotonic()
         code = "none"
         try:
             async with (
                 _as_api_errors(timeout_seconds),
                 asyncio.timeout(timeout_seconds),
-                self._http.stream("POST", path, json=body, headers=self._headers()) as response,
+                aclosing(await self._transport.handle_async_request(request)) as response,
             ):
                 code = str(response.status_code)
                 self._api_clock.observe(response.headers.get("date", ""), self._clock.monotonic())
@@ -289,27 +314,20 @@ class PearlClient:
         since = parse_http_date(response.headers.get("date", ""))
         return max(0.0, until - (self._api_clock.now() / 1000 if since is None else since))
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token.current()}"}
 
+def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
+    """Httpx without its client on top, which costs a fifth of a request's time.
 
-def _http_client(
-    settings: ApiSettings, transport: httpx.AsyncBaseTransport | None
-) -> httpx.AsyncClient:
+    Of what that one adds nothing is wanted: cookies, redirects, credentials from ``.netrc`` and
+    proxies from the environment.
+    """
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    proxy = settings.proxy.get_secret_value() if settings.proxy is not None else None
-    return httpx.AsyncClient(
-        base_url=settings.url,
-        headers={"User-Agent": f"pearl-exporter/{__version__}", "Accept": "application/json, */*"},
-        transport=transport,
+    return httpx.AsyncHTTPTransport(
         verify=context,
-        proxy=proxy if transport is None else None,
-        # what the configuration does not name is not used: no proxy or .netrc from the environment
+        proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
-        follow_redirects=False,
-        timeout=settings.timeout,
         limits=httpx.Limits(
             max_connections=settings.concurrency,
             max_keepalive_connections=settings.concurrency,
@@ -318,16 +336,18 @@ def _http_client(
     )
 
 
-def _search_body(search: Search) -> dict[str, Any]:
-    return {
+def _search_body(search: Search) -> bytes:
+    body: dict[str, Any] = {
         "fromDate": format_instant(search.start),
         "toDate": format_instant(search.end),
         "skip": search.skip,
         "limit": search.limit,
         "sortProp": "startTime",
         "isAscending": search.ascending,
-        **({"statuses": search.statuses} if search.statuses else {}),
     }
+    if search.statuses:
+        body["statuses"] = search.statuses
+    return msgspec.json.encode(body)
 
 
 async def _read_capped(response: httpx.Response) -> bytes:

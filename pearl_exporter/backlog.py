@@ -33,8 +33,7 @@ class Backlog:
             read = RangeRead(start, cut, limit, by_offset=self._by_offset)
             if not (yield from self._read_slice(read, reader, limit)):
                 continue
-            reader.prove(read.calls, start, cut)
-            reader.spared |= read.rejected_ids
+            reader.take(read)
             self.unread = None if cut >= end else (cut, end)
             if read.pages <= SLICE_PAGES // 2:
                 self._stretch(2.0)

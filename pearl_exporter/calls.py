@@ -9,6 +9,7 @@ calls" of its outbound API), their labels are the exporter's public interface.
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 import msgspec
 
@@ -78,7 +79,27 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     tags: tuple[str, ...] = ()
 
 
-def is_live(call: Call) -> bool:
+class Outcome(Protocol):
+    """What tells whether a call is over, and was answered: of a `Call`, or of a kind of calls."""
+
+    @property
+    def status(self) -> int | None:
+        """``conversationStatus``."""
+
+    @property
+    def call_status(self) -> int | None:
+        """The row's ``status``."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Labels or tags."""
+
+
+def is_live(call: Outcome) -> bool:
     """Whether the call is still going on, as far as its codes tell.
 
     A call whose outcome is unknown counts as live until telephony says that it ended, since the
@@ -89,9 +110,14 @@ def is_live(call: Call) -> bool:
     return call.status not in STATUS_LABELS and call.call_status not in ENDED_CALL_STATUSES
 
 
-def is_answered(call: Call) -> bool:
+def is_answered(call: Outcome) -> bool:
     """Whether somebody was spoken to: the platform gives unanswered calls a duration of 0."""
     return call.duration > 0
+
+
+def planned_end(start: Instant, duration: float) -> Instant:
+    """Where start and duration alone put a call's end."""
+    return start + round(duration * 1000)
 
 
 def ended_at(call: Call, seen_live_at: Instant | None) -> Instant:
@@ -100,7 +126,7 @@ def ended_at(call: Call, seen_live_at: Instant | None) -> Instant:
     ``seen_live_at`` is the last poll that saw it live, if one did: time in a queue is not part of
     the duration, so start and duration alone may name an instant at which it was still going on.
     """
-    end = call.start + round(call.duration * 1000)
+    end = planned_end(call.start, call.duration)
     return end if seen_live_at is None else max(end, seen_live_at)
 
 

@@ -7,13 +7,13 @@ row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` 
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from pearl_exporter.calls import ALIASES, Call, Instant
+from pearl_exporter.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.labels import is_unicode
 from pearl_exporter.sync import Page
@@ -23,10 +23,14 @@ MAX_CODE = 2**31 - 1
 MAX_DURATION_SECONDS = 31 * 86_400.0
 """Beyond these bounds a field is taken for a mistake and counts as null."""
 
+_USUAL = frozenset({None, *STATUS_LABELS, *CALL_STATUS_LABELS} - ALIASES.keys())
+"""Codes that stay as they are."""
+
 _MAX_DIGITS = 400
 """A longer number is none; Python refuses to read one of thousands of digits."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -66,11 +70,10 @@ def parse_instant(text: str) -> Instant | None:
     """
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // _MILLISECOND
+        since = moment - (_EPOCH if moment.tzinfo is not None else _EPOCH_WITHOUT_ZONE)
     except (ValueError, OverflowError):
         return None
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def format_instant(instant: Instant) -> str:
@@ -95,19 +98,21 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
 
 
 def _call(row: _Row) -> Call | None:
-    if not row.id or len(row.id) > MAX_ID_LENGTH or not row.startTime:
+    """The row as a call, None if it has no usable id or start. Every call passes here."""
+    call_id, started = row.id, row.startTime
+    if not call_id or len(call_id) > MAX_ID_LENGTH or not started:
         return None
-    start = parse_instant(row.startTime)
+    start = parse_instant(started)
     if start is None:
         return None
-    return Call(
-        row.id,
-        start,
-        _code(row.conversationStatus),
-        _code(row.status),
-        _duration(row.duration),
-        _tags(row.tags) if row.tags else (),
-    )
+    status, call_status, duration = row.conversationStatus, row.status, row.duration
+    if status not in _USUAL:
+        status = _code(status)
+    if call_status not in _USUAL:
+        call_status = _code(call_status)
+    if duration is None or not 0 <= duration <= MAX_DURATION_SECONDS:
+        duration = 0.0
+    return Call(call_id, start, status, call_status, duration, _tags(row.tags) if row.tags else ())
 
 
 def _code(value: int | None) -> int | None:
@@ -116,11 +121,10 @@ def _code(value: int | None) -> int | None:
     return ALIASES.get(value, value)
 
 
-def _duration(value: float | None) -> float:
-    return value if value is not None and 0 <= value <= MAX_DURATION_SECONDS else 0.0
-
-
-def _tags(values: Iterable[str | None]) -> tuple[str, ...]:
+def _tags(values: Sequence[str | None]) -> tuple[str, ...]:
+    if len(values) == 1:
+        tag = (values[0] or "").strip()
+        return (tag,) if tag else ()
     trimmed = (value.strip() for value in values if value is not None)
     return tuple(dict.fromkeys(tag for tag in trimmed if tag))
 

@@ -50,6 +50,10 @@ class ConfigError(PearlError):
         super().__init__("\n".join(self.faults))
 
 
+LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
+"""What a user can do about a damaged state."""
+
+
 class PollError(PearlError):
     """A poll failed; nothing of it is published."""
 

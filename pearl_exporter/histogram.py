@@ -35,18 +35,17 @@ class Histogram:
         exemplars = saved.exemplars if saved else ()
         self._exemplars: list[tuple[str, float] | None] = list(exemplars) or [None] * size
 
-    def add(self, duration: float, call_id: str | None = None) -> None:
-        """Counts one call of ``duration`` seconds, with its id as the bucket's exemplar."""
+    def add(self, duration: float, call_id: str | None = None, *, times: int = 1) -> None:
+        """Counts calls of ``duration`` seconds, with an id as the bucket's exemplar."""
         bucket = bisect_left(self._bounds, duration)
-        self._counts[bucket] += 1
-        self._total_ms += round(duration * 1000)
+        self._counts[bucket] += times
+        self._total_ms += round(duration * 1000) * times
         if call_id is not None:
             self._exemplars[bucket] = (call_id, duration)
 
     def remove(self, duration: float) -> None:
         """Takes out a call that was added with the same duration."""
-        self._counts[bisect_left(self._bounds, duration)] -= 1
-        self._total_ms -= round(duration * 1000)
+        self.add(duration, times=-1)
 
     def snapshot(self) -> HistogramSnapshot:
         """What is in it now."""

@@ -1,17 +1,40 @@
 """The tracked calls of one outbound, by id and by start. Pure.
 
-Starts are kept sorted in one array, ids beside it, so that a range of a window of a hundred
-thousand calls is found by bisection and costs sixteen bytes a call.
+Ids are kept in *blocks* of neighbours by start, a few hundred calls each, so that a range of a
+window of a million calls is found by bisection, a call is put in among few others, and what changed
+can be saved by the block: a state holds blocks, not calls. A block is named by its key, a start
+that none of its calls is before and all of the block below are.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from pearl_exporter.calls import Instant
 
 Item = TypeVar("Item")
+
+BLOCK_CALLS = 256
+"""How many calls a new block holds; one of twice as many is split."""
+
+
+class Block:
+    """Neighbours by start: their ids, and their starts in order."""
+
+    __slots__ = ("ids", "key", "starts")
+
+    def __init__(self, key: Instant, starts: "array[int]", ids: list[str]) -> None:
+        self.key = key
+        self.starts = starts
+        self.ids = ids
+
+
+class _Place(NamedTuple):
+    """A place between two calls: the number of a block, and of a call in it."""
+
+    block: int
+    call: int
 
 
 class StartIndex(Generic[Item]):
@@ -22,8 +45,12 @@ class StartIndex(Generic[Item]):
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
-        self._starts = array("q")
-        self._ids: list[str] = []
+        self.get = self._items.get
+        """The item of an id, None if there is none."""
+        self._blocks: list[Block] = []
+        self._keys: list[Instant] = []
+        self._changed: set[Block] = set()
+        self._gone: set[Instant] = set()
         self._absent: dict[str, Instant] = {}
         self._absent_starts: list[Instant] = []
 
@@ -39,35 +66,81 @@ class StartIndex(Generic[Item]):
         """Every item, in no order."""
         return iter(self._items.values())
 
-    def get(self, key: str) -> Item | None:
-        """The item of an id."""
-        return self._items.get(key)
+    def items(self) -> list[tuple[str, Item]]:
+        """Every item with its id, in no order."""
+        return list(self._items.items())
 
     def add(self, key: str, start: Instant, item: Item) -> None:
-        """Puts in a new item; cheapest in the order of starts."""
-        place = bisect_right(self._starts, start)
-        self._starts.insert(place, start)
-        self._ids.insert(place, key)
+        """Puts in a new item."""
         self._items[key] = item
+        if not self._blocks:
+            self._insert_block(0, Block(start, array("q", [start]), [key]))
+            return
+        if start < self._keys[0]:
+            self._rename_first(start)
+        number = self._number(start)
+        block = self._blocks[number]
+        place = bisect_right(block.starts, start)
+        block.starts.insert(place, start)
+        block.ids.insert(place, key)
+        self._changed.add(block)
+        if len(block.ids) >= 2 * BLOCK_CALLS:
+            self._split(number)
 
-    def fill(self, items: Iterable[tuple[str, Instant, Item]]) -> None:
-        """Puts in many new items at once, in any order; cheapest where there are none yet."""
-        listed = sorted(items, key=lambda each: each[1])
+    def fill(self, ids: Sequence[str], starts: Sequence[Instant], items: Sequence[Item]) -> None:
+        """Puts in many new items, in the order of their starts; cheapest where there are none."""
         if self._items:
-            for key, start, item in listed:
+            for key, start, item in zip(ids, starts, items, strict=True):
                 self.add(key, start, item)
             return
-        self._starts.extend(start for _, start, _ in listed)
-        self._ids.extend(key for key, _, _ in listed)
-        self._items.update((key, item) for key, _, item in listed)
+        self._items.update(zip(ids, items, strict=True))
+        first = 0
+        while first < len(ids):
+            # a block ends between two different starts
+            end = bisect_right(starts, starts[min(first + BLOCK_CALLS, len(ids)) - 1])
+            block = Block(starts[first], array("q", starts[first:end]), list(ids[first:end]))
+            self._insert_block(len(self._blocks), block)
+            first = end
+
+    def load(self, key: Instant, starts: "array[int]", items: dict[str, Item]) -> None:
+        """Puts in a block as it was saved, behind all others; both in the order of starts."""
+        self._items.update(items)
+        self._blocks.append(Block(key, starts, list(items)))
+        self._keys.append(key)
+
+    def put(self, key: str, start: Instant, item: Item) -> None:
+        """Replaces an item that was put in with this start; its block is to be saved."""
+        self._items[key] = item
+        self._changed.add(self._blocks[self._number(start)])
+
+    def renew(self, key: str, item: Item) -> None:
+        """Replaces an item by another form of the same: nothing of it is to be saved."""
+        self._items[key] = item
+
+    def take_changes(self) -> dict[Instant, Block | None]:
+        """The blocks that changed since this was last asked, by key; None for one that is gone."""
+        changes: dict[Instant, Block | None] = dict.fromkeys(self._gone)
+        changes.update((block.key, block) for block in self._changed)
+        self._changed.clear()
+        self._gone.clear()
+        return changes
+
+    def blocks(self) -> Iterable[Block]:
+        """All blocks, oldest first."""
+        return iter(self._blocks)
 
     def remove(self, key: str, start: Instant) -> None:
         """Takes out an item that was put in with this start."""
         self.appear(key)
-        place = self._place(key, start)
-        del self._starts[place]
-        del self._ids[place]
+        number = self._number(start)
+        block = self._blocks[number]
+        place = block.ids.index(key, bisect_left(block.starts, start))
+        del block.starts[place]
+        del block.ids[place]
         del self._items[key]
+        self._changed.add(block)
+        if not block.ids:
+            self._remove_block(number)
 
     def move(self, key: str, start: Instant, to: Instant) -> None:
         """Gives an item another start."""
@@ -95,35 +168,89 @@ class StartIndex(Generic[Item]):
         """Whether the item was noted as absent."""
         return key in self._absent
 
-    def between(self, start: Instant, end: Instant) -> list[Item]:
-        """The items that start in ``[start, end)``, in that order, absent ones included."""
-        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
-        return [self._items[key] for key in self._ids[first:last]]
+    def ids_between(self, start: Instant, end: Instant) -> list[str]:
+        """The ids of items that start in ``[start, end)``, in order, absent ones included."""
+        if not self._blocks or end <= start:
+            return []
+        first, last = self._place(start), self._place(end)
+        if first.block == last.block:
+            return self._blocks[first.block].ids[first.call : last.call]
+        ids = self._blocks[first.block].ids[first.call :]
+        for block in self._blocks[first.block + 1 : last.block]:
+            ids += block.ids
+        return ids + self._blocks[last.block].ids[: last.call]
 
     def present(self, start: Instant, end: Instant) -> int:
         """How many items that are not absent start in ``[start, end)``."""
-        return _count(self._starts, start, end) - _count(self._absent_starts, start, end)
+        if end <= start:
+            return 0
+        absent = bisect_left(self._absent_starts, end) - bisect_left(self._absent_starts, start)
+        return self._calls_between(self._place(start), self._place(end)) - absent
 
     def halfway(self, start: Instant, end: Instant) -> Instant:
         """An instant that cuts the items of ``[start, end)`` in two halves, between two starts.
 
         ``start`` if they can't be cut, as all start in one millisecond.
         """
-        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
-        if first == last:
+        first, last = self._place(start), self._place(end)
+        calls = self._calls_between(first, last)
+        if calls <= 0:
             return start
-        at = self._starts[(first + last) // 2]
-        if at > self._starts[first]:
+        at = self._start_at(first, calls // 2)
+        if at > self._start_at(first, 0):
             return at
-        after = bisect_right(self._starts, at)
-        return self._starts[after] if after < last else start
+        after = self._place(at + 1)
+        left = self._calls_between(after, last)
+        return self._start_at(after, 0) if left > 0 else start
 
-    def _place(self, key: str, start: Instant) -> int:
-        place = bisect_left(self._starts, start)
-        while self._ids[place] != key:
-            place += 1
-        return place
+    def _number(self, start: Instant) -> int:
+        """The block that a start belongs to."""
+        return max(0, bisect_right(self._keys, start) - 1)
 
+    def _place(self, start: Instant) -> _Place:
+        """Where the items begin that do not start before ``start``."""
+        if not self._blocks:
+            return _Place(0, 0)
+        number = self._number(start)
+        return _Place(number, bisect_left(self._blocks[number].starts, start))
 
-def _count(starts: "array[int] | list[int]", start: Instant, end: Instant) -> int:
-    return bisect_left(starts, end) - bisect_left(starts, start)
+    def _calls_between(self, first: _Place, last: _Place) -> int:
+        whole = sum(len(block.ids) for block in self._blocks[first.block : last.block])
+        return whole - first.call + last.call
+
+    def _start_at(self, place: _Place, further: int) -> Instant:
+        """The start of the item that stands so many items behind a place."""
+        number, call = place
+        call += further
+        while call >= len(self._blocks[number].ids):
+            call -= len(self._blocks[number].ids)
+            number += 1
+        return self._blocks[number].starts[call]
+
+    def _insert_block(self, number: int, block: Block) -> None:
+        self._blocks.insert(number, block)
+        self._keys.insert(number, block.key)
+        self._changed.add(block)
+
+    def _remove_block(self, number: int) -> None:
+        block = self._blocks.pop(number)
+        del self._keys[number]
+        self._changed.discard(block)
+        self._gone.add(block.key)
+
+    def _rename_first(self, key: Instant) -> None:
+        block = self._blocks[0]
+        self._gone.add(block.key)
+        block.key = self._keys[0] = key
+        self._changed.add(block)
+
+    def _split(self, number: int) -> None:
+        block = self._blocks[number]
+        cut = bisect_left(block.starts, block.starts[len(block.ids) // 2])
+        if cut == 0:
+            cut = bisect_right(block.starts, block.starts[0])
+        if cut == len(block.ids):
+            return  # all of one millisecond
+        upper = Block(block.starts[cut], block.starts[cut:], block.ids[cut:])
+        del block.starts[cut:], block.ids[cut:]
+        self._insert_block(number + 1, upper)

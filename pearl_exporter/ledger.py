@@ -14,6 +14,7 @@ from pearl_exporter.calls import (
     IN_PROGRESS,
     LIVE_STATUSES,
     Call,
+    Outcome,
     is_answered,
 )
 from pearl_exporter.histogram import Histogram, HistogramSnapshot
@@ -83,7 +84,7 @@ class Ledger:
         self._uncounted = _counter(UNCOUNTED, saved.uncounted)
         self._uncounted_seconds = saved.uncounted_seconds
 
-    def see(self, call: Call) -> None:
+    def see(self, call: Outcome) -> None:
         """Gives every label of a row its series, at 0, so that its first increase can be seen."""
         for tag in call.tags:
             self._by_tag.setdefault(tag, 0)
@@ -114,7 +115,7 @@ class Ledger:
             self._untagged += 1
         self._durations[status].add(call.duration, call.id)
 
-    def revise(self, before: Call, after: Call) -> None:
+    def revise(self, before: Outcome, after: Outcome) -> None:
         """Counts what of a settled call changed; its own counters keep the first values."""
         for field in REVISABLE:
             if getattr(before, field) != getattr(after, field):

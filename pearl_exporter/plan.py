@@ -24,7 +24,8 @@ from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.reader import Range, Reader
 from pearl_exporter.statuses import SETS, OutcomeCount, Verdict
 from pearl_exporter.sync import Page, RangeRead, Search, read_start, unread
-from pearl_exporter.tracker import Phase, Tracked, Tracker
+from pearl_exporter.tracked import Phase, Tracked
+from pearl_exporter.tracker import Tracker
 
 SMALL_WINDOW_PAGES = 3
 """Up to so many pages a whole read is no dearer than a plan."""
@@ -173,7 +174,7 @@ class PollPlan:
     def _is_small(self) -> bool:
         tracker = self._tracker
         start = read_start(tracker, self._rules, self.now)
-        return tracker.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
+        return tracker.calls.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
 
     def _reading(self, *, scanned: bool) -> Reading:
         calls = tuple(self._reader.calls.values())
@@ -224,7 +225,7 @@ class PollPlan:
         return True
 
     def _agrees(self, start: Instant, end: Instant, count: int) -> bool:
-        excess = count - self._tracker.present(start, end)
+        excess = count - self._tracker.calls.present(start, end)
         return 0 <= excess <= self._memory.uncountable
 
     def _narrow(self, low: Instant, high: Instant, rest: int) -> Generator[Search, Page, bool]:
@@ -237,8 +238,8 @@ class PollPlan:
                 return True
             start, end, count = doubtful.pop()
             middle = start
-            if self._tracker.present(start, end) > self._limit:
-                middle = self._tracker.halfway(start, end)
+            if self._tracker.calls.present(start, end) > self._limit:
+                middle = self._tracker.calls.halfway(start, end)
             below = yield from self._reader.down(middle, end)
             if below is None:
                 return False

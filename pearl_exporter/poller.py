@@ -18,7 +18,7 @@ from pearl_exporter.calls import Instant
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.decode import format_instant
-from pearl_exporter.errors import BadResponseError, PollError
+from pearl_exporter.errors import LEFT, BadResponseError, PollError, StateError
 from pearl_exporter.plan import (
     LEAST_CATCH_UP_REQUESTS,
     MOST_CATCH_UP_REQUESTS,
@@ -26,10 +26,11 @@ from pearl_exporter.plan import (
     PollPlan,
     Reading,
 )
+from pearl_exporter.progress import Delta, Saved
 from pearl_exporter.snapshot import Health, OutboundSnapshot
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
-from pearl_exporter.tracker import CODE_FIELDS, Rules, Saved, Tracker, snapshot_of
+from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, snapshot_of
 
 ProgressListener = Callable[[str, int, int], None]
 """Hears an outbound's name, the calls read so far and the calls expected, after each page."""
@@ -207,7 +208,7 @@ class Poller:
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
             saved = await self._around.store.load(self.outbound.id)
-            if saved is not None and len(saved.tracked) >= _LARGE_READ:
+            if saved is not None and saved.progress.tracked >= _LARGE_READ:
                 self._tracker = await asyncio.to_thread(self._tracker_from, saved)
             else:
                 self._tracker = self._tracker_from(saved)
@@ -219,7 +220,10 @@ class Poller:
                 "metrics.duration_buckets changed: the histogram of durations starts anew",
                 extra={"outbound": self.outbound.name},
             )
-        return Tracker(self._rules, saved)
+        try:
+            return Tracker(self._rules, saved)
+        except ValueError as error:
+            raise StateError(f"{error} (outbound {self.outbound.id}); {LEFT}") from None
 
     async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, Reading]:
         """Reads all that this poll must read, as of the API's present."""
@@ -332,20 +336,9 @@ class Poller:
 
     async def _commit(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
         before = tracker.unknown_codes
-        apply = partial(
-            tracker.apply,
-            reading.calls,
-            ranges=reading.ranges,
-            now=now,
-            spared=reading.spared,
-            unread=reading.unread,
-        )
+        take = partial(_take_reading, tracker, reading, now)
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
-        if len(reading.calls) < _LARGE_READ:
-            apply()
-        else:
-            await asyncio.to_thread(apply)
-        delta = tracker.take_delta()
+        delta = take() if len(reading.calls) < _LARGE_READ else await asyncio.to_thread(take)
         if delta is not None:
             await self._around.store.commit(self.outbound.id, delta)
         self._tracker, self.memory = tracker, reading.memory
@@ -415,6 +408,18 @@ class Poller:
                 self._snapshot, calls=tracker.snapshot(), window_seconds=self.outbound.window
             )
         self._around.publish(self._snapshot)
+
+
+def _take_reading(tracker: Tracker, reading: Reading, now: Instant) -> Delta | None:
+    """Brings the tracker in step with what was read; gives what is to be saved."""
+    tracker.apply(
+        reading.calls,
+        ranges=reading.ranges,
+        now=now,
+        spared=reading.spared,
+        unread=reading.unread,
+    )
+    return tracker.take_delta()
 
 
 def _no_small_step_back(now: Instant, polled_at: Instant | None) -> Instant:

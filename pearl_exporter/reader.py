@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first
+from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, starting_from
 
 Range = tuple[Instant, Instant]
 
@@ -49,6 +49,12 @@ class Reader:
         self.ranges.append((start, end))
         self.calls.update((call.id, call) for call in calls if start <= call.start < end)
 
+    def take(self, read: RangeRead) -> None:
+        """Takes a range that was read whole."""
+        self.ranges.append((read.start, read.end))
+        self.calls.update(read.by_id)
+        self.spared |= read.rejected_ids
+
     def is_proven(self, at: Instant) -> bool:
         """Whether a range that was read whole holds this instant."""
         return any(start <= at < end for start, end in self.ranges)
@@ -57,8 +63,7 @@ class Reader:
         """Reads a range whole."""
         while (search := read.next_search()) is not None:
             read.apply((yield search))
-        self.prove(read.calls, read.start, read.end)
-        self.spared |= read.rejected_ids
+        self.take(read)
 
     def down(self, start: Instant, end: Instant) -> Generator[Search, Page, "Below | None"]:
         """Asks for the page that runs down from ``end``, takes it, tells what lies below it.
@@ -82,13 +87,13 @@ class Reader:
         if lower < end:
             lower = max(start, lower)
             self.prove(calls, lower, end)
-            above = sum(call.start >= lower for call in calls)
+            above = starting_from(lower, calls)
         else:  # one millisecond holds more rows than a page
             lower = end - 1
             read = RangeRead(lower, end, self._limit)
             yield from self.run(read)
-            above = len(read.calls) + sum(call.start >= end for call in calls)
-        repeated = sum(call.start >= end for call in calls)
+            above = len(read.calls) + starting_from(end, calls)
+        repeated = starting_from(end, calls)
         return Below(lower, page.count - page.rejected - above, page.count - repeated)
 
     def live_between(
@@ -105,4 +110,4 @@ class Reader:
             if any(call.status not in LIVE_STATUSES for call in page.calls):
                 return None
             read.apply(page)
-        return [call for call in read.calls if start <= call.start < end]
+        return list(read.calls)

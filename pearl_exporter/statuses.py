@@ -11,8 +11,9 @@ from enum import Enum
 
 from pearl_exporter.calls import ALIASES, STATUS_LABELS, Instant
 from pearl_exporter.reader import Range, Reader
-from pearl_exporter.sync import Page, Search
-from pearl_exporter.tracker import Tracked, Tracker
+from pearl_exporter.sync import Page, Search, starting_from
+from pearl_exporter.tracked import Tracked
+from pearl_exporter.tracker import Tracker
 
 SETS: tuple[frozenset[int], ...] = tuple(
     frozenset(code for number, code in enumerate(STATUS_LABELS, 1) if number >> bit & 1)
@@ -60,7 +61,7 @@ def changed_ranges(
         asked += 1
         page = yield search(middle, end)
         # a server whose end is inclusive counts the rows at the very end as well
-        upper = page.count - sum(call.start >= end for call in page.calls)
+        upper = page.count - starting_from(end, page.calls)
         left += [(start, middle, count - upper), (middle, end, upper)]
     return found
 
@@ -121,12 +122,9 @@ class OutcomeCount:
         return self._tracker.in_window(self._codes) - gone + come
 
     def _expected_starts(self, end: Instant) -> list[Instant]:
-        gone = self._superseded()
-        kept = [
-            each.call.start
-            for each in self._tracker.between(self._low, end)
-            if each.in_window and each.call.status in self._codes and each.call.id not in gone
-        ]
+        kept = self._tracker.calls.starts_in_window(
+            self._low, end, codes=self._codes, but=self._superseded()
+        )
         come = [
             call.start
             for call in self._reader.calls.values()
@@ -136,10 +134,10 @@ class OutcomeCount:
 
     def _superseded(self) -> dict[str, Tracked]:
         """The calls of the window of which this poll has news: read, or found deleted."""
-        known = (self._tracker.get(key) for key in self._reader.calls)
+        known = (self._tracker.calls.get(key) for key in self._reader.calls)
         news = {each.call.id: each for each in known if each is not None}
         for start, end in self._reader.ranges:
-            news.update((each.call.id, each) for each in self._tracker.between(start, end))
+            news.update((each.call.id, each) for each in self._tracker.calls.between(start, end))
         return {key: each for key, each in news.items() if each.in_window}
 
     def _unread_pending(self) -> int:
@@ -153,5 +151,5 @@ class OutcomeCount:
 
     def _cut(self, start: Instant, end: Instant) -> Instant | None:
         tracker = self._tracker
-        is_page = tracker.present(start, end) <= self._limit
-        return None if is_page else tracker.halfway(start, end)
+        is_page = tracker.calls.present(start, end) <= self._limit
+        return None if is_page else tracker.calls.halfway(start, end)

@@ -17,8 +17,7 @@ equal reads are accepted although ``count`` disagrees, and after `MAX_READS` the
 `Inconsistent`.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -149,6 +148,11 @@ class RangeRead:
         return tuple(self._calls.values())
 
     @property
+    def by_id(self) -> Mapping[str, Call]:
+        """The same rows by id."""
+        return self._calls
+
+    @property
     def received(self) -> int:
         """How many different calls were read so far."""
         return len(self._calls) if self._done else self._proven + len(self._run.calls)
@@ -197,7 +201,7 @@ class RangeRead:
         if rest is None or self._run.pages:
             return False
         # a server whose end is inclusive counts the rows at the very end once more
-        repeated = sum(call.start >= self._upper for call in page.calls)
+        repeated = starting_from(self._upper, page.calls)
         missing = rest.expected - (page.count - repeated)
         if missing <= 0 or self._retreats >= MAX_READS:
             self._missing = 0
@@ -224,8 +228,9 @@ class RangeRead:
             return
         self._keep(self._run)
         upper, rejected, missing = self._upper, self._run.rejected, self._missing
-        proven = sum(lower <= call.start < upper for call in self._run.calls.values())
-        rest = self._run.count - sum(call.start >= lower for call in self._run.calls.values())
+        above = starting_from(lower, self._run.calls.values())
+        proven = above - starting_from(upper, self._run.calls.values())
+        rest = self._run.count - above
         self._proven += proven
         self._begin_at(lower)
         self._missing = missing
@@ -248,6 +253,10 @@ class RangeRead:
 
     def _keep(self, run: "_Run") -> None:
         self.uncountable += run.rejected
+        starts = [call.start for call in run.calls.values()]
+        if starts and self.start <= min(starts) and max(starts) < self.end:
+            self._calls.update(run.calls)
+            return
         for call in run.calls.values():
             if self.start <= call.start < self.end:
                 self._calls[call.id] = call
@@ -267,7 +276,13 @@ class RangeRead:
 
 def is_newest_first(calls: Sequence[Call]) -> bool:
     """Whether rows are in the order in which a downward read asks for them."""
-    return all(a.start >= b.start for a, b in pairwise(calls))
+    starts = [call.start for call in calls]
+    return starts == sorted(starts, reverse=True)
+
+
+def starting_from(start: Instant, calls: Iterable[Call]) -> int:
+    """How many of the calls start at ``start`` or later."""
+    return sum([call.start >= start for call in calls])
 
 
 class _Rest(NamedTuple):
@@ -293,7 +308,7 @@ class _Run:
         if self.pages and page.count != self.count:
             self.is_steady = False
         known = len(self.calls)
-        self.calls.update((call.id, call) for call in page.calls)
+        self.calls.update({call.id: call for call in page.calls})
         if len(self.calls) != known + len(page.calls):
             self.is_steady = False
         self.pages += 1

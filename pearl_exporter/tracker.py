@@ -1,41 +1,41 @@
 """The tracked calls of one outbound: what is known of each, and that each is counted once. Pure.
 
-A call is *tracked* from its first sighting until it is both out of the window and done. Its phase
-says what the counters owe it::
-
-    HISTORY   settled before tracking began, or came back after it was forgotten: never counted
-    LIVE      going on
-    PENDING   finished, its outcome may still change
-    SETTLED   counted; later changes are revisions
-    LOST      deleted before it settled, or followed in vain: counted as uncounted
-
-    (new) ──> LIVE <──> PENDING ──> SETTLED
-                └─────────┴──> LOST
-
-A deleted call stays tracked, out of the window, until the window's edge has passed it: it may come
-back, and must not count twice. Rows behind the edge that are not tracked are HISTORY for the same
-reason. Invariant, at every snapshot: started = settled + live + pending + uncounted.
+A call is *tracked* from its first sighting until it is both out of the window and done; `tracked`
+tells its phases. A deleted call stays tracked, out of the window, until the window's edge has
+passed it: it may come back, and must not count twice. Rows behind the edge that are not tracked are
+HISTORY for the same reason. Invariant, at every snapshot: started = settled + live + pending +
+uncounted.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
 
 from pearl_exporter.calls import (
-    CALL_STATUS_LABELS,
-    STATUS_LABELS,
     Call,
     Instant,
     ended_at,
     is_answered,
     is_live,
 )
-from pearl_exporter.index import StartIndex
+from pearl_exporter.kinds import (
+    IN_WINDOW,
+    IS_IN_WINDOW,
+    ODD_CALL_STATUS,
+    ODD_STATUS,
+    Kind,
+    are_alike,
+    can_be_packed,
+    pack,
+)
 from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
+from pearl_exporter.progress import Delta, Progress, Saved
+from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
+from pearl_exporter.tracked_calls import EVER, TrackedCalls
 from pearl_exporter.window import Window, WindowSnapshot
 
 
@@ -52,82 +52,8 @@ class Rules(msgspec.Struct, frozen=True):
     tags: TagRules = TagRules()
 
 
-class Phase(IntEnum):
-    """What the counters owe a tracked call; see the module's text."""
-
-    HISTORY = 0
-    LIVE = 1
-    PENDING = 2
-    SETTLED = 3
-    LOST = 4
-
-
 CODE_FIELDS = ("status", "call_status")
 """The fields that bear codes, in the order of `Tracker.unknown_codes`."""
-
-_UNSETTLED = (Phase.LIVE, Phase.PENDING)
-
-
-class Tracked(msgspec.Struct, gc=False):
-    """One tracked call.
-
-    Attributes:
-        call: As it was last read, its tags replaced by their labels.
-        phase: What the counters owe it.
-        seen_live_at: The last poll that saw it live.
-        in_window: Whether the window counts it.
-        is_absent: Whether it was not in the API's table when it was last looked for.
-        odd_codes: Which fields have borne a code of no table (1: status, 2: call_status).
-    """
-
-    call: Call
-    phase: Phase
-    seen_live_at: Instant | None = None
-    in_window: bool = False
-    is_absent: bool = False
-    odd_codes: int = 0
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far one outbound was polled, and what it has counted.
-
-    Attributes:
-        tracking_since: T0, when the first good poll began.
-        polled_at: T of the last good poll.
-        edge: Where forgetting began, and where catching up stands.
-        ledger: The counters.
-        statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
-        tracked: How many calls are tracked.
-        live: Calls that were going on, and where the oldest of them began.
-        unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
-    """
-
-    tracking_since: Instant
-    polled_at: Instant
-    edge: Instant
-    ledger: LedgerSnapshot
-    statuses: tuple[int, ...]
-    call_statuses: tuple[int, ...]
-    tags: tuple[str, ...]
-    tracked: int = 0
-    live: int = 0
-    oldest_live_start: Instant | None = None
-    unread_to: Instant | None = None
-
-
-class Saved(NamedTuple):
-    """All that a tracker needs to go on where another one stopped; it takes the calls over."""
-
-    progress: Progress
-    tracked: tuple[Tracked, ...]
-
-
-class Delta(NamedTuple):
-    """What changed since it was last saved: the progress, calls, and the ids of forgotten ones."""
-
-    progress: Progress
-    tracked: tuple[Tracked, ...]
-    forgotten: tuple[str, ...]
 
 
 class TrackerSnapshot(NamedTuple):
@@ -146,7 +72,7 @@ class TrackerSnapshot(NamedTuple):
 
 def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
     """What was counted, before the calls themselves are loaded: all but the window."""
-    counted = Tracker(rules, Saved(progress, ())).snapshot()
+    counted = Tracker(rules, Saved(progress, {})).snapshot()
     ledger = counted.ledger
     done = ledger.settled + sum(ledger.uncounted.values())
     return counted._replace(
@@ -159,22 +85,22 @@ def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
 
 
 class Tracker:
-    """Takes whole reads of an outbound's calls, keeps its window and its ledger in step."""
+    """Takes whole reads of an outbound's calls, keeps its window and its ledger in step.
+
+    Raises ValueError if what was ``saved`` is damaged.
+    """
 
     def __init__(self, rules: Rules, saved: Saved | None = None) -> None:
         self.rules = rules
-        progress, tracked = saved or (None, ())
+        progress, blocks = saved or (None, {})
         self._statuses = status_labels(progress.statuses if progress else ())
         self._call_statuses = call_status_labels(progress.call_statuses if progress else ())
         self._tags = TagLabels(rules.tags, progress.tags if progress else ())
         codes = (self._statuses, self._call_statuses)
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
-        self._tracked: StartIndex[Tracked] = StartIndex()
-        self._tracked.fill((each.call.id, each.call.start, each) for each in tracked)
-        self._unsettled: dict[str, Tracked] = {}
-        self._touched: set[str] = set()
-        self._forgotten: set[str] = set()
+        self.calls = TrackedCalls()
+        """What is tracked; who reads it changes nothing."""
         self._unknown_codes = [0, 0]
         self.tracking_since = progress.tracking_since if progress else None
         """T0: when the first good poll without saved state began."""
@@ -185,13 +111,14 @@ class Tracker:
         self.unread_to = progress.unread_to if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
         self._window_start: Instant = 0
-        for each in self._tracked:
-            if each.in_window:
-                self._window.add(each.call)
-            if each.is_absent:
-                self._tracked.vanish(each.call.id, each.call.start)
-            if each.phase in _UNSETTLED:
-                self._unsettled[each.call.id] = each
+        in_window = self.calls.load(blocks)
+        self._place(Counter(in_window.kinds))
+        for each in in_window.objects:
+            self._window.add(each.call)
+        for kind in self.calls.kinds:
+            self._ledger.see(kind)
+        for each in self.calls.unsettled.values():
+            self._ledger.see(each.call)
 
     @property
     def unknown_codes(self) -> tuple[int, int]:
@@ -200,47 +127,31 @@ class Tracker:
 
     def oldest_unsettled(self, since: Instant) -> Instant | None:
         """The start of the oldest call from ``since`` on that is live or pending."""
-        starts = (each.call.start for each in self._unsettled.values())
+        starts = (each.call.start for each in self.calls.unsettled.values())
         return min((start for start in starts if start >= since), default=None)
 
     def unsettled(self) -> list[Tracked]:
         """The calls that are live or pending, newest first."""
-        return sorted(self._unsettled.values(), key=lambda each: -each.call.start)
+        return sorted(self.calls.unsettled.values(), key=lambda each: -each.call.start)
 
     def is_due(self, each: Tracked, now: Instant) -> bool:
         """Whether a pending call's next good read would settle it, if it is as it was."""
-        return now >= self._settles_at(each.call, each.seen_live_at)
-
-    def present(self, start: Instant, end: Instant) -> int:
-        """How many tracked calls the API holds in ``[start, end)``, as far as is known."""
-        return self._tracked.present(start, end)
+        return now >= self._settles_at(each)
 
     def in_window(self, codes: frozenset[int]) -> int:
         """How many calls of the window, as of the last poll, bear one of these outcomes."""
         return self._window.count(codes)
 
-    def get(self, call_id: str) -> Tracked | None:
-        """What is tracked of a call."""
-        return self._tracked.get(call_id)
-
-    def between(self, start: Instant, end: Instant) -> list[Tracked]:
-        """The tracked calls that start in ``[start, end)``, in that order, absent ones included."""
-        return self._tracked.between(start, end)
-
-    def halfway(self, start: Instant, end: Instant) -> Instant:
-        """Where to cut ``[start, end)`` so that either half has as many tracked calls."""
-        return self._tracked.halfway(start, end)
-
     def apply(
         self,
         calls: Iterable[Call],
         *,
-        ranges: Iterable[tuple[Instant, Instant]],
+        ranges: Sequence[tuple[Instant, Instant]],
         now: Instant,
         spared: frozenset[str] = frozenset(),
         unread: tuple[Instant, Instant] | None = None,
     ) -> None:
-        """Takes the rows that a poll has read, as of ``now``; none of them starts after it.
+        """Takes the rows that a poll has read, each once, as of ``now``; none starts after it.
 
         Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
         that is not among the rows was deleted, unless its id is among ``spared``: rows that were
@@ -251,21 +162,18 @@ class Tracker:
             self.tracking_since = now
         window_start = now - self.rules.window_ms
         self._account_for_gap(now)
-        read = set(spared)
-        for call in sorted(calls, key=_start_of):
-            read.add(call.id)
-            if call.id in self._tracked or not self._is_forgotten(call, window_start):
-                self._observe(call, now, window_start)
-        for start, end in ranges:
-            for each in self._tracked.between(start, end):
-                if each.call.id not in read:
-                    self._delete(each)
-        for each in self._tracked.between(self._window_start, window_start):
-            self._unplace(each)
+        rows = sorted(calls, key=_start_of)
+        if len(self.calls):
+            self._delete_missing(ranges, {call.id for call in rows} | spared)
+        known = [call for call in rows if call.id in self.calls]
+        self._begin_all(self._untracked(rows, window_start), now, window_start)
+        self._observe_all(known, now, window_start)
+        for each in self.calls.between(self._window_start, window_start):
+            self._leave_window(each)
         self._expire(min(window_start, now - self.rules.follow_ms))
         edge, self.unread_to = unread or (window_start, None)
         self.edge = edge if self.edge is None else max(self.edge, edge)
-        self._forget(min(self.edge, window_start))
+        self.calls.forget(min(self.edge, window_start))
         self._window_start = window_start
         self.polled_at = now
 
@@ -274,21 +182,14 @@ class Tracker:
         progress = self._progress()
         if progress is None:
             return None
-        return Saved(progress, tuple(map(copy, self._tracked)))
+        return Saved(progress, self.calls.saved())
 
     def take_delta(self) -> Delta | None:
         """What changed since this was last asked; None before the first read."""
         progress = self._progress()
         if progress is None:
             return None
-        delta = Delta(
-            progress,
-            tuple(copy(each) for key in self._touched if (each := self._tracked.get(key))),
-            tuple(self._forgotten),
-        )
-        self._touched.clear()
-        self._forgotten.clear()
-        return delta
+        return Delta(progress, self.calls.take_changes())
 
     def _progress(self) -> Progress | None:
         if self.tracking_since is None or self.polled_at is None or self.edge is None:
@@ -301,7 +202,7 @@ class Tracker:
             statuses=self._statuses.admitted,
             call_statuses=self._call_statuses.admitted,
             tags=self._tags.admitted,
-            tracked=len(self._tracked),
+            tracked=len(self.calls),
             live=len(starts := self._live_starts()),
             oldest_live_start=min(starts, default=None),
             unread_to=self.unread_to,
@@ -314,146 +215,191 @@ class Tracker:
             ledger=self._ledger.snapshot(),
             window=self._window.snapshot() if self.polled_at is not None else None,
             live=len(starts),
-            pending=len(self._unsettled) - len(starts),
+            pending=len(self.calls.unsettled) - len(starts),
             oldest_live_start=min(starts, default=None),
-            tracked=len(self._tracked),
+            tracked=len(self.calls),
             tracking_since=self.tracking_since,
             polled_at=self.polled_at,
             folded_tags=self._tags.folded,
         )
 
     def _live_starts(self) -> list[Instant]:
-        return [each.call.start for each in self._unsettled.values() if each.phase is Phase.LIVE]
+        return [
+            each.call.start for each in self.calls.unsettled.values() if each.phase is Phase.LIVE
+        ]
 
     def _account_for_gap(self, now: Instant) -> None:
         reached = now - max(self.rules.catch_up_ms, self.rules.window_ms)
         if self.polled_at is not None and self.polled_at < reached:
             self._ledger.lose((reached - self.polled_at) / 1000)
 
-    def _is_forgotten(self, call: Call, window_start: Instant) -> bool:
-        return self.edge is not None and call.start < min(self.edge, window_start)
+    def _untracked(self, rows: Sequence[Call], window_start: Instant) -> Sequence[Call]:
+        """The rows that are new; those from behind the edge were tracked once, or never will be."""
+        if self.edge is None and not len(self.calls):
+            return rows
+        before = EVER if self.edge is None else min(self.edge, window_start)
+        return [each for each in rows if each.id not in self.calls and each.start >= before]
 
-    def _observe(self, row: Call, now: Instant, window_start: Instant) -> None:
-        call = self._labelled(row)
-        each = self._tracked.get(call.id)
-        if each is None:
-            each = self._begin(call, now)
-        elif each.call != call:
-            self._change(each, call)
+    def _begin_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
+        """Begins to track rows that are not, in the order of their starts; history costs least."""
+        find, kind_of = self.calls.kinds.find, self._kind
+        starts = [call.start for call in rows]
+        can_pack = bool(rows) and can_be_packed(starts[0]) and can_be_packed(starts[-1])
+        entries: list[Entry] = []
+        in_window: list[int] = []
+        for call, start in zip(rows, starts, strict=True):
+            kind = find((call.status, call.call_status, call.duration, call.tags)) or kind_of(call)
+            if not (can_pack and not kind.odd_codes and self._is_history(kind, start)):
+                each = self._begin(_call(call.id, start, kind), kind, now, window_start)
+                entries.append(entry_of(each, self.calls.kinds))
+            elif start < window_start:
+                entries.append(kind.base + start)
+            else:
+                entries.append(kind.base + start + IS_IN_WINDOW)
+                in_window.append(kind.number)
+        self._place(Counter(in_window))
+        self.calls.add([call.id for call in rows], starts, entries)
+
+    def _observe_all(self, rows: Iterable[Call], now: Instant, window_start: Instant) -> None:
+        """Brings tracked calls in step with their rows; those done and as they were cost least."""
+        for call in rows:
+            entry, start = self.calls.entry(call.id), call.start
+            values = (call.status, call.call_status, call.duration, call.tags)
+            kind = self.calls.kinds.find(values) or self._kind(call)
+            mark = IN_WINDOW if start >= window_start else 0
+            if isinstance(entry, int) and are_alike(entry, pack(kind, start, mark)):
+                continue
+            each = self.calls.get(call.id)
+            if each is not None:
+                labelled = _call(call.id, start, kind)
+                self._observe(each, labelled, kind=kind, now=now, window_start=window_start)
+
+    def _kind(self, call: Call) -> Kind:
+        """The kind of a row; a new kind's labels get their series, so that a first count shows."""
+        tags = self._tags.of(call.tags) if call.tags else ()
+        known = len(self.calls.kinds)
+        kind = self.calls.kinds.of((call.status, call.call_status, call.duration, tags))
+        if kind.number == known:
+            self._ledger.see(kind)
+        return kind
+
+    def _place(self, kinds: Mapping[int, int]) -> None:
+        """Puts so many calls of each kind into the window."""
+        for number, calls in kinds.items():
+            self._window.add(self.calls.kinds[number], calls)
+
+    def _is_history(self, kind: Kind, start: Instant) -> bool:
+        """Whether a call that was not tracked was settled at T0, or forgotten since."""
+        if self.edge is not None and start < self.edge:
+            return True
+        if kind.is_live:
+            return False
+        rules, since = self.rules, self.tracking_since
+        wait = rules.settle_ms if kind.is_answered else rules.settle_unanswered_ms
+        return since is not None and start + kind.lasts_ms + wait <= since
+
+    def _settles_at(self, each: Tracked) -> Instant:
+        rules = self.rules
+        wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
+        return ended_at(each.call, each.seen_live_at) + wait
+
+    def _begin(self, call: Call, kind: Kind, now: Instant, window_start: Instant) -> Tracked:
+        """Begins to track a call."""
+        each = Tracked(call, Phase.HISTORY, odd_codes=kind.odd_codes)
+        self._count_odd_codes(kind.odd_codes)
+        if not self._is_history(kind, call.start):
+            self._ledger.start()
+            self.calls.unsettled[call.id] = each
+            each.phase = Phase.PENDING
+            self._advance(each, now)
+        if call.start >= window_start:
+            self._window.add(call)
+            each.in_window = True
+        return each
+
+    def _observe(
+        self, each: Tracked, call: Call, *, kind: Kind, now: Instant, window_start: Instant
+    ) -> None:
+        """Brings a tracked call in step with its row."""
+        was = copy(each)
+        if each.call != call:
+            self._change(each, call, kind)
         if each.is_absent:
-            each.is_absent = False
-            self._tracked.appear(call.id)
-            self._touched.add(call.id)
-        if each.phase in _UNSETTLED:
+            self.calls.appear(each)
+        if each.phase in UNSETTLED:
             self._advance(each, now)
         if not each.in_window and call.start >= window_start:
             self._window.add(call)
             each.in_window = True
-            self._touched.add(call.id)
+        if each != was:
+            self.calls.keep(each)
 
-    def _labelled(self, row: Call) -> Call:
-        tags = self._tags.of(row.tags) if row.tags else ()
-        if tags == row.tags:
-            return row
-        return Call(row.id, row.start, row.status, row.call_status, row.duration, tags)
-
-    def _begin(self, call: Call, now: Instant) -> Tracked:
-        each = Tracked(call, Phase.HISTORY)
-        self._tracked.add(call.id, call.start, each)
-        self._touched.add(call.id)
-        self._forgotten.discard(call.id)
-        self._look_at(each)
-        if not self._is_history(call, now):
-            self._ledger.start()
-            each.phase = Phase.LIVE if is_live(call) else Phase.PENDING
-            self._unsettled[call.id] = each
-        return each
-
-    def _is_history(self, call: Call, now: Instant) -> bool:
-        if self.edge is not None and call.start < self.edge:
-            return True
-        tracking_since = now if self.tracking_since is None else self.tracking_since
-        return not is_live(call) and self._settles_at(call, None) <= tracking_since
-
-    def _settles_at(self, call: Call, seen_live_at: Instant | None) -> Instant:
-        rules = self.rules
-        wait = rules.settle_ms if is_answered(call) else rules.settle_unanswered_ms
-        return ended_at(call, seen_live_at) + wait
-
-    def _change(self, each: Tracked, call: Call) -> None:
+    def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
         if each.phase is Phase.SETTLED:
             self._ledger.revise(each.call, call)
-        self._unplace(each)
-        self._touched.add(call.id)
-        self._tracked.move(call.id, each.call.start, call.start)
-        each.call = call
-        self._look_at(each)
+        if each.in_window:
+            self._window.remove(each.call)
+            each.in_window = False
+        self.calls.replace(each, call)
+        self._count_odd_codes(kind.odd_codes & ~each.odd_codes)
+        each.odd_codes |= kind.odd_codes
 
     def _advance(self, each: Tracked, now: Instant) -> None:
         call = each.call
         if is_live(call):
             each.phase = Phase.LIVE
             each.seen_live_at = now
-            self._touched.add(call.id)
-        elif now < self._settles_at(call, each.seen_live_at):
-            if each.phase is not Phase.PENDING:
-                each.phase = Phase.PENDING
-                self._touched.add(call.id)
+        elif now < self._settles_at(each):
+            each.phase = Phase.PENDING
         else:
-            self._touched.add(call.id)
             each.phase = Phase.SETTLED
-            del self._unsettled[call.id]
+            del self.calls.unsettled[call.id]
             self._ledger.settle(call)
 
+    def _delete_missing(self, ranges: Iterable[tuple[Instant, Instant]], read: set[str]) -> None:
+        for start, end in ranges:
+            for call_id in self.calls.ids_between(start, end):
+                if call_id not in read and (each := self.calls.get(call_id)) is not None:
+                    self._delete(each)
+
     def _delete(self, each: Tracked) -> None:
-        self._unplace(each)
-        if not each.is_absent:
-            each.is_absent = True
-            self._tracked.vanish(each.call.id, each.call.start)
-            self._touched.add(each.call.id)
-        if each.phase in _UNSETTLED:
-            each.phase = Phase.LOST
-            del self._unsettled[each.call.id]
-            self._ledger.give_up("deleted")
-
-    def _expire(self, before: Instant) -> None:
-        """Gives up the unsettled calls that started too long ago."""
-        for each in list(self._unsettled.values()):
-            if each.call.start < before:
-                each.phase = Phase.LOST
-                del self._unsettled[each.call.id]
-                self._touched.add(each.call.id)
-                self._ledger.give_up("follow_expired")
-
-    def _forget(self, before: Instant) -> None:
-        """Forgets the calls behind the edge that are done."""
-        for each in self._tracked.between(0, before):
-            if each.phase not in _UNSETTLED:
-                self._tracked.remove(each.call.id, each.call.start)
-                self._touched.discard(each.call.id)
-                self._forgotten.add(each.call.id)
-
-    def _unplace(self, each: Tracked) -> None:
+        was = copy(each)
         if each.in_window:
             self._window.remove(each.call)
             each.in_window = False
-            self._touched.add(each.call.id)
+        if not each.is_absent:
+            self.calls.vanish(each)
+        if each.phase in UNSETTLED:
+            self._lose(each, "deleted")
+        if each != was:
+            self.calls.keep(each)
 
-    def _look_at(self, each: Tracked) -> None:
-        """Gives a new or changed row's labels their series, and counts codes of no table once."""
-        call = each.call
-        self._ledger.see(call)
-        if call.status is not None and call.status not in STATUS_LABELS:
-            self._count_odd_code(each, 0)
-        if call.call_status is not None and not (
-            call.call_status in CALL_STATUS_LABELS or call.call_status in STATUS_LABELS
-        ):
-            self._count_odd_code(each, 1)
+    def _lose(self, each: Tracked, reason: str) -> None:
+        each.phase = Phase.LOST
+        del self.calls.unsettled[each.call.id]
+        self._ledger.give_up(reason)
 
-    def _count_odd_code(self, each: Tracked, field: int) -> None:
-        if not each.odd_codes & (1 << field):
-            each.odd_codes |= 1 << field
-            self._unknown_codes[field] += 1
+    def _leave_window(self, each: Tracked) -> None:
+        if each.in_window:
+            self._window.remove(each.call)
+            each.in_window = False
+            self.calls.keep(each)
+
+    def _expire(self, before: Instant) -> None:
+        """Gives up the unsettled calls that started too long ago."""
+        for each in list(self.calls.unsettled.values()):
+            if each.call.start < before:
+                self._lose(each, "follow_expired")
+                self.calls.keep(each)
+
+    def _count_odd_codes(self, odd_codes: int) -> None:
+        self._unknown_codes[0] += bool(odd_codes & ODD_STATUS)
+        self._unknown_codes[1] += bool(odd_codes & ODD_CALL_STATUS)
+
+
+def _call(call_id: str, start: Instant, kind: Kind) -> Call:
+    """A row with the labels of its tags."""
+    return Call(call_id, start, kind.status, kind.call_status, kind.duration, kind.tags)
 
 
 def _start_of(call: Call) -> Instant:

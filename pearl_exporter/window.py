@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pearl_exporter.calls import (
     CALL_STATUS_LABELS,
     STATUS_LABELS,
-    Call,
+    Outcome,
     is_answered,
     is_live,
 )
@@ -54,26 +54,21 @@ class Window:
         self._durations = Histogram(bounds)
         self._calls = 0
 
-    def add(self, call: Call) -> None:
-        """Counts a call that came into the window; its tags are labels already."""
-        self._count(call, 1)
-        if _has_duration(call):
-            self._durations.add(call.duration)
-
-    def remove(self, call: Call) -> None:
-        """Takes out a call with the values with which it was added."""
-        self._count(call, -1)
-        if _has_duration(call):
-            self._durations.remove(call.duration)
-
-    def _count(self, call: Call, step: int) -> None:
-        self._calls += step
-        self._by_status[self._statuses.of(call.status)] += step
-        self._by_call_status[self._call_statuses.of(call.call_status)] += step
+    def add(self, call: Outcome, times: int = 1) -> None:
+        """Counts calls that came into the window; their tags are labels already."""
+        self._calls += times
+        self._by_status[self._statuses.of(call.status)] += times
+        self._by_call_status[self._call_statuses.of(call.call_status)] += times
         for tag in call.tags:
-            self._by_tag[tag] += step
-        if not call.tags and _has_duration(call):
-            self._untagged += step
+            self._by_tag[tag] += times
+        if is_answered(call) and not is_live(call):
+            self._durations.add(call.duration, times=times)
+            if not call.tags:
+                self._untagged += times
+
+    def remove(self, call: Outcome) -> None:
+        """Takes out a call with the values with which it was added."""
+        self.add(call, -1)
 
     def count(self, codes: Iterable[int]) -> int:
         """How many of its calls bear one of these documented outcomes."""
@@ -89,7 +84,3 @@ class Window:
             self._durations.snapshot(),
             self._calls,
         )
-
-
-def _has_duration(call: Call) -> bool:
-    return is_answered(call) and not is_live(call)

@@ -5,7 +5,6 @@ long gaps, over any page size, and the table may change while it is read. The re
 was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
-from copy import copy
 from unittest.mock import patch
 
 from hypothesis import settings
@@ -15,8 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.plan import Memory, PollPlan, Reading
-from pearl_exporter.tracker import Progress, Rules, Saved, Tracked, Tracker
+from pearl_exporter.progress import Saved
+from pearl_exporter.tracker import Rules, Tracker
 from tests.recount import Poll, Recount, bucketed, positive, recount_window
+from tests.saving import merged
 from tests.table import Table, by_id, run_plan
 
 MINUTE = 60_000
@@ -40,6 +41,8 @@ class Histories(RuleBasedStateMachine):
         catch_up_requests=st.sampled_from([1, 3, 10]),
         scan_every=st.sampled_from([0, 0, 10]),
         small_window_pages=st.sampled_from([-1, -1, 1, 3]),
+        block_calls=st.sampled_from([1, 2, 4, 256]),
+        spare_kinds=st.sampled_from([0, 1, 10_000]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
     )
@@ -53,6 +56,8 @@ class Histories(RuleBasedStateMachine):
         catch_up_requests,
         scan_every,
         small_window_pages,
+        block_calls,
+        spare_kinds,
         inclusive_end,
         inclusive_start,
     ):
@@ -66,6 +71,12 @@ class Histories(RuleBasedStateMachine):
             buckets=BOUNDS,
         )
         self.small_window_pages = small_window_pages
+        self.patches = [
+            patch("pearl_exporter.index.BLOCK_CALLS", block_calls),
+            patch("pearl_exporter.kinds.SPARE_KINDS", spare_kinds),
+        ]
+        for each in self.patches:
+            each.start()
         self.spare = catch_up_requests
         self.now = BEGIN
         self.table = Table(inclusive_end=inclusive_end, inclusive_start=inclusive_start)
@@ -73,8 +84,11 @@ class Histories(RuleBasedStateMachine):
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
         self.memory = Memory()
-        self.saved: dict[str, Tracked] = {}
-        self.progress: Progress | None = None
+        self.saved: Saved | None = None
+
+    def teardown(self):
+        for each in self.patches:
+            each.stop()
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -120,9 +134,8 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
-        if self.progress is not None:
-            saved = Saved(self.progress, tuple(map(copy, self.saved.values())))
-            self.tracker = Tracker(self.rules, saved)
+        if self.saved is not None:
+            self.tracker = Tracker(self.rules, self.saved)
             self.memory = Memory()
             self.check()
 
@@ -163,10 +176,7 @@ class Histories(RuleBasedStateMachine):
         self.polls.append(Poll(self.now, tuple(reading.ranges), by_id(reading.calls), unread))
         delta = self.tracker.take_delta()
         assert delta is not None
-        self.progress = delta.progress
-        self.saved.update((each.call.id, each) for each in delta.tracked)
-        for key in delta.forgotten:
-            self.saved.pop(key, None)
+        self.saved = merged(self.saved, delta)
         return reading
 
     @precondition(lambda self: self.polls)

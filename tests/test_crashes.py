@@ -92,6 +92,7 @@ class Crashes(Histories):
         self.under_way: Poll | None = None
 
     def teardown(self) -> None:
+        super().teardown()
         self.stop()
         self.loop.close()
         self.folder.cleanup()

@@ -1,5 +1,7 @@
 """The index of tracked calls answers as a plain list would, after any history of changes."""
 
+from unittest.mock import patch
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +16,13 @@ steps = st.lists(
 )
 
 
-@given(steps=steps, range_=ranges)
-def test_it_is_a_sorted_list_with_some_items_absent(steps, range_):
-    start, end = range_
+@given(steps=steps, range_=ranges, block_calls=st.sampled_from([1, 2, 3, 256]))
+def test_it_is_a_sorted_list_with_some_items_absent(steps, range_, block_calls):
+    with patch("pearl_exporter.index.BLOCK_CALLS", block_calls):
+        follow(steps, *range_)
+
+
+def follow(steps, start, end):
     index: StartIndex[str] = StartIndex()
     plain: dict[str, int] = {}
     absent: set[str] = set()
@@ -41,19 +47,42 @@ def test_it_is_a_sorted_list_with_some_items_absent(steps, range_):
     inside = {key for key, at in plain.items() if start <= at < end}
     assert len(index) == len(plain)
     assert {item.lower() for item in index} == set(plain)
-    between = index.between(start, end)
-    assert {item.lower() for item in between} == inside
-    assert [plain[item.lower()] for item in between] == sorted(plain[key] for key in inside)
+    between = index.ids_between(start, end)
+    assert set(between) == inside
+    assert [plain[key] for key in between] == sorted(plain[key] for key in inside)
     assert index.present(start, end) == len(inside - absent)
     assert all((key in index) == (key in plain) for key in "abcdefghij")
     assert all(index.is_absent(key) == (key in absent) for key in plain)
+    check_blocks(index, plain)
 
 
-@given(starts=st.lists(instants, max_size=30), range_=ranges)
-def test_halfway_leaves_something_on_either_side_if_that_can_be(starts, range_):
+def check_blocks(index: StartIndex[str], plain: dict[str, int]) -> None:
+    """Every call is in the one block that its start belongs to, and changes are all told."""
+    blocks = list(index.blocks())
+    keys = [block.key for block in blocks]
+    assert keys == sorted(set(keys))
+    for block, upper in zip(blocks, [*keys[1:], 10**9], strict=False):
+        assert block.ids
+        assert list(block.starts) == [plain[key] for key in block.ids]
+        assert all(block.key <= at < upper for at in block.starts)
+    assert sorted(key for block in blocks for key in block.ids) == sorted(plain)
+    changes = index.take_changes()
+    assert {key for key, block in changes.items() if block} == set(keys)
+    assert index.take_changes() == {}
+    for key, at in plain.items():
+        index.put(key, at, key.upper())
+        (changed,) = index.take_changes().values()
+        assert key in changed.ids
+
+
+@given(
+    starts=st.lists(instants, max_size=30), range_=ranges, block_calls=st.sampled_from([1, 3, 256])
+)
+def test_halfway_leaves_something_on_either_side_if_that_can_be(starts, range_, block_calls):
     start, end = range_
     index: StartIndex[int] = StartIndex()
-    index.fill((f"call-{n}", at, n) for n, at in enumerate(starts))
+    with patch("pearl_exporter.index.BLOCK_CALLS", block_calls):
+        index.fill([f"call-{n}" for n in range(len(starts))], sorted(starts), range(len(starts)))
     inside = {at for at in starts if start <= at < end}
     middle = index.halfway(start, end)
     if len(inside) < 2:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from copy import deepcopy
 
 import pytest
 
@@ -11,7 +10,7 @@ from pearl_exporter.metrics import Format
 from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.store import MemoryStore
-from pearl_exporter.tracker import Saved
+from tests.saving import merged
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World
 
@@ -153,7 +152,7 @@ def test_a_long_read_shows_its_progress(caplog):
         with caplog.at_level(logging.INFO, "pearl_exporter.poller"):
             await poller.poll()
         assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
-        assert heard[-1][1] == heard[-1][2] == len(poller._tracker._tracked)
+        assert heard[-1][1] == heard[-1][2] == len(poller._tracker.calls)
         assert any("reading: " in record.getMessage() for record in caplog.records)
 
     run_virtually(story())
@@ -221,16 +220,31 @@ class _FullDisk(MemoryStore):
         return self.saved and self.saved.progress
 
     async def load(self, outbound_id):
-        return deepcopy(self.saved)
+        return self.saved
 
     async def commit(self, outbound_id, delta):
         if self.is_full:
             raise StateError("no space left on device")
-        tracked = {each.call.id: each for each in (self.saved.tracked if self.saved else ())}
-        tracked.update((each.call.id, each) for each in delta.tracked)
-        for key in delta.forgotten:
-            tracked.pop(key, None)
-        self.saved = Saved(delta.progress, tuple(tracked.values()))
+        self.saved = merged(self.saved, delta)
+
+
+def test_damaged_calls_fail_the_poll_and_say_what_to_do():
+    async def story():
+        disk = _FullDisk()
+        world = world_of(store=disk)
+        await world.app.start(polling=False)
+        assert await world.app.pollers[0].poll() is None
+        disk.saved = disk.saved._replace(blocks=dict.fromkeys(disk.saved.blocks, b"torn"))
+        again = world_of(store=disk)
+        await again.app.start(polling=False)
+        failure = await again.app.pollers[0].poll()
+        assert failure.reason == "state"
+        assert "is damaged" in str(failure)
+        assert "restore a copy, or move it away" in str(failure)
+        await again.app.stop()
+        await world.app.stop()
+
+    run_virtually(story())
 
 
 def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():

@@ -2,17 +2,18 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from copy import deepcopy
+from unittest.mock import AsyncMock
 
 import pytest
 
 from pearl_exporter.config import ApiSettings, PollSettings
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.metrics import Format
+from pearl_exporter.progress import Saved
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.store import MemoryStore
-from pearl_exporter.tracker import Saved
+from tests.saving import merged
 from tests.test_schedule import until
 from tests.world import DAWN_MS, World, outbound_settings
 
@@ -130,13 +131,14 @@ async def test_an_outbound_that_stays_is_not_polled_early():
 async def test_new_settings_of_the_api_go_to_a_new_client_and_the_old_one_is_closed():
     async with running(1) as world:
         (old,) = world.app.clients.values()
+        old._transport = closed = AsyncMock()
         settings = world.settings.model_copy(
             update={"api": ApiSettings(url="http://simulated", rate_limit=500.0)}
         )
         await world.app.reconfigure(settings)
         (new,) = world.app.clients.values()
         assert new is not old
-        assert old._http.is_closed
+        closed.aclose.assert_awaited_once()
         assert "pearl_exporter_api_rate_limit 500.0" in scraped(world)
         poller = world.app.pollers[0]
         polls = poller.snapshot.health.polls
@@ -193,7 +195,7 @@ class _Disk(MemoryStore):
     async def load(self, outbound_id):
         if self.is_damaged:
             raise StateError("the progress is damaged")
-        return deepcopy(self.saved.get(outbound_id))
+        return self.saved.get(outbound_id)
 
     async def load_progress(self, outbound_id):
         saved = await self.load(outbound_id)
@@ -202,12 +204,7 @@ class _Disk(MemoryStore):
     async def commit(self, outbound_id, delta):
         if self.is_full:
             raise StateError("no space left on device")
-        old = self.saved.get(outbound_id)
-        tracked = {each.call.id: each for each in (old.tracked if old else ())}
-        tracked.update((each.call.id, each) for each in delta.tracked)
-        for key in delta.forgotten:
-            tracked.pop(key, None)
-        self.saved[outbound_id] = Saved(delta.progress, tuple(tracked.values()))
+        self.saved[outbound_id] = merged(self.saved.get(outbound_id), delta)
 
 
 async def test_a_reload_after_a_failed_commit_costs_no_counts():

@@ -1,6 +1,7 @@
 """The durable state: what was committed is there after any end, and a bad file is left alone."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import stat
@@ -8,14 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import StateError
+from pearl_exporter.progress import Saved
 from pearl_exporter.store import MemoryStore, open_store
-from pearl_exporter.tracker import Rules, Saved, Tracker
+from pearl_exporter.tracker import Rules, Tracker
+from tests.saving import calls_of
 
 T0 = 1_795_000_000_000
 RULES = Rules(
@@ -34,7 +38,7 @@ def url_of(path: Path) -> str:
 
 
 def plain(saved: Saved) -> tuple:
-    return saved.progress, {each.call.id: each for each in saved.tracked}
+    return saved.progress, calls_of(saved)
 
 
 def some_calls() -> list[Call]:
@@ -103,6 +107,92 @@ def test_any_row_of_commits_adds_up_to_the_tracker(tmp_path_factory, polls):
     asyncio.run(story())
 
 
+VERSION_1 = """
+CREATE TABLE pearl_exporter_schema (version INTEGER NOT NULL);
+INSERT INTO pearl_exporter_schema VALUES (1);
+CREATE TABLE outbounds (
+    number INTEGER NOT NULL, id VARCHAR NOT NULL, progress BLOB NOT NULL,
+    PRIMARY KEY (number), UNIQUE (id)
+);
+CREATE TABLE calls (
+    outbound INTEGER NOT NULL, id VARCHAR NOT NULL, start BIGINT NOT NULL, status INTEGER,
+    call_status INTEGER, duration FLOAT NOT NULL, tags TEXT, phase SMALLINT NOT NULL,
+    seen_live_at BIGINT, in_window BOOLEAN NOT NULL, is_absent BOOLEAN NOT NULL,
+    odd_codes SMALLINT NOT NULL,
+    PRIMARY KEY (outbound, id), FOREIGN KEY (outbound) REFERENCES outbounds (number)
+) WITHOUT ROWID;
+"""
+"""What the first version made of an empty file."""
+
+
+def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
+    trackers = {"a": Tracker(RULES), "b": Tracker(RULES)}
+    trackers["a"].apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+    trackers["a"].apply(some_calls()[:3], ranges=[(T0 - 3_570_000, T0 + 9)], now=T0 + 8)
+    trackers["b"].apply(
+        [Call(f"{n:024x}", T0 - n, 100, 4, 5.0) for n in range(700)],
+        ranges=[(T0 - 3_600_000, T0 + 1)],
+        now=T0,
+    )
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1)
+        for number, (outbound_id, tracker) in enumerate(trackers.items(), 1):
+            progress = msgspec.msgpack.encode(tracker.saved().progress)
+            connection.execute(
+                "INSERT INTO outbounds VALUES (?, ?, ?)", (number, outbound_id, progress)
+            )
+            for each in calls_of(tracker.saved()).values():
+                call = each.call
+                connection.execute(
+                    f"INSERT INTO calls VALUES ({', '.join('?' * 12)})",
+                    (
+                        number,
+                        call.id,
+                        call.start,
+                        call.status,
+                        call.call_status,
+                        call.duration,
+                        json.dumps(call.tags) if call.tags else None,
+                        int(each.phase),
+                        each.seen_live_at,
+                        each.in_window,
+                        each.is_absent,
+                        each.odd_codes,
+                    ),
+                )
+    connection.close()
+
+    async def story():
+        store = open_store(url_of(path))
+        for outbound_id, tracker in trackers.items():
+            assert plain(await store.load(outbound_id)) == plain(tracker.saved())
+        await store.aclose()
+
+    asyncio.run(story())
+    with sqlite3.connect(path) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        assert {name for (name,) in tables} == {"pearl_exporter_schema", "outbounds", "blocks"}
+    connection.close()
+
+
+def test_damaged_calls_are_told_from_good_ones(tmp_path):
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, tracker)
+        await store._in_thread(
+            lambda connection: connection.exec_driver_sql("UPDATE blocks SET calls = x'94'")
+        )
+        saved = await store.load("outbound")
+        with pytest.raises(ValueError, match="damaged"):
+            Tracker(RULES, saved)
+        await store.aclose()
+
+    asyncio.run(story())
+
+
 def test_outbounds_are_kept_apart(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
@@ -110,7 +200,7 @@ def test_outbounds_are_kept_apart(tmp_path):
             tracker = Tracker(RULES)
             tracker.apply([Call("same id", T0, status, 4)], ranges=[(T0 - 1, T0 + 1)], now=T0)
             await commit(store, tracker, outbound_id)
-        loaded = {key: (await store.load(key)).tracked[0].call.status for key in ("a", "b")}
+        loaded = {key: calls_of(await store.load(key))["same id"].call.status for key in ("a", "b")}
         assert loaded == {"a": 100, "b": 150}
         await store.aclose()
 
@@ -241,7 +331,7 @@ def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
         before = plain(await store.load("outbound"))
         await store._in_thread(
             lambda connection: connection.exec_driver_sql(
-                "CREATE TRIGGER full BEFORE DELETE ON calls "
+                "CREATE TRIGGER full BEFORE DELETE ON blocks "
                 "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
             )
         )
@@ -259,7 +349,7 @@ def test_a_first_commit_that_fails_does_not_spoil_the_next(tmp_path):
         store = open_store(url_of(tmp_path / "state.db"))
         await store._in_thread(
             lambda connection: connection.exec_driver_sql(
-                "CREATE TRIGGER full BEFORE INSERT ON calls "
+                "CREATE TRIGGER full BEFORE INSERT ON blocks "
                 "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
             )
         )
@@ -290,7 +380,7 @@ def test_a_truncated_state_says_what_to_do(tmp_path):
 def test_no_value_of_a_call_is_in_an_error_text(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
-        await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TABLE calls"))
+        await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TABLE blocks"))
         tracker = Tracker(RULES)
         tracker.apply([Call("secret-id", T0, 100, 4, 5.0)], ranges=[(T0 - 1, T0 + 1)], now=T0)
         with pytest.raises(StateError) as failed:

@@ -270,6 +270,15 @@ def test_nothing_can_be_saved_before_the_first_read():
     assert Tracker(RULES).saved() is None
 
 
+def test_what_was_deleted_stays_deleted_over_a_restart():
+    outbound = Outbound()
+    outbound.poll(100, success("done", at=1), success("lost", at=99, duration=60.0))
+    outbound.poll(101)
+    again = Tracker(RULES, outbound.tracker.saved())
+    assert [each.is_absent for each in again.calls.between(T0, T0 + HOUR)] == [True, True]
+    assert again.calls.present(T0, T0 + HOUR) == 0
+
+
 def test_buckets_that_changed_start_the_histogram_anew():
     outbound = Outbound()
     outbound.poll(200, success(at=1), success("other", at=199))

@@ -6,7 +6,7 @@ after a restart.
 
 from typing import Protocol
 
-from pearl_exporter.tracker import Delta, Progress, Saved
+from pearl_exporter.progress import Delta, Progress, Saved
 
 MEMORY_URL = "memory:"
 

@@ -7,23 +7,20 @@ from collections.abc import Callable
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Connection,
-    Float,
     ForeignKey,
     Integer,
     LargeBinary,
     MetaData,
-    SmallInteger,
     String,
     Table,
-    Text,
     inspect,
     select,
 )
 
 from pearl_exporter.errors import StateError
+from pearl_exporter.store import version_1
 
 metadata = MetaData()
 
@@ -43,31 +40,37 @@ outbounds = Table(
     comment="One row an outbound: its counters and how far it was polled, as MessagePack.",
 )
 
-calls = Table(
-    "calls",
+blocks = Table(
+    "blocks",
     metadata,
     Column("outbound", Integer, ForeignKey(outbounds.c.number), primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("start", BigInteger, nullable=False),
-    Column("status", Integer),
-    Column("call_status", Integer),
-    Column("duration", Float, nullable=False),
-    Column("tags", Text),
-    Column("phase", SmallInteger, nullable=False),
-    Column("seen_live_at", BigInteger),
-    Column("in_window", Boolean, nullable=False),
-    Column("is_absent", Boolean, nullable=False),
-    Column("odd_codes", SmallInteger, nullable=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("calls", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
-    comment="The tracked calls: those of the window and those not yet settled.",
+    comment="The tracked calls, some hundred neighbours by start a row; see pearl_exporter.blocks.",
 )
 
 
 def _first_tables(connection: Connection) -> None:
-    metadata.create_all(connection)
+    first = MetaData()
+    schema_version.to_metadata(first)
+    outbounds.to_metadata(first)
+    version_1.calls_table(first)
+    first.create_all(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+def _calls_in_blocks(connection: Connection) -> None:
+    blocks.create(connection)
+    calls = version_1.calls_table(MetaData())
+    for number in connection.scalars(select(outbounds.c.number)).all():
+        saved = version_1.blocks_of(connection, calls, number)
+        rows = [{"outbound": number, "key": key, "calls": content} for key, content in saved]
+        if rows:
+            connection.execute(blocks.insert(), rows)
+    calls.drop(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _calls_in_blocks)
 """What brings a state from version n to n + 1, by n. Never change one that was released."""
 
 

@@ -7,10 +7,10 @@ read by Prometheus as a reset, worse than losing it.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, create_engine, event, select
@@ -18,17 +18,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import Table
 
-from pearl_exporter.calls import Call
-from pearl_exporter.errors import StateError
-from pearl_exporter.store.schema import calls, migrate, outbounds
-from pearl_exporter.store.sqlite_file import LEFT, SqliteFile
-from pearl_exporter.tracker import Delta, Phase, Progress, Saved, Tracked
+from pearl_exporter.calls import Instant
+from pearl_exporter.errors import LEFT, StateError
+from pearl_exporter.progress import Delta, Progress, Saved
+from pearl_exporter.store.schema import blocks, migrate, outbounds
+from pearl_exporter.store.sqlite_file import SqliteFile
 
 Result = TypeVar("Result")
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 _encode = msgspec.msgpack.encode
-_decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def open_sql_store(url: str) -> "SqlStore":
@@ -59,7 +58,7 @@ class SqlStore:
         self._engine = engine
         self._file = file
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
-        self._upsert_call = _executemany(engine, calls, ("outbound", "id"))
+        self._upsert_blocks = _executemany(engine, blocks, ("outbound", "key"))
 
     async def load_progress(self, outbound_id: str) -> Progress | None:
         """The counters that were committed so far; see `Store`."""
@@ -92,18 +91,17 @@ class SqlStore:
         if found is None:
             return None
         number, progress = found
-        rows = connection.execute(select(*_CALL_COLUMNS).where(calls.c.outbound == number))
-        try:
-            return Saved(progress, tuple(map(_TrackedRows().tracked, rows)))
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise StateError(f"the calls of outbound {outbound_id} are damaged; {LEFT}") from error
+        find = select(blocks.c.key, blocks.c.calls).where(blocks.c.outbound == number)
+        return Saved(progress, dict(map(tuple, connection.execute(find))))
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
         number = self._save_progress(connection, outbound_id, delta.progress)
-        if delta.tracked:
-            self._upsert_call(connection, [(number, *_columns(each)) for each in delta.tracked])
-        if delta.forgotten:
-            _delete_calls(connection, number, delta.forgotten)
+        changed = [(number, key, calls) for key, calls in delta.blocks.items() if calls is not None]
+        gone = [key for key, calls in delta.blocks.items() if calls is None]
+        if changed:
+            self._upsert_blocks(connection, changed)
+        if gone:
+            _delete_blocks(connection, number, gone)
 
     def _save_progress(self, connection: Connection, outbound_id: str, progress: Progress) -> int:
         # looked up each time: a number remembered from a transaction that failed would be nobody's
@@ -129,59 +127,9 @@ def _find(connection: Connection, outbound_id: str) -> tuple[int, Progress] | No
         raise StateError(f"the progress of outbound {outbound_id} is damaged; {LEFT}") from error
 
 
-_CALL_COLUMNS = [column for column in calls.columns if column.name != "outbound"]
-
-
-def _columns(each: Tracked) -> tuple[object, ...]:
-    call = each.call
-    return (
-        call.id,
-        call.start,
-        call.status,
-        call.call_status,
-        call.duration,
-        msgspec.json.encode(call.tags).decode() if call.tags else None,
-        int(each.phase),
-        each.seen_live_at,
-        each.in_window,
-        each.is_absent,
-        each.odd_codes,
-    )
-
-
-class _TrackedRows:
-    """Reads rows of `calls`; equal values are one object, for memory's sake."""
-
-    def __init__(self) -> None:
-        self._values: dict[Any, Any] = {}
-        self._tags: dict[str | None, tuple[str, ...]] = {None: ()}
-
-    def tracked(self, row: Any) -> Tracked:
-        one = self._values.setdefault
-        id_, start, status, call_status, duration, tags, phase, *rest = row
-        known = self._tags.get(tags)
-        if known is None:
-            known = self._tags[tags] = _decode_tags(tags)
-        return Tracked(
-            Call(
-                id_,
-                start,
-                one(status, status),
-                one(call_status, call_status),
-                one(duration, duration),
-                known,
-            ),
-            _PHASES[phase],
-            *rest,
-        )
-
-
-_PHASES = tuple(Phase)
-
-
 def _executemany(
     engine: Engine, table: Table, key: tuple[str, ...]
-) -> Callable[[Connection, list[tuple[object, ...]]], None]:
+) -> Callable[[Connection, Sequence[tuple[object, ...]]], None]:
     """An upsert for many rows at once, in the table's order of columns.
 
     Prepared once and handed to the driver as it is: through the usual path a thousand rows cost
@@ -197,17 +145,15 @@ def _executemany(
     statement = new.on_conflict_do_update(index_elements=key, set_=others)
     sql = str(statement.compile(dialect=engine.dialect, column_keys=names))
 
-    def upsert(connection: Connection, rows: list[tuple[object, ...]]) -> None:
-        connection.exec_driver_sql(sql, rows)
+    def upsert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+        connection.exec_driver_sql(sql, list(rows))
 
     return upsert
 
 
-def _delete_calls(connection: Connection, number: int, ids: Iterable[str]) -> None:
-    statement = calls.delete().where(
-        calls.c.outbound == number, calls.c.id == bindparam("forgotten")
-    )
-    connection.execute(statement, [{"forgotten": each} for each in ids])
+def _delete_blocks(connection: Connection, number: int, keys: Iterable[Instant]) -> None:
+    gone = blocks.delete().where(blocks.c.outbound == number, blocks.c.key == bindparam("gone"))
+    connection.execute(gone, [{"gone": key} for key in keys])
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

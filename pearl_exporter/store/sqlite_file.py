@@ -8,12 +8,9 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
-from pearl_exporter.errors import StateError
+from pearl_exporter.errors import LEFT, StateError
 
 _MAGIC = b"SQLite format 3\0"
-
-LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
-"""What a user can do about a damaged state."""
 
 _log = logging.getLogger(__name__)
 

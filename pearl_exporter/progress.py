@@ -1,0 +1,51 @@
+"""What is saved of one outbound between polls and over restarts. Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from pearl_exporter.calls import Instant
+from pearl_exporter.ledger import LedgerSnapshot
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far one outbound was polled, and what it has counted.
+
+    Attributes:
+        tracking_since: T0, when the first good poll began.
+        polled_at: T of the last good poll.
+        edge: Where forgetting began, and where catching up stands.
+        ledger: The counters.
+        statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
+        tracked: How many calls are tracked.
+        live: Calls that were going on, and where the oldest of them began.
+        unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
+    """
+
+    tracking_since: Instant
+    polled_at: Instant
+    edge: Instant
+    ledger: LedgerSnapshot
+    statuses: tuple[int, ...]
+    call_statuses: tuple[int, ...]
+    tags: tuple[str, ...]
+    tracked: int = 0
+    live: int = 0
+    oldest_live_start: Instant | None = None
+    unread_to: Instant | None = None
+
+
+class Saved(NamedTuple):
+    """All that a tracker needs to go on where another one stopped: progress and blocks of calls."""
+
+    progress: Progress
+    blocks: Mapping[Instant, bytes]
+    """By their keys; see `blocks`."""
+
+
+class Delta(NamedTuple):
+    """What changed since it was last saved; a block that is None is gone."""
+
+    progress: Progress
+    blocks: Mapping[Instant, bytes | None]

@@ -1,0 +1,79 @@
+"""The calls of a state of version 1, a row a call, and how they become blocks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    select,
+)
+
+from pearl_exporter.blocks import encode_block
+from pearl_exporter.calls import Call, Instant
+from pearl_exporter.index import StartIndex
+from pearl_exporter.kinds import Kinds
+from pearl_exporter.tracked import Entry, Phase, Tracked, entry_of
+
+_decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def calls_table(metadata: MetaData) -> Table:
+    """The table ``calls`` as it was."""
+    return Table(
+        "calls",
+        metadata,
+        Column("outbound", Integer, primary_key=True),
+        Column("id", String, primary_key=True),
+        Column("start", BigInteger, nullable=False),
+        Column("status", Integer),
+        Column("call_status", Integer),
+        Column("duration", Float, nullable=False),
+        Column("tags", Text),
+        Column("phase", SmallInteger, nullable=False),
+        Column("seen_live_at", BigInteger),
+        Column("in_window", Boolean, nullable=False),
+        Column("is_absent", Boolean, nullable=False),
+        Column("odd_codes", SmallInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def blocks_of(
+    connection: Connection, calls: Table, outbound: int
+) -> Iterator[tuple[Instant, bytes]]:
+    """The calls of one outbound as blocks, by key."""
+    kinds, index = Kinds(), StartIndex[Entry]()
+    rows = connection.execute(
+        select(calls).where(calls.c.outbound == outbound).order_by(calls.c.start)
+    )
+    tracked = list(map(_tracked, rows))
+    index.fill(
+        [each.call.id for each in tracked],
+        [each.call.start for each in tracked],
+        [entry_of(each, kinds) for each in tracked],
+    )
+    for block in index.blocks():
+        yield block.key, encode_block(block, index.get, kinds)
+
+
+def _tracked(row: Any) -> Tracked:
+    tags = _decode_tags(row.tags) if row.tags else ()
+    return Tracked(
+        Call(row.id, row.start, row.status, row.call_status, row.duration, tags),
+        Phase(row.phase),
+        row.seen_live_at,
+        row.in_window,
+        row.is_absent,
+        row.odd_codes,
+    )

@@ -1,0 +1,171 @@
+"""The tracked calls of one outbound: found by id and by start, few of them objects. Pure.
+
+It keeps and finds; what is counted is the tracker's business.
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pearl_exporter.blocks import decode_block, encode_block
+from pearl_exporter.calls import Call, Instant
+from pearl_exporter.index import Block, StartIndex
+from pearl_exporter.kinds import (
+    IS_ABSENT,
+    IS_IN_WINDOW,
+    Kinds,
+    kind_number_of,
+    start_of,
+)
+from pearl_exporter.tracked import UNSETTLED, Entry, Tracked, entry_of, tracked_of
+
+EVER: Instant = -(2**62)
+"""Before any call."""
+
+
+class InWindow(NamedTuple):
+    """The saved calls that are in the window: numbers of kinds of those done, and the others."""
+
+    kinds: list[int]
+    objects: list[Tracked]
+
+
+class TrackedCalls:
+    """Calls by id and in the order of their start.
+
+    Attributes:
+        kinds: Those that its calls are of.
+        unsettled: The calls that are live or pending, by id.
+        entry: What is kept of an id, None if nothing is.
+    """
+
+    def __init__(self) -> None:
+        self.kinds = Kinds()
+        self.unsettled: dict[str, Tracked] = {}
+        self._index: StartIndex[Entry] = StartIndex()
+        self.entry = self._index.get
+
+    def __len__(self) -> int:
+        """How many there are, absent ones included."""
+        return len(self._index)
+
+    def __contains__(self, call_id: str) -> bool:
+        """Whether this call is tracked."""
+        return call_id in self._index
+
+    def load(self, blocks: Mapping[Instant, bytes]) -> InWindow:
+        """Takes in what was saved, into nothing; raises ValueError if it is damaged."""
+        in_window = InWindow([], [])
+        for key in sorted(blocks):
+            starts, entries = decode_block(key, blocks[key], self.kinds)
+            self._index.load(key, starts, entries)
+            packed = [each for each in entries.values() if type(each) is int]
+            in_window.kinds.extend(kind_number_of(each) for each in packed if each & IS_IN_WINDOW)
+            if len(packed) < len(entries) or any(each & IS_ABSENT for each in packed):
+                in_window.objects.extend(self._load_rest(entries))
+        return in_window
+
+    def _load_rest(self, entries: Mapping[str, Entry]) -> Iterator[Tracked]:
+        """Takes notice of calls that are absent or not packed; gives those in the window."""
+        for call_id, entry in entries.items():
+            if isinstance(entry, int):
+                if entry & IS_ABSENT:
+                    self._index.vanish(call_id, start_of(entry))
+                continue
+            if entry.phase in UNSETTLED:
+                self.unsettled[call_id] = entry
+            if entry.is_absent:
+                self._index.vanish(call_id, entry.call.start)
+            if entry.in_window:
+                yield entry
+
+    def get(self, call_id: str) -> Tracked | None:
+        """What is tracked of a call; what is done to it must be kept, see `keep`."""
+        entry = self.entry(call_id)
+        return None if entry is None else tracked_of(call_id, entry, self.kinds)
+
+    def between(self, start: Instant, end: Instant) -> list[Tracked]:
+        """The calls that start in ``[start, end)``, in that order, absent ones included."""
+        found = map(self.get, self._index.ids_between(start, end))
+        return [each for each in found if each is not None]
+
+    def ids_between(self, start: Instant, end: Instant) -> list[str]:
+        """Their ids."""
+        return self._index.ids_between(start, end)
+
+    def present(self, start: Instant, end: Instant) -> int:
+        """How many of them the API holds, as far as is known."""
+        return self._index.present(start, end)
+
+    def halfway(self, start: Instant, end: Instant) -> Instant:
+        """Where to cut ``[start, end)`` so that either half has as many calls."""
+        return self._index.halfway(start, end)
+
+    def starts_in_window(
+        self, start: Instant, end: Instant, *, codes: frozenset[int], but: Container[str]
+    ) -> list[Instant]:
+        """The starts in ``[start, end)`` of the window's calls with these outcomes, in order.
+
+        ``but`` names calls to leave out.
+        """
+        numbers, starts = self.kinds.bearing(codes), []
+        for call_id in self._index.ids_between(start, end):
+            entry = self.entry(call_id)
+            if isinstance(entry, int):
+                if entry & IS_IN_WINDOW and kind_number_of(entry) in numbers and call_id not in but:
+                    starts.append(start_of(entry))
+            elif entry and entry.in_window and entry.call.status in codes and call_id not in but:
+                starts.append(entry.call.start)
+        return starts
+
+    def add(self, ids: Sequence[str], starts: Sequence[Instant], entries: Sequence[Entry]) -> None:
+        """Puts in calls that are not tracked, in the order of their starts."""
+        self._index.fill(ids, starts, entries)
+
+    def keep(self, each: Tracked) -> None:
+        """Puts a call back after something was done to it, so that it is saved."""
+        self._index.put(each.call.id, each.call.start, entry_of(each, self.kinds))
+
+    def replace(self, each: Tracked, call: Call) -> None:
+        """Gives a call its new row."""
+        self._index.move(call.id, each.call.start, call.start)
+        each.call = call
+
+    def vanish(self, each: Tracked) -> None:
+        """Notes that a call is not in the API's table any more."""
+        each.is_absent = True
+        self._index.vanish(each.call.id, each.call.start)
+
+    def appear(self, each: Tracked) -> None:
+        """Notes that it is there again."""
+        each.is_absent = False
+        self._index.appear(each.call.id)
+
+    def forget(self, before: Instant) -> None:
+        """Forgets the calls that started before this and are done."""
+        for call_id in self._index.ids_between(EVER, before):
+            if call_id not in self.unsettled and (each := self.get(call_id)) is not None:
+                self._index.remove(call_id, each.call.start)
+        if self.kinds.are_too_many(len(self._index)):
+            self._number_kinds_anew()
+
+    def saved(self) -> dict[Instant, bytes]:
+        """All blocks, by key."""
+        return {block.key: self._encoded(block) for block in self._index.blocks()}
+
+    def take_changes(self) -> dict[Instant, bytes | None]:
+        """The blocks that changed since this was last asked, by key; None for one that is gone."""
+        changes = self._index.take_changes()
+        return {
+            key: None if block is None else self._encoded(block) for key, block in changes.items()
+        }
+
+    def _encoded(self, block: Block) -> bytes:
+        return encode_block(block, self.entry, self.kinds)
+
+    def _number_kinds_anew(self) -> None:
+        """Lets go of the kinds that no call is of any more."""
+        old, self.kinds = self.kinds, Kinds()
+        for call_id, entry in self._index.items():
+            if isinstance(entry, int):
+                again = entry_of(tracked_of(call_id, entry, old), self.kinds)
+                self._index.renew(call_id, again)

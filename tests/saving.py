@@ -1,0 +1,22 @@
+"""What a store does with the deltas of polls, in memory."""
+
+from pearl_exporter.blocks import decode_block
+from pearl_exporter.kinds import Kinds
+from pearl_exporter.progress import Delta, Saved
+from pearl_exporter.tracked import Tracked, tracked_of
+
+
+def merged(saved: Saved | None, delta: Delta) -> Saved:
+    """What is saved after a delta was committed."""
+    blocks = {**(saved.blocks if saved else {}), **delta.blocks}
+    return Saved(delta.progress, {key: each for key, each in blocks.items() if each is not None})
+
+
+def calls_of(saved: Saved) -> dict[str, Tracked]:
+    """The calls that are saved, by id."""
+    found, kinds = {}, Kinds()
+    for key, content in saved.blocks.items():
+        for call_id, entry in decode_block(key, content, kinds).entries.items():
+            assert call_id not in found
+            found[call_id] = tracked_of(call_id, entry, kinds)
+    return found

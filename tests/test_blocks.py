@@ -1,0 +1,90 @@
+"""Saved blocks hold their calls exactly, and a damaged one is told from a good one."""
+
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pearl_exporter.blocks import decode_block, encode_block
+from pearl_exporter.calls import Call
+from pearl_exporter.index import Block
+from pearl_exporter.kinds import Kinds
+from pearl_exporter.tracked import UNSETTLED, Phase, Tracked, entry_of, tracked_of
+
+T0 = 1_795_000_000_000
+
+hex_ids = st.integers(0, 2**96 - 1).map(lambda number: f"{number:024x}")
+ids = st.one_of(hex_ids, st.sampled_from(["call-1", "ABCDEF" * 4, " " * 24, "é" * 24, "a" * 256]))
+codes = st.one_of(st.none(), st.sampled_from([1, 40, 100, 500, 777, -3, 2**31 - 1]))
+calls = st.builds(
+    Call,
+    ids,
+    st.one_of(st.integers(T0 - 10**8, T0), st.sampled_from([-5, 0, 10**14])),
+    codes,
+    codes,
+    st.sampled_from([0.0, 1.0, 59.25, 7200.0]),
+    st.sampled_from([(), ("vip",), ("_other", "zurück")]),
+)
+tracked = st.builds(
+    lambda call, phase, seen, in_window, is_absent, odd: Tracked(
+        call, phase, seen if phase in UNSETTLED else None, in_window, is_absent, odd
+    ),
+    calls,
+    st.sampled_from(Phase),
+    st.none() | st.integers(T0, T0 + 10**6),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 3),
+)
+
+
+def block_of(listed: list[Tracked]) -> Block:
+    listed.sort(key=lambda each: each.call.start)
+    starts = array("q", [each.call.start for each in listed])
+    return Block(starts[0], starts, [each.call.id for each in listed])
+
+
+@given(listed=st.lists(tracked, min_size=1, max_size=30, unique_by=lambda each: each.call.id))
+def test_what_is_saved_is_what_is_loaded(listed):
+    block, kinds = block_of(listed), Kinds()
+    entries = {each.call.id: entry_of(each, kinds) for each in listed}
+    content = encode_block(block, entries.get, kinds)
+    theirs = Kinds()
+    starts, loaded = decode_block(block.key, content, theirs)
+    assert starts == block.starts
+    found = [tracked_of(key, entry, theirs) for key, entry in loaded.items()]
+    assert sorted(found, key=repr) == sorted(listed, key=repr)
+    assert [each.call.start for each in found] == list(starts)
+
+
+def test_an_id_of_the_platform_takes_half_its_length():
+    listed = [Tracked(Call(f"{n:024x}", T0 + n, 100, 4, 5.0), Phase.SETTLED) for n in range(1000)]
+    block, kinds = block_of(listed), Kinds()
+    entries = {each.call.id: entry_of(each, kinds) for each in listed}
+    assert len(encode_block(block, entries.get, kinds)) < 20 * len(listed)
+
+
+def a_block() -> tuple[int, bytes]:
+    listed = [Tracked(Call(f"{n:024x}", T0 + n, 100, 4, n % 3), Phase.SETTLED) for n in range(20)]
+    block, kinds = block_of(listed), Kinds()
+    entries = {each.call.id: entry_of(each, kinds) for each in listed}
+    return block.key, encode_block(block, entries.get, kinds)
+
+
+@given(data=st.data())
+def test_a_damaged_block_never_ends_in_anything_but_a_value_error(data):
+    key, content = a_block()
+    place = data.draw(st.integers(0, len(content) - 1))
+    damaged = content[:place] + data.draw(st.binary(max_size=3)) + content[place + 1 :]
+    try:
+        starts, entries = decode_block(key, damaged, Kinds())
+    except ValueError:
+        return
+    assert len(starts) == len(entries)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x94", b"not a block", a_block()[1][:-7]])
+def test_what_is_no_block_is_refused(content):
+    with pytest.raises(ValueError, match="damaged"):
+        decode_block(T0, content, Kinds())
