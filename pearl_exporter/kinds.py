@@ -34,7 +34,8 @@ _MARK_BITS = 7
 _MARKS = (1 << _MARK_BITS) - 1
 _START_BITS = 39
 _START = (1 << _START_BITS) - 1
-_EPOCH_MS = 1_577_836_800_000
+EPOCH_MS: Instant = 1_577_836_800_000
+"""The first start that can be packed: that of 2020."""
 _KIND_SHIFT = _START_BITS + _MARK_BITS
 _NOT_IN_A_ROW = ~((PHASE | 0b11 << ODD_SHIFT) << _START_BITS)
 IS_IN_WINDOW = IN_WINDOW << _START_BITS
@@ -52,7 +53,7 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
     """What is published of a call besides its id and start, as in `Call`; the tags are labels.
 
     Attributes:
-        base: A packed call of this kind without marks, less its start.
+        base: A packed call of this kind without marks that starts at `EPOCH_MS`.
         lasts_ms: Its duration once more.
         odd_codes: Which of its codes are in no table.
     """
@@ -103,7 +104,7 @@ class Kinds:
             number = len(self._numbered)
             kind = Kind(
                 number,
-                (number << _KIND_SHIFT) - _EPOCH_MS,
+                number << _KIND_SHIFT,
                 *values,
                 is_live(call),
                 is_answered(call),
@@ -143,12 +144,12 @@ def odd_codes(status: int | None, call_status: int | None) -> int:
 
 def can_be_packed(start: Instant) -> bool:
     """Whether a call of this start can be packed: from 2020 on, for 17 years."""
-    return 0 <= start - _EPOCH_MS <= _START
+    return 0 <= start - EPOCH_MS <= _START
 
 
 def pack(kind: Kind, start: Instant, marks: int) -> int:
     """A call of this kind; its start is one that `can_be_packed`."""
-    return kind.base + start + (marks << _START_BITS)
+    return kind.base | start - EPOCH_MS | marks << _START_BITS
 
 
 def kind_number_of(packed: int) -> int:
@@ -158,7 +159,7 @@ def kind_number_of(packed: int) -> int:
 
 def start_of(packed: int) -> Instant:
     """A packed call's start."""
-    return (packed & _START) + _EPOCH_MS
+    return (packed & _START) + EPOCH_MS
 
 
 def marks_of(packed: int) -> int:
@@ -176,7 +177,7 @@ class Columns(NamedTuple):
 
 def columns_of(packed: Sequence[int], since: Instant) -> Columns:
     """Takes packed calls apart; their starts are counted from ``since``."""
-    less = since - _EPOCH_MS
+    less = since - EPOCH_MS
     return Columns(
         [each >> _KIND_SHIFT for each in packed],
         [(each & _START) - less for each in packed],
@@ -186,9 +187,11 @@ def columns_of(packed: Sequence[int], since: Instant) -> Columns:
 
 def packed_of(columns: Columns, since: Instant, kinds: Sequence[Kind]) -> list[int]:
     """Puts them together again; the numbers are those of places in ``kinds``."""
-    bases = [kind.base + since for kind in kinds]
+    bases = [kind.base for kind in kinds]
+    since -= EPOCH_MS
     return [
-        bases[number] + start + (marks << _START_BITS)
+        # not +, whose sum of two words takes the room of three
+        bases[number] | start + since | marks << _START_BITS
         for number, start, marks in zip(*columns, strict=True)
     ]
 

@@ -52,7 +52,10 @@ class Reader:
     def take(self, read: RangeRead) -> None:
         """Takes a range that was read whole."""
         self.ranges.append((read.start, read.end))
-        self.calls.update(read.by_id)
+        if self.calls:
+            self.calls.update(read.by_id)
+        else:
+            self.calls = dict(read.by_id)
         self.spared |= read.rejected_ids
 
     def is_proven(self, at: Instant) -> bool:

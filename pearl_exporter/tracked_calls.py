@@ -3,6 +3,7 @@
 It keeps and finds; what is counted is the tracker's business.
 """
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,9 +24,9 @@ EVER: Instant = -(2**62)
 
 
 class InWindow(NamedTuple):
-    """The saved calls that are in the window: numbers of kinds of those done, and the others."""
+    """The saved calls in the window: how many are done, by number of kind, and the others."""
 
-    kinds: list[int]
+    kinds: Counter[int]
     objects: list[Tracked]
 
 
@@ -54,12 +55,12 @@ class TrackedCalls:
 
     def load(self, blocks: Mapping[Instant, bytes]) -> InWindow:
         """Takes in what was saved, into nothing; raises ValueError if it is damaged."""
-        in_window = InWindow([], [])
+        in_window = InWindow(Counter(), [])
         for key in sorted(blocks):
             starts, entries = decode_block(key, blocks[key], self.kinds)
             self._index.load(key, starts, entries)
             packed = [each for each in entries.values() if type(each) is int]
-            in_window.kinds.extend(kind_number_of(each) for each in packed if each & IS_IN_WINDOW)
+            in_window.kinds.update([kind_number_of(each) for each in packed if each & IS_IN_WINDOW])
             if len(packed) < len(entries) or any(each & IS_ABSENT for each in packed):
                 in_window.objects.extend(self._load_rest(entries))
         return in_window

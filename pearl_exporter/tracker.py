@@ -22,6 +22,7 @@ from pearl_exporter.calls import (
     is_live,
 )
 from pearl_exporter.kinds import (
+    EPOCH_MS,
     IN_WINDOW,
     IS_IN_WINDOW,
     ODD_CALL_STATUS,
@@ -112,7 +113,7 @@ class Tracker:
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
         self._window_start: Instant = 0
         in_window = self.calls.load(blocks)
-        self._place(Counter(in_window.kinds))
+        self._place(in_window.kinds)
         for each in in_window.objects:
             self._window.add(each.call)
         for kind in self.calls.kinds:
@@ -253,9 +254,9 @@ class Tracker:
                 each = self._begin(_call(call.id, start, kind), kind, now, window_start)
                 entries.append(entry_of(each, self.calls.kinds))
             elif start < window_start:
-                entries.append(kind.base + start)
+                entries.append(kind.base | start - EPOCH_MS)
             else:
-                entries.append(kind.base + start + IS_IN_WINDOW)
+                entries.append(kind.base | start - EPOCH_MS | IS_IN_WINDOW)
                 in_window.append(kind.number)
         self._place(Counter(in_window))
         self.calls.add([call.id for call in rows], starts, entries)
