@@ -8,6 +8,7 @@ was read; that what is read is what the API holds is `test_sync`'s to show.
 from copy import copy
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -30,7 +31,18 @@ durations = st.sampled_from([0.0, 0.0, 3.0, 5.0, 29.0, 61.0, 500.0])
 tags = st.sampled_from([(), (), ("vip",), ("vip", "résilié"), ("late",)])
 
 
+def by_start(call: Call) -> int:
+    return call.start
+
+
+def by_name(call: Call) -> str:
+    return call.id
+
+
 class Histories(RuleBasedStateMachine):
+    rest_ms = 1
+    """How much time lies between the polls of a quiet time."""
+
     @initialize(
         window=st.sampled_from([5, 20, 60]),
         settle=st.sampled_from([0, 30_000, 2 * MINUTE]),
@@ -42,6 +54,9 @@ class Histories(RuleBasedStateMachine):
         small_window_pages=st.sampled_from([-1, -1, 1, 3]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
+        clamp=st.sampled_from([1, 2, 10_000, 10_000]),
+        order=st.sampled_from([None, None, None, None, by_start, by_name]),
+        ignores_statuses=st.booleans(),
     )
     def begin(
         self,
@@ -55,6 +70,9 @@ class Histories(RuleBasedStateMachine):
         small_window_pages,
         inclusive_end,
         inclusive_start,
+        clamp,
+        order,
+        ignores_statuses,
     ):
         self.rules = Rules(
             window_ms=window * MINUTE,
@@ -68,7 +86,13 @@ class Histories(RuleBasedStateMachine):
         self.small_window_pages = small_window_pages
         self.spare = catch_up_requests
         self.now = BEGIN
-        self.table = Table(inclusive_end=inclusive_end, inclusive_start=inclusive_start)
+        self.table = Table(
+            inclusive_end=inclusive_end,
+            inclusive_start=inclusive_start,
+            clamp=clamp,
+            order=order,
+            ignores_statuses=ignores_statuses,
+        )
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
@@ -113,7 +137,11 @@ class Histories(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.gone)))
         self.table.put(self.gone.pop(key))
 
-    @rule(milliseconds=st.sampled_from([1, 30_000, MINUTE, 5 * MINUTE, 25 * MINUTE, 130 * MINUTE]))
+    @rule(
+        milliseconds=st.sampled_from(
+            [1, 30_000, MINUTE, 5 * MINUTE, 25 * MINUTE, 130 * MINUTE, 1600 * MINUTE]
+        )
+    )
     def wait(self, milliseconds):
         self.now += milliseconds
 
@@ -175,15 +203,16 @@ class Histories(RuleBasedStateMachine):
         """Once the API has been quiet for a full scan, the window is the API's own."""
         scans = 0
         for _ in range(300):
-            self.now += 1
+            self.wait(self.rest_ms)
             reading = self.read(limit)
             scans += reading.scanned and reading.unread is None
             if scans == 2:
                 break
         assert scans == 2
         self.check()
-        start = self.now - self.rules.window_ms
-        held = {key: c for key, c in self.table.rows.items() if start <= c.start <= self.now}
+        now = self.polls[-1].now
+        start = now - self.rules.window_ms
+        held = {key: c for key, c in self.table.rows.items() if start <= c.start <= now}
         assert by_id(Recount(self.polls, self.rules).window) == held
 
     def check(self):
@@ -204,6 +233,7 @@ class Histories(RuleBasedStateMachine):
         }
         assert positive(ledger.revisions) == positive(wanted.revisions)
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
+        assert ledger.uncounted_seconds == pytest.approx(wanted.uncounted_ms / 1000)
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
         assert positive(found.window.by_status) == window.by_status
         assert positive(found.window.by_call_status) == window.by_call_status
