@@ -233,7 +233,7 @@ class Poller:
             search = next(steps)
             while True:
                 page = await self._page(search, patience)
-                if not was_known:
+                if not was_known and api_clock.is_known:
                     was_known = True
                     elapsed = (clock.monotonic() - began) * 1000
                     if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:

@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import pytest
 
+from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.errors import StateError
 from pearl_exporter.metrics import Format
 from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
@@ -183,6 +184,22 @@ def test_t_does_not_step_back_when_the_clock_s_correction_ends():
         for _ in range(6):
             await poller.poll()
             assert poller.snapshot.calls.polled_at >= ahead
+
+    run_virtually(story())
+
+
+def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_read():
+    async def story():
+        world = world_of(frozen=True)
+        poller = world.app.pollers[0]
+        poller._client._api_clock = ApiClock(Clock())  # hears the headers in this one's place
+        await world.app.start(polling=False)
+        await poller.poll()
+        asked = world.simulator.traffic.total
+        await world.wait(-3)
+        assert await poller.poll() is None
+        assert world.simulator.traffic.total - asked < asked
+        assert poller.snapshot.calls.polled_at == DAWN_MS
 
     run_virtually(story())
 
