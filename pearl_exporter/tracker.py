@@ -65,6 +65,9 @@ class Phase(IntEnum):
 CODE_FIELDS = ("status", "call_status")
 """The fields that bear codes, in the order of `Tracker.unknown_codes`."""
 
+_FAR: Instant = 1 << 62
+"""Later than any call."""
+
 _UNSETTLED = (Phase.LIVE, Phase.PENDING)
 
 
@@ -100,6 +103,7 @@ class Progress(msgspec.Struct, frozen=True):
         tracked: How many calls are tracked.
         live: Calls that were going on, and where the oldest of them began.
         unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
+        newest: Where the newest call ever read began; 0 before any.
     """
 
     tracking_since: Instant
@@ -113,6 +117,7 @@ class Progress(msgspec.Struct, frozen=True):
     live: int = 0
     oldest_live_start: Instant | None = None
     unread_to: Instant | None = None
+    newest: Instant = 0
 
 
 class Saved(NamedTuple):
@@ -184,6 +189,7 @@ class Tracker:
         """Where forgetting began: an untracked row that started before it is HISTORY."""
         self.unread_to = progress.unread_to if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
+        self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         for each in self._tracked:
             if each.in_window:
@@ -251,9 +257,12 @@ class Tracker:
             self.tracking_since = now
         window_start = now - self.rules.window_ms
         self._account_for_gap(now)
+        if self.polled_at is not None and now < self.polled_at:
+            unread = self._turn_back(now, window_start) or unread
         read = set(spared)
         for call in sorted(calls, key=_start_of):
             read.add(call.id)
+            self._newest = max(self._newest, call.start)
             if call.id in self._tracked or not self._is_forgotten(call, window_start):
                 self._observe(call, now, window_start)
         for start, end in ranges:
@@ -305,6 +314,7 @@ class Tracker:
             live=len(starts := self._live_starts()),
             oldest_live_start=min(starts, default=None),
             unread_to=self.unread_to,
+            newest=self._newest,
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -329,6 +339,24 @@ class Tracker:
         reached = now - max(self.rules.catch_up_ms, self.rules.window_ms)
         if self.polled_at is not None and self.polled_at < reached:
             self._ledger.lose((reached - self.polled_at) / 1000)
+
+    def _turn_back(self, now: Instant, window_start: Instant) -> tuple[Instant, Instant] | None:
+        """Takes back what a clock that was ahead has said of moments that are yet to come.
+
+        What starts after the newest call ever read has not been counted, however far the edge has
+        come. Gives what of it lies behind the window: it is to be read as after an outage.
+        """
+        for each in self._tracked.between(now + 1, _FAR):
+            self._unplace(each)
+        for each in self._unsettled.values():
+            if each.seen_live_at is not None and each.seen_live_at > now:
+                each.seen_live_at = now
+                self._touched.add(each.call.id)
+        if self.tracking_since is None or self.edge is None:
+            return None
+        self.tracking_since = min(self.tracking_since, now)
+        self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
+        return (self.edge, window_start) if self.edge < window_start else None
 
     def _is_forgotten(self, call: Call, window_start: Instant) -> bool:
         return self.edge is not None and call.start < min(self.edge, window_start)
