@@ -246,7 +246,9 @@ class Tracker:
         spared: frozenset[str] = frozenset(),
         unread: tuple[Instant, Instant] | None = None,
     ) -> None:
-        """Takes the rows that a poll has read, as of ``now``; none of them starts after it.
+        """Takes the rows that a poll has read, as of ``now``.
+
+        One that starts after it, as where the clock has stepped back, is not in the window.
 
         Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
         that is not among the rows was deleted, unless its id is among ``spared``: rows that were
@@ -374,7 +376,7 @@ class Tracker:
             self._touched.add(call.id)
         if each.phase in _UNSETTLED:
             self._advance(each, now)
-        if not each.in_window and call.start >= window_start:
+        if not each.in_window and window_start <= call.start <= now:
             self._window.add(call)
             each.in_window = True
             self._touched.add(call.id)

@@ -314,6 +314,7 @@ def test_calls_that_start_after_a_clock_was_set_right_leave_the_window_until_the
     outbound = Outbound()
     assert outbound.poll(600, success(at=550)).window.calls == 1
     assert outbound.poll(300).window.calls == 0
+    assert outbound.poll(301, success(at=550)).window.calls == 0
     assert outbound.poll(600, success(at=550)).window.calls == 1
     assert counted(outbound.poll(700, success(at=550))) == {"success": 1}
 
