@@ -9,6 +9,7 @@ The recount is fed those polls alone whose commit took effect.
 import asyncio
 import sqlite3
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -94,7 +95,10 @@ class Disk:
     def let_go(self) -> None:
         """What the process's end does, also for a connection that an exception still holds."""
         while self.connections:
-            self.connections.pop().close()
+            connection = self.connections.pop()
+            with suppress(sqlite3.ProgrammingError):  # closed already
+                connection.rollback()
+            connection.close()
 
     def repair(self) -> None:
         self.fault: BaseException | None = None
