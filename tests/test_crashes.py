@@ -95,10 +95,7 @@ class Disk:
     def let_go(self) -> None:
         """What the process's end does, also for a connection that an exception still holds."""
         while self.connections:
-            connection = self.connections.pop()
-            with suppress(sqlite3.ProgrammingError):  # closed already
-                connection.rollback()
-            connection.close()
+            self.connections.pop().close()
 
     def repair(self) -> None:
         self.fault: BaseException | None = None
@@ -138,6 +135,12 @@ class Connection(sqlite3.Connection):
         super().commit()
         self.disk.commits += 1
         self.disk.reach("after commit")
+
+    def close(self):
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            # as the kernel would: a statement cut in its midst, that somebody still holds, lets go
+            super().rollback()
+        super().close()
 
 
 class Cursor(sqlite3.Cursor):
