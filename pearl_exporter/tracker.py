@@ -104,6 +104,7 @@ class Progress(msgspec.Struct, frozen=True):
         live: Calls that were going on, and where the oldest of them began.
         unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
         newest: Where the newest call ever read began; 0 before any.
+        tag_rules: The rules by which the tags of the tracked calls got their labels.
     """
 
     tracking_since: Instant
@@ -118,6 +119,7 @@ class Progress(msgspec.Struct, frozen=True):
     oldest_live_start: Instant | None = None
     unread_to: Instant | None = None
     newest: Instant = 0
+    tag_rules: str = ""
 
 
 class Saved(NamedTuple):
@@ -191,6 +193,11 @@ class Tracker:
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
+        self._tag_rules = rules.tags.text
+        self._other_tag_rules = progress.tag_rules if progress else self._tag_rules
+        self._by_other_tag_rules: set[str] = set()
+        if self._other_tag_rules not in ("", self._tag_rules):
+            self._by_other_tag_rules.update(each.call.id for each in self._tracked)
         for each in self._tracked:
             if each.in_window:
                 self._window.add(each.call)
@@ -317,6 +324,8 @@ class Tracker:
             oldest_live_start=min(starts, default=None),
             unread_to=self.unread_to,
             newest=self._newest,
+            # told anew to the next tracker as long as there is a call left that was not read since
+            tag_rules=self._other_tag_rules if self._by_other_tag_rules else self._tag_rules,
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -370,6 +379,8 @@ class Tracker:
             each = self._begin(call, now)
         elif each.call != call:
             self._change(each, call)
+        if self._by_other_tag_rules:
+            self._by_other_tag_rules.discard(call.id)
         if each.is_absent:
             each.is_absent = False
             self._tracked.appear(call.id)
@@ -412,7 +423,8 @@ class Tracker:
 
     def _change(self, each: Tracked, call: Call) -> None:
         if each.phase is Phase.SETTLED:
-            self._ledger.revise(each.call, call)
+            is_same = call.id not in self._by_other_tag_rules
+            self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
         self._unplace(each)
         self._touched.add(call.id)
         self._tracked.move(call.id, each.call.start, call.start)
@@ -461,6 +473,7 @@ class Tracker:
             if each.phase not in _UNSETTLED:
                 self._tracked.remove(each.call.id, each.call.start)
                 self._touched.discard(each.call.id)
+                self._by_other_tag_rules.discard(each.call.id)
                 self._forgotten.add(each.call.id)
 
     def _unplace(self, each: Tracked) -> None:
@@ -484,6 +497,11 @@ class Tracker:
         if not each.odd_codes & (1 << field):
             each.odd_codes |= 1 << field
             self._unknown_codes[field] += 1
+
+
+def _retagged(call: Call, other: Call) -> Call:
+    """A call with another one's tags."""
+    return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
 
 
 def _start_of(call: Call) -> Instant:

@@ -1,6 +1,9 @@
 """What is tracked, what is counted, and when: the contract's sentences by example."""
 
+import re
+
 import pytest
+from msgspec import structs
 
 from pearl_exporter.calls import Call
 from pearl_exporter.labels import TagRules
@@ -333,3 +336,56 @@ def test_tracking_did_not_begin_in_the_future():
     outbound.poll(-7200)
     assert outbound.tracker.tracking_since == T0 - 2 * HOUR
     assert counted(outbound.poll(-7000, success(at=-7190))) == {"success": 1}
+
+
+def with_tags(**rules) -> Rules:
+    return structs.replace(RULES, tags=TagRules(**rules))
+
+
+def carried_on(outbound: Outbound, rules: Rules) -> Outbound:
+    """The same outbound after a start or a reload with other rules."""
+    outbound.tracker = Tracker(rules, outbound.tracker.saved())
+    return outbound
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"max_tags": 1}, {"max_tags": 2}),
+        ({"include": re.compile("vip")}, {}),
+        ({"exclude": re.compile("l.*")}, {}),
+    ],
+)
+def test_changed_tag_settings_revise_no_call(before, after):
+    outbound = Outbound(with_tags(**before))
+    calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("late",))
+    assert positive(outbound.poll(200, *calls).ledger.by_tag) == {"vip": 1, "_other": 1}
+    snapshot = carried_on(outbound, with_tags(**after)).poll(201, *calls)
+    assert positive(snapshot.ledger.revisions) == {}
+    assert positive(snapshot.window.by_tag) == {"vip": 1, "late": 1}
+    assert positive(snapshot.ledger.by_tag) == {"vip": 1, "_other": 1}
+    changed = success(at=1), success("other", at=2, tags=("vip",))
+    assert positive(outbound.poll(202, *changed).ledger.revisions) == {"tags": 2}
+
+
+def test_other_changes_are_revisions_whatever_became_of_the_tag_settings():
+    outbound = Outbound(with_tags(max_tags=1))
+    outbound.poll(200, success(at=1, tags=("vip",)), success("other", at=2, tags=("late",)))
+    outbound = carried_on(outbound, with_tags(max_tags=2))
+    changed = success(at=1, tags=("vip",)), success("other", at=2, duration=9, tags=("late",))
+    assert positive(outbound.poll(201, *changed).ledger.revisions) == {"duration": 1}
+
+
+def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
+    outbound = Outbound(with_tags(max_tags=1))
+    outbound.poll(200, success(at=1, tags=("vip",)), success("other", at=2, tags=("late",)))
+    new = with_tags(max_tags=2)
+    outbound = carried_on(outbound, new)
+    now = T0 + 201 * SECOND
+    outbound.tracker.apply([success(at=1, tags=("vip",))], ranges=[], now=now)
+    outbound = carried_on(outbound, new)
+    calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("late",))
+    assert positive(outbound.poll(202, *calls).ledger.revisions) == {}
+    outbound = carried_on(outbound, new)
+    calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("vip",))
+    assert positive(outbound.poll(203, *calls).ledger.revisions) == {"tags": 1}
