@@ -112,12 +112,14 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        key=st.sampled_from(NAMES),
+        keys=st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True),
         age=st.sampled_from([0, 1, 400, 61_000, 11 * MINUTE, 70 * MINUTE]),
+        apart=st.sampled_from([0, 1, 20_000, 3 * MINUTE]),
     )
-    def appear(self, data, key, age):
-        if key not in self.table.rows and key not in self.gone:
-            self.table.put(self._row(data, key, self.now - age))
+    def appear(self, data, keys, age, apart):
+        for place, key in enumerate(keys):
+            if key not in self.table.rows and key not in self.gone:
+                self.table.put(self._row(data, key, self.now - age - place * apart))
 
     @precondition(lambda self: self.table.rows)
     @rule(data=st.data())
