@@ -72,11 +72,14 @@ class Recount:
         self.revisions: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
         self.uncounted_ms = 0
+        self.edge: int
+        """What starts before it is forgotten, or never counted if it was not read yet."""
         self.window: list[Call] = []
         """What the window holds, as far as the polls could see."""
         self._rules = rules
         self._polls = polls
         self._edges = list(self._edges_of(polls))
+        self.edge = self._edges[-1][1]
         for before, poll in pairwise(polls):
             reached = poll.now - max(rules.catch_up_ms, rules.window_ms)
             self.uncounted_ms += max(0, reached - before.now)
@@ -158,6 +161,22 @@ class Recount:
         if call.duration > 0:
             self.untagged += not call.tags
             self.durations.setdefault(name(call.status, NAMES), []).append(call.duration)
+
+
+def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
+    """A time before ``edge`` that no poll has read, though no outage left it too far back."""
+    longest = max(rules.catch_up_ms, rules.window_ms)
+    too_far = [
+        (before.now, poll.now - longest)
+        for before, poll in pairwise(polls)
+        if before.now < poll.now - longest
+    ]
+    accounted = polls[0].now - rules.window_ms
+    for start, end in sorted([*too_far, *(each for poll in polls for each in poll.ranges)]):
+        if start > accounted:
+            break
+        accounted = max(accounted, end)
+    return (accounted, edge) if accounted < edge else None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
 from copy import copy
+from itertools import pairwise
 from unittest.mock import patch
 
 import pytest
@@ -17,7 +18,7 @@ from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.plan import Memory, PollPlan, Reading
 from pearl_exporter.tracker import Progress, Rules, Saved, Tracked, Tracker
-from tests.recount import Poll, Recount, bucketed, positive, recount_window
+from tests.recount import Poll, Recount, bucketed, live, passed_over, positive, recount_window
 from tests.table import Table, by_id, run_plan
 
 MINUTE = 60_000
@@ -126,6 +127,17 @@ class Histories(RuleBasedStateMachine):
     def change(self, data):
         key = data.draw(st.sampled_from(sorted(self.table.rows)))
         self.table.put(self._row(data, key, self.table.rows[key].start))
+
+    @precondition(lambda self: self.live_rows())
+    @rule(
+        data=st.data(), ending=st.sampled_from([(100, 4), (130, 4), (150, 7)]), duration=durations
+    )
+    def end(self, data, ending, duration):
+        call = self.table.rows[data.draw(st.sampled_from(self.live_rows()))]
+        self.table.put(Call(call.id, call.start, *ending, duration, call.tags))
+
+    def live_rows(self) -> list[str]:
+        return sorted(key for key, call in self.table.rows.items() if live(call))
 
     @precondition(lambda self: self.table.rows)
     @rule(data=st.data())
@@ -244,6 +256,8 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.counts == bucketed(window.durations, BOUNDS)
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
+        if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
+            assert passed_over(self.polls, self.rules, wanted.edge) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

@@ -233,6 +233,15 @@ class Crashes(Histories):
     def clock_is_set_right(self):
         self.ahead_seconds = 0.0
 
+    @rule(seconds=st.sampled_from(STEPS), way=st.sampled_from([1, -1]), polls=st.integers(1, 2))
+    def process_that_begins_and_ends_at_a_wrong_time(self, seconds, way, polls):
+        self.clock_is_set(seconds, way)
+        self.restart()
+        for _ in range(polls):
+            self.cut(100)
+        self.clock_is_set(seconds, -way)
+        self.restart()
+
     def running(self) -> Poller:
         """The poller; started anew on what was saved, if it is not running."""
         if self.poller is None:
