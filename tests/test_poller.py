@@ -204,6 +204,33 @@ def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_re
     run_virtually(story())
 
 
+def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
+    async def story():
+        world = world_of(frozen=True, outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        await world.wait(7200)
+        await poller.poll()
+        counted = poller.snapshot.calls.ledger.settled
+        await world.wait(-7000)
+        assert await poller.poll() is None
+        after = poller.snapshot.calls
+        assert after.polled_at == world.now_ms == DAWN_MS + 200_000
+        held = world.served(poller.outbound.id, world.now_ms - HOUR_MS, world.now_ms)
+        assert after.window.calls == len(held)
+        assert after.ledger.settled >= counted
+        assert balance_holds(poller.snapshot)
+
+    with caplog.at_level(logging.WARNING, "pearl_exporter.poller"):
+        run_virtually(story())
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "the last poll was of a time yet to come, 7000 s from now: what it passed over is "
+        "read again, nothing counts twice"
+    )
+
+
 def test_a_refused_token_is_tried_less_and_less_until_it_changes():
     async def story():
         world = world_of(faults=["unauthorized"])
