@@ -364,5 +364,5 @@ class Crashes(Histories):
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
 
 
-Crashes.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
 TestCrashes = Crashes.TestCase
