@@ -104,6 +104,7 @@ class App:
         except StateError:
             await _close(clients, but=self.clients)
             raise
+        self._keep_limits(settings, clients)
         for poller in removed:
             await self.schedule.remove(poller.outbound.id)
             self.exposition.withdraw(poller.outbound.id)
@@ -144,6 +145,15 @@ class App:
             outbound.token: reusable.get(outbound.token) or self._client(settings, outbound.token)
             for outbound in settings.outbounds
         }
+
+    def _keep_limits(self, settings: Settings, clients: dict[TokenSource, PearlClient]) -> None:
+        """New clients of a token keep to what the same API has asked for lately."""
+        if settings.api.url != self.settings.api.url:
+            return
+        for token, client in clients.items():
+            old = self.clients.get(token)
+            if old is not None and old is not client:
+                client.limiter.take_over(old.limiter)
 
     def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
         return PearlClient(

@@ -1,5 +1,6 @@
 """What time it is: here, and at the API, by the ``Date`` header of its answers."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,14 @@ from pearl_exporter.calls import Instant
 
 TOLERATED_SKEW_SECONDS = 2.0
 """A difference up to this may be the header's whole seconds and the way there: no correction."""
+
+DOUBT_SECONDS = 300.0
+"""How long a wall clock that was set must stay so to be believed where no ``Date`` vouches for it.
+
+A step may as well be a fault as its correction, and a T that is hours ahead forgets calls.
+"""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,16 +41,49 @@ def parse_http_date(text: str) -> float | None:
         return None
 
 
+class SteadyWall:
+    """The wall clock's time, which does not take a step at face value.
+
+    It goes on as if the clock had not been set until that has lasted for `DOUBT_SECONDS`. Steps up
+    to `TOLERATED_SKEW_SECONDS`, and slow corrections, are followed at once.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+        self._doubted: tuple[float, float] | None = None
+
+    def __call__(self) -> float:
+        """The time in seconds since the epoch."""
+        monotonic = self._clock.monotonic()
+        offset = self._clock.wall() - monotonic
+        if self._offset is None or abs(offset - self._offset) <= TOLERATED_SKEW_SECONDS:
+            self._offset, self._doubted = offset, None
+        elif self._doubted is None or abs(offset - self._doubted[0]) > TOLERATED_SKEW_SECONDS:
+            self._doubted = (offset, monotonic)
+            self._tell(f"going on as if not until it stays so for {DOUBT_SECONDS:.0f} s", offset)
+        elif monotonic - self._doubted[1] >= DOUBT_SECONDS:
+            self._tell("believing it from now on", offset)
+            self._offset, self._doubted = offset, None
+        return monotonic + self._offset
+
+    def _tell(self, what: str, offset: float) -> None:
+        step = offset - (self._offset or 0.0)
+        way = "forward" if step > 0 else "back"
+        _log.warning("this machine's clock was set %s by %.0f s: %s", way, abs(step), what)
+
+
 class ApiClock:
     """The API's clock: this machine's, corrected by ``Date`` where they differ by more than 2 s.
 
     The middle one of the last five headers is believed, so that one wrong header from some proxy
     moves nothing. They are kept against the monotonic clock, so that a step of this machine's wall
-    clock does not move the API's time.
+    clock does not move the API's time. Where answers have no ``Date`` it is a `SteadyWall`'s.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._steady_wall = SteadyWall(clock)
         self._offsets: deque[float] = deque(maxlen=5)
 
     @property
@@ -76,6 +118,7 @@ class ApiClock:
 
     def now(self) -> Instant:
         """The present instant, as the API would say."""
-        wall = self._clock.wall()
-        skew = self.skew_seconds
+        if not self._offsets:
+            return int(self._steady_wall() * 1000)
+        wall, skew = self._clock.wall(), self.skew_seconds
         return int((wall - skew if abs(skew) > TOLERATED_SKEW_SECONDS else wall) * 1000)

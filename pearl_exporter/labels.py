@@ -54,6 +54,12 @@ class TagRules(msgspec.Struct, frozen=True):
     include: re.Pattern[str] = re.compile(".*", re.DOTALL)
     exclude: re.Pattern[str] = re.compile("")
 
+    @property
+    def text(self) -> str:
+        """The rules in one line: equal texts, equal labels."""
+        patterns = (f"{each.pattern!r} {each.flags}" for each in (self.include, self.exclude))
+        return " ".join((str(self.max_tags), *patterns))
+
 
 def looks_personal(tag: str) -> bool:
     """Whether a tag may hold a phone number or an e-mail address.

@@ -143,6 +143,20 @@ class Limiter:
         until = _now() + min(seconds, LONGEST_PAUSE_SECONDS)
         self._paused_until = max(self._paused_until, until)
 
+    def take_over(self, old: "Limiter") -> None:
+        """Goes on where another limiter of the same token stops: new settings are no pardon.
+
+        A pause goes on. The slowed rate does if the configured one is the same; a new one is the
+        user's word, and counts at once.
+        """
+        ceiling, rate, slowed_at, paused_until = old._asked_for()  # noqa: SLF001 - of this class
+        self._paused_until = max(self._paused_until, paused_until)
+        if self._ceiling == ceiling:
+            self._rate, self._slowed_at = rate, slowed_at
+
+    def _asked_for(self) -> tuple[float, float, float, float]:
+        return self._ceiling, self._rate, self._slowed_at, self._paused_until
+
     def forget(self, key: str) -> None:
         """Drops what is remembered of an outbound that is no longer configured."""
         self._last_served.pop(key, None)

@@ -212,7 +212,19 @@ class PollPlan:
         return self._tracker.oldest_unsettled(since=self.now - self._rules.follow_ms)
 
     def _head(self, low: Instant) -> Generator[Search, Page, bool]:
-        """Reads all that is new, finds where the rest differs; False if that can't be done so."""
+        """Reads all that is new, finds where the rest differs; False if that can't be done so.
+
+        Answers that contradict each other, as where a row was deleted between them, are asked for
+        again; if they do so again, the pages are in no order that could be gone by.
+        """
+        agrees = yield from self._try_head(low)
+        if agrees is None:
+            self._reader.calls.clear()
+            self._reader.ranges.clear()
+            agrees = yield from self._try_head(low)
+        return bool(agrees)
+
+    def _try_head(self, low: Instant) -> Generator[Search, Page, bool | None]:
         upper = self.now + 1
         new_from = self._tracker.polled_at or low
         while upper > low:
@@ -228,8 +240,13 @@ class PollPlan:
         excess = count - self._tracker.calls.present(start, end)
         return 0 <= excess <= self._memory.uncountable
 
-    def _narrow(self, low: Instant, high: Instant, rest: int) -> Generator[Search, Page, bool]:
-        """Finds, by halves, where the API's count of ``[low, high)`` and ours differ."""
+    def _narrow(
+        self, low: Instant, high: Instant, rest: int
+    ) -> Generator[Search, Page, bool | None]:
+        """Finds, by halves, where the API's count of ``[low, high)`` and ours differ.
+
+        None if the API counts fewer rows of a range than it did a moment ago.
+        """
         doubtful = [(low, high, rest)]
         for _ in range(MOST_NARROWING):
             while doubtful and self._agrees(*doubtful[-1]):
@@ -243,6 +260,8 @@ class PollPlan:
             below = yield from self._reader.down(middle, end)
             if below is None:
                 return False
+            if middle == start and below.all_rows < count:
+                return None
             parts = (
                 (middle, below.instant, below.rest),
                 (start, middle, count - below.all_rows),

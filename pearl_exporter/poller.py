@@ -237,7 +237,7 @@ class Poller:
             search = next(steps)
             while True:
                 page = await self._page(search, patience)
-                if not was_known:
+                if not was_known and api_clock.is_known:
                     was_known = True
                     elapsed = (clock.monotonic() - began) * 1000
                     if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
@@ -304,6 +304,15 @@ class Poller:
             _log.info("caught up", extra={"outbound": self.outbound.name})
             self._told_of_backlog_at = None
 
+    def _tell_of_turning_back(self, now: Instant, polled_at: Instant | None) -> None:
+        if polled_at is not None and now < polled_at:
+            _log.warning(
+                "the last poll was of a time yet to come, %.0f s from now: what it passed over is "
+                "read again, nothing counts twice",
+                (polled_at - now) / 1000,
+                extra={"outbound": self.outbound.name},
+            )
+
     def _tell_of_oddities(self, memory: Memory) -> None:
         outbound = {"outbound": self.outbound.name}
         if memory.by_offset and not self.memory.by_offset:
@@ -349,6 +358,7 @@ class Poller:
         health = self._snapshot.health
         polled_at = self._snapshot.calls.polled_at
         missed = polled_at is not None and now - polled_at > 2000 * self.outbound.interval
+        self._tell_of_turning_back(now, polled_at)
         if health.last_reason is not None:
             _log.info("polls succeed again", extra={"outbound": self.outbound.name})
         self.release()

@@ -21,6 +21,8 @@ class Progress(msgspec.Struct, frozen=True):
         tracked: How many calls are tracked.
         live: Calls that were going on, and where the oldest of them began.
         unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
+        newest: Where the newest call ever read began; 0 before any.
+        tag_rules: The rules by which the tags of the tracked calls got their labels.
     """
 
     tracking_since: Instant
@@ -34,6 +36,8 @@ class Progress(msgspec.Struct, frozen=True):
     live: int = 0
     oldest_live_start: Instant | None = None
     unread_to: Instant | None = None
+    newest: Instant = 0
+    tag_rules: str = ""
 
 
 class Saved(NamedTuple):

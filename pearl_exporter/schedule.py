@@ -1,13 +1,14 @@
 """Who polls when: one job for each outbound, with APScheduler.
 
 Starts are staggered over the interval, an outbound is never polled twice at once, a poll that
-falls due meanwhile is counted as skipped, and no outbound waits for another one here.
+falls due meanwhile is counted as skipped, and no outbound waits for another one here. All goes by
+the monotonic clock: setting this machine's clock, back or forward, delays and hastens nothing.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from apscheduler.events import (
     EVENT_JOB_MAX_INSTANCES,
@@ -26,6 +27,39 @@ WEDGED_SECONDS = 15.0
 """Without a heartbeat for this long the scheduler counts as wedged."""
 
 _HEARTBEAT = "heartbeat"
+_DAWN = datetime(2000, 1, 1, tzinfo=UTC)
+"""What the steady time begins with; no one sees it but APScheduler."""
+
+
+class _SteadyTime(tzinfo):
+    """A zone in which it is always as late as a monotonic clock says, from `_DAWN` on.
+
+    APScheduler takes the present from ``datetime.now`` of its zone and from nothing else, and that
+    asks the zone. Dates of this zone and of UTC may be compared and subtracted.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+
+    def now(self) -> datetime:
+        """The steady present, as a date of UTC."""
+        return _DAWN + timedelta(seconds=self._monotonic())
+
+    def fromutc(self, _: datetime) -> datetime:
+        """The steady present, whatever the wall clock says."""
+        return self.now().replace(tzinfo=self)
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        """None at all."""
+        return timedelta(0)
+
+    def dst(self, _: datetime | None) -> timedelta:
+        """None at all."""
+        return timedelta(0)
+
+    def tzname(self, _: datetime | None) -> str:
+        """A name for people."""
+        return "steady"
 
 
 class Schedule:
@@ -33,12 +67,13 @@ class Schedule:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
+        self._time = _SteadyTime(monotonic)
         self._pollers: dict[str, Poller] = {}
         self._due: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[PollError | None]] = {}
         self._last_beat: float | None = None
         self._scheduler = AsyncIOScheduler(
-            timezone=UTC,
+            timezone=self._time,
             executors={"default": AsyncIOExecutor()},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -55,11 +90,12 @@ class Schedule:
         """Begins to poll, each outbound at its own offset into its interval."""
         # every skipped poll is counted; APScheduler would log a warning for each as well
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        now = self._time.now()
         self._scheduler.add_job(
             self._beat,
-            IntervalTrigger(seconds=HEARTBEAT_SECONDS),
+            IntervalTrigger(seconds=HEARTBEAT_SECONDS, start_date=now),
             id=_HEARTBEAT,
-            next_run_time=datetime.now(UTC),
+            next_run_time=now,
         )
         self.add_staggered(pollers)
         self._scheduler.start()
@@ -73,7 +109,7 @@ class Schedule:
     def add(self, poller: Poller, seconds: float) -> None:
         """Begins to poll an outbound in so many seconds."""
         outbound = poller.outbound
-        first = datetime.now(UTC) + timedelta(seconds=seconds)
+        first = self._time.now() + timedelta(seconds=seconds)
         self._pollers[outbound.id] = poller
         self._scheduler.add_job(
             self._poll,
@@ -98,7 +134,7 @@ class Schedule:
         job = self._scheduler.get_job(outbound_id)
         if job is None or job.next_run_time is None:
             return None
-        return float((job.next_run_time - datetime.now(UTC)).total_seconds())
+        return float((job.next_run_time - self._time.now()).total_seconds())
 
     async def stop(self) -> None:
         """Starts no further poll and cuts short those going on; what they read is not published."""
@@ -128,7 +164,7 @@ class Schedule:
         poller = self._pollers.get(outbound_id)
         if poller is None or poller.is_held():
             return
-        lateness = (datetime.now(UTC) - self._due[outbound_id]).total_seconds()
+        lateness = (self._time.now() - self._due[outbound_id]).total_seconds()
         # a task of our own, which can be cut short without APScheduler calling it a failed job
         task = asyncio.create_task(poller.poll(max(0.0, lateness)))
         self._running[outbound_id] = task

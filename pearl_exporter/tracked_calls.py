@@ -20,7 +20,8 @@ from pearl_exporter.kinds import (
 from pearl_exporter.tracked import UNSETTLED, Entry, Tracked, entry_of, tracked_of
 
 EVER: Instant = -(2**62)
-"""Before any call."""
+FAR: Instant = 2**62
+"""Before and after any call."""
 
 
 class InWindow(NamedTuple):
@@ -141,13 +142,16 @@ class TrackedCalls:
         each.is_absent = False
         self._index.appear(each.call.id)
 
-    def forget(self, before: Instant) -> None:
-        """Forgets the calls that started before this and are done."""
-        for call_id in self._index.ids_between(EVER, before):
-            if call_id not in self.unsettled and (each := self.get(call_id)) is not None:
+    def forget(self, before: Instant) -> list[str]:
+        """Forgets the calls that started before this and are done; gives their ids."""
+        ids = self._index.ids_between(EVER, before)
+        done = [call_id for call_id in ids if call_id not in self.unsettled]
+        for call_id in done:
+            if (each := self.get(call_id)) is not None:
                 self._index.remove(call_id, each.call.start)
         if self.kinds.are_too_many(len(self._index)):
             self._number_kinds_anew()
+        return done
 
     def saved(self) -> dict[Instant, bytes]:
         """All blocks, by key."""

@@ -36,7 +36,7 @@ from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, statu
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.progress import Delta, Progress, Saved
 from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
-from pearl_exporter.tracked_calls import EVER, TrackedCalls
+from pearl_exporter.tracked_calls import EVER, FAR, TrackedCalls
 from pearl_exporter.window import Window, WindowSnapshot
 
 
@@ -111,7 +111,11 @@ class Tracker:
         """Where forgetting began: an untracked row that started before it is HISTORY."""
         self.unread_to = progress.unread_to if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
+        self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
+        self._tag_rules = rules.tags.text
+        self._other_tag_rules = progress.tag_rules if progress else self._tag_rules
+        self._by_other_tag_rules: set[str] = set()
         in_window = self.calls.load(blocks)
         self._place(in_window.kinds)
         for each in in_window.objects:
@@ -120,6 +124,8 @@ class Tracker:
             self._ledger.see(kind)
         for each in self.calls.unsettled.values():
             self._ledger.see(each.call)
+        if self._other_tag_rules not in ("", self._tag_rules):
+            self._by_other_tag_rules.update(self.calls.ids_between(EVER, FAR))
 
     @property
     def unknown_codes(self) -> tuple[int, int]:
@@ -152,7 +158,9 @@ class Tracker:
         spared: frozenset[str] = frozenset(),
         unread: tuple[Instant, Instant] | None = None,
     ) -> None:
-        """Takes the rows that a poll has read, each once, as of ``now``; none starts after it.
+        """Takes the rows that a poll has read, each once, as of ``now``.
+
+        One that starts after it, as where the clock has stepped back, is not in the window.
 
         Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
         that is not among the rows was deleted, unless its id is among ``spared``: rows that were
@@ -163,7 +171,11 @@ class Tracker:
             self.tracking_since = now
         window_start = now - self.rules.window_ms
         self._account_for_gap(now)
+        if self.polled_at is not None and now < self.polled_at:
+            unread = self._turn_back(now, window_start) or unread
         rows = sorted(calls, key=_start_of)
+        if rows:
+            self._newest = max(self._newest, rows[-1].start)
         if len(self.calls):
             self._delete_missing(ranges, {call.id for call in rows} | spared)
         known = [call for call in rows if call.id in self.calls]
@@ -174,7 +186,7 @@ class Tracker:
         self._expire(min(window_start, now - self.rules.follow_ms))
         edge, self.unread_to = unread or (window_start, None)
         self.edge = edge if self.edge is None else max(self.edge, edge)
-        self.calls.forget(min(self.edge, window_start))
+        self._by_other_tag_rules -= set(self.calls.forget(min(self.edge, window_start)))
         self._window_start = window_start
         self.polled_at = now
 
@@ -207,6 +219,9 @@ class Tracker:
             live=len(starts := self._live_starts()),
             oldest_live_start=min(starts, default=None),
             unread_to=self.unread_to,
+            newest=self._newest,
+            # told anew to the next tracker as long as there is a call left that was not read since
+            tag_rules=self._other_tag_rules if self._by_other_tag_rules else self._tag_rules,
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -234,6 +249,24 @@ class Tracker:
         if self.polled_at is not None and self.polled_at < reached:
             self._ledger.lose((reached - self.polled_at) / 1000)
 
+    def _turn_back(self, now: Instant, window_start: Instant) -> tuple[Instant, Instant] | None:
+        """Takes back what a clock that was ahead has said of moments that are yet to come.
+
+        What starts after the newest call ever read has not been counted, however far the edge has
+        come. Gives what of it lies behind the window: it is to be read as after an outage.
+        """
+        for each in self.calls.between(now + 1, FAR):
+            self._leave_window(each)
+        for each in self.calls.unsettled.values():
+            if each.seen_live_at is not None and each.seen_live_at > now:
+                each.seen_live_at = now
+                self.calls.keep(each)
+        if self.tracking_since is None or self.edge is None:
+            return None
+        self.tracking_since = min(self.tracking_since, now)
+        self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
+        return (self.edge, window_start) if self.edge < window_start else None
+
     def _untracked(self, rows: Sequence[Call], window_start: Instant) -> Sequence[Call]:
         """The rows that are new; those from behind the edge were tracked once, or never will be."""
         if self.edge is None and not len(self.calls):
@@ -253,27 +286,29 @@ class Tracker:
             if not (can_pack and not kind.odd_codes and self._is_history(kind, start)):
                 each = self._begin(_call(call.id, start, kind), kind, now, window_start)
                 entries.append(entry_of(each, self.calls.kinds))
-            elif start < window_start:
-                entries.append(kind.base | start - EPOCH_MS)
-            else:
+            elif window_start <= start <= now:
                 entries.append(kind.base | start - EPOCH_MS | IS_IN_WINDOW)
                 in_window.append(kind.number)
+            else:
+                entries.append(kind.base | start - EPOCH_MS)
         self._place(Counter(in_window))
         self.calls.add([call.id for call in rows], starts, entries)
 
-    def _observe_all(self, rows: Iterable[Call], now: Instant, window_start: Instant) -> None:
+    def _observe_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
         """Brings tracked calls in step with their rows; those done and as they were cost least."""
         for call in rows:
             entry, start = self.calls.entry(call.id), call.start
             values = (call.status, call.call_status, call.duration, call.tags)
             kind = self.calls.kinds.find(values) or self._kind(call)
-            mark = IN_WINDOW if start >= window_start else 0
+            mark = IN_WINDOW if window_start <= start <= now else 0
             if isinstance(entry, int) and are_alike(entry, pack(kind, start, mark)):
                 continue
             each = self.calls.get(call.id)
             if each is not None:
                 labelled = _call(call.id, start, kind)
                 self._observe(each, labelled, kind=kind, now=now, window_start=window_start)
+        if self._by_other_tag_rules:
+            self._by_other_tag_rules -= {call.id for call in rows}
 
     def _kind(self, call: Call) -> Kind:
         """The kind of a row; a new kind's labels get their series, so that a first count shows."""
@@ -313,7 +348,7 @@ class Tracker:
             self.calls.unsettled[call.id] = each
             each.phase = Phase.PENDING
             self._advance(each, now)
-        if call.start >= window_start:
+        if window_start <= call.start <= now:
             self._window.add(call)
             each.in_window = True
         return each
@@ -329,7 +364,7 @@ class Tracker:
             self.calls.appear(each)
         if each.phase in UNSETTLED:
             self._advance(each, now)
-        if not each.in_window and call.start >= window_start:
+        if not each.in_window and window_start <= call.start <= now:
             self._window.add(call)
             each.in_window = True
         if each != was:
@@ -337,7 +372,8 @@ class Tracker:
 
     def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
         if each.phase is Phase.SETTLED:
-            self._ledger.revise(each.call, call)
+            is_same = call.id not in self._by_other_tag_rules
+            self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
         if each.in_window:
             self._window.remove(each.call)
             each.in_window = False
@@ -401,6 +437,11 @@ class Tracker:
 def _call(call_id: str, start: Instant, kind: Kind) -> Call:
     """A row with the labels of its tags."""
     return Call(call_id, start, kind.status, kind.call_status, kind.duration, kind.tags)
+
+
+def _retagged(call: Call, other: Call) -> Call:
+    """A call with another one's tags."""
+    return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
 
 
 def _start_of(call: Call) -> Instant:

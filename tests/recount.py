@@ -6,8 +6,9 @@ own counting. Slow on purpose.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pearl_exporter.calls import Call
 from pearl_exporter.tracker import Rules
@@ -70,17 +71,43 @@ class Recount:
         self.durations: dict[str, list[float]] = {}
         self.revisions: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
+        self.uncounted_ms = 0
+        self.edge: int
+        """What starts before it is forgotten, or never counted if it was not read yet."""
         self.window: list[Call] = []
         """What the window holds, as far as the polls could see."""
         self._rules = rules
         self._polls = polls
+        self._edges = list(self._edges_of(polls))
+        self.edge = self._edges[-1][1]
+        for before, poll in pairwise(polls):
+            reached = poll.now - max(rules.catch_up_ms, rules.window_ms)
+            self.uncounted_ms += max(0, reached - before.now)
         for key in {key for poll in polls for key in poll.rows}:
             self._recount(key)
 
+    def _edges_of(self, polls: list[Poll]) -> Iterator[tuple[int | None, int]]:
+        """What is forgotten lies below: as each poll finds it, and as it leaves it.
+
+        Where T steps back, nothing that starts after the newest row of all has been counted yet.
+        """
+        rules, edge, newest = self._rules, None, 0
+        for before, poll in zip([None, *polls], polls, strict=False):
+            start = poll.now - rules.window_ms
+            until = start if poll.unread is None else poll.unread
+            if before is not None and poll.now < before.now:
+                edge = min(edge, max(newest + 1, poll.now - rules.catch_up_ms))
+                until = min(until, edge) if edge < start else until
+            newest = max([newest, *(row.start for row in poll.rows.values())])
+            yield edge, (edge := until if edge is None else max(edge, until))
+
     def _recount(self, key: str) -> None:
         rules, tracking_since = self._rules, self._polls[0].now
-        edge, phase, last, seen_live, there = None, None, None, None, False
-        for poll in self._polls:
+        phase, last, seen_live, there = None, None, None, False
+        for poll, (edge, edge_after) in zip(self._polls, self._edges, strict=True):
+            # a clock that was ahead has told of moments that are yet to come
+            tracking_since = min(tracking_since, poll.now)
+            seen_live = seen_live and min(seen_live, poll.now)
             row = poll.rows.get(key)
             if row is None and last is not None and poll.covers(last.start):
                 there = False
@@ -110,14 +137,14 @@ class Recount:
                     else:
                         phase = "pending"
             window_start = poll.now - rules.window_ms
-            edge = max(edge or 0, window_start if poll.unread is None else poll.unread)
             if last is not None and last.start < window_start:
                 if phase in ("live", "pending") and last.start < poll.now - rules.follow_ms:
                     self.uncounted["follow_expired"] += 1
                     phase = "lost"
-                if phase not in ("live", "pending") and last.start < edge:
+                if phase not in ("live", "pending") and last.start < edge_after:
                     last = seen_live = phase = None
-        if there and last is not None and last.start >= self._polls[-1].now - rules.window_ms:
+        now = self._polls[-1].now
+        if there and last is not None and now - rules.window_ms <= last.start <= now:
             self.window.append(last)
         self.live += phase == "live"
         self.pending += phase == "pending"
@@ -134,6 +161,22 @@ class Recount:
         if call.duration > 0:
             self.untagged += not call.tags
             self.durations.setdefault(name(call.status, NAMES), []).append(call.duration)
+
+
+def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
+    """A time before ``edge`` that no poll has read, though no outage left it too far back."""
+    longest = max(rules.catch_up_ms, rules.window_ms)
+    too_far = [
+        (before.now, poll.now - longest)
+        for before, poll in pairwise(polls)
+        if before.now < poll.now - longest
+    ]
+    accounted = polls[0].now - rules.window_ms
+    for start, end in sorted([*too_far, *(each for poll in polls for each in poll.ranges)]):
+        if start > accounted:
+            break
+        accounted = max(accounted, end)
+    return (accounted, edge) if accounted < edge else None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.clock import DOUBT_SECONDS, ApiClock, Clock
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 
@@ -112,6 +112,73 @@ def test_between_answers_the_apis_time_goes_on():
     before = machine.api_clock.now()
     machine.true_seconds += 60
     assert machine.api_clock.now() - before == pytest.approx(60_000, abs=1)
+
+
+def wait(machine: Machine, seconds: float) -> None:
+    """Time goes on, and somebody asks for it every 10 s."""
+    for _ in range(round(seconds / 10)):
+        machine.true_seconds += 10
+        machine.api_clock.now()
+
+
+@pytest.mark.parametrize("step", [7200.0, -7200.0, 30.0, -30.0])
+def test_without_a_date_a_step_that_is_taken_back_soon_moves_nothing(step, caplog):
+    machine = Machine()
+    wait(machine, 600)
+    machine.ahead_seconds = step
+    wait(machine, DOUBT_SECONDS - 10)
+    assert machine.error_seconds == pytest.approx(0.0, abs=0.002)
+    machine.ahead_seconds = 0.0
+    wait(machine, 2 * DOUBT_SECONDS)
+    assert machine.error_seconds == pytest.approx(0.0, abs=0.002)
+    way = "forward" if step > 0 else "back"
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"this machine's clock was set {way} by {abs(step):.0f} s: "
+        "going on as if not until it stays so for 300 s"
+    )
+
+
+@pytest.mark.parametrize("step", [7200.0, -7200.0, 28_800.0])
+def test_without_a_date_a_step_that_lasts_is_believed(step, caplog):
+    """So is the time that a machine has slept through, which its monotonic clock leaves out."""
+    machine = Machine()
+    wait(machine, 60)
+    machine.ahead_seconds = step
+    wait(machine, DOUBT_SECONDS + 10)
+    assert machine.error_seconds == pytest.approx(step, abs=0.002)
+    assert len(caplog.records) == 2
+    assert caplog.records[1].getMessage().endswith("believing it from now on")
+
+
+def test_without_a_date_a_clock_that_wanders_is_not_believed_before_it_rests():
+    machine = Machine()
+    wait(machine, 60)
+    for step in (100.0, 200.0, 300.0, 200.0):
+        machine.ahead_seconds = step
+        wait(machine, DOUBT_SECONDS - 10)
+        assert machine.error_seconds == pytest.approx(0.0, abs=0.002)
+    wait(machine, 30)
+    assert machine.error_seconds == pytest.approx(200.0, abs=0.002)
+
+
+@pytest.mark.parametrize("rate", [0.0005, -0.0005, 0.05])
+def test_without_a_date_a_slow_correction_is_followed(rate):
+    machine = Machine()
+    for _ in range(1000):
+        wait(machine, 10)
+        machine.ahead_seconds += 10 * rate
+        assert machine.error_seconds == pytest.approx(machine.ahead_seconds, abs=0.002)
+
+
+def test_a_date_ends_all_doubt():
+    machine = Machine()
+    wait(machine, 60)
+    machine.ahead_seconds = 3600.0
+    wait(machine, 60)
+    machine.true_seconds += 28_800  # what the monotonic clock tells, and the header bears out
+    machine.hear()
+    assert machine.error_seconds == pytest.approx(0.0, abs=0.501)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ long gaps, over any page size, and the table may change while it is read. The re
 was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
+from itertools import pairwise
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -16,7 +18,7 @@ from pearl_exporter.errors import Inconsistent
 from pearl_exporter.plan import Memory, PollPlan, Reading
 from pearl_exporter.progress import Saved
 from pearl_exporter.tracker import Rules, Tracker
-from tests.recount import Poll, Recount, bucketed, positive, recount_window
+from tests.recount import Poll, Recount, bucketed, live, passed_over, positive, recount_window
 from tests.saving import merged
 from tests.table import Table, by_id, run_plan
 
@@ -31,7 +33,20 @@ durations = st.sampled_from([0.0, 0.0, 3.0, 5.0, 29.0, 61.0, 500.0])
 tags = st.sampled_from([(), (), ("vip",), ("vip", "résilié"), ("late",)])
 
 
+def by_start(call: Call) -> int:
+    return call.start
+
+
+def by_name(call: Call) -> str:
+    return call.id
+
+
 class Histories(RuleBasedStateMachine):
+    patches = ()
+
+    rest_ms = 1
+    """How much time lies between the polls of a quiet time."""
+
     @initialize(
         window=st.sampled_from([5, 20, 60]),
         settle=st.sampled_from([0, 30_000, 2 * MINUTE]),
@@ -45,6 +60,9 @@ class Histories(RuleBasedStateMachine):
         spare_kinds=st.sampled_from([0, 1, 10_000]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
+        clamp=st.sampled_from([1, 2, 10_000, 10_000]),
+        order=st.sampled_from([None, None, None, None, by_start, by_name]),
+        ignores_statuses=st.booleans(),
     )
     def begin(
         self,
@@ -60,6 +78,9 @@ class Histories(RuleBasedStateMachine):
         spare_kinds,
         inclusive_end,
         inclusive_start,
+        clamp,
+        order,
+        ignores_statuses,
     ):
         self.rules = Rules(
             window_ms=window * MINUTE,
@@ -79,7 +100,13 @@ class Histories(RuleBasedStateMachine):
             each.start()
         self.spare = catch_up_requests
         self.now = BEGIN
-        self.table = Table(inclusive_end=inclusive_end, inclusive_start=inclusive_start)
+        self.table = Table(
+            inclusive_end=inclusive_end,
+            inclusive_start=inclusive_start,
+            clamp=clamp,
+            order=order,
+            ignores_statuses=ignores_statuses,
+        )
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
@@ -102,18 +129,31 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        key=st.sampled_from(NAMES),
+        keys=st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True),
         age=st.sampled_from([0, 1, 400, 61_000, 11 * MINUTE, 70 * MINUTE]),
+        apart=st.sampled_from([0, 1, 20_000, 3 * MINUTE]),
     )
-    def appear(self, data, key, age):
-        if key not in self.table.rows and key not in self.gone:
-            self.table.put(self._row(data, key, self.now - age))
+    def appear(self, data, keys, age, apart):
+        for place, key in enumerate(keys):
+            if key not in self.table.rows and key not in self.gone:
+                self.table.put(self._row(data, key, self.now - age - place * apart))
 
     @precondition(lambda self: self.table.rows)
     @rule(data=st.data())
     def change(self, data):
         key = data.draw(st.sampled_from(sorted(self.table.rows)))
         self.table.put(self._row(data, key, self.table.rows[key].start))
+
+    @precondition(lambda self: self.live_rows())
+    @rule(
+        data=st.data(), ending=st.sampled_from([(100, 4), (130, 4), (150, 7)]), duration=durations
+    )
+    def end(self, data, ending, duration):
+        call = self.table.rows[data.draw(st.sampled_from(self.live_rows()))]
+        self.table.put(Call(call.id, call.start, *ending, duration, call.tags))
+
+    def live_rows(self) -> list[str]:
+        return sorted(key for key, call in self.table.rows.items() if live(call))
 
     @precondition(lambda self: self.table.rows)
     @rule(data=st.data())
@@ -127,7 +167,11 @@ class Histories(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.gone)))
         self.table.put(self.gone.pop(key))
 
-    @rule(milliseconds=st.sampled_from([1, 30_000, MINUTE, 5 * MINUTE, 25 * MINUTE, 130 * MINUTE]))
+    @rule(
+        milliseconds=st.sampled_from(
+            [1, 30_000, MINUTE, 5 * MINUTE, 25 * MINUTE, 130 * MINUTE, 1600 * MINUTE]
+        )
+    )
     def wait(self, milliseconds):
         self.now += milliseconds
 
@@ -185,15 +229,16 @@ class Histories(RuleBasedStateMachine):
         """Once the API has been quiet for a full scan, the window is the API's own."""
         scans = 0
         for _ in range(300):
-            self.now += 1
+            self.wait(self.rest_ms)
             reading = self.read(limit)
             scans += reading.scanned and reading.unread is None
             if scans == 2:
                 break
         assert scans == 2
         self.check()
-        start = self.now - self.rules.window_ms
-        held = {key: c for key, c in self.table.rows.items() if start <= c.start <= self.now}
+        now = self.polls[-1].now
+        start = now - self.rules.window_ms
+        held = {key: c for key, c in self.table.rows.items() if start <= c.start <= now}
         assert by_id(Recount(self.polls, self.rules).window) == held
 
     def check(self):
@@ -214,6 +259,7 @@ class Histories(RuleBasedStateMachine):
         }
         assert positive(ledger.revisions) == positive(wanted.revisions)
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
+        assert ledger.uncounted_seconds == pytest.approx(wanted.uncounted_ms / 1000)
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
         assert positive(found.window.by_status) == window.by_status
         assert positive(found.window.by_call_status) == window.by_call_status
@@ -222,6 +268,8 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.counts == bucketed(window.durations, BOUNDS)
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
+        if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
+            assert passed_over(self.polls, self.rules, wanted.edge) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

@@ -577,3 +577,29 @@ def test_whatever_happens_no_place_is_lost_and_no_waiter_forgotten(events, place
         assert asker.now > before
 
     run_virtually(main())
+
+
+@virtually
+async def test_a_pause_outlives_its_limiter_and_a_shorter_one_does_not_cut_it():
+    old, new = Limiter(FAST, 1), Limiter(FAST, 1)
+    old.pause(20)
+    new.pause(30)
+    new.take_over(old)
+    assert new.paused_for == pytest.approx(30)
+    old.pause(50)
+    new.take_over(old)
+    assert new.paused_for == pytest.approx(50)
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(8.0, 2.0), (9.0, 9.0), (4.0, 4.0)])
+@virtually
+async def test_a_slowed_rate_outlives_its_limiter_if_the_configured_one_is_the_same(rate, kept):
+    old, new = Limiter(8.0, 1), Limiter(rate, 1)
+    for sent_at in (0, asyncio.get_running_loop().time()):
+        old.slow_down(sent_at)
+    new.take_over(old)
+    assert new.rate == kept
+    new.slow_down(0)  # an answer to what was sent before the rate was last halved
+    assert new.rate == (kept if rate == 8.0 else kept / 2)
+    new.succeeded()
+    assert new.rate > kept / 2

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.errors import StateError
 from pearl_exporter.metrics import Format
 from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
@@ -184,6 +185,49 @@ def test_t_does_not_step_back_when_the_clock_s_correction_ends():
             assert poller.snapshot.calls.polled_at >= ahead
 
     run_virtually(story())
+
+
+def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_read():
+    async def story():
+        world = world_of(frozen=True)
+        poller = world.app.pollers[0]
+        poller._client._api_clock = ApiClock(Clock())  # hears the headers in this one's place
+        await world.app.start(polling=False)
+        await poller.poll()
+        asked = world.simulator.traffic.total
+        await world.wait(-3)
+        assert await poller.poll() is None
+        assert world.simulator.traffic.total - asked < asked
+        assert poller.snapshot.calls.polled_at == DAWN_MS
+
+    run_virtually(story())
+
+
+def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
+    async def story():
+        world = world_of(frozen=True, outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        await world.wait(7200)
+        await poller.poll()
+        counted = poller.snapshot.calls.ledger.settled
+        await world.wait(-7000)
+        assert await poller.poll() is None
+        after = poller.snapshot.calls
+        assert after.polled_at == world.now_ms == DAWN_MS + 200_000
+        held = world.served(poller.outbound.id, world.now_ms - HOUR_MS, world.now_ms)
+        assert after.window.calls == len(held)
+        assert after.ledger.settled >= counted
+        assert balance_holds(poller.snapshot)
+
+    with caplog.at_level(logging.WARNING, "pearl_exporter.poller"):
+        run_virtually(story())
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "the last poll was of a time yet to come, 7000 s from now: what it passed over is "
+        "read again, nothing counts twice"
+    )
 
 
 def test_a_refused_token_is_tried_less_and_less_until_it_changes():

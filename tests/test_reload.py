@@ -146,6 +146,29 @@ async def test_new_settings_of_the_api_go_to_a_new_client_and_the_old_one_is_clo
         assert poller.snapshot.health.up
 
 
+@pytest.mark.parametrize(
+    ("api", "keeps_pause", "keeps_rate"),
+    [
+        ({"timeout": 31.0}, True, True),
+        ({"rate_limit": 500.0}, True, False),
+        ({"url": "http://another"}, False, False),
+    ],
+)
+async def test_new_settings_of_the_api_are_no_pardon(api, keeps_pause, keeps_rate):
+    async with running(1) as world:
+        (old,) = world.app.clients.values()
+        faults = [{"fault": "rate_limit", "requests": 1, "retry_after": 60}]
+        world.simulator.faults.set(faults, world.now_ms)
+        await until(lambda: old.limiter.paused_for)
+        changed = world.settings.api.model_copy(update=api)
+        await world.app.reconfigure(world.settings.model_copy(update={"api": changed}))
+        (new,) = world.app.clients.values()
+        assert new is not old
+        assert (new.limiter.paused_for > 50) == keeps_pause
+        slowed = world.settings.api.rate_limit / 2
+        assert new.limiter._rate == (slowed if keeps_rate else changed.rate_limit)
+
+
 async def test_a_bad_configuration_is_refused_and_the_old_one_kept(caplog):
     async with running(1) as world:
 

@@ -1,7 +1,8 @@
-"""Who polls when. APScheduler goes by the real clock, so intervals are short and deadlines long."""
+"""Who polls when. The event loop goes by the real clock: intervals are short, deadlines long."""
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +11,29 @@ from pearl_exporter.simulator import many_campaigns
 from tests.world import DAWN_MS, World
 
 INTERVAL = 0.2
+HOURS = [-24 * 365 * 30, -0.01, 0.01, 24 * 365 * 50]
+"""Steps of the wall clock; the longest are a machine that starts without the time, and gets it."""
+
+
+@pytest.fixture
+def wall(monkeypatch):
+    """The wall clock as every user of ``datetime.now`` sees it; ``step`` sets it."""
+
+    class Wall(datetime):
+        ahead = timedelta()
+
+        @classmethod
+        def now(cls, tz=None):
+            present = datetime.now(UTC) + cls.ahead
+            return tz.fromutc(present.replace(tzinfo=tz))
+
+        @classmethod
+        def step(cls, hours: float) -> None:
+            cls.ahead += timedelta(hours=hours)
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
+    monkeypatch.setattr("pearl_exporter.schedule.datetime", Wall)
+    return Wall
 
 
 @asynccontextmanager
@@ -104,3 +128,34 @@ async def test_an_outbound_that_is_not_scheduled_has_no_next_poll():
 
 async def test_stopping_before_the_start_is_well():
     await Schedule(lambda: 0.0).stop()
+
+
+@pytest.mark.parametrize("hours", HOURS)
+async def test_a_step_of_the_wall_clock_neither_delays_nor_hastens_a_poll(wall, hours):
+    async with running() as world:
+        await until(lambda: all(p.snapshot.health.polls for p in world.app.pollers))
+        wall.step(hours)
+        before = [poller.snapshot.health.polls for poller in world.app.pollers]
+        waits = [world.app.schedule.seconds_to_next_poll(p.outbound.id) for p in world.app.pollers]
+        assert all(-5 < wait <= INTERVAL for wait in waits)
+        began = asyncio.get_running_loop().time()
+        await until(
+            lambda: all(
+                poller.snapshot.health.polls >= was + 4
+                for poller, was in zip(world.app.pollers, before, strict=True)
+            )
+        )
+        assert asyncio.get_running_loop().time() - began > 2.5 * INTERVAL
+        assert world.app.schedule.is_alive
+        polls = [poller.snapshot.health for poller in world.app.pollers]
+        assert all(0 <= health.lateness_seconds < 5 for health in polls)
+
+
+async def test_after_a_step_of_the_wall_clock_a_new_outbound_begins_on_time(wall):
+    async with running(3) as world:
+        wall.step(-5)
+        first, *others = world.settings.outbounds
+        for outbounds in ((first,), (first, *others)):
+            settings = world.settings.model_copy(update={"outbounds": outbounds})
+            await world.app.reconfigure(settings)
+        await until(lambda: all(poller.snapshot.health.up for poller in world.app.pollers))

@@ -70,6 +70,18 @@ def test_an_order_of_the_servers_own_is_read_by_offset(starts, limit, key):
     assert again.by_offset == read.by_offset
 
 
+def test_a_row_that_shifts_within_the_oldest_millisecond_is_not_lost():
+    """By offset within one millisecond, a page that reaches the range's start proves nothing."""
+    table = table_of(START + 1, START - 1, START, START)
+
+    def delete_the_newest(table: Table) -> None:
+        if len(table.searches) == 2:
+            del table.rows["call-000"]
+
+    table.on_search = delete_the_newest
+    assert read_whole(RangeRead(START, END, 2), table).items() >= inside(table).items()
+
+
 @given(data=st.data(), starts=starts, limit=page_sizes)
 def test_rows_that_shift_under_the_read_are_neither_lost_nor_doubled(data, starts, limit):
     """Whatever appears, changes or goes meanwhile, the rows that stayed are all there."""

@@ -1,6 +1,9 @@
 """What is tracked, what is counted, and when: the contract's sentences by example."""
 
+import re
+
 import pytest
+from msgspec import structs
 
 from pearl_exporter.calls import Call
 from pearl_exporter.labels import TagRules
@@ -294,3 +297,105 @@ def test_buckets_that_changed_start_the_histogram_anew():
     ledger = tracker.snapshot().ledger
     assert ledger.durations["success"].counts == (0, 1)
     assert counted(tracker.snapshot()) == {"success": 2}
+
+
+DAYS_AHEAD = 3 * 24 * 3600
+
+
+def test_after_a_clock_that_was_days_ahead_new_calls_count_and_counted_ones_do_not_again():
+    outbound = Outbound()
+    outbound.poll(200, success(at=1))
+    outbound.poll(DAYS_AHEAD)  # nothing is left in such a window
+    outbound.tracker = Tracker(RULES, outbound.tracker.saved())
+    calls = success(at=1), success("meanwhile", at=500), success("new", at=900)
+    assert counted(outbound.poll(600, *calls[:2])) == {"success": 1}
+    assert counted(outbound.poll(1100, *calls)) == {"success": 3}
+
+
+def test_what_a_clock_that_was_days_ahead_has_passed_over_is_read_as_after_an_outage():
+    outbound = Outbound()
+    outbound.poll(200, success(at=1))
+    outbound.poll(DAYS_AHEAD)
+    outbound.poll(5 * 3600)
+    assert outbound.tracker.edge == T0 + SECOND + 1
+    assert outbound.tracker.unread_to == T0 + 4 * HOUR
+    settled = outbound.poll(5 * 3600 + 1, success("meanwhile", at=1800))
+    assert counted(settled) == {"success": 2}
+
+
+def test_calls_that_start_after_a_clock_was_set_right_leave_the_window_until_then():
+    outbound = Outbound()
+    assert outbound.poll(600, success(at=550)).window.calls == 1
+    assert outbound.poll(300).window.calls == 0
+    assert outbound.poll(301, success(at=550)).window.calls == 0
+    assert outbound.poll(600, success(at=550)).window.calls == 1
+    assert counted(outbound.poll(700, success(at=550))) == {"success": 1}
+
+
+def test_a_call_seen_live_by_a_clock_that_was_ahead_settles_no_later_for_it():
+    outbound = Outbound()
+    outbound.poll(20, ringing(at=1))
+    outbound.poll(7200, ringing(at=1))
+    outbound.poll(30, success(at=1))
+    assert counted(outbound.poll(30 + 119, success(at=1))) == {}
+    assert counted(outbound.poll(30 + 120, success(at=1))) == {"success": 1}
+
+
+def test_tracking_did_not_begin_in_the_future():
+    outbound = Outbound(RULES)
+    outbound.poll(-7200)
+    assert outbound.tracker.tracking_since == T0 - 2 * HOUR
+    assert counted(outbound.poll(-7000, success(at=-7190))) == {"success": 1}
+
+
+def with_tags(**rules) -> Rules:
+    return structs.replace(RULES, tags=TagRules(**rules))
+
+
+def carried_on(outbound: Outbound, rules: Rules) -> Outbound:
+    """The same outbound after a start or a reload with other rules."""
+    outbound.tracker = Tracker(rules, outbound.tracker.saved())
+    return outbound
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"max_tags": 1}, {"max_tags": 2}),
+        ({"include": re.compile("vip")}, {}),
+        ({"exclude": re.compile("l.*")}, {}),
+    ],
+)
+def test_changed_tag_settings_revise_no_call(before, after):
+    outbound = Outbound(with_tags(**before))
+    calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("late",))
+    assert positive(outbound.poll(200, *calls).ledger.by_tag) == {"vip": 1, "_other": 1}
+    snapshot = carried_on(outbound, with_tags(**after)).poll(201, *calls)
+    assert positive(snapshot.ledger.revisions) == {}
+    assert positive(snapshot.window.by_tag) == {"vip": 1, "late": 1}
+    assert positive(snapshot.ledger.by_tag) == {"vip": 1, "_other": 1}
+    changed = success(at=1), success("other", at=2, tags=("vip",))
+    assert positive(outbound.poll(202, *changed).ledger.revisions) == {"tags": 2}
+
+
+def test_other_changes_are_revisions_whatever_became_of_the_tag_settings():
+    outbound = Outbound(with_tags(max_tags=1))
+    outbound.poll(200, success(at=1, tags=("vip",)), success("other", at=2, tags=("late",)))
+    outbound = carried_on(outbound, with_tags(max_tags=2))
+    changed = success(at=1, tags=("vip",)), success("other", at=2, duration=9, tags=("late",))
+    assert positive(outbound.poll(201, *changed).ledger.revisions) == {"duration": 1}
+
+
+def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
+    outbound = Outbound(with_tags(max_tags=1))
+    outbound.poll(200, success(at=1, tags=("vip",)), success("other", at=2, tags=("late",)))
+    new = with_tags(max_tags=2)
+    outbound = carried_on(outbound, new)
+    now = T0 + 201 * SECOND
+    outbound.tracker.apply([success(at=1, tags=("vip",))], ranges=[], now=now)
+    outbound = carried_on(outbound, new)
+    calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("late",))
+    assert positive(outbound.poll(202, *calls).ledger.revisions) == {}
+    outbound = carried_on(outbound, new)
+    calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("vip",))
+    assert positive(outbound.poll(203, *calls).ledger.revisions) == {"tags": 1}

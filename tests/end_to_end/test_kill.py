@@ -24,12 +24,12 @@ OUTBOUND = "65f1c0000000000000000001"
 SETTLE_SECONDS = 2
 
 
-def steady_campaign() -> Campaign:
+def steady_campaign(calls_a_day: int = 300_000) -> Campaign:
     """One whose rows keep what they say, so that the truth about the counters can be told."""
     profile = Profile(
         outbound_id=OUTBOUND,
         name="steady",
-        calls_a_day=300_000,
+        calls_a_day=calls_a_day,
         median_seconds=4.0,
         spread=0.3,
         longest_seconds=20.0,
