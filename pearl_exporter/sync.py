@@ -165,7 +165,7 @@ class RangeRead:
         return Search(
             self.start - 1,
             self._upper,
-            self._run.received,
+            self._run.next_skip,
             self._limit,
             self.by_offset,
             self._statuses,
@@ -177,11 +177,11 @@ class RangeRead:
         self.rejected_ids |= page.rejected_ids
         if not self.by_offset and (self._is_out_of_order(page) or self._misses_rows(page)):
             return
-        self._run.take(page)
+        is_further = self._run.take(page)
         self.expected = self._proven + max(page.count, self._run.received)
         if self._reaches_start(page):
             self._finish()
-        elif self._run.received == page.count or page.received == 0:
+        elif self._run.received == page.count or not is_further:
             self._end_run()
         elif not self.by_offset and self._run.received < page.count:
             self._descend(page)
@@ -295,7 +295,11 @@ class _Rest(NamedTuple):
 
 
 class _Run:
-    """Pages of one range, by rows received."""
+    """Pages of one range, by rows received.
+
+    A page begins with the last row of the one before it, where that one had several: if it does
+    not, rows have shifted, be it that ``count`` says nothing of it.
+    """
 
     def __init__(self) -> None:
         self.calls: dict[str, Call] = {}
@@ -304,19 +308,36 @@ class _Run:
         self.rejected = 0
         self.count = 0
         self.is_steady = True
-        """Whether no row came twice and every page named the same count."""
+        """Whether no row came twice or shifted and every page named the same count."""
+        self._last_id: str | None = None
 
-    def take(self, page: Page) -> None:
+    @property
+    def next_skip(self) -> int:
+        """How many rows the next page shall leave out."""
+        return self.received - (self._last_id is not None)
+
+    def take(self, page: Page) -> bool:
+        """Takes the next page; gives whether it led further."""
         if self.pages and page.count != self.count:
             self.is_steady = False
+        skip, calls = self.next_skip, page.calls
+        if self._last_id is not None:
+            if calls and calls[0].id == self._last_id:
+                calls = calls[1:]
+            else:
+                self.is_steady = False
         known = len(self.calls)
-        self.calls.update({call.id: call for call in page.calls})
-        if len(self.calls) != known + len(page.calls):
+        self.calls.update({call.id: call for call in calls})
+        if len(self.calls) != known + len(calls):
             self.is_steady = False
+        before = self.received
+        self.received = max(before, skip + page.received)
         self.pages += 1
-        self.received += page.received
         self.rejected += page.rejected
         self.count = page.count
+        is_plain = page.received > 1 and not page.rejected
+        self._last_id = page.calls[-1].id if is_plain else None
+        return self.received > before
 
     @property
     def agrees(self) -> bool:
