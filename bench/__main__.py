@@ -1,0 +1,76 @@
+"""Runs all measurements in one run, and writes a table and plots.
+
+make bench                                    all, at full size: about 20 minutes
+.venv/bin/python -m bench --quick             a fast look
+.venv/bin/python -m bench --only memory       one of them
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import first_read, memory, polls, startup, state, visible
+from bench.lab import FULL, QUICK, TINY, Lab
+from bench.plots import draw
+from bench.processes import progress
+from bench.report import Section, machine, page
+
+MEASUREMENTS: dict[str, Callable[[Lab], Section]] = {
+    "requests": polls.requests,
+    "first-read": first_read.first_read,
+    "cpu": polls.cpu,
+    "memory": memory.memory,
+    "visible": visible.visible,
+    "startup": startup.startup,
+    "state": state.state,
+}
+SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_const", const="quick", dest="size")
+    parser.add_argument("--size", choices=SIZES, default="full", help="tiny is for the tests")
+    parser.add_argument("--only", action="append", choices=MEASUREMENTS, metavar="MEASUREMENT")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    given = parser.parse_args()
+    wanted = [name for name in MEASUREMENTS if name in (given.only or MEASUREMENTS)]
+    name = given.size + ("-only-" + "-".join(wanted) if given.only else "")
+    before = os.getloadavg()[0]
+    with (
+        tempfile.TemporaryDirectory(prefix="pearl-bench-") as folder,
+        Lab(SIZES[given.size], Path(folder)) as lab,
+    ):
+        sections = [_measured(each, lab) for each in wanted]
+    sections = [_machine(before), *sections]
+    write(given.output, name, sections)
+
+
+def _measured(name: str, lab: Lab) -> Section:
+    progress(f"measuring: {name}")
+    return MEASUREMENTS[name](lab)
+
+
+def _machine(load_before: float) -> Section:
+    here = machine()
+    load = ("load before the run", f"{load_before:.2f} (0 on a machine with nothing else to do)")
+    return Section(here.title, here.head, [*here.rows, load])
+
+
+def write(folder: Path, name: str, sections: list[Section]) -> None:
+    """Write the page and its plots, and print the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = page(name, sections)
+    (folder / f"{name}.md").write_text(text)
+    for section in sections:
+        for plot in section.plots:
+            draw(plot, folder / f"{name}-{plot.name}.svg")
+    print(text)
+    progress(f"written: {name}.md, on {time.strftime('%Y-%m-%d')}")
+
+
+if __name__ == "__main__":
+    main()
