@@ -33,9 +33,10 @@ SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_const", const="quick", dest="size")
-    parser.add_argument("--size", choices=SIZES, default="full", help="tiny is for the tests")
+    parser.add_argument("--size", choices=SIZES, help="tiny is for the tests")
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, metavar="MEASUREMENT")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    parser.set_defaults(size="full")
     given = parser.parse_args()
     wanted = [name for name in MEASUREMENTS if name in (given.only or MEASUREMENTS)]
     name = given.size + ("-only-" + "-".join(wanted) if given.only else "")
