@@ -73,7 +73,7 @@ TINY = Sizes(
     large=500,
     outbounds=3,
     interval=1,
-    seconds=3,
+    seconds=2,
     settle=1,
 )
 """Enough to see that everything runs, and for nothing else."""
