@@ -18,7 +18,10 @@ def memory(lab: Lab) -> Section:
         ("naive peer, after a poll", lab.peer(table), lab.peer(table)["calls"], None),
     )
     rows = [_row(*case) for case in cases]
-    bars = [(name, _bytes_a_call(figures, calls)) for name, figures, calls, _ in cases]
+    bars = [
+        (name.partition(", ")[2], _bytes_a_call(figures, calls))
+        for name, figures, calls, _ in cases
+    ]
     return Section(
         f"Memory a call, at {table.calls:,} calls",
         ("what", "bytes a call", "goal", "RSS before", "RSS after", "most"),

@@ -47,19 +47,24 @@ def _lines(axes: Axes, plot: Plot) -> None:
 
 
 def _bars(axes: Axes, plot: Plot) -> None:
-    names = list(dict.fromkeys(str(at) for line in plot.lines for at, _ in line.points))
-    width = 0.8 / len(plot.lines)
-    for place, line in enumerate(plot.lines):
-        shift = (place - (len(plot.lines) - 1) / 2) * width
-        across = [names.index(str(at)) + shift for at, _ in line.points]
-        bars = axes.bar(
-            across,
-            [up for _, up in line.points],
-            width * 0.9,
-            color=_COLOURS.get(line.name),
-            label=line.name,
-        )
-        axes.bar_label(bars, fmt="{:,.3g}", fontsize=7)
-    axes.set_xticks(range(len(names)), names)
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for line in plot.lines:
+        for at, up in line.points:
+            groups.setdefault(str(at), []).append((line.name, up))
+    width = 0.8 / max(2, *map(len, groups.values()))
+    named: set[str] = set()
+    for place, group in enumerate(groups.values()):
+        for number, (name, up) in enumerate(group):
+            across = place + (number - (len(group) - 1) / 2) * width
+            label = "" if name in named else name
+            named.add(name)
+            bars = axes.bar(across, up, width * 0.9, color=_COLOURS.get(name), label=label)
+            axes.bar_label(bars, [_figure(up)], fontsize=8, padding=1)
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.margins(y=0.15)
     if plot.is_logarithmic:
         axes.set_yscale("log")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
