@@ -6,7 +6,6 @@ make bench                                    all, at full size: about 20 minute
 """
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 from bench import first_read, memory, polls, startup, state, visible
 from bench.lab import FULL, QUICK, TINY, Lab
 from bench.plots import draw
-from bench.processes import progress
+from bench.processes import Others, progress
 from bench.report import Section, machine, page
 
 MEASUREMENTS: dict[str, Callable[[Lab], Section]] = {
@@ -40,14 +39,13 @@ def main() -> None:
     given = parser.parse_args()
     wanted = [name for name in MEASUREMENTS if name in (given.only or MEASUREMENTS)]
     name = given.size + ("-only-" + "-".join(wanted) if given.only else "")
-    before = os.getloadavg()[0]
+    others = Others()
     with (
         tempfile.TemporaryDirectory(prefix="pearl-bench-") as folder,
         Lab(SIZES[given.size], Path(folder)) as lab,
     ):
         sections = [_measured(each, lab) for each in wanted]
-    sections = [_machine(before), *sections]
-    write(given.output, name, sections)
+    write(given.output, name, [_machine(others.share()), *sections])
 
 
 def _measured(name: str, lab: Lab) -> Section:
@@ -55,10 +53,10 @@ def _measured(name: str, lab: Lab) -> Section:
     return MEASUREMENTS[name](lab)
 
 
-def _machine(load_before: float) -> Section:
+def _machine(others: float) -> Section:
     here = machine()
-    load = ("load before the run", f"{load_before:.2f} (0 on a machine with nothing else to do)")
-    return Section(here.title, here.head, [*here.rows, load])
+    noise = ("processor time that others took meanwhile", f"{others:.0%} of all cores")
+    return Section(here.title, here.head, [*here.rows, noise])
 
 
 def write(folder: Path, name: str, sections: list[Section]) -> None:

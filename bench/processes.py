@@ -84,6 +84,27 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Others:
+    """How much of the machine other processes use from now on, while this one measures."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._busy = self._busy_seconds()
+
+    @staticmethod
+    def _busy_seconds() -> float:
+        """The processor time of all processes, less that of this one and its ended children."""
+        words = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        user, nice, system, _idle, _wait, interrupts, soft, stolen = map(int, words[:8])
+        all_ticks = user + nice + system + interrupts + soft + stolen
+        return all_ticks / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+
+    def share(self) -> float:
+        """Of all cores, from 0 to 1. Ask when all children have ended."""
+        spent = self._busy_seconds() - self._busy
+        return spent / (time.monotonic() - self._began) / (os.cpu_count() or 1)
+
+
 def fetch(url: str, body: Any = None) -> str:
     """The text of an answer; with a ``body`` it is a POST of JSON."""
     data = None if body is None else json.dumps(body).encode()
