@@ -51,7 +51,7 @@ FULL = Sizes(
     large=1_000_000,
     outbounds=200,
     interval=30,
-    seconds=150,
+    seconds=240,
     settle=120,
 )
 QUICK = Sizes(
@@ -123,8 +123,12 @@ class Lab:
 
         def make() -> Figures:
             api = self.api(table)
+            api.take_searches()  # those of whoever came before
             figures = self._run_ours(table, self.state(table), polls=self.sizes.polls)
             searches, first = api.take_searches(), figures["first"]["requests"]
+            polls = sum(each["requests"] for each in figures["polls"])
+            if len(searches) != first + polls:
+                raise RuntimeError(f"{len(searches)} searches recorded, not {first} and {polls}")
             self._searches[table, FIRST_READ] = searches[:first]
             self._searches[table, POLLS] = searches[first:]
             return figures
