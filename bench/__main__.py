@@ -7,7 +7,6 @@ make bench                                    all, at full size: about 20 minute
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +43,13 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="pearl-bench-") as folder,
         Lab(SIZES[given.size], Path(folder)) as lab,
     ):
-        sections = [_measured(each, lab) for each in wanted]
-    write(given.output, name, [_machine(others.share()), *sections])
+        sections = []
+        for each in wanted:
+            sections.append(_measured(each, lab))
+            # after each one: what is cut short has not been for nothing
+            write(given.output, name, [machine(), *sections])
+    print(write(given.output, name, [_machine(others.share()), *sections]))
+    progress(f"written: {name}.md")
 
 
 def _measured(name: str, lab: Lab) -> Section:
@@ -59,16 +63,15 @@ def _machine(others: float) -> Section:
     return Section(here.title, here.head, [*here.rows, noise])
 
 
-def write(folder: Path, name: str, sections: list[Section]) -> None:
-    """Write the page and its plots, and print the page."""
+def write(folder: Path, name: str, sections: list[Section]) -> str:
+    """Write the page and its plots; gives the page."""
     folder.mkdir(parents=True, exist_ok=True)
     text = page(name, sections)
     (folder / f"{name}.md").write_text(text)
     for section in sections:
         for plot in section.plots:
             draw(plot, folder / f"{name}-{plot.name}.svg")
-    print(text)
-    progress(f"written: {name}.md, on {time.strftime('%Y-%m-%d')}")
+    return text
 
 
 if __name__ == "__main__":
