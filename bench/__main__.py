@@ -43,12 +43,12 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="pearl-bench-") as folder,
         Lab(SIZES[given.size], Path(folder)) as lab,
     ):
-        sections = []
+        sections: list[Section] = []
         for each in wanted:
             sections.append(_measured(each, lab))
             # after each one: what is cut short has not been for nothing
-            write(given.output, name, [machine(), *sections])
-    print(write(given.output, name, [_machine(others.share()), *sections]))
+            write(given.output, name, machine(), *sections)
+    print(write(given.output, name, _machine(others.share()), *sections))
     progress(f"written: {name}.md")
 
 
@@ -63,14 +63,13 @@ def _machine(others: float) -> Section:
     return Section(here.title, here.head, [*here.rows, noise])
 
 
-def write(folder: Path, name: str, sections: list[Section]) -> str:
-    """Write the page and its plots; gives the page."""
+def write(folder: Path, name: str, *sections: Section) -> str:
+    """Write the page, and the plots of its last section; gives the page."""
     folder.mkdir(parents=True, exist_ok=True)
     text = page(name, sections)
     (folder / f"{name}.md").write_text(text)
-    for section in sections:
-        for plot in section.plots:
-            draw(plot, folder / f"{name}-{plot.name}.svg")
+    for plot in sections[-1].plots:
+        draw(plot, folder / f"{name}-{plot.name}.svg")
     return text
 
 
