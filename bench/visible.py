@@ -230,7 +230,7 @@ def _section(
         "this interval is below: the limit is that of polls and scrapes that take no time, spread "
         f"evenly over the interval. Scraped every {SCRAPE_SECONDS} s, which is in the delay as "
         "well. The peer settles nothing; its delay is that from a call's last change to the end "
-        "of the first read that began after it.",
+        "of the first read that began after it. Nobody scrapes it, so its CPU is without scrapes.",
         (
             Plot(
                 "visible",
