@@ -31,6 +31,10 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 
+.PHONY: bench
+bench: $(VENV)/.installed-bench  ## measure cost and speed: ARGS=--quick for a fast look
+	$(BIN)/python -m bench $(ARGS)
+
 .PHONY: clean
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -44,6 +48,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable .
 	@touch $@
 
+$(VENV)/.installed-bench: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable '.[dev]'
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-bench
