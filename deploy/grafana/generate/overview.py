@@ -1,0 +1,198 @@
+"""*Campaign overview*: all outbounds, worst first."""
+
+from grafana_foundation_sdk.builders import timeseries
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from deploy.grafana.generate import dashboard as shared
+from deploy.grafana.generate import panels, queries, thresholds
+from deploy.grafana.generate.outbound_table import outbound_table
+from deploy.grafana.generate.panels import COUNT, SECONDS, SHARE, About
+from deploy.grafana.generate.queries import OUTBOUND
+from deploy.grafana.generate.statuses import OUTCOMES
+
+_EACH = "{{outbound}}"
+
+
+def dashboard() -> Dashboard:
+    """The dashboard."""
+    made = shared.new_dashboard(
+        shared.OVERVIEW,
+        "All campaigns at a glance, the worst on top. A click on an outbound opens its details.",
+    )
+    for variable in (
+        shared.data_source_variable(),
+        shared.job_variable(),
+        shared.outbounds_variable('job=~"$job"'),
+        shared.interval_variable(),
+    ):
+        made.with_variable(variable)
+    sections: list[shared.Section] = [
+        ("All outbounds now", _now()),
+        ("Each outbound now, worst first", [outbound_table()]),
+        ("Shares over time", _shares()),
+        ("Calls over time", _calls()),
+    ]
+    return shared.finish(made, sections)
+
+
+def _now() -> shared.Panels:
+    return [
+        panels.number(
+            About("Outbounds", "How many outbounds are watched.", COUNT),
+            queries.now(f"count(count by (outbound) (pearl_outbound_info{{{OUTBOUND}}}))"),
+        ),
+        panels.number(
+            About(
+                "Outbounds not polled",
+                "Outbounds whose last poll failed. Exporter health tells the reason.",
+                COUNT,
+            ),
+            queries.now(f"count(pearl_outbound_up{{{OUTBOUND}}} == 0) or vector(0)"),
+            panels.BAD_IF_ANY,
+        ),
+        panels.number(
+            About("Calls a minute", "Calls started a minute, all outbounds together.", COUNT),
+            queries.now(queries.a_minute("pearl_calls_started_total", "")),
+        ).decimals(1),
+        panels.number(
+            About("Live calls", "Calls going on as of the last polls.", COUNT),
+            queries.now(queries.total("pearl_live_calls", "")),
+        ),
+        panels.number(
+            About(
+                "Error share", "Calls of the window that ended in error, of all calls of it.", SHARE
+            ),
+            queries.now(queries.window_share("error", "")),
+            thresholds.ERROR_STEPS,
+        ).decimals(1),
+        panels.number(
+            About("Unreachable share", "Calls of the window that reached nobody, of all.", SHARE),
+            queries.now(queries.window_share("unreachable", "")),
+            thresholds.UNREACHABLE_STEPS,
+        ).decimals(1),
+        panels.number(
+            About(
+                "Success rate",
+                "Successes of the window's calls with a verdict. Only outbounds whose agent has a "
+                "success definition count.",
+                SHARE,
+            ),
+            queries.now(queries.success_rate("")),
+        )
+        .decimals(1)
+        .no_value("no success definition"),
+        panels.number(
+            About(
+                "Oldest data",
+                "How old the data of the outbound polled longest ago are.",
+                SECONDS,
+            ),
+            queries.now(f"time() - min(pearl_outbound_data_timestamp_seconds{{{OUTBOUND}}})"),
+            thresholds.DATA_AGE_STEPS,
+        ).decimals(0),
+    ]
+
+
+def _shares() -> shared.Panels:
+    return [
+        _linked(
+            panels.graph(
+                About(
+                    "Error share",
+                    "Calls of the window that ended in error, of all calls of the window. "
+                    "It reacts before calls settle.",
+                    SHARE,
+                ),
+                queries.graph(queries.window_share("error"), _EACH),
+            )
+        ),
+        _linked(
+            panels.graph(
+                About(
+                    "Unreachable share",
+                    "Calls of the window that reached nobody, of all calls of the window. What "
+                    "is usual differs between campaigns; look for a change.",
+                    SHARE,
+                ),
+                queries.graph(queries.window_share("unreachable"), _EACH),
+            )
+        ),
+        _linked(
+            panels.graph(
+                About(
+                    "Success rate",
+                    "Successes of the window's calls with a verdict (success or not successful). "
+                    "Outbounds without a success definition have none.",
+                    SHARE,
+                ),
+                queries.graph(queries.success_rate(), _EACH),
+            ).max(1)
+        ),
+        _linked(
+            panels.graph(
+                About(
+                    "Answer rate",
+                    "Settled calls with a duration, voice mails left aside, of all calls that "
+                    "settled.",
+                    SHARE,
+                ),
+                queries.graph(queries.answer_rate(), _EACH),
+            )
+        ),
+    ]
+
+
+def _calls() -> shared.Panels:
+    return [
+        _linked(
+            panels.graph(
+                About(
+                    "Calls started",
+                    "Calls a minute that were seen for the first time. At 0 in usual hours a "
+                    "campaign has gone silent.",
+                    panels.CALLS_A_MINUTE,
+                ),
+                queries.graph(queries.a_minute("pearl_calls_started_total", "outbound"), _EACH),
+            )
+        ),
+        _linked(
+            panels.graph(
+                About(
+                    "Live calls",
+                    "Calls going on as of the last poll. A number that only grows hints at stuck "
+                    "calls.",
+                    COUNT,
+                ),
+                queries.graph(queries.total("pearl_live_calls", "outbound"), _EACH),
+            )
+        ),
+        panels.coloured(
+            panels.stacked(
+                panels.graph(
+                    About(
+                        "Settled calls by outcome",
+                        "Calls a minute that settled, all outbounds together. Each call counts "
+                        "once.",
+                        panels.CALLS_A_MINUTE,
+                    ),
+                    queries.graph(queries.a_minute("pearl_calls_total", "status"), "{{status}}"),
+                )
+            ),
+            OUTCOMES,
+        ),
+        _linked(
+            panels.graph(
+                About(
+                    "Duration, 90th percentile",
+                    "The duration that 90% of the window's answered calls stay under.",
+                    SECONDS,
+                ),
+                queries.graph(queries.quantile(0.9, "outbound"), _EACH),
+            )
+        ),
+    ]
+
+
+def _linked(panel: timeseries.Panel) -> timeseries.Panel:
+    link = shared.detail_link("${__field.labels.outbound:percentencode}")
+    return panel.data_links([shared.data_link("Details of ${__field.labels.outbound}", link)])
