@@ -31,6 +31,10 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 
+.PHONY: dashboards
+dashboards: $(VENV)/.installed-dev  ## write the Grafana dashboards anew from their code
+	$(BIN)/python -m deploy.grafana.generate
+
 .PHONY: clean
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,10 +2,10 @@
 
 from grafana_foundation_sdk.builders import stat
 
-from deploy.grafana.generate import panels, queries
+from deploy.grafana.generate import panels, queries, thresholds
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import CALLS_A_MINUTE, COUNT, MOMENT, SECONDS, About
-from deploy.grafana.generate.queries import OUTBOUND
+from deploy.grafana.generate.selection import ONE
 
 
 def under_way() -> Panels:
@@ -19,20 +19,21 @@ def under_way() -> Panels:
                     "have settled.",
                     COUNT,
                 ),
-                queries.graph(queries.total("pearl_live_calls", ""), "live"),
-                queries.graph(queries.total("pearl_pending_calls", ""), "pending"),
+                queries.graph(ONE.total("pearl_live_calls"), "live"),
+                queries.graph(ONE.total("pearl_pending_calls"), "pending"),
             )
         ),
-        panels.graph(
-            About(
-                "Age of the oldest live call",
-                "How long the oldest call has been going on. If it grows without end, a call is "
-                "stuck.",
-                SECONDS,
+        panels.limit(
+            panels.graph(
+                About(
+                    "Age of the oldest live call",
+                    "How long the oldest call has been going on, and the age from which an alert "
+                    "takes it for stuck.",
+                    SECONDS,
+                ),
+                queries.graph(ONE.age("pearl_oldest_live_call_start_timestamp_seconds"), "age"),
             ),
-            queries.graph(
-                queries.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound"), "age"
-            ),
+            thresholds.STUCK_SECONDS,
         ),
     ]
 
@@ -44,11 +45,11 @@ def counting() -> Panels:
             About(
                 "Counting since", "When tracking began. Earlier calls are in no counter.", MOMENT
             ),
-            f"1000 * min(pearl_outbound_tracking_since_timestamp_seconds{{{OUTBOUND}}})",
+            "1000 * " + ONE.least("pearl_outbound_tracking_since_timestamp_seconds"),
         ),
         _fact(
             About("Window", "How far back the window reaches (poll.window).", SECONDS),
-            f"max(pearl_window_seconds{{{OUTBOUND}}})",
+            ONE.most("pearl_window_seconds"),
         ),
         _fact(
             About(
@@ -57,7 +58,7 @@ def counting() -> Panels:
                 "Calls of it are in no counter.",
                 SECONDS,
             ),
-            queries.total("pearl_outbound_uncounted_seconds_total", ""),
+            ONE.total("pearl_outbound_uncounted_seconds_total"),
             panels.BAD_IF_ANY,
         ),
         _fact(
@@ -67,7 +68,7 @@ def counting() -> Panels:
                 "came first.",
                 COUNT,
             ),
-            queries.total("pearl_exporter_folded_tags", ""),
+            ONE.total("pearl_exporter_folded_tags"),
             panels.BAD_IF_ANY,
         ),
         panels.graph(
@@ -77,7 +78,7 @@ def counting() -> Panels:
                 "make poll.settle longer.",
                 "suffix:changes/min",
             ),
-            queries.graph(queries.a_minute("pearl_call_revisions_total", "field"), "{{field}}"),
+            queries.graph(ONE.a_minute("pearl_call_revisions_total", "field"), "{{field}}"),
         ),
         panels.graph(
             About(
@@ -86,7 +87,7 @@ def counting() -> Panels:
                 "settled, or followed longer than poll.follow.",
                 CALLS_A_MINUTE,
             ),
-            queries.graph(queries.a_minute("pearl_calls_uncounted_total", "reason"), "{{reason}}"),
+            queries.graph(ONE.a_minute("pearl_calls_uncounted_total", "reason"), "{{reason}}"),
         ),
     ]
 

@@ -1,12 +1,14 @@
 """What all dashboards share: variables, annotations, links to each other, and the grid."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.generate.queries import DATA_SOURCE, OUTBOUND
+from deploy.grafana.generate.queries import DATA_SOURCE
+from deploy.grafana.generate.selection import ALL, JOBS, ONE, Selection
 
 OVERVIEW = "pearl-campaign-overview"
 DETAIL = "pearl-outbound-detail"
@@ -17,6 +19,7 @@ _TITLES = {
     DETAIL: "Outbound detail",
     HEALTH: "Exporter health",
 }
+_ALERTS = Selection('alertname=~"Pearl.+", alertstate="firing"')
 _SAME_SOURCE = "${datasource:queryparam}&${job:queryparam}&${interval:queryparam}"
 
 Panels = list[Builder[model.Panel]]
@@ -37,6 +40,8 @@ def data_link(title: str, url: str) -> build.DashboardLink:
 
 def new_dashboard(uid: str, description: str) -> build.Dashboard:
     """An empty dashboard with links to the others, and marks where something happened."""
+    selected = ONE if uid == DETAIL else ALL
+    alerts = _ALERTS.where('outbound="$outbound"') if uid == DETAIL else _ALERTS
     dashboard = (
         build.Dashboard(_TITLES[uid])
         .uid(uid)
@@ -48,18 +53,12 @@ def new_dashboard(uid: str, description: str) -> build.Dashboard:
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .annotation(
-            _marks(
-                "Alerts",
-                'max by (alertname, outbound) (ALERTS{alertname=~"Pearl.+", alertstate="firing", '
-                f'outbound=~"{"$outbound" if uid == DETAIL else ".*"}"}})',
-                "red",
-            )
+            _marks(("Alerts", "{{alertname}}", "red"), alerts.most("ALERTS", "alertname, outbound"))
         )
         .annotation(
             _marks(
-                "Catching up after an outage",
-                f"max by (outbound) (pearl_outbound_catching_up{{{OUTBOUND}}}) > 0",
-                "purple",
+                ("Catching up", "Calls of an outage are counted", "purple"),
+                f"{selected.most('pearl_outbound_catching_up', 'outbound')} > 0",
             )
         )
     )
@@ -92,16 +91,32 @@ def _link(title: str, uid: str) -> build.DashboardLink:
     )
 
 
-def _marks(name: str, expr: str, color: str) -> build.AnnotationQuery:
-    return (
-        build.AnnotationQuery()
-        .name(name)
-        .datasource(DATA_SOURCE)
-        .enable(True)
-        .hide(False)
-        .icon_color(color)
-        .expr(expr)
+class _PrometheusMarks(model.AnnotationQuery):
+    """Grafana's model of an annotation, with what the Prometheus data source adds to it."""
+
+    def __init__(self, title: str, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._title = title
+
+    def to_json(self) -> dict[str, object]:
+        return {**super().to_json(), "titleFormat": self._title, "tagKeys": "outbound"}
+
+
+class _Marks(Builder[model.AnnotationQuery]):
+    def __init__(self, made: model.AnnotationQuery) -> None:
+        self._made = made
+
+    def build(self) -> model.AnnotationQuery:
+        return self._made
+
+
+def _marks(about: tuple[str, str, str], expr: str) -> _Marks:
+    name, title, color = about
+    made = _PrometheusMarks(
+        title, name=name, datasource=DATA_SOURCE, enable=True, hide=False, icon_color=color
     )
+    made.expr = expr
+    return _Marks(made)
 
 
 # Variables
@@ -119,19 +134,19 @@ def job_variable() -> build.QueryVariable:
 
 def instance_variable() -> build.QueryVariable:
     """Which exporters of the jobs; all at first."""
-    query = 'label_values(pearl_exporter_build_info{job=~"$job"}, instance)'
+    query = f"label_values({JOBS.of('pearl_exporter_build_info')}, instance)"
     return _all_of(_labels("instance", "Instance", query))
 
 
 def outbound_variable() -> build.QueryVariable:
     """One outbound of the jobs."""
-    query = 'label_values(pearl_outbound_info{job=~"$job"}, outbound)'
+    query = f"label_values({JOBS.of('pearl_outbound_info')}, outbound)"
     return _labels("outbound", "Outbound", query)
 
 
-def outbounds_variable(selector: str) -> build.QueryVariable:
-    """Which outbounds of what ``selector`` selects; all at first."""
-    query = f"label_values(pearl_outbound_info{{{selector}}}, outbound)"
+def outbounds_variable(selection: Selection) -> build.QueryVariable:
+    """Which outbounds of this selection; all at first."""
+    query = f"label_values({selection.of('pearl_outbound_info')}, outbound)"
     return _all_of(_labels("outbound", "Outbound", query))
 
 

@@ -3,16 +3,17 @@
 from deploy.grafana.generate import panels, queries
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import CALLS_A_MINUTE, COUNT, SECONDS, About
+from deploy.grafana.generate.selection import ONE, ratio
 from deploy.grafana.generate.statuses import OUTCOMES
 
 
 def durations() -> Panels:
     """Over time and now, of settled calls and of the window."""
     window = "pearl_window_call_duration_seconds"
-    mean = queries.ratio(queries.total(f"{window}_gsum", ""), queries.total(f"{window}_gcount", ""))
+    mean = ratio(ONE.total(f"{window}_gsum"), ONE.total(f"{window}_gcount"))
     settled = "pearl_call_duration_seconds"
-    mean_by_outcome = queries.ratio(
-        queries.a_minute(f"{settled}_sum", "status"), queries.a_minute(f"{settled}_count", "status")
+    mean_by_outcome = ratio(
+        ONE.a_minute(f"{settled}_sum", "status"), ONE.a_minute(f"{settled}_count", "status")
     )
     return [
         panels.heat(
@@ -22,7 +23,7 @@ def durations() -> Panels:
                 "its id; Prometheus keeps exemplars with --enable-feature=exemplar-storage.",
                 CALLS_A_MINUTE,
             ),
-            queries.buckets(queries.a_minute(f"{settled}_bucket", "le")),
+            queries.buckets(ONE.a_minute(f"{settled}_bucket", "le")),
         ),
         panels.graph(
             About(
@@ -31,9 +32,9 @@ def durations() -> Panels:
                 "their mean.",
                 SECONDS,
             ),
-            queries.graph(queries.quantile(0.5, ""), "50%"),
-            queries.graph(queries.quantile(0.9, ""), "90%"),
-            queries.graph(queries.quantile(0.99, ""), "99%"),
+            queries.graph(ONE.window_quantile(0.5), "50%"),
+            queries.graph(ONE.window_quantile(0.9), "90%"),
+            queries.graph(ONE.window_quantile(0.99), "99%"),
             queries.graph(mean, "mean"),
         ).height(9),
         panels.bars(
@@ -43,7 +44,7 @@ def durations() -> Panels:
                 "seconds of it.",
                 COUNT,
             ),
-            queries.buckets_now(queries.total(f"{window}_bucket", "le")),
+            queries.buckets_now(ONE.total(f"{window}_bucket", "le")),
         )
         .span(12)
         .height(8),

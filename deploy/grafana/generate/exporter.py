@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from deploy.grafana.generate import dashboard as shared
 from deploy.grafana.generate import panels, polls, process, queries, requests, thresholds
 from deploy.grafana.generate.panels import COUNT, MOMENT, SECONDS, SHARE, About
-from deploy.grafana.generate.queries import EXPORTER, OUTBOUND_OF_EXPORTER
+from deploy.grafana.generate.selection import EXPORTERS, POLLED
 
 
 def dashboard() -> Dashboard:
@@ -19,7 +19,7 @@ def dashboard() -> Dashboard:
         shared.data_source_variable(),
         shared.job_variable(),
         shared.instance_variable(),
-        shared.outbounds_variable(EXPORTER),
+        shared.outbounds_variable(EXPORTERS),
         shared.interval_variable(),
     ):
         made.with_variable(variable)
@@ -39,12 +39,12 @@ def _now() -> shared.Panels:
     return [
         panels.number(
             About("Exporter up", "Whether Prometheus reaches every exporter.", COUNT),
-            queries.now(f"min(up{{{EXPORTER}}})"),
+            queries.now(EXPORTERS.least("up")),
             panels.GOOD_IF_ONE,
         ).mappings([panels.value_map(panels.YES_NO)]),
         panels.number(
             About("Outbounds polled", "Outbounds whose last poll succeeded, of all.", SHARE),
-            queries.now(f"avg(pearl_outbound_up{{{OUTBOUND_OF_EXPORTER}}})"),
+            queries.now(f"avg({POLLED.of('pearl_outbound_up')})"),
             panels.GOOD_IF_ONE,
         ).decimals(0),
         panels.number(
@@ -53,9 +53,7 @@ def _now() -> shared.Panels:
                 "How long ago the oldest last good poll of any outbound began.",
                 SECONDS,
             ),
-            queries.now(
-                f"time() - min(pearl_outbound_data_timestamp_seconds{{{OUTBOUND_OF_EXPORTER}}})"
-            ),
+            queries.now(POLLED.age("pearl_outbound_data_timestamp_seconds")),
             thresholds.DATA_AGE_STEPS,
         ).decimals(0),
         panels.number(
@@ -64,7 +62,7 @@ def _now() -> shared.Panels:
                 "Outbounds with calls of an outage that are not counted yet.",
                 COUNT,
             ),
-            queries.now(f"sum(pearl_outbound_catching_up{{{OUTBOUND_OF_EXPORTER}}})"),
+            queries.now(POLLED.total("pearl_outbound_catching_up")),
             ((None, "green"), (1, "orange")),
         ),
         panels.number(
@@ -74,7 +72,7 @@ def _now() -> shared.Panels:
                 SHARE,
             ),
             queries.now(f"max({requests.budget_in_use()})"),
-            ((None, "green"), (0.8, "orange"), (1, "red")),
+            thresholds.BUDGET_STEPS,
         ).decimals(0),
         panels.number(
             About(
@@ -83,7 +81,7 @@ def _now() -> shared.Panels:
                 "by the API's.",
                 SECONDS,
             ),
-            queries.now(f"max(abs(pearl_exporter_api_clock_skew_seconds{{{EXPORTER}}}))"),
+            queries.now(f"max(abs({EXPORTERS.of('pearl_exporter_api_clock_skew_seconds')}))"),
             ((None, "green"), (2, "orange")),
         ).decimals(1),
         panels.number(
@@ -93,14 +91,14 @@ def _now() -> shared.Panels:
                 "before is in force.",
                 COUNT,
             ),
-            queries.now(f"min(pearl_exporter_config_last_reload_successful{{{EXPORTER}}})"),
+            queries.now(EXPORTERS.least("pearl_exporter_config_last_reload_successful")),
             panels.GOOD_IF_ONE,
         ).mappings([panels.value_map({"1": ("read", "green"), "0": ("refused", "red")})]),
         panels.number(
             About("Configuration read", "When the configuration in force was read.", MOMENT),
             queries.now(
-                "1000 * max(pearl_exporter_config_last_reload_success_timestamp_seconds"
-                f"{{{EXPORTER}}})"
+                "1000 * "
+                + EXPORTERS.most("pearl_exporter_config_last_reload_success_timestamp_seconds")
             ),
         ),
     ]

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from deploy.grafana.generate import counting, durations, outcomes, panels, queries, tags, thresholds
 from deploy.grafana.generate import dashboard as shared
 from deploy.grafana.generate.panels import COUNT, SECONDS, SHARE, About
-from deploy.grafana.generate.queries import OUTBOUND
+from deploy.grafana.generate.selection import ONE
 
 
 def dashboard() -> Dashboard:
@@ -43,17 +43,17 @@ def _now() -> shared.Panels:
                 "one.",
                 COUNT,
             ),
-            queries.now(f"min(pearl_outbound_up{{{OUTBOUND}}})"),
+            queries.now(ONE.least("pearl_outbound_up")),
             panels.GOOD_IF_ONE,
         ).mappings([panels.value_map(panels.YES_NO)]),
         panels.number(
             About("Data age", "How long ago the last good poll began.", SECONDS),
-            queries.now(queries.age("pearl_outbound_data_timestamp_seconds", "outbound")),
+            queries.now(ONE.age("pearl_outbound_data_timestamp_seconds")),
             thresholds.DATA_AGE_STEPS,
         ).decimals(0),
         panels.number(
             About("Live calls", "Calls going on as of the last poll.", COUNT),
-            queries.now(queries.total("pearl_live_calls", "")),
+            queries.now(ONE.total("pearl_live_calls")),
         ),
         panels.number(
             About(
@@ -61,22 +61,23 @@ def _now() -> shared.Panels:
                 "How long the oldest call has been going on. Hours mean that it is stuck.",
                 SECONDS,
             ),
-            queries.now(queries.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound")),
+            queries.now(ONE.age("pearl_oldest_live_call_start_timestamp_seconds")),
+            thresholds.LIVE_AGE_STEPS,
         )
         .decimals(0)
         .no_value("none"),
         panels.number(
             About("Calls a minute", "Calls started a minute.", COUNT),
-            queries.now(queries.a_minute("pearl_calls_started_total", "")),
+            queries.now(ONE.a_minute("pearl_calls_started_total")),
         ).decimals(1),
         panels.number(
             About("Error share", "Calls of the window that ended in error, of all.", SHARE),
-            queries.now(queries.window_share("error", "")),
+            queries.now(ONE.window_share("error")),
             thresholds.ERROR_STEPS,
         ).decimals(1),
         panels.number(
             About("Unreachable share", "Calls of the window that reached nobody, of all.", SHARE),
-            queries.now(queries.window_share("unreachable", "")),
+            queries.now(ONE.window_share("unreachable")),
             thresholds.UNREACHABLE_STEPS,
         ).decimals(1),
         panels.number(
@@ -86,7 +87,7 @@ def _now() -> shared.Panels:
                 "success definition.",
                 SHARE,
             ),
-            queries.now(queries.success_rate("")),
+            queries.now(ONE.success_rate()),
         )
         .decimals(1)
         .no_value("no success definition"),

@@ -3,38 +3,37 @@
 from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from deploy.grafana.generate import panels, queries, tables, thresholds
+from deploy.grafana.generate import panels, tables, thresholds
 from deploy.grafana.generate.dashboard import detail_link
 from deploy.grafana.generate.panels import COUNT, SECONDS, SHARE, About
-from deploy.grafana.generate.queries import OUTBOUND
+from deploy.grafana.generate.selection import ALL
 from deploy.grafana.generate.tables import Column
 
-_POLLED = Column(
-    "Polled", f"min by (outbound) (pearl_outbound_up{{{OUTBOUND}}})", COUNT, values=panels.YES_NO
-)
+_POLLED = Column("Polled", ALL.least("pearl_outbound_up", "outbound"), COUNT, values=panels.YES_NO)
 _WORST = Column(
-    "Of threshold",
-    thresholds.of_threshold(),
+    "Of limit",
+    thresholds.worst_of_limits(),
     SHARE,
-    steps=thresholds.OF_THRESHOLD_STEPS,
+    steps=thresholds.OF_LIMIT_STEPS,
 )
 _COLUMNS = (
     _POLLED,
     _WORST,
-    Column("Error share", queries.window_share("error"), SHARE, 1),
-    Column("Unreachable share", queries.window_share("unreachable"), SHARE, 1),
-    Column("Success rate", queries.success_rate(), SHARE, 1),
-    Column("Calls in window", queries.total("pearl_window_calls", "outbound"), COUNT),
-    Column("Calls a minute", queries.a_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
-    Column("Live", queries.total("pearl_live_calls", "outbound"), COUNT),
+    Column("Error share", ALL.window_share("error", "outbound"), SHARE, 1),
+    Column("Unreachable share", ALL.window_share("unreachable", "outbound"), SHARE, 1),
+    Column("Success rate", ALL.success_rate("outbound"), SHARE, 1),
+    Column("Calls in window", ALL.total("pearl_window_calls", "outbound"), COUNT),
+    Column("Calls a minute", ALL.a_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
+    Column("Live", ALL.total("pearl_live_calls", "outbound"), COUNT),
     Column(
         "Oldest live call",
-        queries.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound"),
+        ALL.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound"),
         SECONDS,
+        steps=thresholds.LIVE_AGE_STEPS,
     ),
     Column(
         "Data age",
-        queries.age("pearl_outbound_data_timestamp_seconds", "outbound"),
+        ALL.age("pearl_outbound_data_timestamp_seconds", "outbound"),
         SECONDS,
         steps=thresholds.DATA_AGE_STEPS,
     ),
@@ -45,9 +44,9 @@ def outbound_table() -> table.Panel:
     """The table; what cannot be polled comes first, then what is nearest to its threshold."""
     about = About(
         "Outbounds",
-        "Outbounds that cannot be polled come first, then those nearest to an alert threshold or "
-        "furthest beyond it: the larger of the error and the unreachable share, in percent of "
-        "the threshold. Shares are those of the window.",
+        "Outbounds that cannot be polled come first, then those nearest to an alert's limit or "
+        "furthest beyond it: error or unreachable share, whichever is worse, in percent of the "
+        "limit above which it can be a spike. Shares are those of the window.",
         COUNT,
     )
     link = {"title": "Details", "url": detail_link("${__value.text:percentencode}")}

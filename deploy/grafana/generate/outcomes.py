@@ -3,6 +3,7 @@
 from deploy.grafana.generate import panels, queries, thresholds
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import CALLS_A_MINUTE, COUNT, SHARE, About
+from deploy.grafana.generate.selection import ONE
 from deploy.grafana.generate.statuses import OUTCOMES, TELEPHONY_STATES
 
 
@@ -14,7 +15,7 @@ def outcomes() -> Panels:
             "The calls that started within the window, as they are now, those going on included.",
             COUNT,
         ),
-        queries.graph(_present(queries.total("pearl_window_calls", "status")), "{{status}}"),
+        queries.graph(_present(ONE.total("pearl_window_calls", "status")), "{{status}}"),
     ).height(9)
     settled = panels.graph(
         About(
@@ -22,7 +23,7 @@ def outcomes() -> Panels:
             "Calls a minute by outcome, each counted once, when it has settled.",
             CALLS_A_MINUTE,
         ),
-        queries.graph(_present(queries.a_minute("pearl_calls_total", "status")), "{{status}}"),
+        queries.graph(_present(ONE.a_minute("pearl_calls_total", "status")), "{{status}}"),
     ).height(9)
     return [panels.coloured(panels.stacked(each), OUTCOMES) for each in (window, settled)]
 
@@ -30,8 +31,9 @@ def outcomes() -> Panels:
 def shares() -> Panels:
     """The outcomes that alerts watch, as shares."""
     return [
-        thresholds.share_graph("Error share", "error", "that ended in error"),
-        thresholds.share_graph("Unreachable share", "unreachable", "that reached nobody"),
+        thresholds.share_graph(thresholds.ERRORS),
+        thresholds.share_graph(thresholds.UNREACHABLES),
+        thresholds.surprise_graph().span(8),
         panels.graph(
             About(
                 "Success and answer rate",
@@ -40,9 +42,11 @@ def shares() -> Panels:
                 "voice mails left aside, of all that settled.",
                 SHARE,
             ),
-            queries.graph(queries.success_rate(""), "success rate"),
-            queries.graph(queries.answer_rate(""), "answer rate"),
-        ).max(1),
+            queries.graph(ONE.success_rate(), "success rate"),
+            queries.graph(ONE.answer_rate(), "answer rate"),
+        )
+        .span(8)
+        .max(1),
         panels.graph(
             About(
                 "Started and settled calls",
@@ -50,9 +54,9 @@ def shares() -> Panels:
                 "while a campaign ramps up, started calls are ahead.",
                 CALLS_A_MINUTE,
             ),
-            queries.graph(queries.a_minute("pearl_calls_started_total", ""), "started"),
-            queries.graph(queries.a_minute("pearl_calls_total", ""), "settled"),
-        ),
+            queries.graph(ONE.a_minute("pearl_calls_started_total"), "started"),
+            queries.graph(ONE.a_minute("pearl_calls_total"), "settled"),
+        ).span(8),
     ]
 
 
@@ -65,7 +69,7 @@ def telephony() -> Panels:
             COUNT,
         ),
         queries.graph(
-            _present(queries.total("pearl_window_telephony_calls", "call_status")),
+            _present(ONE.total("pearl_window_telephony_calls", "call_status")),
             "{{call_status}}",
         ),
     )
@@ -76,7 +80,7 @@ def telephony() -> Panels:
             CALLS_A_MINUTE,
         ),
         queries.graph(
-            _present(queries.a_minute("pearl_telephony_calls_total", "call_status")),
+            _present(ONE.a_minute("pearl_telephony_calls_total", "call_status")),
             "{{call_status}}",
         ),
     )

@@ -7,7 +7,7 @@ from deploy.grafana.generate import dashboard as shared
 from deploy.grafana.generate import panels, queries, thresholds
 from deploy.grafana.generate.outbound_table import outbound_table
 from deploy.grafana.generate.panels import COUNT, SECONDS, SHARE, About
-from deploy.grafana.generate.queries import OUTBOUND
+from deploy.grafana.generate.selection import ALL, JOBS
 from deploy.grafana.generate.statuses import OUTCOMES
 
 _EACH = "{{outbound}}"
@@ -22,7 +22,7 @@ def dashboard() -> Dashboard:
     for variable in (
         shared.data_source_variable(),
         shared.job_variable(),
-        shared.outbounds_variable('job=~"$job"'),
+        shared.outbounds_variable(JOBS),
         shared.interval_variable(),
     ):
         made.with_variable(variable)
@@ -39,7 +39,7 @@ def _now() -> shared.Panels:
     return [
         panels.number(
             About("Outbounds", "How many outbounds are watched.", COUNT),
-            queries.now(f"count(count by (outbound) (pearl_outbound_info{{{OUTBOUND}}}))"),
+            queries.now(f"count(count by (outbound) ({ALL.of('pearl_outbound_info')}))"),
         ),
         panels.number(
             About(
@@ -47,27 +47,27 @@ def _now() -> shared.Panels:
                 "Outbounds whose last poll failed. Exporter health tells the reason.",
                 COUNT,
             ),
-            queries.now(f"count(pearl_outbound_up{{{OUTBOUND}}} == 0) or vector(0)"),
+            queries.now(f"count({ALL.of('pearl_outbound_up')} == 0) or vector(0)"),
             panels.BAD_IF_ANY,
         ),
         panels.number(
             About("Calls a minute", "Calls started a minute, all outbounds together.", COUNT),
-            queries.now(queries.a_minute("pearl_calls_started_total", "")),
+            queries.now(ALL.a_minute("pearl_calls_started_total")),
         ).decimals(1),
         panels.number(
             About("Live calls", "Calls going on as of the last polls.", COUNT),
-            queries.now(queries.total("pearl_live_calls", "")),
+            queries.now(ALL.total("pearl_live_calls")),
         ),
         panels.number(
             About(
                 "Error share", "Calls of the window that ended in error, of all calls of it.", SHARE
             ),
-            queries.now(queries.window_share("error", "")),
+            queries.now(ALL.window_share("error")),
             thresholds.ERROR_STEPS,
         ).decimals(1),
         panels.number(
             About("Unreachable share", "Calls of the window that reached nobody, of all.", SHARE),
-            queries.now(queries.window_share("unreachable", "")),
+            queries.now(ALL.window_share("unreachable")),
             thresholds.UNREACHABLE_STEPS,
         ).decimals(1),
         panels.number(
@@ -77,7 +77,7 @@ def _now() -> shared.Panels:
                 "success definition count.",
                 SHARE,
             ),
-            queries.now(queries.success_rate("")),
+            queries.now(ALL.success_rate()),
         )
         .decimals(1)
         .no_value("no success definition"),
@@ -87,7 +87,7 @@ def _now() -> shared.Panels:
                 "How old the data of the outbound polled longest ago are.",
                 SECONDS,
             ),
-            queries.now(f"time() - min(pearl_outbound_data_timestamp_seconds{{{OUTBOUND}}})"),
+            queries.now(ALL.age("pearl_outbound_data_timestamp_seconds")),
             thresholds.DATA_AGE_STEPS,
         ).decimals(0),
     ]
@@ -103,7 +103,7 @@ def _shares() -> shared.Panels:
                     "It reacts before calls settle.",
                     SHARE,
                 ),
-                queries.graph(queries.window_share("error"), _EACH),
+                queries.graph(ALL.window_share("error", "outbound"), _EACH),
             )
         ),
         _linked(
@@ -114,7 +114,7 @@ def _shares() -> shared.Panels:
                     "is usual differs between campaigns; look for a change.",
                     SHARE,
                 ),
-                queries.graph(queries.window_share("unreachable"), _EACH),
+                queries.graph(ALL.window_share("unreachable", "outbound"), _EACH),
             )
         ),
         _linked(
@@ -125,7 +125,7 @@ def _shares() -> shared.Panels:
                     "Outbounds without a success definition have none.",
                     SHARE,
                 ),
-                queries.graph(queries.success_rate(), _EACH),
+                queries.graph(ALL.success_rate("outbound"), _EACH),
             ).max(1)
         ),
         _linked(
@@ -136,7 +136,7 @@ def _shares() -> shared.Panels:
                     "settled.",
                     SHARE,
                 ),
-                queries.graph(queries.answer_rate(), _EACH),
+                queries.graph(ALL.answer_rate("outbound"), _EACH),
             )
         ),
     ]
@@ -152,7 +152,7 @@ def _calls() -> shared.Panels:
                     "campaign has gone silent.",
                     panels.CALLS_A_MINUTE,
                 ),
-                queries.graph(queries.a_minute("pearl_calls_started_total", "outbound"), _EACH),
+                queries.graph(ALL.a_minute("pearl_calls_started_total", "outbound"), _EACH),
             )
         ),
         _linked(
@@ -163,7 +163,7 @@ def _calls() -> shared.Panels:
                     "calls.",
                     COUNT,
                 ),
-                queries.graph(queries.total("pearl_live_calls", "outbound"), _EACH),
+                queries.graph(ALL.total("pearl_live_calls", "outbound"), _EACH),
             )
         ),
         panels.coloured(
@@ -175,7 +175,7 @@ def _calls() -> shared.Panels:
                         "once.",
                         panels.CALLS_A_MINUTE,
                     ),
-                    queries.graph(queries.a_minute("pearl_calls_total", "status"), "{{status}}"),
+                    queries.graph(ALL.a_minute("pearl_calls_total", "status"), "{{status}}"),
                 )
             ),
             OUTCOMES,
@@ -187,7 +187,7 @@ def _calls() -> shared.Panels:
                     "The duration that 90% of the window's answered calls stay under.",
                     SECONDS,
                 ),
-                queries.graph(queries.quantile(0.9, "outbound"), _EACH),
+                queries.graph(ALL.window_quantile(0.9, "outbound"), _EACH),
             )
         ),
     ]

@@ -113,9 +113,9 @@ def dashed(panel: timeseries.Panel, name: str, colour: str) -> timeseries.Panel:
     )
 
 
-def limits(panel: timeseries.Panel, steps: Steps) -> timeseries.Panel:
-    """Thresholds drawn as dashed lines."""
-    return panel.thresholds(thresholds(steps)).thresholds_style(
+def limit(panel: timeseries.Panel, value: float) -> timeseries.Panel:
+    """A limit that is the same for all, drawn as a dashed line."""
+    return panel.thresholds(thresholds(((None, "transparent"), (value, "red")))).thresholds_style(
         common.GraphThresholdsStyleConfig().mode(styles.GraphThresholdsStyleMode.DASHED)
     )
 

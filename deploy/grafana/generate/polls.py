@@ -2,10 +2,10 @@
 
 from grafana_foundation_sdk.builders import table, timeseries
 
-from deploy.grafana.generate import panels, queries, tables
+from deploy.grafana.generate import panels, queries, tables, thresholds
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import COUNT, SECONDS, About
-from deploy.grafana.generate.queries import OUTBOUND_OF_EXPORTER as SELECTED
+from deploy.grafana.generate.selection import POLLED
 from deploy.grafana.generate.statuses import REASONS
 
 _EACH = "{{outbound}}"
@@ -19,7 +19,7 @@ def polls() -> Panels:
         panels.states(
             About("Polled", "Whether the last poll of each outbound succeeded.", COUNT),
             {"1": ("polled", "green"), "0": ("failed", "red")},
-            queries.graph(f"min by (outbound) (pearl_outbound_up{{{SELECTED}}})", _EACH),
+            queries.graph(POLLED.least("pearl_outbound_up", "outbound"), _EACH),
         ),
         panels.coloured(
             panels.stacked(
@@ -31,7 +31,7 @@ def polls() -> Panels:
                         _POLLS_A_MINUTE,
                     ),
                     queries.graph(
-                        queries.a_minute("pearl_exporter_poll_failures_total", "reason", SELECTED),
+                        POLLED.a_minute("pearl_exporter_poll_failures_total", "reason"),
                         "{{reason}}",
                     ),
                 )
@@ -45,11 +45,9 @@ def polls() -> Panels:
                 "still going on. If skipped ones grow, polls take longer than the interval.",
                 _POLLS_A_MINUTE,
             ),
+            queries.graph(POLLED.a_minute("pearl_exporter_polls_total", "outbound"), _EACH),
             queries.graph(
-                queries.a_minute("pearl_exporter_polls_total", "outbound", SELECTED), _EACH
-            ),
-            queries.graph(
-                queries.a_minute("pearl_exporter_polls_skipped_total", "outbound", SELECTED),
+                POLLED.a_minute("pearl_exporter_polls_skipped_total", "outbound"),
                 "{{outbound}} skipped",
             ),
         ),
@@ -61,8 +59,9 @@ def polls() -> Panels:
                 panels.SHARE,
             ),
             queries.graph(
-                f"max by (outbound) (pearl_outbound_poll_duration_seconds{{{SELECTED}}})\n"
-                f"  / max by (outbound) (pearl_outbound_poll_interval_seconds{{{SELECTED}}})",
+                POLLED.most("pearl_outbound_poll_duration_seconds", "outbound")
+                + "\n  / "
+                + POLLED.most("pearl_outbound_poll_interval_seconds", "outbound"),
                 _EACH,
             ),
         ),
@@ -70,12 +69,16 @@ def polls() -> Panels:
             "Poll lateness",
             "How long after its schedule the last poll sent its first request. It grows where "
             "many outbounds share a small request budget.",
-            f"max by (outbound) (pearl_outbound_poll_lateness_seconds{{{SELECTED}}})",
+            POLLED.most("pearl_outbound_poll_lateness_seconds", "outbound"),
         ),
-        _gauge(
-            "Age of the data",
-            "How long ago the last good poll began. At poll.stale_after the window series vanish.",
-            queries.age("pearl_outbound_data_timestamp_seconds", "outbound", SELECTED),
+        panels.limit(
+            _gauge(
+                "Age of the data",
+                "How long ago the last good poll began, and the age at which an alert fires. "
+                "Before that, at poll.stale_after, the window series vanish.",
+                POLLED.age("pearl_outbound_data_timestamp_seconds", "outbound"),
+            ),
+            thresholds.DATA_AGE_SECONDS,
         ),
     ]
 
@@ -90,25 +93,23 @@ def counting() -> Panels:
                 COUNT,
             ),
             _CATCHING_UP,
-            queries.graph(f"max by (outbound) (pearl_outbound_catching_up{{{SELECTED}}})", _EACH),
+            queries.graph(POLLED.most("pearl_outbound_catching_up", "outbound"), _EACH),
         ),
         _gauge(
             "Time since counting caught up",
             "How long ago counting last caught up with an outage, or began. Shortly after, rates "
             "hold a burst of old calls.",
-            queries.age("pearl_outbound_caught_up_timestamp_seconds", "outbound", SELECTED),
+            POLLED.age("pearl_outbound_caught_up_timestamp_seconds", "outbound"),
         ),
         _gauge(
             "Age of the last full scan",
             "How long ago the whole window was last read. A settled row that changed in place is "
             "seen by then.",
-            queries.age("pearl_outbound_full_scan_success_timestamp_seconds", "outbound", SELECTED),
+            POLLED.age("pearl_outbound_full_scan_success_timestamp_seconds", "outbound"),
         ),
         panels.graph(
             About("Calls in memory", "Calls of the window and calls not yet settled.", COUNT),
-            queries.graph(
-                queries.total("pearl_outbound_tracked_calls", "outbound", SELECTED), _EACH
-            ),
+            queries.graph(POLLED.total("pearl_outbound_tracked_calls", "outbound"), _EACH),
         ),
     ]
 
@@ -122,10 +123,10 @@ def outbounds_table() -> table.Panel:
     )
     by = "instance, outbound"
     succeeded = "pearl_outbound_last_success_timestamp_seconds"
-    interval = f"max by ({by}) (pearl_outbound_poll_interval_seconds{{{SELECTED}}})"
+    interval = POLLED.most("pearl_outbound_poll_interval_seconds", by)
     columns = [
-        tables.Column("Info", f"pearl_outbound_info{{{SELECTED}}}", COUNT),
-        tables.Column("Last good poll", queries.age(succeeded, by, SELECTED), SECONDS),
+        tables.Column("Info", POLLED.of("pearl_outbound_info"), COUNT),
+        tables.Column("Last good poll", POLLED.age(succeeded, by), SECONDS),
         tables.Column("Interval", interval, SECONDS),
     ]
     return tables.rows(about, {"outbound": "Outbound", "outbound_id": "Id"}, columns)

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders import table
 from deploy.grafana.generate import panels, queries, tables
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import COUNT, MOMENT, SHARE, About
-from deploy.grafana.generate.queries import EXPORTER, RANGE
+from deploy.grafana.generate.selection import EXPORTERS
 
 _EACH = "{{instance}}"
 
@@ -17,21 +17,19 @@ def process() -> Panels:
             About(
                 "Memory", "Resident memory of the process. It grows with the calls held.", "bytes"
             ),
-            queries.graph(
-                queries.total("process_resident_memory_bytes", "instance", EXPORTER), _EACH
-            ),
+            queries.graph(EXPORTERS.total("process_resident_memory_bytes", "instance"), _EACH),
         ),
         panels.graph(
             About("CPU", "Processor time, in percent of one core.", SHARE),
-            queries.graph(_rate("process_cpu_seconds_total"), _EACH),
+            queries.graph(EXPORTERS.a_second("process_cpu_seconds_total", "instance"), _EACH),
         ),
         panels.graph(
             About("Open files", "Files and connections that are open.", COUNT),
-            queries.graph(queries.total("process_open_fds", "instance", EXPORTER), _EACH),
+            queries.graph(EXPORTERS.total("process_open_fds", "instance"), _EACH),
         ),
         panels.graph(
             About("Garbage collections", "Runs of Python's garbage collector a second.", "ops"),
-            queries.graph(_rate("python_gc_collections_total"), _EACH),
+            queries.graph(EXPORTERS.a_second("python_gc_collections_total", "instance"), _EACH),
         ),
     ]
 
@@ -40,12 +38,7 @@ def builds_table() -> table.Panel:
     """Which version runs where, since when."""
     about = About("Exporters", "The version of each exporter, and when it started.", COUNT)
     labels = {"instance": "Instance", "version": "Version", "python_version": "Python"}
-    by = "instance, version, python_version"
-    start = f"sum by (instance) (process_start_time_seconds{{{EXPORTER}}})"
-    build = f"max by ({by}) (pearl_exporter_build_info{{{EXPORTER}}})"
+    start = EXPORTERS.total("process_start_time_seconds", "instance")
+    build = EXPORTERS.most("pearl_exporter_build_info", ", ".join(labels))
     started = f"1000 * {build} * on (instance) group_left () {start}"
     return tables.rows(about, labels, [tables.Column("Started", started, MOMENT, None)]).height(5)
-
-
-def _rate(counter: str) -> str:
-    return f"sum by (instance) (rate({counter}{{{EXPORTER}}}[{RANGE}]))"

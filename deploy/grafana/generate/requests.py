@@ -1,9 +1,9 @@
 """Requests to the API, and the rows that came."""
 
-from deploy.grafana.generate import panels, queries
+from deploy.grafana.generate import panels, queries, thresholds
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import COUNT, SECONDS, SHARE, About
-from deploy.grafana.generate.queries import EXPORTER, RANGE
+from deploy.grafana.generate.selection import EXPORTERS, ratio
 
 _EACH = "{{instance}}"
 _REQUESTS = "reqps"
@@ -11,16 +11,16 @@ _REQUESTS = "reqps"
 
 def budget_in_use() -> str:
     """Requests sent, of those allowed; absent while the API asked to pause."""
-    sent = f"sum by (instance) (rate(pearl_exporter_api_requests_total{{{EXPORTER}}}[{RANGE}]))"
-    allowed = f"sum by (instance) (pearl_exporter_api_rate_limit{{{EXPORTER}}})"
-    return queries.ratio(sent, allowed)
+    sent = EXPORTERS.a_second("pearl_exporter_api_requests_total", "instance")
+    allowed = EXPORTERS.total("pearl_exporter_api_rate_limit", "instance")
+    return ratio(sent, allowed)
 
 
 def requests() -> Panels:
     """How many, how fast, and how they were answered."""
     seconds = "pearl_exporter_api_request_duration_seconds"
-    by_le = f"sum by (le) (rate({seconds}_bucket{{{EXPORTER}}}[{RANGE}]))"
-    mean = queries.ratio(_rate(f"{seconds}_sum", ""), _rate(f"{seconds}_count", ""))
+    by_le = EXPORTERS.a_second(f"{seconds}_bucket", "le")
+    mean = ratio(EXPORTERS.a_second(f"{seconds}_sum"), EXPORTERS.a_second(f"{seconds}_count"))
     return [
         panels.coloured(
             panels.stacked(
@@ -31,20 +31,24 @@ def requests() -> Panels:
                         _REQUESTS,
                     ),
                     queries.graph(
-                        f"{_rate('pearl_exporter_api_requests_total', 'code')} > 0", "{{code}}"
+                        f"{EXPORTERS.a_second('pearl_exporter_api_requests_total', 'code')} > 0",
+                        "{{code}}",
                     ),
                 )
             ),
             {"200": "green", "429": "orange", "none": "red"},
         ),
-        panels.graph(
-            About(
-                "Request budget in use",
-                "Requests sent, of those allowed right now (api.rate_limit, less after a 429). "
-                "Near 100% polls begin late.",
-                SHARE,
+        panels.limit(
+            panels.graph(
+                About(
+                    "Request budget in use",
+                    "Requests sent, of those allowed right now (api.rate_limit, less after a "
+                    "429), and the share at which an alert fires. Near 100% polls begin late.",
+                    SHARE,
+                ),
+                queries.graph(budget_in_use(), _EACH),
             ),
-            queries.graph(budget_in_use(), _EACH),
+            thresholds.BUDGET_SHARE,
         ),
         panels.graph(
             About(
@@ -64,11 +68,9 @@ def requests() -> Panels:
                 "for their turn on average.",
                 COUNT,
             ),
-            queries.graph(
-                queries.total("pearl_exporter_api_rate_limit", "", EXPORTER), "allowed/s"
-            ),
-            queries.graph(_rate("pearl_exporter_api_retries_total", ""), "retries/s"),
-            queries.graph(_rate("pearl_exporter_api_wait_seconds_total", ""), "waiting"),
+            queries.graph(EXPORTERS.total("pearl_exporter_api_rate_limit"), "allowed/s"),
+            queries.graph(EXPORTERS.a_second("pearl_exporter_api_retries_total"), "retries/s"),
+            queries.graph(EXPORTERS.a_second("pearl_exporter_api_wait_seconds_total"), "waiting"),
         ),
     ]
 
@@ -82,7 +84,7 @@ def rows() -> Panels:
                 "Rows a second. The same call is received at many polls.",
                 "suffix:rows/s",
             ),
-            queries.graph(_rate("pearl_exporter_rows_total", "instance"), _EACH),
+            queries.graph(EXPORTERS.a_second("pearl_exporter_rows_total", "instance"), _EACH),
         ),
         panels.graph(
             About(
@@ -91,17 +93,10 @@ def rows() -> Panels:
                 "code that is in no table. If they grow, the platform has changed.",
                 "suffix:rows/min",
             ),
+            queries.graph(EXPORTERS.a_minute("pearl_exporter_rows_rejected_total"), "rejected"),
             queries.graph(
-                queries.a_minute("pearl_exporter_rows_rejected_total", "", EXPORTER), "rejected"
-            ),
-            queries.graph(
-                queries.a_minute("pearl_exporter_unknown_codes_total", "field", EXPORTER),
+                EXPORTERS.a_minute("pearl_exporter_unknown_codes_total", "field"),
                 "unknown {{field}}",
             ),
         ),
     ]
-
-
-def _rate(counter: str, by: str) -> str:
-    summed = f"sum by ({by})" if by else "sum"
-    return f"{summed} (rate({counter}{{{EXPORTER}}}[{RANGE}]))"

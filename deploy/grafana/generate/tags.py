@@ -3,16 +3,14 @@
 from deploy.grafana.generate import panels, queries
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import CALLS_A_MINUTE, COUNT, About
-from deploy.grafana.generate.queries import OUTBOUND
+from deploy.grafana.generate.selection import ONE
 
 
 def tags() -> Panels:
     """The commonest tags, and calls without one."""
-    commonest = (
-        f"topk(10, sum by (tag) (increase(pearl_tagged_calls_total{{{OUTBOUND}}}"
-        "[$__range] @ end())))"
-    )
-    by_tag = queries.a_minute("pearl_tagged_calls_total", "tag")
+    counted = ONE.of("pearl_tagged_calls_total")
+    commonest = f"topk(10, sum by (tag) (increase({counted}[$__range] @ end())))"
+    by_tag = ONE.a_minute("pearl_tagged_calls_total", "tag")
     return [
         panels.bars(
             About(
@@ -22,7 +20,7 @@ def tags() -> Panels:
                 COUNT,
             ),
             queries.now(
-                f"sort_desc(topk(15, {queries.total('pearl_window_tagged_calls', 'tag')} > 0))",
+                f"sort_desc(topk(15, {ONE.total('pearl_window_tagged_calls', 'tag')} > 0))",
                 "{{tag}}",
             ),
         ),
@@ -43,8 +41,8 @@ def tags() -> Panels:
                 "that settled. Many of them mean that the agent stopped tagging.",
                 COUNT,
             ),
-            queries.graph(queries.total("pearl_window_untagged_calls", ""), "in the window"),
-            queries.graph(queries.a_minute("pearl_untagged_calls_total", ""), "settled a minute"),
+            queries.graph(ONE.total("pearl_window_untagged_calls"), "in the window"),
+            queries.graph(ONE.a_minute("pearl_untagged_calls_total"), "settled a minute"),
         )
         .span(8)
         .height(9),
