@@ -43,7 +43,7 @@ def _now() -> shared.Panels:
             panels.GOOD_IF_ONE,
         ).mappings([panels.value_map(panels.YES_NO)]),
         panels.number(
-            About("Outbounds polled", "Outbounds whose last poll succeeded, of all.", SHARE),
+            About("Polled now", "Outbounds whose last poll succeeded, of all.", SHARE),
             queries.now(f"avg({POLLED.of('pearl_outbound_up')})"),
             panels.GOOD_IF_ONE,
         ).decimals(0),
@@ -67,7 +67,7 @@ def _now() -> shared.Panels:
         ),
         panels.number(
             About(
-                "Request budget in use",
+                "Budget in use",
                 "Requests sent, of those allowed right now; the fullest exporter.",
                 SHARE,
             ),
@@ -95,7 +95,7 @@ def _now() -> shared.Panels:
             panels.GOOD_IF_ONE,
         ).mappings([panels.value_map({"1": ("read", "green"), "0": ("refused", "red")})]),
         panels.number(
-            About("Configuration read", "When the configuration in force was read.", MOMENT),
+            About("Read", "When the configuration in force was read.", MOMENT),
             queries.now(
                 "1000 * "
                 + EXPORTERS.most("pearl_exporter_config_last_reload_success_timestamp_seconds")

@@ -76,7 +76,7 @@ def _now() -> shared.Panels:
             thresholds.ERROR_STEPS,
         ).decimals(1),
         panels.number(
-            About("Unreachable share", "Calls of the window that reached nobody, of all.", SHARE),
+            About("Unreachable", "Calls of the window that reached nobody, of all.", SHARE),
             queries.now(ONE.window_share("unreachable")),
             thresholds.UNREACHABLE_STEPS,
         ).decimals(1),

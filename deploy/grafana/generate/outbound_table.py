@@ -15,14 +15,15 @@ _WORST = Column(
     thresholds.worst_of_limits(),
     SHARE,
     steps=thresholds.OF_LIMIT_STEPS,
+    filled=True,
 )
 _COLUMNS = (
     _POLLED,
     _WORST,
     Column("Error share", ALL.window_share("error", "outbound"), SHARE, 1),
-    Column("Unreachable share", ALL.window_share("unreachable", "outbound"), SHARE, 1),
+    Column("Unreachable", ALL.window_share("unreachable", "outbound"), SHARE, 1),
     Column("Success rate", ALL.success_rate("outbound"), SHARE, 1),
-    Column("Calls in window", ALL.total("pearl_window_calls", "outbound"), COUNT),
+    Column("In window", ALL.total("pearl_window_calls", "outbound"), COUNT),
     Column("Calls a minute", ALL.a_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
     Column("Live", ALL.total("pearl_live_calls", "outbound"), COUNT),
     Column(
@@ -52,6 +53,6 @@ def outbound_table() -> table.Panel:
     link = {"title": "Details", "url": detail_link("${__value.text:percentencode}")}
     panel = tables.rows(about, {"outbound": "Outbound"}, _COLUMNS).override_by_name(
         "Outbound",
-        [DynamicConfigValue("links", [link]), DynamicConfigValue("custom.minWidth", 180)],
+        [DynamicConfigValue("links", [link]), DynamicConfigValue("custom.minWidth", 200)],
     )
     return tables.sorted_by(panel, (_POLLED.name, False), (_WORST.name, True))

@@ -43,7 +43,7 @@ def _now() -> shared.Panels:
         ),
         panels.number(
             About(
-                "Outbounds not polled",
+                "Not polled",
                 "Outbounds whose last poll failed. Exporter health tells the reason.",
                 COUNT,
             ),
@@ -66,7 +66,7 @@ def _now() -> shared.Panels:
             thresholds.ERROR_STEPS,
         ).decimals(1),
         panels.number(
-            About("Unreachable share", "Calls of the window that reached nobody, of all.", SHARE),
+            About("Unreachable", "Calls of the window that reached nobody, of all.", SHARE),
             queries.now(ALL.window_share("unreachable")),
             thresholds.UNREACHABLE_STEPS,
         ).decimals(1),
@@ -195,4 +195,5 @@ def _calls() -> shared.Panels:
 
 def _linked(panel: timeseries.Panel) -> timeseries.Panel:
     link = shared.detail_link("${__field.labels.outbound:percentencode}")
-    return panel.data_links([shared.data_link("Details of ${__field.labels.outbound}", link)])
+    title = "Details of ${__field.labels.outbound}"
+    return panels.ranked(panel).data_links([shared.data_link(title, link)])

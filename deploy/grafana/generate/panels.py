@@ -73,7 +73,7 @@ def graph(about: About, *targets: prometheus.Dataquery) -> timeseries.Panel:
         .fill_opacity(10)
         .show_points(styles.VisibilityMode.NEVER)
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
-        .legend(_legend("lastNotNull", "max"))
+        .legend(_legend(styles.LegendDisplayMode.LIST, "lastNotNull"))
         .tooltip(
             common.VizTooltipOptions()
             .mode(styles.TooltipDisplayMode.MULTI)
@@ -83,10 +83,19 @@ def graph(about: About, *targets: prometheus.Dataquery) -> timeseries.Panel:
     return filled(panel, about, targets)
 
 
+def ranked(panel: timeseries.Panel) -> timeseries.Panel:
+    """With the names beside the graph, the largest on top: for many series."""
+    legend = _legend(styles.LegendDisplayMode.TABLE, "lastNotNull", "max")
+    beside = legend.placement(styles.LegendPlacement.RIGHT)
+    return panel.legend(beside.sort_by("Last *").sort_desc(True))
+
+
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
     """The series on top of each other: their sum is worth seeing."""
-    return panel.fill_opacity(70).stacking(
-        common.StackingConfig().mode(styles.StackingMode.NORMAL).group("A")
+    return (
+        ranked(panel)
+        .fill_opacity(70)
+        .stacking(common.StackingConfig().mode(styles.StackingMode.NORMAL).group("A"))
     )
 
 
@@ -111,6 +120,12 @@ def dashed(panel: timeseries.Panel, name: str, colour: str) -> timeseries.Panel:
             DynamicConfigValue("custom.lineWidth", 2),
         ],
     )
+
+
+def unnamed(panel: timeseries.Panel, name: str) -> timeseries.Panel:
+    """A series that the legend leaves out."""
+    hidden = {"legend": True, "tooltip": False, "viz": False}
+    return panel.override_by_name(name, [DynamicConfigValue("custom.hideFrom", hidden)])
 
 
 def limit(panel: timeseries.Panel, value: float) -> timeseries.Panel:
@@ -145,7 +160,8 @@ def bars(about: About, target: prometheus.Dataquery) -> bargauge.Panel:
         .orientation(styles.VizOrientation.HORIZONTAL)
         .display_mode(styles.BarGaugeDisplayMode.BASIC)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+        .text(common.VizTextDisplayOptions().title_size(14).value_size(14))
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.FIXED).fixed_color("blue"))
     )
     return filled(panel, about, (target,))
 
@@ -164,7 +180,7 @@ def states(
         .row_height(0.8)
         .show_value(styles.VisibilityMode.NEVER)
         .merge_values(True)
-        .legend(_legend())
+        .legend(_legend(styles.LegendDisplayMode.LIST))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .thresholds(thresholds(PLAIN))
     )
@@ -218,9 +234,8 @@ def value_map(values: Mapping[str, tuple[str, str]]) -> ValueMap:
     )
 
 
-def _legend(*calculations: str) -> common.VizLegendOptions:
-    """A list below the graph, or with calculations a table."""
-    mode = styles.LegendDisplayMode.TABLE if calculations else styles.LegendDisplayMode.LIST
+def _legend(mode: styles.LegendDisplayMode, *calculations: str) -> common.VizLegendOptions:
+    """The names below the graph, each with these figures of it."""
     return (
         common.VizLegendOptions()
         .show_legend(True)

@@ -22,7 +22,8 @@ class Column(NamedTuple):
         expr: The query; its labels are those of the rows.
         unit: Grafana's name of the unit.
         decimals: How many, None for as many as fit.
-        steps: The colours of the cells, if any.
+        steps: The colours of the values, if any.
+        filled: Whether the cells are coloured, not the values alone.
         values: A text and a colour for each value, if any.
     """
 
@@ -32,6 +33,7 @@ class Column(NamedTuple):
     decimals: int | None = 0
     steps: panels.Steps | None = None
     values: Mapping[str, tuple[str, str]] | None = None
+    filled: bool = False
 
 
 def rows(about: About, labels: Mapping[str, str], columns: Sequence[Column]) -> table.Panel:
@@ -70,7 +72,10 @@ def _organized(labels: Mapping[str, str], columns: Sequence[Column]) -> dict[str
 
 
 def _shown(column: Column) -> list[DynamicConfigValue]:
-    properties = [DynamicConfigValue("unit", column.unit)]
+    properties = [
+        DynamicConfigValue("unit", column.unit),
+        DynamicConfigValue("custom.minWidth", 90),
+    ]
     if column.decimals is not None:
         properties.append(DynamicConfigValue("decimals", column.decimals))
     if column.values:
@@ -78,7 +83,9 @@ def _shown(column: Column) -> list[DynamicConfigValue]:
         properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     if column.steps:
         steps = panels.thresholds(column.steps).build()
-        cell = {"type": "color-background", "mode": "basic"}
+        cell = {"type": "color-text"}
+        if column.filled:
+            cell = {"type": "color-background", "mode": "basic"}
         properties.append(DynamicConfigValue("thresholds", steps))
         properties.append(DynamicConfigValue("custom.cellOptions", cell))
     return properties

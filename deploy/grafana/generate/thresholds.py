@@ -94,6 +94,7 @@ def share_graph(share: _Share) -> timeseries.Panel:
         queries.graph(f"{usual} or vector({ASSUMED_SHARE[share.status]})", "usual"),
         queries.graph(limit_of(ONE, share.status), "alert limit"),
     )
+    panels.coloured(panel, {"window": "blue", "settled": "yellow"})
     panels.dashed(panel, "usual", "text")
     return panels.dashed(panel, "alert limit", "red")
 
@@ -115,5 +116,6 @@ def surprise_graph() -> timeseries.Panel:
     for status, colour in (("error", "red"), ("unreachable", "orange")):
         for speed, shade in (("fast", colour), ("slow", f"light-{colour}")):
             panels.coloured(panel, {f"{status}, {speed}": shade})
-            panels.dashed(panel, f"limit of {status}, {speed}", shade)
-    return panel.decimals(1)
+            line = f"limit of {status}, {speed}"
+            panels.unnamed(panels.dashed(panel, line, shade), line)
+    return panel.decimals(1).fill_opacity(0)
