@@ -35,6 +35,11 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 dashboards: $(VENV)/.installed-dev  ## write the Grafana dashboards anew from their code
 	$(BIN)/python -m deploy.grafana.generate
 
+.PHONY: dashboards-check
+dashboards-check:  ## check the dashboards against Grafana's own types (needs node and npm)
+	npm ci --silent --no-audit --no-fund --ignore-scripts --prefix deploy/grafana/schema
+	node deploy/grafana/schema/check.mjs
+
 .PHONY: clean
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

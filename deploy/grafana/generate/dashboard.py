@@ -77,6 +77,9 @@ def finish(dashboard: build.Dashboard, sections: Iterable[Section]) -> model.Das
     made = dashboard.build()
     for number, each in enumerate(made.panels or (), start=1):
         each.id_val = number
+    for variable in made.templating.list_val or ():
+        # what the model gives to all, and Grafana only to variables of a kind not used here
+        variable.auto = variable.auto_min = variable.auto_count = None
     return made
 
 

@@ -31,7 +31,7 @@ SURPRISE = "outbound_status:pearl_calls_share:surprise"
 def assumed_limit(status: str) -> float:
     """The share above which an outbound without a past can be in a spike."""
     usual = ASSUMED_SHARE[status]
-    return round(usual + EXCESS * usual * (1 - usual), 4)
+    return usual + EXCESS * usual * (1 - usual)
 
 
 ERROR_STEPS: Steps = ((None, "green"), (assumed_limit("error"), "red"))
@@ -50,7 +50,7 @@ def limit_of(selection: Selection, status: str, by: str = "") -> str:
     """The limit of an outcome's share: the outbound's own, else that of the assumed share."""
     own = selection.where(f'status="{status}"').most(LIMIT, by)
     outbounds = selection.most("pearl_window_seconds", by)
-    return f"({own} or 0 * {outbounds} + {assumed_limit(status)})"
+    return f"({own} or 0 * {outbounds} + {assumed_limit(status):g})"
 
 
 def of_limit(status: str) -> str:
