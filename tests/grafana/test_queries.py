@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 def view(uid: str) -> View:
     """What a person has chosen: everything, and on the detail one outbound."""
     outbound = "spring-renewals" if uid == DETAIL else ".+"
-    chosen = {"job": ".+", "instance": ".+", "outbound": outbound, "interval": "10s"}
+    chosen = {"job": "pearl", "instance": ".+", "outbound": outbound, "interval": "10s"}
     now = time.time()
     return View(chosen, now - 600, now)
 

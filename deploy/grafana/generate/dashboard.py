@@ -131,7 +131,11 @@ def data_source_variable() -> build.DatasourceVariable:
 
 
 def job_variable() -> build.QueryVariable:
-    """Which scrape jobs; all at first."""
+    """Which scrape jobs; all that scrape an exporter at first.
+
+    All of them are listed in the query: a pattern for any job would take in the memory and the
+    failures of other programs.
+    """
     return _all_of(_labels("job", "Job", "label_values(pearl_exporter_build_info, job)"))
 
 
@@ -148,9 +152,9 @@ def outbound_variable() -> build.QueryVariable:
 
 
 def outbounds_variable(selection: Selection) -> build.QueryVariable:
-    """Which outbounds of this selection; all at first."""
+    """Which outbounds of this selection; all at first, by a pattern, since they may be many."""
     query = f"label_values({selection.of('pearl_outbound_info')}, outbound)"
-    return _all_of(_labels("outbound", "Outbound", query))
+    return _all_of(_labels("outbound", "Outbound", query)).all_value(".+")
 
 
 def interval_variable() -> build.CustomVariable:
@@ -184,6 +188,5 @@ def _all_of(variable: build.QueryVariable) -> build.QueryVariable:
     return (
         variable.multi(True)
         .include_all(True)
-        .all_value(".+")
         .current(model.VariableOption(text="All", value="$__all", selected=True))
     )

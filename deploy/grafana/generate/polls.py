@@ -125,7 +125,7 @@ def outbounds_table() -> table.Panel:
     succeeded = "pearl_outbound_last_success_timestamp_seconds"
     interval = POLLED.most("pearl_outbound_poll_interval_seconds", by)
     columns = [
-        tables.Column("Info", POLLED.of("pearl_outbound_info"), COUNT),
+        tables.Column("", POLLED.of("pearl_outbound_info"), COUNT),
         tables.Column("Last good poll", POLLED.age(succeeded, by), SECONDS),
         tables.Column("Interval", interval, SECONDS),
     ]

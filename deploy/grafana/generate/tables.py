@@ -18,7 +18,7 @@ class Column(NamedTuple):
     """A query and how its values look.
 
     Attributes:
-        name: The column's title.
+        name: The column's title; "" for a query that only brings its labels.
         expr: The query; its labels are those of the rows.
         unit: Grafana's name of the unit.
         decimals: How many, None for as many as fit.
@@ -49,7 +49,7 @@ def rows(about: About, labels: Mapping[str, str], columns: Sequence[Column]) -> 
             DataTransformerConfig(id_val="organize", options=_organized(labels, columns))
         )
     )
-    for each in columns:
+    for each in filter(lambda column: column.name, columns):
         panel.override_by_name(each.name, _shown(each))
     return panels.filled(panel, about, [queries.column(each.expr) for each in columns])
 
@@ -63,9 +63,10 @@ def sorted_by(panel: table.Panel, *columns: tuple[str, bool]) -> table.Panel:
 
 def _organized(labels: Mapping[str, str], columns: Sequence[Column]) -> dict[str, Any]:
     names = {f"Value #{chr(ord('A') + place)}": each.name for place, each in enumerate(columns)}
-    renamed = {**labels, **names}
+    left_out = ["Time", "__name__", "job", *(value for value, name in names.items() if not name)]
+    renamed = {name: title for name, title in {**labels, **names}.items() if title}
     return {
-        "excludeByName": {"Time": True, "__name__": True, "job": True},
+        "excludeByName": dict.fromkeys(left_out, True),
         "indexByName": {name: place for place, name in enumerate(renamed)},
         "renameByName": renamed,
     }

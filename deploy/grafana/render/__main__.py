@@ -33,7 +33,7 @@ IMAGES = HERE.parents[2] / "docs" / "images"
 WIDTH = 1432
 LINE_HEIGHT = 38
 
-CHOSEN = {"job": ".+", "instance": ".+", "outbound": ".+", "interval": "30s"}
+CHOSEN = {"job": "pearl", "instance": ".+", "outbound": ".+", "interval": "30s"}
 
 
 class Picture(NamedTuple):
