@@ -1,6 +1,6 @@
 """What a good dashboard keeps to. The first half are the rules of Grafana's own dashboard-linter.
 
-Three of its rules do not fit. It wants `.+` for all jobs, which takes in other programs; an `instance`
+Three of its rules do not fit. It wants `.+` for all jobs, which takes in other programs; `instance`
 in every query, but an outbound is the same when another instance polls it; and `[$__rate_interval]`
 everywhere, while a ranking is of `$__range`.
 """
