@@ -10,7 +10,7 @@ import pytest
 
 from deploy.grafana.ask import Json, View, put_in, request
 from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
-from tests.grafana.files import DASHBOARDS, each_dashboard, each_panel, name_of
+from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_panel, name_of
 from tests.programs import eventually, running_pearl
 
 OUTBOUNDS = {"spring-renewals", "appointment-reminders", "night-shift"}
@@ -94,6 +94,24 @@ def test_every_row_of_the_overviews_table_is_filled(server):
         outbounds = {each["metric"]["outbound"] for each in answer(server, target, view(uid))}
         if names[f"Value #{target['refId']}"] not in EMPTY_FOR_SOME:
             assert outbounds == OUTBOUNDS
+
+
+@pytest.mark.parametrize(
+    ("uid", "panel"), [each for each in all_panels() if each[1]["type"] == "table"]
+)
+def test_a_table_names_columns_that_there_are(server, uid, panel):
+    targets = panel["targets"]
+    values = {f"Value #{each['refId']}" for each in targets} if targets[1:] else {"Value"}
+    labels = {
+        label
+        for target in targets
+        for each in answer(server, target, view(uid))
+        for label in each["metric"]
+    }
+    organized = panel["transformations"][1]["options"]
+    assert organized["renameByName"].keys() <= labels | values
+    shown = organized["renameByName"].keys() | organized["excludeByName"].keys()
+    assert labels | values <= shown
 
 
 def test_the_heatmap_has_exemplars_that_name_calls(server):

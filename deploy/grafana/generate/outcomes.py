@@ -25,7 +25,7 @@ def outcomes() -> Panels:
         ),
         queries.graph(_present(ONE.a_minute("pearl_calls_total", "status")), "{{status}}"),
     ).height(9)
-    return [panels.coloured(panels.stacked(each), OUTCOMES) for each in (window, settled)]
+    return [panels.coloured(panels.ranked_stack(each), OUTCOMES) for each in (window, settled)]
 
 
 def shares() -> Panels:
@@ -84,7 +84,9 @@ def telephony() -> Panels:
             "{{call_status}}",
         ),
     )
-    return [panels.coloured(panels.stacked(each), TELEPHONY_STATES) for each in (window, settled)]
+    return [
+        panels.coloured(panels.ranked_stack(each), TELEPHONY_STATES) for each in (window, settled)
+    ]
 
 
 def _present(expr: str) -> str:

@@ -167,7 +167,7 @@ def _calls() -> shared.Panels:
             )
         ),
         panels.coloured(
-            panels.stacked(
+            panels.ranked_stack(
                 panels.graph(
                     About(
                         "Settled calls by outcome",

@@ -85,18 +85,21 @@ def graph(about: About, *targets: prometheus.Dataquery) -> timeseries.Panel:
 
 def ranked(panel: timeseries.Panel) -> timeseries.Panel:
     """With the names beside the graph, the largest on top: for many series."""
-    legend = _legend(styles.LegendDisplayMode.TABLE, "lastNotNull", "max")
+    legend = _legend(styles.LegendDisplayMode.TABLE, "lastNotNull")
     beside = legend.placement(styles.LegendPlacement.RIGHT)
     return panel.legend(beside.sort_by("Last *").sort_desc(True))
 
 
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
     """The series on top of each other: their sum is worth seeing."""
-    return (
-        ranked(panel)
-        .fill_opacity(70)
-        .stacking(common.StackingConfig().mode(styles.StackingMode.NORMAL).group("A"))
+    return panel.fill_opacity(70).stacking(
+        common.StackingConfig().mode(styles.StackingMode.NORMAL).group("A")
     )
+
+
+def ranked_stack(panel: timeseries.Panel) -> timeseries.Panel:
+    """Many series on top of each other, with their names beside them."""
+    return ranked(stacked(panel))
 
 
 def coloured(panel: Panel, colours: Mapping[str, str]) -> Panel:

@@ -22,7 +22,7 @@ def polls() -> Panels:
             queries.graph(POLLED.least("pearl_outbound_up", "outbound"), _EACH),
         ),
         panels.coloured(
-            panels.stacked(
+            panels.ranked_stack(
                 panels.graph(
                     About(
                         "Failed polls by reason",
@@ -38,32 +38,36 @@ def polls() -> Panels:
             ),
             REASONS,
         ),
-        panels.graph(
-            About(
-                "Polls",
-                "Polls a minute, good and failed, and polls skipped because the one before was "
-                "still going on. If skipped ones grow, polls take longer than the interval.",
-                _POLLS_A_MINUTE,
-            ),
-            queries.graph(POLLED.a_minute("pearl_exporter_polls_total", "outbound"), _EACH),
-            queries.graph(
-                POLLED.a_minute("pearl_exporter_polls_skipped_total", "outbound"),
-                "{{outbound}} skipped",
-            ),
+        panels.ranked(
+            panels.graph(
+                About(
+                    "Polls",
+                    "Polls a minute, good and failed, and polls skipped because the one before was "
+                    "still going on. If skipped ones grow, polls take longer than the interval.",
+                    _POLLS_A_MINUTE,
+                ),
+                queries.graph(POLLED.a_minute("pearl_exporter_polls_total", "outbound"), _EACH),
+                queries.graph(
+                    POLLED.a_minute("pearl_exporter_polls_skipped_total", "outbound"),
+                    "{{outbound}} skipped",
+                ),
+            )
         ),
-        panels.graph(
-            About(
-                "Poll duration, of its interval",
-                "How long the last poll took, in percent of the interval in force. At 100% polls "
-                "are skipped.",
-                panels.SHARE,
-            ),
-            queries.graph(
-                POLLED.most("pearl_outbound_poll_duration_seconds", "outbound")
-                + "\n  / "
-                + POLLED.most("pearl_outbound_poll_interval_seconds", "outbound"),
-                _EACH,
-            ),
+        panels.ranked(
+            panels.graph(
+                About(
+                    "Poll duration, of its interval",
+                    "How long the last poll took, in percent of the interval in force. At 100% polls "
+                    "are skipped.",
+                    panels.SHARE,
+                ),
+                queries.graph(
+                    POLLED.most("pearl_outbound_poll_duration_seconds", "outbound")
+                    + "\n  / "
+                    + POLLED.most("pearl_outbound_poll_interval_seconds", "outbound"),
+                    _EACH,
+                ),
+            )
         ),
         _gauge(
             "Poll lateness",
@@ -107,9 +111,11 @@ def counting() -> Panels:
             "seen by then.",
             POLLED.age("pearl_outbound_full_scan_success_timestamp_seconds", "outbound"),
         ),
-        panels.graph(
-            About("Calls in memory", "Calls of the window and calls not yet settled.", COUNT),
-            queries.graph(POLLED.total("pearl_outbound_tracked_calls", "outbound"), _EACH),
+        panels.ranked(
+            panels.graph(
+                About("Calls in memory", "Calls of the window and calls not yet settled.", COUNT),
+                queries.graph(POLLED.total("pearl_outbound_tracked_calls", "outbound"), _EACH),
+            )
         ),
     ]
 
@@ -122,6 +128,7 @@ def outbounds_table() -> table.Panel:
         COUNT,
     )
     by = "instance, outbound"
+    labels = {"outbound": "Outbound", "outbound_id": "Id", "instance": "Instance"}
     succeeded = "pearl_outbound_last_success_timestamp_seconds"
     interval = POLLED.most("pearl_outbound_poll_interval_seconds", by)
     columns = [
@@ -129,8 +136,10 @@ def outbounds_table() -> table.Panel:
         tables.Column("Last good poll", POLLED.age(succeeded, by), SECONDS),
         tables.Column("Interval", interval, SECONDS),
     ]
-    return tables.rows(about, {"outbound": "Outbound", "outbound_id": "Id"}, columns)
+    return tables.rows(about, labels, columns)
 
 
 def _gauge(title: str, description: str, expr: str) -> timeseries.Panel:
-    return panels.graph(About(title, description, SECONDS), queries.graph(expr, _EACH))
+    return panels.ranked(
+        panels.graph(About(title, description, SECONDS), queries.graph(expr, _EACH))
+    )

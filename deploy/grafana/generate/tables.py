@@ -62,7 +62,7 @@ def sorted_by(panel: table.Panel, *columns: tuple[str, bool]) -> table.Panel:
 
 
 def _organized(labels: Mapping[str, str], columns: Sequence[Column]) -> dict[str, Any]:
-    names = {f"Value #{chr(ord('A') + place)}": each.name for place, each in enumerate(columns)}
+    names = {_value(place, len(columns)): each.name for place, each in enumerate(columns)}
     left_out = ["Time", "__name__", "job", *(value for value, name in names.items() if not name)]
     renamed = {name: title for name, title in {**labels, **names}.items() if title}
     return {
@@ -70,6 +70,11 @@ def _organized(labels: Mapping[str, str], columns: Sequence[Column]) -> dict[str
         "indexByName": {name: place for place, name in enumerate(renamed)},
         "renameByName": renamed,
     }
+
+
+def _value(place: int, queries_in_all: int) -> str:
+    """What Grafana calls the values of a query: by its letter where it is not the only one."""
+    return "Value" if queries_in_all == 1 else f"Value #{chr(ord('A') + place)}"
 
 
 def _shown(column: Column) -> list[DynamicConfigValue]:

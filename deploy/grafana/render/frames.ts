@@ -39,7 +39,7 @@ export interface Panel {
   description: string;
   gridPos: { x: number; y: number; w: number; h: number };
   fieldConfig: FieldConfigSource;
-  options: any;
+  options?: any;
   transformations?: any[];
   answers: Answer[];
 }

@@ -104,8 +104,8 @@ function Rows({ panel, frames, range, width, height }: Props) {
       data={frames[0]}
       width={width}
       height={height}
-      initialSortBy={panel.options.sortBy}
-      cellHeight={panel.options.cellHeight}
+      initialSortBy={panel.options?.sortBy}
+      cellHeight={panel.options?.cellHeight}
       timeRange={range}
       fieldConfig={panel.fieldConfig}
     />
