@@ -57,8 +57,8 @@ def polls() -> Panels:
             panels.graph(
                 About(
                     "Poll duration, of its interval",
-                    "How long the last poll took, in percent of the interval in force. At 100% polls "
-                    "are skipped.",
+                    "How long the last poll took, in percent of the interval in force. At 100% "
+                    "polls are skipped.",
                     panels.SHARE,
                 ),
                 queries.graph(

@@ -1,8 +1,9 @@
 """Draws pictures of the dashboards' panels from the data of a Prometheus.
 
 What it shows are Grafana's own React components, fed with what Grafana would ask for; it is not
-Grafana. It needs node, npm and chromium (on Debian: apt-get install nodejs npm chromium), and a
-Prometheus that scraped the demo from its start on, with deploy/prometheus/rules:
+Grafana. It needs node, npm, chromium and fonts for the demo's tags (on Debian: apt-get install
+nodejs npm chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji), and a Prometheus that
+scraped the demo and runs the rules of deploy/prometheus/rules:
 
     npm ci --legacy-peer-deps --ignore-scripts --prefix deploy/grafana/render
     python -m deploy.grafana.render http://127.0.0.1:9091 --minutes 20
@@ -69,10 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("prometheus", help="the address of Prometheus")
     parser.add_argument("--minutes", type=float, default=20, help="length of the time range")
+    parser.add_argument("--end", type=float, default=time.time(), help="its end, a Unix time")
     parser.add_argument("--only", default="", help="the one picture to draw")
     parser.add_argument("--images", type=Path, default=IMAGES, help="where the images go")
     given = parser.parse_args()
-    end = time.time()
     with tempfile.TemporaryDirectory() as folder, httpx.Client(base_url=given.prometheus) as client:
         site = Path(folder)
         subprocess.run(["node", HERE / "build.mjs", site], check=True)
@@ -82,7 +83,7 @@ def main() -> None:
             for picture in PICTURES:
                 if given.only in ("", picture.name):
                     chosen = CHOSEN | {"outbound": picture.outbound}
-                    view = View(chosen, end - 60 * given.minutes, end, 400)
+                    view = View(chosen, given.end - 60 * given.minutes, given.end, 400)
                     height = _write_page(picture, view, client, site)
                     _shoot(url, height, site, given.images / f"{picture.name}.png")
 
