@@ -1,4 +1,4 @@
-"""All alerts but those on shares: each fires, does not, resolves, outlasts a restart, needs its series."""
+"""The other alerts: each fires, does not, resolves, outlasts a restart, needs its series."""
 
 from collections.abc import Callable
 

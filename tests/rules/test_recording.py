@@ -1,4 +1,4 @@
-"""The value of every recording rule: in a steady outbound, through a restart, and without series."""
+"""The value of every recording rule: steady, through a restart, and without series."""
 
 import re
 
@@ -141,7 +141,7 @@ def restarted(name: str) -> Scenario:
         series("pearl_calls_total", values(3), labels, status="error"),
     ]
     where = f'instance="{name}"'
-    bound = f'max_over_time(outbound:pearl_calls_started:rate1m{{{where}}}[45m])'
+    bound = f"max_over_time(outbound:pearl_calls_started:rate1m{{{where}}}[45m])"
     steady_ = f"outbound:pearl_outbound_steady:bool{{{where}}}"
     asked = [
         holds(AT, f"{bound} <= bool 1.01", 1, **labels),
@@ -214,8 +214,7 @@ def test_what_is_usual_by_a_past_of_seven_days(tmp_path_factory):
             "pearl_outbound_caught_up_timestamp_seconds": (LONG_AGO, {}),
         }
         made = [
-            series(record, f"{value}x600", labels, **more)
-            for record, (value, more) in past.items()
+            series(record, f"{value}x600", labels, **more) for record, (value, more) in past.items()
         ]
         asked = [near(query, value, name) for query, value in WEEKLY.items()]
         return Scenario(made, [{**each, "eval_time": "8d"} for each in asked])

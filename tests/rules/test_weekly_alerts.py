@@ -8,8 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.rules.promtool import Make, Scenario, Series, absent, failures, firing, quiet, series
-from tests.rules.promtool import target
+from tests.rules.promtool import (
+    Make,
+    Scenario,
+    Series,
+    absent,
+    failures,
+    firing,
+    quiet,
+    series,
+    target,
+)
 from tests.rules.world import LONG_AGO, spring
 
 DAYS = 9
@@ -38,9 +47,7 @@ def steady(name: str, catching_up: str = hours((DAYS * 24, 0))) -> Series:
     return [
         series("up", hours((DAYS * 24, 1)), target(name)),
         series("pearl_outbound_catching_up", catching_up, labels),
-        series(
-            "pearl_outbound_caught_up_timestamp_seconds", hours((DAYS * 24, LONG_AGO)), labels
-        ),
+        series("pearl_outbound_caught_up_timestamp_seconds", hours((DAYS * 24, LONG_AGO)), labels),
         series("pearl_calls_started_total", f"0+100x{DAYS * 24 * STEPS_AN_HOUR}", labels),
     ]
 
@@ -92,9 +99,7 @@ def a_slow_drift_is_quiet(name: str) -> Scenario:
 def the_incident_itself_is_not_its_own_past_for_six_hours(name: str) -> Scenario:
     bad = hours((NOW, 5), (6, 25), (18, 5))
     asked = [
-        firing(
-            at(NOW + hour), "PearlErrorShareRaised", spring(name), status="error", speed="slow"
-        )
+        firing(at(NOW + hour), "PearlErrorShareRaised", spring(name), status="error", speed="slow")
         for hour in (1, 3, 5, 17 / 3)
     ]
     return Scenario([*steady(name), *windows(name, "error", bad)], asked)
