@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from pearl_exporter.config.durations import parse_duration
-from tests.grafana.files import FILES, GRAFANA
+from tests.grafana.files import GRAFANA
 
 ROOT = GRAFANA.parents[1]
 
@@ -36,8 +36,3 @@ def test_the_dashboards_come_from_files_and_stay_as_they_are_there():
     assert provider["type"] == "file"
     assert provider["allowUiUpdates"] is False
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
-
-
-def test_grafana_would_read_nothing_else_from_the_folder():
-    folder = GRAFANA / "dashboards"
-    assert sorted(folder.iterdir()) == FILES
