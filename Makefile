@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .PHONY: help
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
 .PHONY: demo
 demo: $(VENV)/.installed  ## run exporter and simulated API together: no account, no token
@@ -34,6 +34,15 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 .PHONY: bench
 bench: $(VENV)/.installed-bench  ## measure cost and speed: ARGS=--quick for a fast look
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: dashboards
+dashboards: $(VENV)/.installed-dev  ## write the Grafana dashboards anew from their code
+	$(BIN)/python -m deploy.grafana.generate
+
+.PHONY: dashboards-check
+dashboards-check:  ## check the dashboards against Grafana's own types (needs node and npm)
+	npm ci --silent --no-audit --no-fund --ignore-scripts --prefix deploy/grafana/schema
+	node deploy/grafana/schema/check.mjs
 
 .PHONY: clean
 clean:  ## remove what the commands above made

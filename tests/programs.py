@@ -13,7 +13,12 @@ from typing import IO, TypeVar
 
 import pytest
 
-_PACKAGES = {"prometheus": "prometheus", "promtool": "prometheus"}
+_PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+}
 
 Value = TypeVar("Value")
 

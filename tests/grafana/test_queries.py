@@ -1,0 +1,163 @@
+"""Every query of every panel, put to a real Prometheus that scrapes the demo."""
+
+import math
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.grafana.ask import Json, View, put_in, request
+from pearl_exporter.simulator import Campaign, SimulatedClock, build_simulator
+from pearl_exporter.simulator.presets import default_profiles
+from tests.cli.simulated import TOKEN, base_url, write_config
+from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
+from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_panel, name_of
+from tests.programs import eventually, running_pearl
+from tests.serving import serving
+
+OUTBOUNDS = {profile.name for profile in default_profiles()}
+DETAIL = "pearl-outbound-detail"
+
+NEEDS_RULES = {"How unusual the shares are"}
+"""Panels of recorded series alone. The rules are not loaded here: they take minutes to have values;
+`test_thresholds.py` has them."""
+
+EMPTY_FOR_SOME = {"Success rate", "Oldest live call"}
+"""Columns that only some outbounds fill: those with a success definition, with a live call."""
+
+RARE = {"Success rate", "Answer rate"}
+"""Shares that only some outbounds have: with a success definition, with a call settled lately."""
+
+EXPECTED = {
+    "outbound": OUTBOUNDS,
+    "reason": {"auth", "not_found", "rate_limited", "timeout", "connection", "server_error"}
+    | {"bad_request", "bad_response", "inconsistent", "state", "deleted", "follow_expired"},
+    "field": {"status", "call_status", "duration", "tags"},
+    "code": {"200"},
+}
+"""The values of labels that are known beforehand."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the demo's campaigns.
+
+    They differ from the demo's in two ways, so that nobody waits for the first conversation to
+    count: they call ten times as often, and `poll.settle` is a second.
+    """
+    folder: Path = tmp_path_factory.mktemp("grafana")
+    clock = SimulatedClock()
+    busy = [replace(each, calls_a_day=10 * each.calls_a_day) for each in default_profiles()]
+    campaigns = [Campaign(each, seed=0, start_ms=clock() - 7_200_000) for each in busy]
+    with serving(build_simulator(campaigns, clock=clock, token=TOKEN)) as url:
+        outbounds = [{"id": each.outbound_id, "name": each.name} for each in busy]
+        poll = {"interval": "1s", "window": "10m", "settle": "1s"}
+        sections = {"poll": poll, "outbounds": outbounds, "api": {"rate_limit": 50}}
+        config = write_config(folder, url, busy[0].outbound_id, **sections)
+        flags = ("--enable-feature=exemplar-storage",)
+        with running_pearl(folder / "serve", "serve", "--config", config) as process:
+            target = base_url(process.says("address=")).removeprefix("http://")
+            with prometheus(folder / "prometheus", {"pearl": target}, *flags) as server:
+                first_scrape(server, "pearl")
+                yield server
+
+
+def view(uid: str) -> View:
+    """What a person has chosen: everything, and on the detail one outbound."""
+    outbound = "spring-renewals" if uid == DETAIL else ".+"
+    chosen = {"job": "pearl", "instance": ".+", "outbound": outbound, "interval": "10s"}
+    now = time.time()
+    return View(chosen, now - 600, now)
+
+
+def answer(server: Prometheus, target: Json, seen: View) -> list[Json]:
+    asked = request(target, seen)
+    return server.ask(asked.path, **asked.asked)["result"]
+
+
+def has_values(series: list[Json]) -> bool:
+    """Whether there is a number among them."""
+    values = [at for each in series for at in each.get("values", [each.get("value")])]
+    return any(math.isfinite(float(value)) for _, value in values)
+
+
+@each_panel
+def test_every_query_of_it_returns_data_with_its_labels(server, uid, panel):
+    def filled() -> list[list[Json]]:
+        seen = view(uid)
+        found = [answer(server, target, seen) for target in panel["targets"]]
+        return found if panel["title"] in NEEDS_RULES or all(map(has_values, found)) else []
+
+    answers = eventually(filled, seconds=30, what=f"data in every query of {name_of(uid, panel)}")
+    for target, series in zip(panel["targets"], answers, strict=True):
+        for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
+            values = {each["metric"][label] for each in series}
+            assert values <= EXPECTED.get(label, values)
+            assert label != "outbound" or values == OUTBOUNDS or panel["title"] in RARE
+        if "legendFormat" not in target and panel["type"] in ("stat", "timeseries"):
+            assert len(series) == 1, "one number, one series"
+
+
+def test_every_row_of_the_overviews_table_is_filled(server):
+    uid = "pearl-campaign-overview"
+    panel = next(each for each in DASHBOARDS[uid]["panels"] if each["type"] == "table")
+    names = panel["transformations"][1]["options"]["renameByName"]
+    for target in panel["targets"]:
+        outbounds = {each["metric"]["outbound"] for each in answer(server, target, view(uid))}
+        if names[f"Value #{target['refId']}"] not in EMPTY_FOR_SOME:
+            assert outbounds == OUTBOUNDS
+
+
+@pytest.mark.parametrize(
+    ("uid", "panel"), [each for each in all_panels() if each[1]["type"] == "table"]
+)
+def test_a_table_names_columns_that_there_are(server, uid, panel):
+    targets = panel["targets"]
+    values = {f"Value #{each['refId']}" for each in targets} if targets[1:] else {"Value"}
+    labels = {
+        label
+        for target in targets
+        for each in answer(server, target, view(uid))
+        for label in each["metric"]
+    }
+    organized = panel["transformations"][1]["options"]
+    assert organized["renameByName"].keys() <= labels | values
+    shown = organized["renameByName"].keys() | organized["excludeByName"].keys()
+    assert labels | values <= shown
+
+
+def test_the_heatmap_has_exemplars_that_name_calls(server):
+    panel = next(each for each in DASHBOARDS[DETAIL]["panels"] if each["type"] == "heatmap")
+    (target,) = panel["targets"]
+    assert target["exemplar"] is True
+    seen = view(DETAIL)
+    asked = dict(request(target, seen).asked)
+    asked.pop("step")
+    found = server.ask("/api/v1/query_exemplars", **(asked | {"end": time.time()}))
+    labels = [each["labels"] for series in found for each in series["exemplars"]]
+    assert labels
+    assert all(list(each) == ["call_id"] for each in labels)
+
+
+@each_dashboard
+def test_the_choices_of_its_variables_are_those_of_the_demo(server, uid):
+    expected = {"job": {"pearl"}, "outbound": OUTBOUNDS}
+    for each in DASHBOARDS[uid]["templating"]["list"]:
+        if each["type"] != "query":
+            continue
+        asked = re.fullmatch(r"label_values\((.+), (\w+)\)", each["query"]["query"])
+        assert asked
+        series = server.ask("/api/v1/series", **{"match[]": put_in(asked[1], view(uid), {})})
+        found = {one[asked[2]] for one in series}
+        assert asked[2] == each["name"]
+        assert found == expected.get(each["name"], found)
+        assert found
+
+
+@each_dashboard
+def test_its_marks_can_be_asked_for(server, uid):
+    for each in DASHBOARDS[uid]["annotations"]["list"]:
+        server.ask("/api/v1/query", query=put_in(each["expr"], view(uid), {}))

@@ -1,0 +1,360 @@
+"""The other alerts: each fires, does not, resolves, outlasts a restart, needs its series."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.rules.promtool import (
+    Make,
+    Scenario,
+    absent,
+    alerts,
+    counter,
+    failures,
+    firing,
+    gauge,
+    quiet,
+    series,
+    target,
+)
+from tests.rules.world import spring, steady
+
+SCENARIOS: dict[str, Make] = {}
+LENGTH = 60
+"""Minutes that all of them last."""
+
+
+def scenario(make: Callable[[str], Scenario]) -> Callable[[str], Scenario]:
+    SCENARIOS[make.__name__] = make
+    return make
+
+
+# The campaign and the account
+
+
+@scenario
+def calls_stuck(name: str) -> Scenario:
+    """The oldest call began at -9,000 s, so it is three hours old at minute 30."""
+    labels, alert = spring(name), "PearlCallsStuck"
+    start = gauge((45, -9_000), (15, 2_400))
+    world = [series("pearl_oldest_live_call_start_timestamp_seconds", start, labels)]
+    asked = [quiet(29, alert, labels), quiet(35, alert, labels), firing(42, alert, labels)]
+    return Scenario(world, [*asked, quiet(57, alert, labels)])
+
+
+@scenario
+def calls_stuck_through_a_restart(name: str) -> Scenario:
+    labels, alert = spring(name), "PearlCallsStuck"
+    start = f"{gauge((20, -20_000))} {absent(5)} {gauge((35, -20_000))}"
+    world = [series("pearl_oldest_live_call_start_timestamp_seconds", start, labels)]
+    return Scenario(world, [firing(minute, alert, labels) for minute in (19, 22, 25, 27, 35)])
+
+
+@scenario
+def no_credit(name: str) -> Scenario:
+    labels, alert = target(name), "PearlNoCredit"
+    world = [series("pearl_account_credit_balance", gauge((20, 3), (20, 0), (20, 50)), labels)]
+    asked = [quiet(19, alert, labels), firing(30, alert, labels), quiet(45, alert, labels)]
+    return Scenario(world, asked)
+
+
+@scenario
+def no_credit_through_a_restart(name: str) -> Scenario:
+    labels, alert = target(name), "PearlNoCredit"
+    balance = f"{gauge((20, 0))} {absent(2)} {gauge((38, 0))}"
+    world = [series("pearl_account_credit_balance", balance, labels)]
+    return Scenario(world, [firing(minute, alert, labels) for minute in (19, 21, 23, 30)])
+
+
+# The exporter
+
+
+@scenario
+def exporter_down(name: str) -> Scenario:
+    labels, alert = target(name), "PearlExporterDown"
+    world = [series("up", gauge((20, 1), (20, 0), (20, 1)), labels)]
+    asked = [quiet(19, alert, labels), quiet(21, alert, labels), firing(23, alert, labels)]
+    return Scenario(world, [*asked, firing(39, alert, labels), quiet(41, alert, labels)])
+
+
+@scenario
+def exporter_down_in_a_job_of_another_name(name: str) -> Scenario:
+    labels, alert = {**target(name), "job": "calls"}, "PearlExporterDown"
+    build = f"{gauge((20, 1))} {absent(40)}"
+    world = [
+        series("up", gauge((20, 1), (40, 0)), labels),
+        series("pearl_exporter_build_info", build, labels, version="1", python_version="3"),
+    ]
+    return Scenario(world, [quiet(19, alert, labels), firing(23, alert, labels)])
+
+
+@scenario
+def another_program_down(name: str) -> Scenario:
+    labels, alert = {**target(name), "job": "node"}, "PearlExporterDown"
+    world = [series("up", gauge((60, 0)), labels)]
+    return Scenario(world, [quiet(minute, alert, labels) for minute in (5, 59)])
+
+
+@scenario
+def exporter_restarted(name: str) -> Scenario:
+    labels = target(name)
+    world = [series("up", gauge((20, 1), (1, 0), (39, 1)), labels)]
+    asked = [quiet(minute, "PearlExporterDown", labels) for minute in (20, 21, 22, 25)]
+    return Scenario(world, asked)
+
+
+@scenario
+def exporter_gone(name: str) -> Scenario:
+    """Its target is no longer scraped from minute 20 to 45."""
+    labels, alert = {**target(name), "job": name}, "PearlExporterGone"
+    seen = f"{gauge((20, 1))} {absent(25)} {gauge((15, 1))}"
+    world = [
+        series("up", seen, labels),
+        series("pearl_exporter_build_info", seen, labels, version="1", python_version="3"),
+    ]
+    job = {"job": name}
+    asked = [quiet(19, alert, job), quiet(22, alert, job), firing(26, alert, job)]
+    return Scenario(world, [*asked, firing(44, alert, job), quiet(47, alert, job)])
+
+
+@scenario
+def never_there(name: str) -> Scenario:
+    job = {"job": name, "instance": name}
+    world = [series("up", gauge((60, 1)), job)]
+    return Scenario(world, [quiet(59, "PearlExporterGone", job)])
+
+
+# Polls that fail
+
+
+def failing(name: str, reason: str, *, after: float, lasting: float, every: float) -> Scenario:
+    """Polls fail for this reason from ``after`` on, once in so many minutes."""
+    labels = spring(name)
+    rest = LENGTH - after - lasting
+    up = gauge((after, 1), (lasting, 0), (rest, 1))
+    failures_ = counter((after, 0), (lasting, 1 / every), (rest, 0))
+    others = {"auth", "not_found", "rate_limited", "timeout"} - {reason}
+    world = [
+        series("pearl_outbound_up", up, labels),
+        series("pearl_exporter_poll_failures_total", failures_, labels, reason=reason),
+        *(
+            series("pearl_exporter_poll_failures_total", gauge((LENGTH, 0)), labels, reason=each)
+            for each in sorted(others)
+        ),
+    ]
+    return Scenario(world, [])
+
+
+REASONS = {
+    "auth": "PearlTokenRefused",
+    "not_found": "PearlOutboundNotFound",
+    "rate_limited": "PearlRateLimited",
+    "timeout": "PearlOutboundFailing",
+}
+
+
+def add_failures() -> None:
+    for reason, alert in REASONS.items():
+
+        def fails(name: str, reason: str = reason, alert: str = alert) -> Scenario:
+            """Through the longest backoff, of five minutes, it goes on firing."""
+            labels = spring(name)
+            asked = [
+                quiet(9, alert, labels),
+                *(firing(m, alert, labels, reason=reason) for m in (18, 22, 26, 34)),
+                quiet(37, alert, labels),
+                *(quiet(30, each, labels) for each in REASONS.values() if each != alert),
+            ]
+            made = failing(name, reason, after=10, lasting=25, every=5)
+            return Scenario(made.world, asked)
+
+        def fails_once(name: str, reason: str = reason, alert: str = alert) -> Scenario:
+            made = failing(name, reason, after=10, lasting=0.5, every=0.5)
+            return Scenario(made.world, [quiet(m, alert, spring(name)) for m in (10, 11, 13, 20)])
+
+        def fails_through_a_restart(
+            name: str, reason: str = reason, alert: str = alert
+        ) -> Scenario:
+            """The counter begins at 0 again, as the exporter's own counters do."""
+            labels = spring(name)
+            again = f"{counter((20, 2))} {absent(1)} {counter((39, 2))}"
+            world = [
+                series("pearl_outbound_up", f"{gauge((20, 0))} {absent(1)} 0x155", labels),
+                series("pearl_exporter_poll_failures_total", again, labels, reason=reason),
+            ]
+            return Scenario(world, [firing(m, alert, labels, reason=reason) for m in (19, 30)])
+
+        def failures_without_up(name: str, reason: str = reason, alert: str = alert) -> Scenario:
+            world = [
+                series(
+                    "pearl_exporter_poll_failures_total",
+                    counter((60, 2)),
+                    spring(name),
+                    reason=reason,
+                )
+            ]
+            return Scenario(world, [quiet(30, alert, spring(name))])
+
+        for make in (fails, fails_once, fails_through_a_restart, failures_without_up):
+            SCENARIOS[f"{reason}_{make.__name__}"] = make
+
+
+add_failures()
+
+
+# Old data, the budget, tags, configuration
+
+
+@scenario
+def data_stale(name: str) -> Scenario:
+    """The last good poll was at minute 10; the next is at minute 40."""
+    labels, alert = spring(name), "PearlDataStale"
+    at = f"0+15x39 600x119 {40 * 60}+15x79"
+    world = [
+        series("pearl_outbound_data_timestamp_seconds", at, labels),
+        series("pearl_outbound_poll_interval_seconds", gauge((60, 30)), labels),
+    ]
+    asked = [quiet(9, alert, labels), quiet(24, alert, labels), firing(28, alert, labels)]
+    return Scenario(world, [*asked, firing(39, alert, labels), quiet(42, alert, labels)])
+
+
+@scenario
+def data_of_an_outbound_that_is_polled_every_ten_minutes(name: str) -> Scenario:
+    labels = spring(name)
+    at = " ".join(f"{minute * 60}x79" for minute in (0, 20, 40))
+    world = [
+        series("pearl_outbound_data_timestamp_seconds", at, labels),
+        series("pearl_outbound_poll_interval_seconds", gauge((60, 600)), labels),
+    ]
+    return Scenario(world, [quiet(m, "PearlDataStale", labels) for m in (16, 19, 39, 59)])
+
+
+@scenario
+def data_stale_through_a_restart_without_a_good_poll(name: str) -> Scenario:
+    """The saved timestamp is shown again, and is as old as it was."""
+    labels, alert = spring(name), "PearlDataStale"
+    world = [
+        series(
+            "pearl_outbound_data_timestamp_seconds",
+            f"{gauge((25, 0))} {absent(0.5)} {gauge((34.5, 0))}",
+            labels,
+        ),
+        series("pearl_outbound_poll_interval_seconds", gauge((60, 30)), labels),
+    ]
+    return Scenario(world, [firing(minute, alert, labels) for minute in (24, 27, 59)])
+
+
+@scenario
+def data_never_there(name: str) -> Scenario:
+    labels = spring(name)
+    world = [series("pearl_outbound_poll_interval_seconds", gauge((60, 30)), labels)]
+    return Scenario(world, [quiet(59, "PearlDataStale", labels)])
+
+
+def requests(name: str, *spells: tuple[float, float]) -> list:
+    """Requests a minute, of two codes; 120 are allowed."""
+    halves = counter(*((minutes, rate / 2) for minutes, rate in spells))
+    return [
+        series("pearl_exporter_api_rate_limit", gauge((LENGTH, 2)), target(name)),
+        series("pearl_exporter_api_requests_total", halves, target(name), code="200"),
+        series("pearl_exporter_api_requests_total", halves, target(name), code="429"),
+    ]
+
+
+@scenario
+def budget_exceeded(name: str) -> Scenario:
+    labels, alert = target(name), "PearlRequestBudgetExceeded"
+    world = requests(name, (10, 60), (25, 119), (25, 60))
+    asked = [quiet(9, alert, labels), firing(33, alert, labels), quiet(50, alert, labels)]
+    return Scenario(world, asked)
+
+
+@scenario
+def budget_used_by_a_catch_up(name: str) -> Scenario:
+    catching_up = series("pearl_outbound_catching_up", gauge((60, 1)), spring(name))
+    asked = [quiet(m, "PearlRequestBudgetExceeded", target(name)) for m in (30, 59)]
+    return Scenario([*requests(name, (60, 119)), catching_up], asked)
+
+
+@scenario
+def budget_through_a_restart(name: str) -> Scenario:
+    labels, alert = target(name), "PearlRequestBudgetExceeded"
+    world = requests(name, (60, 60))[:1]
+    again = f"{counter((30, 119))} {absent(0.5)} {counter((29.5, 119))}"
+    world.append(series("pearl_exporter_api_requests_total", again, labels, code="200"))
+    return Scenario(world, [firing(m, alert, labels) for m in (29, 32, 45)])
+
+
+@scenario
+def budget_without_a_limit(name: str) -> Scenario:
+    world = requests(name, (60, 119))[1:]
+    return Scenario(world, [quiet(50, "PearlRequestBudgetExceeded", target(name))])
+
+
+@scenario
+def polls_skipped(name: str) -> Scenario:
+    labels, alert = spring(name), "PearlRequestBudgetExceeded"
+    skipped = counter((10, 0), (20, 1), (30, 0))
+    world = [series("pearl_exporter_polls_skipped_total", skipped, labels)]
+    asked = [quiet(9, alert, labels), firing(29, alert, labels), quiet(50, alert, labels)]
+    return Scenario(world, asked)
+
+
+@scenario
+def one_poll_skipped(name: str) -> Scenario:
+    labels = spring(name)
+    skipped = counter((10, 0), (1, 1), (49, 0))
+    world = [series("pearl_exporter_polls_skipped_total", skipped, labels)]
+    return Scenario(world, [quiet(m, "PearlRequestBudgetExceeded", labels) for m in (15, 25)])
+
+
+@scenario
+def tags_folded(name: str) -> Scenario:
+    labels, alert = spring(name), "PearlTagsFolded"
+    folded = f"{gauge((10, 0), (15, 4))} {absent(1)} {gauge((19, 4), (15, 0))}"
+    world = [series("pearl_exporter_folded_tags", folded, labels)]
+    asked = [quiet(9, alert, labels), firing(22, alert, labels), firing(40, alert, labels)]
+    return Scenario(world, [*asked, quiet(50, alert, labels)])
+
+
+@scenario
+def time_uncounted(name: str) -> Scenario:
+    """Ten minutes are lost at a restart at minute 20: the counter is saved, so it only jumps."""
+    labels, alert = spring(name), "PearlTimeUncounted"
+    lost = f"{gauge((20, 0))} {absent(1)} {gauge((39, 600))}"
+    world = [series("pearl_outbound_uncounted_seconds_total", lost, labels)]
+    return Scenario(world, [quiet(19, alert, labels), firing(23, alert, labels)])
+
+
+@scenario
+def time_uncounted_long_ago(name: str) -> Scenario:
+    labels = spring(name)
+    world = [series("pearl_outbound_uncounted_seconds_total", gauge((60, 600)), labels)]
+    return Scenario(world, [quiet(m, "PearlTimeUncounted", labels) for m in (1, 59)])
+
+
+@scenario
+def configuration_refused(name: str) -> Scenario:
+    labels, alert = target(name), "PearlConfigReloadFailed"
+    ok = f"{gauge((10, 1), (20, 0))} {absent(1)} {gauge((29, 1))}"
+    world = [series("pearl_exporter_config_last_reload_successful", ok, labels)]
+    asked = [quiet(9, alert, labels), firing(16, alert, labels), firing(29, alert, labels)]
+    return Scenario(world, [*asked, quiet(35, alert, labels)])
+
+
+@scenario
+def nothing_at_all(name: str) -> Scenario:
+    """Only health: no alert has what it needs."""
+    return Scenario(
+        steady(spring(name), 60), [quiet(59, alert, spring(name)) for alert in sorted(alerts())]
+    )
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return failures(tmp_path_factory.mktemp("others"), SCENARIOS)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test(name: str, failed: dict[str, str]) -> None:
+    assert name not in failed, failed[name]
