@@ -19,6 +19,10 @@ demo: $(VENV)/.installed  ## run exporter and simulated API together: no account
 test: lint  ## check style, types and rooms, then run all tests
 	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
 
+.PHONY: image-test
+image-test: $(VENV)/.installed-dev  ## as root: build the image and run it confined
+	$(BIN)/pytest -m image tests/image
+
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## check style, types and the arrow between the rooms
 	$(BIN)/ruff check .

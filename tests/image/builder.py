@@ -1,0 +1,92 @@
+"""Builds the image from the Dockerfile as it is, with buildah: no engine, no registry, no daemon.
+
+The image that it begins with can't be fetched everywhere, so a stand-in is made from Debian's own
+packages and given its name. Everything is kept in one folder.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{0}/store"\nrunroot = "{0}/run"\n'
+_PACKAGES = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "ip": "iproute2"}
+
+
+@dataclass(frozen=True)
+class Buildah:
+    """buildah with its images and containers in ``folder``."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str | Path) -> str:
+        variables = {
+            "STORAGE_DRIVER": "vfs",
+            "BUILDAH_ISOLATION": "chroot",
+            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+            "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),
+        }
+        return _run("buildah", *arguments, env=os.environ | variables)
+
+    def config(self, image: str) -> dict[str, Any]:
+        """The image's configuration, as an engine reads it."""
+        told = json.loads(self("inspect", "--type", "image", image))
+        config: dict[str, Any] = told["Docker"]["config"]
+        return config
+
+
+def buildah_in(folder: Path) -> Buildah:
+    """Set up buildah in an empty folder; the test fails where it could not work, and says why."""
+    if os.geteuid() != 0:
+        pytest.fail("the image is built and run as root: call make image-test as root", False)
+    for name, package in _PACKAGES.items():
+        if shutil.which(name) is None:
+            pytest.fail(f"this test needs {name}: apt-get install {package}", pytrace=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "storage.conf").write_text(_STORAGE.format(folder))
+    (folder / "registries.conf").write_text('unqualified-search-registries = ["docker.io"]\n')
+    return Buildah(folder)
+
+
+def build_stand_in(buildah: Buildah) -> None:
+    """Makes what the Dockerfile's FROM lines name."""
+    bases = set(re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert len(bases) == 1, bases
+    context = buildah.folder / "stand-in"
+    context.mkdir()
+    packages = "--include=python3,python3-venv,ca-certificates"
+    tar = context / "base.tar"
+    _run("mmdebstrap", "-q", "--variant=minbase", packages, "trixie", tar, _mirror())
+    shutil.copy(_CERTIFICATES, context)
+    recipe = Path(__file__).with_name("stand-in.Dockerfile")
+    buildah("bud", "-q", "--pull-never", "-f", recipe, "-t", bases.pop(), context)
+    tar.unlink()
+
+
+def build_image(buildah: Buildah, tag: str) -> None:
+    """What ``docker build`` does with the project's folder."""
+    network = ("--network", "host")
+    buildah("bud", "-q", "--pull-never", *network, "--format", "docker", "-t", tag, ROOT)
+
+
+def _mirror() -> str:
+    """Where this machine has its Debian packages from."""
+    sites = _run("apt-get", "indextargets", "--format", "$(SITE)").split()
+    assert sites, "apt knows no mirror"
+    return min(sites)
+
+
+def _run(*command: str | Path, env: dict[str, str] | None = None) -> str:
+    run = subprocess.run(
+        [str(word) for word in command], env=env, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, f"{' '.join(map(str, command))}\n{run.stdout}{run.stderr}"
+    return run.stdout.strip()
