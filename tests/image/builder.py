@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-_STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{0}/store"\nrunroot = "{0}/run"\n'
+_STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "{0}/store"\nrunroot = "{0}/run"\n'
 _PACKAGES = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "ip": "iproute2"}
 
 
@@ -29,7 +29,6 @@ class Buildah:
 
     def __call__(self, *arguments: str | Path) -> str:
         variables = {
-            "STORAGE_DRIVER": "vfs",
             "BUILDAH_ISOLATION": "chroot",
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),

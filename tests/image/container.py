@@ -121,7 +121,12 @@ def running_container(
     share = ["nsenter", f"--target={network_of.pid}", "--net"] if network_of else []
     spaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if share else ["--net"])]
     with running([*share, "unshare", *spaces, "sh", "-ec", script], folder) as process:
-        yield Container(process, image, _child(process))
+        container = Container(process, image, _child(process))
+        try:
+            yield container
+        finally:
+            if process.process.poll() is None:  # unshare itself heeds no SIGTERM
+                container.kill()
 
 
 def _mounts(image: Image, volume: Path, files: Mapping[Path, str], *, own_network: bool) -> str:
