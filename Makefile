@@ -16,8 +16,14 @@ demo: $(VENV)/.installed  ## run exporter and simulated API together: no account
 	$(BIN)/pearl-exporter demo
 
 .PHONY: test
-test: lint  ## check style, types and rooms, then run all tests
+test: lint helm  ## check style, types and rooms, then run all tests
 	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
+
+.PHONY: helm
+helm: $(BIN)/helm  ## put Helm into .venv, for the tests of the chart
+
+$(BIN)/helm: tests/deploy/install_helm.py $(VENV)/bin/python
+	$(BIN)/python tests/deploy/install_helm.py $@
 
 .PHONY: image-test
 image-test: $(VENV)/.installed-dev  ## as root: build the image and run it confined
