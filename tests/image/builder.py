@@ -17,7 +17,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-_STORAGE = '[storage]\ndriver = "overlay"\ngraphroot = "{0}/store"\nrunroot = "{0}/run"\n'
+_STORAGE = '[storage]\ndriver = "{0}"\ngraphroot = "{1}/store"\nrunroot = "{1}/run"\n'
+_DRIVERS = ("overlay", "vfs")
+"""The first that the file system can do; vfs, which copies every layer whole, it always can."""
+
 _PACKAGES = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "ip": "iproute2"}
 
 
@@ -49,10 +52,20 @@ def buildah_in(folder: Path) -> Buildah:
     for name, package in _PACKAGES.items():
         if shutil.which(name) is None:
             pytest.fail(f"this test needs {name}: apt-get install {package}", pytrace=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "storage.conf").write_text(_STORAGE.format(folder))
-    (folder / "registries.conf").write_text('unqualified-search-registries = ["docker.io"]\n')
-    return Buildah(folder)
+    for driver in _DRIVERS:
+        buildah = Buildah(folder / driver)
+        buildah.folder.mkdir(parents=True)
+        storage = _STORAGE.format(driver, buildah.folder)
+        (buildah.folder / "storage.conf").write_text(storage)
+        registries = 'unqualified-search-registries = ["docker.io"]\n'
+        (buildah.folder / "registries.conf").write_text(registries)
+        try:
+            buildah("images")
+        except AssertionError as error:
+            complaint = str(error)
+        else:
+            return buildah
+    raise AssertionError(complaint)
 
 
 def build_stand_in(buildah: Buildah) -> None:

@@ -1,9 +1,7 @@
 """The image, built from the Dockerfile and run: read-only, without root, without capabilities."""
 
-import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,14 +10,12 @@ from pearl_exporter.config import load_settings
 from tests.end_to_end.scrape import OPENMETRICS, Scrape
 from tests.image.builder import build_image, build_stand_in, buildah_in
 from tests.image.container import Container, Image, owned_by, running_container, unpacked
+from tests.image.served import TOKEN, URL, running_api, serving_container
 from tests.programs import eventually
 
 pytestmark = pytest.mark.image
 
 TAG = "localhost/pearl-exporter:test"
-URL = "http://127.0.0.1:10042"
-API = "http://127.0.0.1:10043"
-TOKEN = "account:secret"
 
 
 @pytest.fixture(scope="module")
@@ -118,48 +114,20 @@ def _up(container: Container) -> dict[str, float]:
 
 @pytest.fixture
 def api(image, tmp_path) -> Iterator[Container]:
-    volume = owned_by(image, tmp_path / "api volume")
-    command = ("simulate", "--token", TOKEN, "--outbounds", "1")
-    with running_container(image, tmp_path / "api", *command, volume=volume) as api:
-        api.process.says("listens on")
+    with running_api(image, tmp_path / "api") as api:
         yield api
 
 
-@pytest.fixture
-def serve(image, tmp_path, api):
-    """Runs ``serve`` by environment variables alone, with the token as a file."""
-    (outbound,) = json.loads(api.get(f"{API}/_sim/state"))["outbounds"]
-    token = tmp_path / "token"
-    token.write_text(TOKEN)
-    token.chmod(0o444)
-    env = {
-        "PEARL_API_URL": API,
-        "PEARL_API_TOKEN_FILE": "/run/secrets/nlpearl-token",
-        "PEARL_OUTBOUNDS": f"{outbound['id']}=spring-renewals",
-        "PEARL_POLL__INTERVAL": "1s",
-        "PEARL_POLL__SETTLE": "1s",
-        "PEARL_API__RATE_LIMIT": "50",
-    }
-    files = {token: "/run/secrets/nlpearl-token"}
-
-    def start(folder: str, volume: Path):
-        return running_container(
-            image, tmp_path / folder, volume=volume, env=env, files=files, network_of=api
-        )
-
-    return start
-
-
-def test_serve_polls_keeps_its_counters_and_stops(image, tmp_path, serve):
+def test_serve_polls_keeps_its_counters_and_stops(image, tmp_path, api):
     volume = owned_by(image, tmp_path / "volume")
-    with serve("first", volume) as exporter:
+    with serving_container(api, tmp_path / "first", volume) as exporter:
         exporter.process.says("listening")
         eventually(lambda: settled(exporter) > 0, seconds=30, what="calls are counted")
         assert exporter.health() == 0
         counted = settled(exporter)
         exporter.kill()
     assert {path.name for path in volume.iterdir()} >= {"pearl-exporter.db"}
-    with serve("second", volume) as exporter:
+    with serving_container(api, tmp_path / "second", volume) as exporter:
         exporter.process.says("listening")
         eventually(lambda: exporter.health() == 0, seconds=10, what="it is healthy")
         assert settled(exporter) >= counted
@@ -167,13 +135,13 @@ def test_serve_polls_keeps_its_counters_and_stops(image, tmp_path, serve):
         assert "stopped" in exporter.process.stderr
 
 
-def test_a_second_exporter_on_one_volume_refuses_to_start(image, tmp_path, serve):
+def test_a_second_exporter_on_one_volume_refuses_to_start(image, tmp_path, api):
     volume = owned_by(image, tmp_path / "volume")
-    with serve("first", volume) as first:
+    with serving_container(api, tmp_path / "first", volume) as first:
         first.process.says("listening")
         env = {"PEARL_WEB__LISTEN": "127.0.0.1:0", "PEARL_OUTBOUNDS": "a", "PEARL_API_TOKEN": TOKEN}
         with running_container(
-            image, tmp_path / "second", volume=volume, env=env, network_of=first
+            image, tmp_path / "other", volume=volume, env=env, network_of=first
         ) as second:
             assert second.process.ends(seconds=10) == 2
             assert "in use by another pearl-exporter" in second.process.stderr
@@ -183,9 +151,9 @@ def test_the_health_check_fails_where_nothing_answers(image, api):
     assert api.health() != 0
 
 
-def test_a_frozen_exporter_is_not_healthy(image, tmp_path, serve):
+def test_a_frozen_exporter_is_not_healthy(image, tmp_path, api):
     volume = owned_by(image, tmp_path / "volume")
-    with serve("frozen", volume) as exporter:
+    with serving_container(api, tmp_path / "frozen", volume) as exporter:
         exporter.process.says("listening")
         eventually(lambda: exporter.health() == 0, seconds=10, what="it is healthy")
         exporter.send(signal.SIGSTOP)
