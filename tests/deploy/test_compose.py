@@ -1,5 +1,6 @@
 """The compose file: valid, wired to the folders beside it, and understood by the exporter."""
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import yaml
 
 from tests.deploy.tools import DEPLOY, ROOT, loaded, options_of, run_tool
+from tests.end_to_end.prometheus import started
+from tests.programs import eventually, running_pearl
 
 FOLDER = DEPLOY / "compose"
 FILE = FOLDER / "compose.yaml"
@@ -137,7 +140,11 @@ def test_every_rule_file_is_read_and_nothing_else():
         folder = in_project("prometheus", str(PurePosixPath(pattern).parent))
         assert folder is not None, pattern
         read |= {file.resolve() for file in folder.glob(PurePosixPath(pattern).name)}
-    assert read == {
+    assert read == rule_files()
+
+
+def rule_files() -> set[Path]:
+    return {
         file
         for file in (DEPLOY / "prometheus").rglob("*.yml")
         if "groups" in yaml.safe_load(file.read_text())
@@ -149,6 +156,33 @@ def test_prometheus_knows_the_alertmanager_of_the_stack():
     (manager,) = config["alerting"]["alertmanagers"]
     assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
     assert config_file("alertmanager").resolve() == DEPLOY / "alertmanager" / "alertmanager.yml"
+
+
+def on_this_machine(text: str, folders: dict[str, Path]) -> str:
+    """The text with the paths of the container replaced, and with this machine for its host."""
+    targets = "|".join(map(re.escape, sorted(folders, key=len, reverse=True)))
+    text = re.sub(rf"(?<![\w/])({targets})\b", lambda found: str(folders[found[0]]), text)
+    return text.replace("alertmanager:9093", "127.0.0.1:1")
+
+
+def test_prometheus_runs_so_configured_and_scrapes_the_demo(tmp_path):
+    """The compose file's own command and configuration, in a real Prometheus and exporter."""
+    folders = {
+        target: FOLDER / source if source.startswith(".") else tmp_path / source
+        for target, source in mounts("prometheus").items()
+    }
+    config = tmp_path / "prometheus.yml"
+    folders["/etc/prometheus/prometheus.yml"] = config
+    with running_pearl(tmp_path / "demo", "demo", "--listen", "127.0.0.1:0") as demo:
+        address = demo.says("the metrics").rpartition("http://")[2].removesuffix("/metrics")
+        text = (FOLDER / "prometheus.yml").read_text()
+        text = text.replace("pearl-exporter:10042", address).replace(": 15s", ": 1s")
+        config.write_text(on_this_machine(text, folders))
+        command = [on_this_machine(word, folders) for word in SERVICES["prometheus"]["command"]]
+        with started(*command, folder=tmp_path / "run") as server:
+            eventually(lambda: server.value('up{job="pearl"}'), seconds=20, what="a scrape")
+            rules = server.ask("/api/v1/rules")["groups"]
+            assert {Path(group["file"]).resolve() for group in rules} == rule_files()
 
 
 def provisioned(kind: str) -> list[Any]:
