@@ -20,7 +20,8 @@ FROM docker.io/library/python:3.13-slim-trixie
 COPY --from=build /opt/pearl-exporter /opt/pearl-exporter
 
 # A number, so that Kubernetes can see that it is not root. The imports leave the compiled form of
-# the standard library's modules, which the slim image has as text alone.
+# the standard library's modules, which the slim image has as text alone: a start takes a second
+# and not several.
 RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
  && groupadd --gid 10001 pearl \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/pearl-exporter \

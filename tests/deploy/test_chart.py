@@ -67,6 +67,13 @@ SETS: dict[str, Values] = {
 all_sets = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
 
 
+def promtool(*arguments: str | Path) -> str:
+    command = [debian_program("promtool"), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
 # By the programs and schemas of others
 
 
@@ -260,13 +267,25 @@ def test_the_state_is_on_the_claim(tmp_path):
 
 
 def test_a_new_pod_continues_the_series_of_the_old_one(tmp_path):
-    """Neither the pod's address nor anything else that changes with it is in a label."""
+    """Whatever its address, Prometheus gives it the same labels."""
     (endpoint,) = only("ServiceMonitor", rendered(MONITORED, tmp_path))["spec"]["endpoints"]
-    assert {each["targetLabel"]: each["replacement"] for each in endpoint["relabelings"]} == {
-        "job": "pearl",
-        "instance": "telephony/campaigns-pearl-exporter",
+    relabelings = [
+        {"target_label": each["targetLabel"], "replacement": each["replacement"]}
+        for each in endpoint["relabelings"]
+    ]
+    job = {
+        "job_name": "operator/generated",
+        "static_configs": [{"targets": ["10.0.0.1:10042", "10.0.0.2:10042"]}],
+        "relabel_configs": relabelings,
     }
-    assert all(set(each) == {"targetLabel", "replacement"} for each in endpoint["relabelings"])
+    config = tmp_path / "prometheus.json"
+    config.write_text(json.dumps({"scrape_configs": [job]}))
+    told = promtool("check", "service-discovery", "--timeout=1s", config, job["job_name"])
+    labels = [
+        {name: text for name, text in target["labels"].items() if not name.startswith("__")}
+        for target in json.loads(told)
+    ]
+    assert labels == [{"job": "pearl", "instance": "telephony/campaigns-pearl-exporter"}] * 2
 
 
 def test_the_job_is_that_of_the_other_scrape_configurations(tmp_path):
@@ -325,9 +344,7 @@ def test_prometheus_takes_the_rules_out_of_the_chart(tmp_path):
     for number, rule in enumerate(of_kind("PrometheusRule", rendered(MONITORED, tmp_path))):
         file = tmp_path / f"{number}.json"
         file.write_text(json.dumps(rule["spec"]))
-        command = [debian_program("promtool"), "check", "rules", str(file)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stdout + run.stderr
+        promtool("check", "rules", file)
 
 
 def test_every_dashboard_is_in_the_chart_as_it_is(tmp_path):

@@ -40,6 +40,12 @@ def test_the_version_is_the_programs():
     assert f'image.version="{__version__}"' in TEXT
 
 
+@pytest.mark.parametrize("file", ["README.md", "deploy/compose/compose.yaml"])
+def test_others_name_the_image_by_that_version(file):
+    named = re.findall(r"pearl-exporter:(\d[\w.]*)", (ROOT / file).read_text())
+    assert set(named) == {__version__}
+
+
 def test_the_state_is_absolute_and_on_the_volume(tmp_path):
     (environment,) = instructions("ENV")
     environ = dict(each.split("=", 1) for each in environment.split())

@@ -36,7 +36,7 @@ class Buildah:
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),
         }
-        return _run("buildah", *arguments, env=os.environ | variables)
+        return run_to_end("buildah", *arguments, env=os.environ | variables)
 
     def config(self, image: str) -> dict[str, Any]:
         """The image's configuration, as an engine reads it."""
@@ -76,7 +76,7 @@ def build_stand_in(buildah: Buildah) -> None:
     context.mkdir()
     packages = "--include=python3,python3-venv,ca-certificates"
     tar = context / "base.tar"
-    _run("mmdebstrap", "-q", "--variant=minbase", packages, "trixie", tar, _mirror())
+    run_to_end("mmdebstrap", "-q", "--variant=minbase", packages, "trixie", tar, debian_mirror())
     shutil.copy(_CERTIFICATES, context)
     recipe = Path(__file__).with_name("stand-in.Dockerfile")
     buildah("bud", "-q", "--pull-never", "-f", recipe, "-t", bases.pop(), context)
@@ -89,16 +89,17 @@ def build_image(buildah: Buildah, tag: str) -> None:
     buildah("bud", "-q", "--pull-never", *network, "--format", "docker", "-t", tag, ROOT)
 
 
-def _mirror() -> str:
+def debian_mirror() -> str:
     """Where this machine has its Debian packages from."""
-    sites = _run("apt-get", "indextargets", "--format", "$(SITE)").split()
+    sites = run_to_end("apt-get", "indextargets", "--format", "$(SITE)").split()
     assert sites, "apt knows no mirror"
     return min(sites)
 
 
-def _run(*command: str | Path, env: dict[str, str] | None = None) -> str:
-    run = subprocess.run(
-        [str(word) for word in command], env=env, capture_output=True, text=True, check=False
-    )
+def run_to_end(
+    *command: str | Path, env: dict[str, str] | None = None, folder: Path | None = None
+) -> str:
+    """What a program prints; the test fails with all that it says if it does not end well."""
+    run = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, f"{' '.join(map(str, command))}\n{run.stdout}{run.stderr}"
     return run.stdout.strip()
