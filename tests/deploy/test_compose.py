@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.deploy.tools import DEPLOY, ROOT, loaded, options_of, run_tool
-from tests.end_to_end.prometheus import started
-from tests.programs import eventually, running_pearl
+from tests.end_to_end.prometheus import Prometheus
+from tests.programs import debian_program, eventually, running, running_pearl
 
 FOLDER = DEPLOY / "compose"
 FILE = FOLDER / "compose.yaml"
@@ -178,11 +178,16 @@ def test_prometheus_runs_so_configured_and_scrapes_the_demo(tmp_path):
         text = (FOLDER / "prometheus.yml").read_text()
         text = text.replace("pearl-exporter:10042", address).replace(": 15s", ": 1s")
         config.write_text(on_this_machine(text, folders))
-        command = [on_this_machine(word, folders) for word in SERVICES["prometheus"]["command"]]
-        with started(*command, folder=tmp_path / "run") as server:
+        flags = [on_this_machine(word, folders) for word in SERVICES["prometheus"]["command"]]
+        command = [debian_program("prometheus"), *flags, "--web.listen-address=127.0.0.1:0"]
+        with running(command, tmp_path / "run") as process:
+            listens = process.says('"Listening on"').rpartition("address=")[2].split()[0]
+            process.says("Server is ready to receive web requests")
+            server = Prometheus(f"http://{listens}")
             eventually(lambda: server.value('up{job="pearl"}'), seconds=20, what="a scrape")
             groups = re.findall(r'rules\{rule_group="([^;"]+);', server.own_metrics())
             assert {Path(file).resolve() for file in groups} == rule_files()
+            server.close()
 
 
 def provisioned(kind: str) -> list[Any]:

@@ -67,17 +67,13 @@ def prometheus(folder: Path, targets: Mapping[str, str], *flags: str) -> Iterato
     timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
     config = folder / "prometheus.yml"
     config.write_text(json.dumps({"global": timing, "scrape_configs": jobs}))
-    data = folder / "data"
-    with started(
-        f"--config.file={config}", f"--storage.tsdb.path={data}", *flags, folder=folder
-    ) as server:
-        yield server
-
-
-@contextmanager
-def started(*flags: str, folder: Path) -> Iterator[Prometheus]:
-    """Runs Prometheus with these flags on a free port of 127.0.0.1 until the block ends."""
-    command = [debian_program("prometheus"), *flags, "--web.listen-address=127.0.0.1:0"]
+    command = [
+        debian_program("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        "--web.listen-address=127.0.0.1:0",
+        *flags,
+    ]
     with running(command, folder) as process:
         address = process.says('"Listening on"').rpartition("address=")[2].split()[0]
         process.says("Server is ready to receive web requests")
