@@ -25,6 +25,10 @@ helm: $(BIN)/helm  ## put Helm into .venv, for the tests of the chart
 $(BIN)/helm: tests/deploy/install_helm.py $(VENV)/bin/python
 	$(BIN)/python tests/deploy/install_helm.py $@
 
+.PHONY: chart
+chart: helm  ## package the Helm chart, rules and dashboards in it, into dist/
+	$(BIN)/helm package deploy/kubernetes/pearl-exporter --destination dist
+
 .PHONY: image-test
 image-test: $(VENV)/.installed-dev  ## as root: build the image and run it confined
 	$(BIN)/pytest -m image tests/image
