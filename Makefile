@@ -16,8 +16,22 @@ demo: $(VENV)/.installed  ## run exporter and simulated API together: no account
 	$(BIN)/pearl-exporter demo
 
 .PHONY: test
-test: lint  ## check style, types and rooms, then run all tests
+test: lint helm  ## check style, types and rooms, then run all tests
 	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
+
+.PHONY: helm
+helm: $(BIN)/helm  ## put Helm into .venv, for the tests of the chart
+
+$(BIN)/helm: tests/deploy/install_helm.py $(VENV)/bin/python
+	$(BIN)/python tests/deploy/install_helm.py $@
+
+.PHONY: chart
+chart: helm  ## package the Helm chart, rules and dashboards in it, into dist/
+	$(BIN)/helm package deploy/kubernetes/pearl-exporter --destination dist
+
+.PHONY: image-test
+image-test: $(VENV)/.installed-dev  ## as root: build the image and run it confined
+	$(BIN)/pytest -m image tests/image
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev  ## check style, types and the arrow between the rooms
