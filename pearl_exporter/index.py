@@ -192,11 +192,18 @@ class StartIndex(Generic[Item]):
 
         ``start`` if they can't be cut, as all start in one millisecond.
         """
+        return self.cut(start, end, self._calls_between(self._place(start), self._place(end)) // 2)
+
+    def cut(self, start: Instant, end: Instant, lower: int) -> Instant:
+        """An instant that leaves about so many items of ``[start, end)`` below it.
+
+        It lies between two starts; ``start`` if there is no such place.
+        """
         first, last = self._place(start), self._place(end)
         calls = self._calls_between(first, last)
         if calls <= 0:
             return start
-        at = self._start_at(first, calls // 2)
+        at = self._start_at(first, min(lower, calls - 1))
         if at > self._start_at(first, 0):
             return at
         after = self._place(at + 1)

@@ -30,6 +30,9 @@ from pearl_exporter.tracker import Tracker
 SMALL_WINDOW_PAGES = 3
 """Up to so many pages a whole read is no dearer than a plan."""
 
+LEAP = 6
+"""How many times longer a part is, in which a difference is looked for, than the one above it."""
+
 MOST_NARROWING = 40
 """Requests after which a difference that can't be found makes the poll read everything."""
 
@@ -141,6 +144,7 @@ class PollPlan:
             unread(tracker, tracker.rules, now), memory.slice_ms, by_offset=memory.by_offset
         )
         self._reader = Reader(limit)
+        self._leap = limit
 
     def steps(self) -> Steps:
         """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
@@ -254,9 +258,7 @@ class PollPlan:
             if not doubtful:
                 return True
             start, end, count = doubtful.pop()
-            middle = start
-            if self._tracker.calls.present(start, end) > self._limit:
-                middle = self._tracker.calls.halfway(start, end)
+            middle = self._cut(start, end, is_oldest=start == low)
             below = yield from self._reader.down(middle, end)
             if below is None:
                 return False
@@ -268,6 +270,21 @@ class PollPlan:
             )
             doubtful += [part for part in parts if part[0] < part[1]]
         return False
+
+    def _cut(self, start: Instant, end: Instant, *, is_oldest: bool) -> Instant:
+        """Where to ask next in a range that differs; its start if one page holds it.
+
+        What comes late or is deleted is seldom old: from the head down, each part looked at is
+        several times as long as the one above it; within a part the halves are.
+        """
+        calls = self._tracker.calls
+        present = calls.present(start, end)
+        if present <= self._limit:
+            return start
+        if not is_oldest:
+            return calls.halfway(start, end)
+        self._leap *= LEAP
+        return calls.cut(start, end, max(present // 2, present - self._leap))
 
     def _unsettled(self) -> Generator[Search, Page, None]:
         """Looks at the calls below the head that are live, or due to settle."""

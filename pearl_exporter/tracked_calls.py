@@ -102,6 +102,10 @@ class TrackedCalls:
         """Where to cut ``[start, end)`` so that either half has as many calls."""
         return self._index.halfway(start, end)
 
+    def cut(self, start: Instant, end: Instant, lower: int) -> Instant:
+        """Where to cut it so that about so many calls are in the lower part."""
+        return self._index.cut(start, end, lower)
+
     def starts_in_window(
         self, start: Instant, end: Instant, *, codes: frozenset[int], but: Container[str]
     ) -> list[Instant]:
