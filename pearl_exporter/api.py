@@ -162,6 +162,8 @@ class PearlClient:
         self._common_failure: tuple[type[ApiError], str] | None = None
         self._transport = transport or _network(settings)
         self._urls: dict[str, httpx.URL] = {}
+        self._cached_headers = httpx.Headers()
+        self._token_of_headers: str | None = None
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -169,6 +171,24 @@ class PearlClient:
 
     async def search(self, outbound_id: str, search: Search, patience: Patience) -> Page:
         """One page of an outbound's calls; raises `ApiError` when patience or hope ran out."""
+        try:
+            return await self._search_once(outbound_id, search, patience)
+        except ApiError as error:
+            if not _may_help(patience, error):
+                raise
+            return await self._search_again(outbound_id, search, patience, error)
+
+    async def _search_again(
+        self, outbound_id: str, search: Search, patience: Patience, failure: ApiError
+    ) -> Page:
+        """What comes of it when it is asked again after its first failure."""
+        first = iter([failure])
+
+        async def search_once(outbound_id: str) -> Page:
+            for error in first:
+                raise error
+            return await self._search_once(outbound_id, search, patience)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception(partial(_may_help, patience)),
             wait=wait_exponential_jitter(
@@ -179,7 +199,7 @@ class PearlClient:
             sleep=asyncio.sleep,
             reraise=True,
         )
-        page: Page = await retrying(self._search_once, outbound_id, search, patience)
+        page: Page = await retrying(search_once, outbound_id)
         return page
 
     def _note_retry(self, state: RetryCallState) -> None:
@@ -262,7 +282,7 @@ class PearlClient:
             "POST",
             url,
             content=body,
-            headers=[*_HEADERS, ("Authorization", f"Bearer {self.token.current()}")],
+            headers=self._headers(url),
             extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
         )
         sent = self._clock.monotonic()
@@ -281,6 +301,16 @@ class PearlClient:
         finally:
             self._observer.requested(code, self._clock.monotonic() - sent)
         raise self._error_of(response)
+
+    def _headers(self, url: httpx.URL) -> httpx.Headers:
+        """Made anew only for another token: checking them costs as much as sending them."""
+        token = self.token.current()
+        if token != self._token_of_headers:
+            host = url.netloc.decode("ascii")
+            bearer = ("Authorization", f"Bearer {token}")
+            self._cached_headers = httpx.Headers([("Host", host), *_HEADERS, bearer])
+            self._token_of_headers = token
+        return self._cached_headers
 
     def _error_of(self, response: httpx.Response) -> ApiError:
         """What an answer that isn't 200 means; its own words are left out, even of its head."""

@@ -31,6 +31,7 @@ _MAX_DIGITS = 400
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
+_moment = datetime.fromisoformat
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -69,7 +70,7 @@ def parse_instant(text: str) -> Instant | None:
     not seem to start after a bound that the API puts it before.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = _moment(text)
         since = moment - (_EPOCH if moment.tzinfo is not None else _EPOCH_WITHOUT_ZONE)
     except (ValueError, OverflowError):
         return None

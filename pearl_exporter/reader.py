@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, starting_from
+from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, rows_from
 
 Range = tuple[Instant, Instant]
 
@@ -90,13 +90,13 @@ class Reader:
         if lower < end:
             lower = max(start, lower)
             self.prove(calls, lower, end)
-            above = starting_from(lower, calls)
+            above = rows_from(lower, calls)
         else:  # one millisecond holds more rows than a page
             lower = end - 1
             read = RangeRead(lower, end, self._limit)
             yield from self.run(read)
-            above = len(read.calls) + starting_from(end, calls)
-        repeated = starting_from(end, calls)
+            above = len(read.by_id) + rows_from(end, calls)
+        repeated = rows_from(end, calls)
         return Below(lower, page.count - page.rejected - above, page.count - repeated)
 
     def live_between(

@@ -11,7 +11,7 @@ from enum import Enum
 
 from pearl_exporter.calls import ALIASES, STATUS_LABELS, Instant
 from pearl_exporter.reader import Range, Reader
-from pearl_exporter.sync import Page, Search, starting_from
+from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracked import Tracked
 from pearl_exporter.tracker import Tracker
 
@@ -61,7 +61,7 @@ def changed_ranges(
         asked += 1
         page = yield search(middle, end)
         # a server whose end is inclusive counts the rows at the very end as well
-        upper = page.count - starting_from(end, page.calls)
+        upper = page.count - sum(call.start >= end for call in page.calls)
         left += [(start, middle, count - upper), (middle, end, upper)]
     return found
 

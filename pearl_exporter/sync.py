@@ -17,7 +17,8 @@ equal reads are accepted although ``count`` disagrees, and after `MAX_READS` the
 `Inconsistent`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -201,7 +202,7 @@ class RangeRead:
         if rest is None or self._run.pages:
             return False
         # a server whose end is inclusive counts the rows at the very end once more
-        repeated = starting_from(self._upper, page.calls)
+        repeated = rows_from(self._upper, page.calls)
         missing = rest.expected - (page.count - repeated)
         if missing <= 0 or self._retreats >= MAX_READS:
             self._missing = 0
@@ -230,8 +231,8 @@ class RangeRead:
             return
         self._keep(self._run)
         upper, rejected, missing = self._upper, self._run.rejected, self._missing
-        above = starting_from(lower, self._run.calls.values())
-        proven = above - starting_from(upper, self._run.calls.values())
+        above = rows_from(lower, self._run.rows)
+        proven = above - rows_from(upper, self._run.rows)
         rest = self._run.count - above
         self._proven += proven
         self._begin_at(lower)
@@ -255,11 +256,11 @@ class RangeRead:
 
     def _keep(self, run: "_Run") -> None:
         self.uncountable += run.rejected
-        starts = [call.start for call in run.calls.values()]
-        if starts and self.start <= min(starts) and max(starts) < self.end:
+        rows = run.rows
+        if not self.by_offset and rows and self.start <= rows[-1].start <= rows[0].start < self.end:
             self._calls.update(run.calls)
             return
-        for call in run.calls.values():
+        for call in rows:
             if self.start <= call.start < self.end:
                 self._calls[call.id] = call
 
@@ -282,9 +283,13 @@ def is_newest_first(calls: Sequence[Call]) -> bool:
     return starts == sorted(starts, reverse=True)
 
 
-def starting_from(start: Instant, calls: Iterable[Call]) -> int:
-    """How many of the calls start at ``start`` or later."""
-    return sum([call.start >= start for call in calls])
+def rows_from(start: Instant, calls: Sequence[Call]) -> int:
+    """How many rows start at ``start`` or later, of rows that are newest first."""
+    return bisect_right(calls, -start, key=_minus_start)
+
+
+def _minus_start(call: Call) -> int:
+    return -call.start
 
 
 class _Rest(NamedTuple):
@@ -303,6 +308,7 @@ class _Run:
 
     def __init__(self) -> None:
         self.calls: dict[str, Call] = {}
+        self.rows: list[Call] = []
         self.pages = 0
         self.received = 0
         self.rejected = 0
@@ -327,6 +333,7 @@ class _Run:
             else:
                 self.is_steady = False
         known = len(self.calls)
+        self.rows += calls
         self.calls.update({call.id: call for call in calls})
         if len(self.calls) != known + len(calls):
             self.is_steady = False
