@@ -155,6 +155,8 @@ def kill_and_compare(folder: Path, *, kills: int) -> Scrape:
             exporter.kill()
             exporter.start()
             watch(exporter.scrape_until(lambda _: True))
+        # on a slow machine there may have been too few calls to prove anything
+        watch(exporter.scrape_until(lambda each: each.value("pearl_calls_started_total") > 100))
         clock.pause()
         paused_at = clock() / 1000
         final = exporter.scrape_until(
