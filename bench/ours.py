@@ -5,6 +5,7 @@ API and exporter was moved by the interval. CPU is that of this process, all thr
 """
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -133,6 +134,7 @@ async def measured(arguments: Figures) -> Figures:
         state,
         arguments["now_ms"],
     )
+    gc.freeze()  # as serve does
     before = rss_bytes()
     first = await exporter.poll(starts=True)
     figures: Figures = {

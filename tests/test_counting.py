@@ -228,7 +228,7 @@ class Histories(RuleBasedStateMachine):
     def rest(self, limit):
         """Once the API has been quiet for a full scan, the window is the API's own."""
         scans = 0
-        for _ in range(300):
+        for _ in range(1000):  # pages of one row may take that long
             self.wait(self.rest_ms)
             reading = self.read(limit)
             scans += reading.scanned and reading.unread is None
