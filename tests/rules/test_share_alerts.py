@@ -1,6 +1,6 @@
 """Error and unreachable share: when their alerts fire, and what must not make them fire or resolve.
 
-Nothing here has a past, so the usual share is the assumed one: 15% and 60%.
+Nothing here has a past, so the usual share is the assumed one: 10% and 60%.
 """
 
 from collections.abc import Callable, Iterable
@@ -109,11 +109,11 @@ def few_calls_over_hours_fire_the_slow_alert_alone(status: str, name: str) -> Sc
 
 @scenario
 def a_ramp_up_in_which_failures_settle_first_is_quiet(name: str) -> Scenario:
-    """Of 60 calls a minute 15% fail at once; conversations settle four minutes later."""
+    """Of 60 calls a minute 10% fail at once; conversations settle four minutes later."""
     calls = {
         "started": [(20, 0), (40, 60)],
-        "error": [(20, 0), (40, 9)],
-        "complete": [(24, 0), (36, 51)],
+        "error": [(20, 0), (40, 6)],
+        "complete": [(24, 0), (36, 54)],
     }
     return Scenario(well(name, 60, calls), never(name, range(20, 60), NAMES["error"]))
 
