@@ -12,7 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bench.alert_quality.world import DAY_MS, START_MS, Drift, Incident, Outbound, Span, World
-from pearl_exporter.calls import status_label
+from pearl_exporter.calls import (
+    STATUS_LABELS,
+    Call,
+    ended_at,
+    is_answered,
+    is_live,
+    status_label,
+)
 from pearl_exporter.simulator.generation import Generator, strike
 from pearl_exporter.simulator.life import CallLife, spin
 from pearl_exporter.simulator.profile import Incident as Strike
@@ -20,6 +27,7 @@ from pearl_exporter.simulator.profile import Incident as Strike
 INTERVAL_MS = 30_000
 SETTLE_MS = 120_000
 SETTLE_UNANSWERED_MS = 30_000
+FOLLOW_MS = DAY_MS
 PUBLISHED_AFTER_MS = 1_000
 """How long a poll takes."""
 
@@ -59,6 +67,7 @@ class Polls:
         return self.next_good[number] if number < self.count else self.count
 
     def at(self, number: int) -> int:
+        """When a poll is."""
         return self.first + number * INTERVAL_MS
 
 
@@ -105,6 +114,8 @@ def count_call(call: CallLife, counted: Counted, lost: int | None = None) -> Non
 
 def settled_by(call: CallLife, seen: int, polls: Polls) -> int:
     """The poll that counts a call which poll ``seen`` was the first to see."""
+    if call.revision is not None or call.outcome not in STATUS_LABELS:
+        return _settled_step_by_step(call, seen, polls)
     finished = max(seen, polls.find(max(call.written, call.end)))
     if finished >= polls.count:
         return polls.count
@@ -114,6 +125,29 @@ def settled_by(call: CallLife, seen: int, polls: Polls) -> int:
         end = max(end, polls.at(before))
     settle = SETTLE_MS if call.duration else SETTLE_UNANSWERED_MS
     return max(finished, polls.find(end + settle))
+
+
+def _settled_step_by_step(call: CallLife, seen: int, polls: Polls) -> int:
+    """The same for the odd call, whose row may change once more or bears a code of no table."""
+    seen_live_at = None
+    number, last = seen, min(polls.count, seen + FOLLOW_MS // INTERVAL_MS)
+    while number < last:
+        at = polls.at(number)
+        row = Call(
+            "",
+            call.start,
+            call.status_at(at),
+            call.call_status_at(at),
+            float(call.duration_at(at)),
+        )
+        if is_live(row):
+            seen_live_at = at
+        elif at >= ended_at(row, seen_live_at) + (
+            SETTLE_MS if is_answered(row) else SETTLE_UNANSWERED_MS
+        ):
+            return number
+        number = polls.next_good[number + 1]
+    return polls.count
 
 
 def calls_of(outbound: Outbound, world: World) -> Iterator[CallLife]:

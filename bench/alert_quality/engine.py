@@ -48,7 +48,7 @@ class Prometheus:
         return found
 
     def texts(self, rule: dict[str, Any], start: int, end: int, step: int) -> Iterator[str]:
-        """What the rule records from ``start`` to before ``end``, as OpenMetrics, series by series."""
+        """What the rule records from ``start`` to before ``end``, as OpenMetrics text."""
         data = {"query": rule["expr"], "start": start, "end": end - step, "step": step}
         answer = self._http.post("/api/v1/query_range", data=data)
         for each in msgspec.json.decode(answer.content, type=_Answer).data.result:
@@ -59,6 +59,7 @@ class Prometheus:
             yield "".join(f"{series} {value} {at:.0f}\n" for at, value in each.values)
 
     def close(self) -> None:
+        """Lets its connections go."""
         self._http.close()
 
 

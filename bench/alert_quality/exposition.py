@@ -9,9 +9,7 @@ from typing import NamedTuple
 from bench.alert_quality.counting import (
     PUBLISHED_AFTER_MS,
     STARTED,
-    STATUSES,
     Counted,
-    Polls,
 )
 from bench.alert_quality.world import World
 
@@ -25,9 +23,10 @@ Moment = int
 
 
 class Sample(NamedTuple):
+    """A series and its value; None is no sample: the exporter is down, or shows none."""
+
     series: str
     value: float | None
-    """None is no sample: the exporter was down, or shows none."""
 
 
 class Shown:
@@ -105,8 +104,7 @@ def day_text(
 ) -> Iterator[str]:
     """The OpenMetrics text of one day: all samples of a series, then those of the next."""
     moments = range(span[0] + SCRAPE_OFFSET_MS, span[1], SCRAPE_MS)
-    for up in _target(world, moments):
-        yield up
+    yield from _target(world, moments)
     for outbound in shown.values():
         yield from _lines(outbound, moments)
         series = f'pearl_outbound_poll_interval_seconds{{{TARGET},outbound="{outbound.name}"}}'
@@ -132,6 +130,3 @@ def _lines(outbound: Shown, moments: range) -> Iterator[str]:
                 lines.append(f"{series} {value:.15g} {at / 1000}\n")
     for lines in columns.values():
         yield "".join(lines)
-
-
-__all__ = ["STATUSES", "Polls", "Shown", "day_text"]

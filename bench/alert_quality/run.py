@@ -4,12 +4,11 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from bench.alert_quality import engine
 from bench.alert_quality.counting import INTERVAL_MS, Counted, Polls, count, days_of
 from bench.alert_quality.exposition import Shown, day_text
-from bench.alert_quality.judge import STEP_SECONDS, Fired, fired
+from bench.alert_quality.judge import STEP_SECONDS, Fired, Outcome, fired
 from bench.alert_quality.rules import Rules, alert_query
 from bench.alert_quality.world import START_MS, Outbound, World
 
@@ -25,13 +24,6 @@ ALERTS = (
     "PearlDataStale",
 )
 Tell = Callable[[str], None]
-
-
-class Outcome(NamedTuple):
-    """What was counted of each outbound, by its name, and what fired, in the order of time."""
-
-    counted: dict[str, Counted]
-    fired: list[Fired]
 
 
 def run(world: World, folder: Path, *, workers: int = 2, tell: Tell = lambda _: None) -> Outcome:
