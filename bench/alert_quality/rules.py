@@ -5,6 +5,7 @@ where its name stood. So the rules become a few stages, each asked over what tho
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,27 +35,30 @@ class Rules:
                 self.recorded.setdefault(rule["record"], []).append(rule)
 
     def stored(self, name: str, stored: set[str], **labels: str) -> list[dict[str, Any]]:
-        """The rules of this name (and with these labels), in terms of what is stored."""
+        """The rules of this name, in terms of what is stored.
+
+        Of the rules that set one of ``labels`` only those with this value are taken.
+        """
         return [
-            {**rule, "expr": self.inline(rule["expr"], stored)}
+            {**rule, "expr": self.inline(rule["expr"], stored, **labels)}
             for rule in self.recorded[name]
-            if labels.items() <= rule.get("labels", {}).items()
+            if _agrees(rule, labels)
         ]
 
-    def inline(self, query: str, stored: set[str]) -> str:
+    def inline(self, query: str, stored: set[str], **only: str) -> str:
         """The query with every recorded series replaced by what it is, but for stored ones."""
 
         def replaced(found: re.Match[str]) -> str:
             name, matchers = found[1], dict(re.findall(r'(\w+)="([^"]*)"', found[2] or ""))
             if name in stored:
                 return found[0]
-            told = dict(matchers)
+            told = {**only, **matchers}
             parts = []
             for rule in self.recorded[name]:
-                own = {key: str(value) for key, value in rule.get("labels", {}).items()}
-                if any(own.get(key, value) != value for key, value in told.items()):
+                if not _agrees(rule, told):
                     continue
-                inner = f"({self.inline(rule['expr'], stored)})"
+                own = {key: str(value) for key, value in rule.get("labels", {}).items()}
+                inner = f"({self.inline(rule['expr'], stored, **only)})"
                 for key, value in own.items():
                     inner = f'label_replace({inner}, "{key}", "{value}", "", "")'
                 parts.append(inner)
@@ -64,6 +68,11 @@ class Rules:
             return parts[0] if len(parts) == 1 else "(" + " or ".join(parts) + ")"
 
         return SELECTOR.sub(replaced, re.sub(r"\s+", " ", query))
+
+
+def _agrees(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    own = rule.get("labels", {})
+    return all(str(own.get(key, value)) == value for key, value in labels.items())
 
 
 SHARE = "outbound_status:pearl_calls_share"
@@ -77,7 +86,7 @@ RATES = (
 def stages(rules: Rules) -> list[list[Stage]]:
     """What must be stored, in the order of need; the rules of one list need not each other.
 
-    Windows of 40 minutes and more are evaluated once a minute, all others every 15 seconds.
+    Windows of 40 minutes and more are evaluated once a minute, all else every 15 seconds.
     """
     steps: list[list[tuple[int, tuple[str, ...], dict[str, str]]]] = [
         [(15, RATES[:2], {})],

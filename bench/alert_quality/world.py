@@ -62,10 +62,11 @@ class Outbound:
 
     @property
     def name(self) -> str:
+        """Its label ``outbound``."""
         return self.profile.name
 
     def usual(self, kind: str) -> float:
-        """The share of calls that end so, as the simulator draws them; the unreachable's is near."""
+        """The share of calls that end so, as the simulator draws them (nearly)."""
         profile = self.profile
         failed = (1 - profile.answer_share) * (1 - profile.voice_mail_share - profile.abandon_share)
         return failed * (0.05 if kind == "error" else 0.47)
@@ -83,6 +84,7 @@ class World:
 
     @property
     def end(self) -> int:
+        """When it ends."""
         return START_MS + self.days * DAY_MS
 
 
@@ -91,9 +93,8 @@ def make_world(seed: int, days: int, count: int, *, quiet_days: float = 3.0) -> 
     random = Random(f"alert quality {seed}")
     away = _away(random, days)
     restarts, api_outages = away[: len(away) * 2 // 3], away[len(away) * 2 // 3 :]
-    outbounds = tuple(
-        _outbound(random, seed, place, count, days, quiet_days) for place in range(count)
-    )
+    plan = _Plan(seed, days, count, quiet_days)
+    outbounds = tuple(_outbound(random, place, plan) for place in range(count))
     lost = START_MS + int((days - 9.4) * DAY_MS) if days > 14 else None
     return World(
         days,
@@ -110,13 +111,20 @@ def _away(random: Random, days: int) -> list[int]:
     return moments
 
 
-def _outbound(
-    random: Random, seed: int, place: int, count: int, days: int, quiet_days: float
-) -> Outbound:
-    size = SMALLEST * (LARGEST / SMALLEST) ** (place / max(1, count - 1))
+@dataclass(frozen=True)
+class _Plan:
+    seed: int
+    days: int
+    count: int
+    quiet_days: float
+
+
+def _outbound(random: Random, place: int, plan: _Plan) -> Outbound:
+    days = plan.days
+    size = SMALLEST * (LARGEST / SMALLEST) ** (place / max(1, plan.count - 1))
     office = place % 3 != 1
     profile = Profile(
-        outbound_id=f"65f1c0{seed:06x}{place:012x}",
+        outbound_id=f"65f1c0{plan.seed:06x}{place:012x}",
         name=f"outbound-{place:02d}-{size:.0f}",
         calls_a_day=size,
         hours=OFFICE_HOURS if office else AROUND_THE_CLOCK,
@@ -133,7 +141,7 @@ def _outbound(
     if place in drifts and days > 14:
         kind, times = drifts[place]
         drift = Drift(kind, START_MS + 4 * DAY_MS, START_MS + (days - 5) * DAY_MS, times)
-    incidents, pauses = _what_befalls(random, outbound, days, quiet_days)
+    incidents, pauses = _what_befalls(random, outbound, days, plan.quiet_days)
     return Outbound(profile, incidents, pauses, drift)
 
 
