@@ -19,7 +19,7 @@ HOURS_A_DAY, DAYS, PAST_DAYS = 13, 30, 7
 WINDOWS_MINUTES = {"fast": (5, 10, 20), "slow": (40, 80, 160, 320)}
 KINDS = {"error": (0.028, 0.5), "unreachable": (0.25, 0.8)}
 """The usual share, and the excess that is demanded of a raised one."""
-LEVELS = (3.0, 3.4, 3.8, 4.0, 4.2, 4.4, 4.6)
+LEVELS = (3.0, 3.4, 3.8, 4.0, 4.2, 4.4, 4.6, 4.8)
 OUTBOUNDS = 20
 BAD_CALLS = 10
 APART = 20 / STEP_MINUTES
