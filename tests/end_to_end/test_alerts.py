@@ -87,7 +87,7 @@ def test_an_incident_is_told_of_the_right_outbound_and_resolves(
     assert (first.receiver, first.status) == ("pager", "firing")
     assert first.labels["outbound"] == "autumn"
     assert re.search(
-        r"autumn: .* ended in error, up to [\d.]+% \(usually 15%\)",
+        r"autumn: .* ended in error, up to [\d.]+% \(usually 10%\)",
         first.annotations["description"],
     )
     assert first.annotations["dashboard_url"] == "/d/pearl-outbound-detail?var-outbound=autumn"

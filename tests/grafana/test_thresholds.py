@@ -46,7 +46,8 @@ def test_every_recorded_series_that_is_shown_is_recorded():
             thresholds.ASSUMED_SHARE["unreachable"],
             {"name": "assumed_share", "status": "unreachable"},
         ),
-        (thresholds.EXCESS, {"name": "excess"}),
+        (thresholds.EXCESS["error"], {"name": "excess", "status": "error"}),
+        (thresholds.EXCESS["unreachable"], {"name": "excess", "status": "unreachable"}),
         (thresholds.STUCK_SECONDS, {"name": "stuck_seconds"}),
         (thresholds.DATA_AGE_SECONDS, {"name": "data_age_seconds"}),
         (thresholds.BUDGET_SHARE, {"name": "budget_share"}),
@@ -65,7 +66,7 @@ def test_the_limit_of_an_assumed_share_is_what_the_rules_work_out(tmp_path):
         }
         for status in thresholds.ASSUMED_SHARE
     ]
-    counted = 'outbound_status:pearl_calls:increase{outbound="new",window="5m",speed="fast"'
+    counted = 'outbound_status:pearl_calls:increase{outbound="new",window="40m",speed="slow"'
     series = [
         {"series": f'{counted},status="{status}"}}', "values": "1x20"}
         for status in thresholds.ASSUMED_SHARE

@@ -73,7 +73,7 @@ def no_credit_through_a_restart(name: str) -> Scenario:
 def exporter_down(name: str) -> Scenario:
     labels, alert = target(name), "PearlExporterDown"
     world = [series("up", gauge((20, 1), (20, 0), (20, 1)), labels)]
-    asked = [quiet(19, alert, labels), quiet(21, alert, labels), firing(23, alert, labels)]
+    asked = [quiet(19, alert, labels), quiet(24, alert, labels), firing(26, alert, labels)]
     return Scenario(world, [*asked, firing(39, alert, labels), quiet(41, alert, labels)])
 
 
@@ -85,7 +85,7 @@ def exporter_down_in_a_job_of_another_name(name: str) -> Scenario:
         series("up", gauge((20, 1), (40, 0)), labels),
         series("pearl_exporter_build_info", build, labels, version="1", python_version="3"),
     ]
-    return Scenario(world, [quiet(19, alert, labels), firing(23, alert, labels)])
+    return Scenario(world, [quiet(19, alert, labels), firing(26, alert, labels)])
 
 
 @scenario

@@ -1,6 +1,6 @@
 """Error and unreachable share: when their alerts fire, and what must not make them fire or resolve.
 
-Nothing here has a past, so the usual share is the assumed one: 15% and 60%.
+Nothing here has a past, so the usual share is the assumed one: 10% and 60%.
 """
 
 from collections.abc import Callable, Iterable
@@ -55,6 +55,11 @@ def for_each_share(make: Callable[[str, str], Scenario]) -> Callable[[str, str],
     return make
 
 
+def for_errors(make: Callable[[str, str], Scenario]) -> Callable[[str, str], Scenario]:
+    SCENARIOS[make.__name__] = partial(make, "error")
+    return make
+
+
 def never(name: str, minutes: Iterable[float], alerts: Iterable[str]) -> list:
     return [quiet(minute, alert, spring(name)) for alert in alerts for minute in minutes]
 
@@ -72,8 +77,8 @@ def a_rise_fires_within_minutes_and_resolves(status: str, name: str) -> Scenario
 
 @for_each_share
 def the_usual_share_is_quiet(status: str, name: str) -> Scenario:
-    calls = shares((60, 20, USUAL[status]), status=status)
-    return Scenario(well(name, 60, calls), never(name, (5, 30, 59), NAMES[status]))
+    calls = shares((45, 20, USUAL[status]), status=status)
+    return Scenario(well(name, 45, calls), never(name, (5, 30, 44), NAMES[status]))
 
 
 @for_each_share
@@ -82,16 +87,16 @@ def a_night_with_two_calls_both_bad_is_quiet(status: str, name: str) -> Scenario
     return Scenario(well(name, 60, calls), never(name, range(20, 60, 4), NAMES[status]))
 
 
-@for_each_share
+@for_errors
 def fewer_bad_calls_than_the_floor_are_quiet(status: str, name: str) -> Scenario:
     calls = shares((20, 20, USUAL[status]), (25, 0.35, 1.0), status=status)
     return Scenario(well(name, 45, calls), never(name, range(20, 45, 2), NAMES[status]))
 
 
-@for_each_share
+@for_errors
 def no_calls_are_quiet(status: str, name: str) -> Scenario:
-    calls = shares((60, 0, 0), status=status)
-    return Scenario(well(name, 60, calls), never(name, (5, 59), NAMES[status]))
+    calls = shares((30, 0, 0), status=status)
+    return Scenario(well(name, 30, calls), never(name, (5, 29), NAMES[status]))
 
 
 @for_each_share
@@ -109,13 +114,13 @@ def few_calls_over_hours_fire_the_slow_alert_alone(status: str, name: str) -> Sc
 
 @scenario
 def a_ramp_up_in_which_failures_settle_first_is_quiet(name: str) -> Scenario:
-    """Of 60 calls a minute 15% fail at once; conversations settle four minutes later."""
+    """Of 60 calls a minute 10% fail at once; conversations settle four minutes later."""
     calls = {
-        "started": [(20, 0), (40, 60)],
-        "error": [(20, 0), (40, 9)],
-        "complete": [(24, 0), (36, 51)],
+        "started": [(20, 0), (25, 60)],
+        "error": [(20, 0), (25, 6)],
+        "complete": [(24, 0), (21, 54)],
     }
-    return Scenario(well(name, 60, calls), never(name, range(20, 60), NAMES["error"]))
+    return Scenario(well(name, 45, calls), never(name, range(20, 45), NAMES["error"]))
 
 
 @scenario
@@ -129,7 +134,7 @@ def a_stop_after_which_failures_still_settle_is_quiet(name: str) -> Scenario:
     return Scenario(well(name, 50, calls), never(name, range(18, 50), NAMES["error"]))
 
 
-@for_each_share
+@for_errors
 def a_restart_that_counts_what_failed_meanwhile_is_quiet(status: str, name: str) -> Scenario:
     world = exporter_outage(name, (20, 1, 30), CALM, {"started": 300, status: 300})
     return Scenario(world, never(name, (20, 21, 22, 23, 24, 26, 30, 40, 50), NAMES[status]))
@@ -141,7 +146,7 @@ def the_catch_up_of_a_long_exporter_outage_is_quiet(status: str, name: str) -> S
     return Scenario(world, never(name, (30, 34, 35, 36, 37, 39, 45, 64), NAMES[status]))
 
 
-@for_each_share
+@for_errors
 def the_catch_up_of_an_api_outage_is_quiet(status: str, name: str) -> Scenario:
     world = api_outage(name, (20, 15, 30), CALM, {"started": 900, status: 900})
     return Scenario(world, never(name, (30, 34, 35, 36, 37, 39, 45, 64), NAMES[status]))
@@ -235,22 +240,22 @@ def an_outbound_that_is_no_longer_configured_resolves(name: str) -> Scenario:
 
 @for_each_share
 def without_its_outcome_it_is_quiet(status: str, name: str) -> Scenario:
-    world = well(name, 60, {"started": [(60, 20)], "complete": [(60, 2)]})
-    return Scenario(world, never(name, (10, 59), NAMES[status]))
+    world = well(name, 30, {"started": [(30, 20)], "complete": [(30, 2)]})
+    return Scenario(world, never(name, (10, 29), NAMES[status]))
 
 
-@for_each_share
+@for_errors
 def without_health_it_is_quiet(status: str, name: str) -> Scenario:
-    failing = {"started": counter((60, 20)), status: counter((60, 20))}
-    return Scenario(counted(spring(name), failing), never(name, (10, 59), NAMES[status]))
+    failing = {"started": counter((30, 20)), status: counter((30, 20))}
+    return Scenario(counted(spring(name), failing), never(name, (10, 29), NAMES[status]))
 
 
-@for_each_share
+@for_errors
 def without_calls_started_it_goes_by_those_settled(status: str, name: str) -> Scenario:
     labels = spring(name)
-    failing = counted(labels, {status: counter((60, 20))})
-    world = [*steady(labels, 60), *failing]
-    return Scenario(world, never(name, (10, 59), NAMES[status]))
+    failing = counted(labels, {status: counter((30, 20))})
+    world = [*steady(labels, 30), *failing]
+    return Scenario(world, never(name, (10, 29), NAMES[status]))
 
 
 @pytest.fixture(scope="module")

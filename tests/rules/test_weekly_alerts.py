@@ -5,6 +5,7 @@ begin where the windows are recorded already: the rates of one minute are empty 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -224,14 +225,17 @@ def a_night_is_no_silence(name: str) -> Scenario:
     return Scenario([*steady(name), *started(name, values)], asked)
 
 
-@scenario
-def a_night_after_the_clocks_changed_is_no_silence(name: str) -> Scenario:
+def clocks_changed(shift: int, name: str) -> Scenario:
     """A week ago the calls of 8 to 20 o'clock came an hour earlier, or later."""
-    for shift in (-1, 1):
-        week = [hours((8 + shift, 0), (12, 50), (4 - shift, 0))] * 2
-        values = " ".join([*week, *[hours((8, 0), (12, 50), (4, 0))] * (DAYS - 2)])
-    asked = [quiet(at(NOW + hour / 3), SILENT, spring(name)) for hour in range(72)]
+    before = hours((8 + shift, 0), (12, 50), (4 - shift, 0))
+    since = hours((8, 0), (12, 50), (4, 0))
+    values = " ".join([*[before] * 2, *[since] * (DAYS - 2)])
+    asked = [quiet(at(NOW - 24 + hour / 3), SILENT, spring(name)) for hour in range(140)]
     return Scenario([*steady(name), *started(name, values)], asked)
+
+
+SCENARIOS["a_night_after_the_clocks_went_back_is_no_silence"] = partial(clocks_changed, -1)
+SCENARIOS["a_night_after_the_clocks_went_forward_is_no_silence"] = partial(clocks_changed, 1)
 
 
 @scenario

@@ -13,10 +13,10 @@ from deploy.grafana.generate import panels, queries
 from deploy.grafana.generate.panels import SHARE, About, Steps
 from deploy.grafana.generate.selection import ALL, ONE, Selection
 
-ASSUMED_SHARE = {"error": 0.15, "unreachable": 0.6}
+ASSUMED_SHARE = {"error": 0.1, "unreachable": 0.6}
 """What the rules take for usual where an outbound has no past of its own."""
 
-EXCESS = 0.5
+EXCESS = {"error": 0.5, "unreachable": 0.8}
 """By how much of the usual share a share must be higher; less where there is little room above."""
 
 STUCK_SECONDS = 10_800
@@ -31,7 +31,7 @@ SURPRISE = "outbound_status:pearl_calls_share:surprise"
 def assumed_limit(status: str) -> float:
     """The share above which an outbound without a past can be in a spike."""
     usual = ASSUMED_SHARE[status]
-    return usual + EXCESS * usual * (1 - usual)
+    return usual + EXCESS[status] * usual * (1 - usual)
 
 
 ERROR_STEPS: Steps = ((None, "green"), (assumed_limit("error"), "red"))

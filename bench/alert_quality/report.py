@@ -1,0 +1,137 @@
+"""The result as a table and as a plot."""
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from statistics import median
+
+from bench.alert_quality.judge import (
+    DECISIVE,
+    OF_KIND,
+    Found,
+    Outcome,
+    false_alarms,
+    found,
+    size_of,
+)
+from bench.alert_quality.run import ALERTS
+from bench.alert_quality.world import World
+
+PAGES = ("PearlErrorSpike", "PearlUnreachableSpike", "PearlExporterDown", "PearlDataStale")
+SIZES = (
+    (0.0, 1_000.0, "under 1,000"),
+    (1_000.0, 10_000.0, "1,000 to 10,000"),
+    (10_000.0, 1e9, "more"),
+)
+
+
+def table(world: World, outcome: Outcome) -> Iterator[str]:
+    """The figures as Markdown."""
+    weeks = world.days / 7
+    yield "| alert | incidents | found | missed | median delay | false alarms | a week |"
+    yield "|---|---|---|---|---|---|---|"
+    for alert in ALERTS:
+        kinds = [kind for kind, names in OF_KIND.items() if alert in names]
+        each = found(world, outcome, [alert]) if kinds else []
+        hits = [delay for one in each if (delay := one.delay_seconds) is not None]
+        wrong = len(false_alarms(world, outcome, alert))
+        counts = f"{len(each)} | {len(hits)} | {len(each) - len(hits)}" if kinds else "– | – | –"
+        middle = f"{median(hits) / 60:.1f} min" if hits else "–"
+        yield f"| `{alert}` | {counts} | {middle} | {wrong} | {wrong / weeks:.2f} |"
+    yield ""
+    pages = sum(len(false_alarms(world, outcome, alert)) for alert in PAGES)
+    yield f"False pages of all outbounds together: {pages} in {world.days} days."
+    yield ""
+    yield (
+        "| a share that | calls a day | incidents | with the call | in time"
+        " | found at all | median after the call |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    yield from _goals(shares(world, outcome))
+
+
+def shares(world: World, outcome: Outcome) -> list[Found]:
+    """Incidents of the error and the unreachable share, found by whichever alert was first."""
+    names = [name for kind in ("error", "unreachable") for name in OF_KIND[kind]]
+    return [one for one in found(world, outcome, names) if one.incident.kind in DECISIVE_KINDS]
+
+
+DECISIVE_KINDS = ("error", "unreachable")
+
+
+def _goals(incidents: Sequence[Found]) -> Iterator[str]:
+    for size, (number, seconds) in DECISIVE.items():
+        for low, high, name in SIZES:
+            own = [
+                each
+                for each in incidents
+                if size_of(each.incident) == size and low <= each.calls_a_day < high
+            ]
+            told = [each for each in own if each.decisive is not None]
+            after = [each.late_seconds for each in told if each.late_seconds is not None]
+            in_time = sum(late <= seconds for late in after)
+            middle = f"{median(after) / 60:+.1f} min" if after else "–"
+            what = {"fourfold": "rises fourfold or more", "double": "at least doubles"}[size]
+            yield (
+                f"| {what} (call {number}, {seconds // 60} min) | {name} | {len(own)} | {len(told)}"
+                f" | {in_time} | {len(after)} | {middle} |"
+            )
+
+
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 860, 440, 70, 30, 20, 60
+EARLIEST, LATEST = -30.0, 15.0
+"""Minutes after the decisive call, at the plot's lower and upper edge."""
+
+
+def plot(world: World, outcome: Outcome) -> str:
+    """An SVG: how long after the decisive call each incident was found, by its outbound's size."""
+    marks = "".join(map(_mark, (each for each in shares(world, outcome) if each.decisive)))
+    lines = "".join(
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{_y(minutes):.1f}" y2="{_y(minutes):.1f}"'
+        f' stroke="{colour}" stroke-dasharray="6 4"/>'
+        for minutes, colour in ((3, "#c0392b"), (4, "#2471a3"))
+    )
+    across = "".join(
+        f'<text x="{_x(calls):.0f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{calls:,}</text>'
+        for calls in (10, 100, 1_000, 10_000, 50_000)
+    )
+    upwards = "".join(
+        f'<text x="{LEFT - 8}" y="{_y(minutes) + 4:.0f}" text-anchor="end">{minutes}</text>'
+        for minutes in range(-30, 16, 5)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+        ' font-family="sans-serif" font-size="12">'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
+        f'<text x="{LEFT}" y="18" font-size="14">Minutes from the decisive bad call to the alert,'
+        " by calls a day</text>"
+        f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"'
+        ' fill="none" stroke="#999"/>'
+        f"{lines}{across}{upwards}{marks}"
+        f'<text x="{LEFT}" y="{HEIGHT - 14}"><tspan fill="#c0392b">● fourfold, from the 20th bad call'
+        '</tspan>   <tspan fill="#2471a3">● double, from the 50th</tspan>   '
+        "(dashed: the goals; ×: missed)</text></svg>\n"
+    )
+
+
+def _x(calls: float) -> float:
+    span = math.log(50_000 / 10)
+    return LEFT + 20 + (WIDTH - LEFT - RIGHT - 40) * math.log(max(calls, 10) / 10) / span
+
+
+def _y(minutes: float) -> float:
+    inside = min(max(minutes, EARLIEST), LATEST)
+    return TOP + (HEIGHT - TOP - BOTTOM) * (LATEST - inside) / (LATEST - EARLIEST)
+
+
+def _mark(each: Found) -> str:
+    colour = "#c0392b" if size_of(each.incident) == "fourfold" else "#2471a3"
+    late = each.late_seconds
+    title = escape(f"{each.outbound}: {each.incident.kind} x{each.incident.times:g}")
+    x, y = _x(each.calls_a_day), _y(LATEST if late is None else late / 60)
+    if late is None:
+        return f'<text x="{x:.1f}" y="{y + 12:.1f}" fill="{colour}"><title>{title}</title>×</text>'
+    return (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}" fill-opacity="0.6">'
+        f"<title>{title}, {late / 60:+.1f} min</title></circle>"
+    )
