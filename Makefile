@@ -17,7 +17,7 @@ demo: $(VENV)/.installed  ## run exporter and simulated API together: no account
 
 .PHONY: test
 test: lint helm  ## check style, types and rooms, then run all tests
-	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 .PHONY: helm
 helm: $(BIN)/helm  ## put Helm into .venv, for the tests of the chart

@@ -119,6 +119,7 @@ class App:
         for poller in added:
             await poller.start()
         self.schedule.add_staggered(added)
+        self._keep_limits(settings, clients)  # once more: what was asked for while polls ended
         unused, self.clients = self.clients, clients
         self.settings, self._pollers = settings, wanted
         await _close(unused, but=clients)

@@ -1,6 +1,6 @@
 """How tracked calls are saved: a block of neighbours by start as one string of bytes. Pure.
 
-A block tells its kinds itself, so it can be read alone. Column by column it takes about 30 bytes a
+A block tells its kinds itself, so it can be read alone. Column by column it takes about 35 bytes a
 call; an id of 24 hex digits, as the platform's are, is kept as the 12 bytes that it stands for.
 """
 

@@ -87,6 +87,7 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
     calls = []
     rejected_ids = []
     rejected = 0
+    call: Call | None = None
     for row in rows:
         call = _call(row)
         if call is not None:
@@ -95,7 +96,8 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
         rejected += 1
         if row.id:
             rejected_ids.append(row.id)
-    return Page(count, calls, rejected, frozenset(rejected_ids))
+    ends_usably = call is not None or not rejected
+    return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
 
 
 def _call(row: _Row) -> Call | None:

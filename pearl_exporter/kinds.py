@@ -28,7 +28,7 @@ PHASE = 0b111
 IN_WINDOW = 0b1000
 ABSENT = 0b10000
 ODD_SHIFT = 5
-"""The marks of a packed call: a `tracker.Phase`, two flags, and its odd codes."""
+"""The marks of a packed call: a `tracked.Phase`, two flags, and its odd codes."""
 
 _MARK_BITS = 7
 _MARKS = (1 << _MARK_BITS) - 1

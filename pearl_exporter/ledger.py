@@ -118,7 +118,8 @@ class Ledger:
     def revise(self, before: Outcome, after: Outcome) -> None:
         """Counts what of a settled call changed; its own counters keep the first values."""
         for field in REVISABLE:
-            if getattr(before, field) != getattr(after, field):
+            was, is_ = getattr(before, field), getattr(after, field)
+            if was != is_ and not (field == "tags" and set(was) == set(is_)):
                 self._revisions[field] += 1
 
     def give_up(self, reason: str) -> None:

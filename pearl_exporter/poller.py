@@ -1,4 +1,4 @@
-"""One poll of one outbound: asks `sync`, calls `api`, feeds the tracker, commits, publishes.
+"""One poll of one outbound: asks `plan`, calls `api`, feeds the tracker, commits, publishes.
 
 The shell around the pure core. A poll is all or nothing: what could not be read whole is not
 published, and what is published was committed to the store before.
@@ -95,6 +95,8 @@ class Poller:
         self.sharing = 1
         """How many outbounds are polled with the same token."""
         self._told_of_backlog_at: float | None = None
+        self._is_abandoned = False
+        """Whether a poll was cut short before it came to its commit: it must not commit later."""
         self._refusals = 0
         self._held_until = 0.0
         self._refused_token: str | None = None
@@ -339,6 +341,7 @@ class Poller:
             await asyncio.shield(taking)
         except asyncio.CancelledError:
             done, _ = await asyncio.wait([taking], timeout=COMMIT_SECONDS)
+            self._is_abandoned = not done
             for each in done:
                 each.exception()  # nobody else asks for it, and it changes nothing any more
             raise
@@ -348,6 +351,8 @@ class Poller:
         take = partial(_take_reading, tracker, reading, now)
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
         delta = take() if len(reading.calls) < _LARGE_READ else await asyncio.to_thread(take)
+        if self._is_abandoned:
+            return  # somebody else has loaded the state meanwhile, and goes on from there
         if delta is not None:
             await self._around.store.commit(self.outbound.id, delta)
         self._tracker, self.memory = tracker, reading.memory

@@ -11,10 +11,11 @@ less the rows of ``[p, upper)`` is what the next page's ``count`` must say; wher
 range is asked again, which tells a table that changed from a server whose dates are coarse.
 
 *By offset*, where the server ignores the order or its dates are coarse, and within one millisecond
-that holds more rows than a page. Pages by rows received; the rows (rejected ones included, doubles
-dropped by id) must come to ``count``. Where they do not, the range is read again; two successive
-equal reads are accepted although ``count`` disagrees, and after `MAX_READS` the read is
-`Inconsistent`.
+that holds more rows than a page. Pages by rows received, each of which begins with the last row of
+the one before it, so that a shift shows (not behind a page of one row, nor behind a last row that
+can't be used). The rows (rejected ones included, doubles dropped by id) must come to ``count``.
+Where they do not, the range is read again; two successive equal reads are accepted although
+``count`` disagrees, and after `MAX_READS` the read is `Inconsistent`.
 """
 
 from bisect import bisect_right
@@ -51,12 +52,14 @@ class Page(msgspec.Struct, frozen=True):
         calls: The usable rows, in the answer's order.
         rejected: Rows without a usable id or start.
         rejected_ids: The ids of those of them that have one.
+        ends_usably: Whether the last row is one of ``calls``.
     """
 
     count: int
     calls: Sequence[Call]
     rejected: int = 0
     rejected_ids: frozenset[str] = frozenset()
+    ends_usably: bool = True
 
     @property
     def received(self) -> int:
@@ -303,7 +306,7 @@ class _Run:
     """Pages of one range, by rows received.
 
     A page begins with the last row of the one before it, where that one had several: if it does
-    not, rows have shifted, be it that ``count`` says nothing of it.
+    not, rows have shifted, even if ``count`` says nothing of it.
     """
 
     def __init__(self) -> None:
@@ -342,8 +345,8 @@ class _Run:
         self.pages += 1
         self.rejected += page.rejected
         self.count = page.count
-        is_plain = page.received > 1 and not page.rejected
-        self._last_id = page.calls[-1].id if is_plain else None
+        can_overlap = page.received > 1 and page.ends_usably and bool(page.calls)
+        self._last_id = page.calls[-1].id if can_overlap else None
         return self.received > before
 
     @property

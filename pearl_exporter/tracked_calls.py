@@ -56,7 +56,7 @@ class TrackedCalls:
 
     def load(self, blocks: Mapping[Instant, bytes]) -> InWindow:
         """Takes in what was saved, into nothing; raises ValueError if it is damaged."""
-        in_window = InWindow(Counter(), [])
+        in_window, calls = InWindow(Counter(), []), 0
         for key in sorted(blocks):
             starts, entries = decode_block(key, blocks[key], self.kinds)
             self._index.load(key, starts, entries)
@@ -64,6 +64,9 @@ class TrackedCalls:
             in_window.kinds.update([kind_number_of(each) for each in packed if each & IS_IN_WINDOW])
             if len(packed) < len(entries) or any(each & IS_ABSENT for each in packed):
                 in_window.objects.extend(self._load_rest(entries))
+            calls += len(entries)
+        if len(self._index) != calls:
+            raise ValueError("the saved calls are damaged: one is in two blocks")
         return in_window
 
     def _load_rest(self, entries: Mapping[str, Entry]) -> Iterator[Tracked]:

@@ -53,6 +53,9 @@ class Rules(msgspec.Struct, frozen=True):
     tags: TagRules = TagRules()
 
 
+_SEVERAL = "several"
+"""No rules' text: some calls' tags got their labels by other rules than some others'."""
+
 CODE_FIELDS = ("status", "call_status")
 """The fields that bear codes, in the order of `Tracker.unknown_codes`."""
 
@@ -114,7 +117,6 @@ class Tracker:
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         self._tag_rules = rules.tags.text
-        self._other_tag_rules = progress.tag_rules if progress else self._tag_rules
         self._by_other_tag_rules: set[str] = set()
         in_window = self.calls.load(blocks)
         self._place(in_window.kinds)
@@ -124,7 +126,7 @@ class Tracker:
             self._ledger.see(kind)
         for each in self.calls.unsettled.values():
             self._ledger.see(each.call)
-        if self._other_tag_rules not in ("", self._tag_rules):
+        if progress is not None and progress.tag_rules not in ("", self._tag_rules):
             self._by_other_tag_rules.update(self.calls.ids_between(EVER, FAR))
 
     @property
@@ -220,8 +222,8 @@ class Tracker:
             oldest_live_start=min(starts, default=None),
             unread_to=self.unread_to,
             newest=self._newest,
-            # told anew to the next tracker as long as there is a call left that was not read since
-            tag_rules=self._other_tag_rules if self._by_other_tag_rules else self._tag_rules,
+            # while there is a call that was not read since, the labels are by rules of either kind
+            tag_rules=_SEVERAL if self._by_other_tag_rules else self._tag_rules,
         )
 
     def snapshot(self) -> TrackerSnapshot:

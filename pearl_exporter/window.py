@@ -1,7 +1,7 @@
 """The sliding window of one outbound: how many of its calls bear which label. Pure.
 
 It keeps sums alone; which call is in the window is the tracker's business. What was added must be
-removed with the same values, which is why both take the call itself.
+removed with the same values, which is why both take the call itself, or its kind.
 """
 
 from collections import Counter

@@ -103,6 +103,11 @@ def running(
                 process.wait()
 
 
+def without_coverage() -> dict[str, str]:
+    """This process' environment for one that may end or write at no time: it has no coverage."""
+    return {name: each for name, each in os.environ.items() if not name.startswith("COVERAGE")}
+
+
 def environment(**variables: str) -> dict[str, str]:
     """This process' environment with these variables, and no others of pearl-exporter's."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PEARL_")}

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
+import pearl_exporter.poller as poller_module
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.errors import StateError
 from pearl_exporter.metrics import Format
@@ -12,6 +14,7 @@ from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.store import MemoryStore
 from tests.saving import merged
+from tests.test_schedule import until
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World
 
@@ -289,6 +292,36 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
         await world.app.stop()
 
     run_virtually(story())
+
+
+def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
+    """By then another poller may have loaded the state, and go on from there."""
+    take = poller_module._take_reading
+
+    def take_long(*given):
+        time.sleep(0.3)
+        return take(*given)
+
+    async def story():
+        disk = _FullDisk()
+        world = world_of(store=disk)
+        await world.app.start(polling=False)
+        poller = world.app.pollers[0]
+        assert await poller.poll() is None
+        before = disk.saved
+        monkeypatch.setattr(poller_module, "_LARGE_READ", 0)
+        monkeypatch.setattr(poller_module, "COMMIT_SECONDS", 0.01)
+        monkeypatch.setattr(poller_module, "_take_reading", take_long)
+        polling = asyncio.ensure_future(poller.poll())
+        await until(lambda: poller._tracker is None)
+        polling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await polling
+        await asyncio.sleep(0.6)
+        assert disk.saved is before
+        await world.app.stop()
+
+    asyncio.run(story())
 
 
 def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():

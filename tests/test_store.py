@@ -138,7 +138,9 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.executescript(VERSION_1)
         for number, (outbound_id, tracker) in enumerate(trackers.items(), 1):
-            progress = msgspec.msgpack.encode(tracker.saved().progress)
+            progress = msgspec.to_builtins(tracker.saved().progress)
+            del progress["newest"], progress["tag_rules"]  # that version knew of neither
+            progress = msgspec.msgpack.encode(progress)
             connection.execute(
                 "INSERT INTO outbounds VALUES (?, ?, ?)", (number, outbound_id, progress)
             )
@@ -166,7 +168,12 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     async def story():
         store = open_store(url_of(path))
         for outbound_id, tracker in trackers.items():
-            assert plain(await store.load(outbound_id)) == plain(tracker.saved())
+            progress, calls = plain(await store.load(outbound_id))
+            wanted, calls_wanted = plain(tracker.saved())
+            assert calls == calls_wanted
+            # as late as it may have been, so that no clock that steps back makes a call count twice
+            newest = max(wanted.edge, wanted.newest)
+            assert progress == msgspec.structs.replace(wanted, newest=newest, tag_rules="")
         await store.aclose()
 
     asyncio.run(story())

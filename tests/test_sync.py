@@ -133,6 +133,23 @@ def test_rows_that_shift_within_a_millisecond_are_noticed_though_the_count_stays
     assert read_whole(RangeRead(START, END, 2), table) == inside(table)
 
 
+@pytest.mark.parametrize("bad", [None, 1, 9])
+def test_a_shift_by_offset_shows_beside_rows_that_cannot_be_used(bad):
+    """One row goes and another comes, so that the count stays."""
+    rows = [(f"call-{number:03d}", START + number) for number in range(12)]
+    read = RangeRead(START, END, 4, by_offset=True)
+    while (search := read.next_search()) is not None:
+        if read.pages == 1:
+            rows = [*rows[1:], ("late", START + 50)]
+        page = rows[search.skip : search.skip + search.limit]
+        calls = [Call(*each) for each in page if each[1] != START + (bad or -1)]
+        rejected = len(page) - len(calls)
+        ends_usably = bool(calls) and calls[-1].id == page[-1][0]
+        read.apply(Page(len(rows), calls, rejected, ends_usably=ends_usably))
+    usable = {key for key, at in rows if at != START + (bad or -1)}
+    assert {call.id for call in read.calls} == usable
+
+
 def test_downward_reading_takes_a_request_a_page():
     table = table_of(*range(START, END))
     read = RangeRead(START, END, 100)

@@ -399,3 +399,21 @@ def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
     outbound = carried_on(outbound, new)
     calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("vip",))
     assert positive(outbound.poll(203, *calls).ledger.revisions) == {"tags": 1}
+
+
+def test_tag_settings_that_are_changed_back_too_soon_revise_no_call():
+    few, all_ = with_tags(exclude=re.compile("vip")), with_tags()
+    calls = [success(f"call-{number}", at=number, tags=("vip",)) for number in range(4)]
+    outbound = Outbound(few)
+    outbound.poll(200, *calls)
+    outbound = carried_on(outbound, all_)
+    outbound.tracker.apply(calls[:2], ranges=[], now=T0 + 201 * SECOND)
+    snapshot = carried_on(outbound, few).poll(202, *calls)
+    assert positive(snapshot.ledger.revisions) == {}
+
+
+def test_tags_in_another_order_are_no_revision():
+    outbound = Outbound()
+    outbound.poll(200, success(at=1, tags=("vip", "late")))
+    snapshot = outbound.poll(201, success(at=1, tags=("late", "vip")))
+    assert positive(snapshot.ledger.revisions) == {}

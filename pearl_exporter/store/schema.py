@@ -52,22 +52,22 @@ blocks = Table(
 
 
 def _first_tables(connection: Connection) -> None:
-    first = MetaData()
-    schema_version.to_metadata(first)
-    outbounds.to_metadata(first)
-    version_1.calls_table(first)
-    first.create_all(connection)
+    version_1.metadata.create_all(connection)
 
 
 def _calls_in_blocks(connection: Connection) -> None:
     blocks.create(connection)
-    calls = version_1.calls_table(MetaData())
-    for number in connection.scalars(select(outbounds.c.number)).all():
-        saved = version_1.blocks_of(connection, calls, number)
+    known = select(outbounds.c.number, outbounds.c.progress)
+    for number, progress in connection.execute(known).all():
+        changed = version_1.with_newest(connection, number, progress)
+        connection.execute(
+            outbounds.update().where(outbounds.c.number == number).values(progress=changed)
+        )
+        saved = version_1.blocks_of(connection, number)
         rows = [{"outbound": number, "key": key, "calls": content} for key, content in saved]
         if rows:
             connection.execute(blocks.insert(), rows)
-    calls.drop(connection)
+    version_1.calls.drop(connection)
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _calls_in_blocks)

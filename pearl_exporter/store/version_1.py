@@ -1,4 +1,4 @@
-"""The calls of a state of version 1, a row a call, and how they become blocks."""
+"""The tables of a state of version 1, a row a call, and how its calls become blocks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +10,15 @@ from sqlalchemy import (
     Column,
     Connection,
     Float,
+    ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
     Table,
     Text,
+    func,
     select,
 )
 
@@ -23,35 +26,53 @@ from pearl_exporter.blocks import encode_block
 from pearl_exporter.calls import Call, Instant
 from pearl_exporter.index import StartIndex
 from pearl_exporter.kinds import Kinds
+from pearl_exporter.progress import Progress
 from pearl_exporter.tracked import Entry, Phase, Tracked, entry_of
 
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 _decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
-def calls_table(metadata: MetaData) -> Table:
-    """The table ``calls`` as it was."""
-    return Table(
-        "calls",
-        metadata,
-        Column("outbound", Integer, primary_key=True),
-        Column("id", String, primary_key=True),
-        Column("start", BigInteger, nullable=False),
-        Column("status", Integer),
-        Column("call_status", Integer),
-        Column("duration", Float, nullable=False),
-        Column("tags", Text),
-        Column("phase", SmallInteger, nullable=False),
-        Column("seen_live_at", BigInteger),
-        Column("in_window", Boolean, nullable=False),
-        Column("is_absent", Boolean, nullable=False),
-        Column("odd_codes", SmallInteger, nullable=False),
-        sqlite_with_rowid=False,
-    )
+metadata = MetaData()
+
+Table("pearl_exporter_schema", metadata, Column("version", Integer, nullable=False))
+
+Table(
+    "outbounds",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("progress", LargeBinary, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("outbound", Integer, ForeignKey("outbounds.number"), primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("start", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("call_status", Integer),
+    Column("duration", Float, nullable=False),
+    Column("tags", Text),
+    Column("phase", SmallInteger, nullable=False),
+    Column("seen_live_at", BigInteger),
+    Column("in_window", Boolean, nullable=False),
+    Column("is_absent", Boolean, nullable=False),
+    Column("odd_codes", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 
-def blocks_of(
-    connection: Connection, calls: Table, outbound: int
-) -> Iterator[tuple[Instant, bytes]]:
+def with_newest(connection: Connection, outbound: int, progress: bytes) -> bytes:
+    """Its progress, told where the newest call began: as late as it may have been."""
+    known = _decode_progress(progress)
+    newest = connection.scalar(select(func.max(calls.c.start)).where(calls.c.outbound == outbound))
+    changed = msgspec.structs.replace(known, newest=max(known.edge, newest or 0))
+    return msgspec.msgpack.encode(changed)
+
+
+def blocks_of(connection: Connection, outbound: int) -> Iterator[tuple[Instant, bytes]]:
     """The calls of one outbound as blocks, by key."""
     kinds, index = Kinds(), StartIndex[Entry]()
     rows = connection.execute(

@@ -22,7 +22,7 @@ from tests.end_to_end.test_kill import (
     rows_of,
     steady_campaign,
 )
-from tests.programs import pearl_command
+from tests.programs import pearl_command, without_coverage
 from tests.serving import serving
 
 FULL_AT_BYTES = 65_536
@@ -150,6 +150,7 @@ def test_a_state_that_cannot_be_made_at_all_ends_the_start_with_its_reason(tmp_p
     with limited(0):
         ended = subprocess.run(
             pearl_command("serve", "--config", config),
+            env=without_coverage(),
             stderr=subprocess.PIPE,
             text=True,
             timeout=30,

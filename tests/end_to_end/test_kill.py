@@ -18,6 +18,7 @@ from pearl_exporter.calls import Call, ended_at, is_live
 from pearl_exporter.decode import decode_page
 from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_simulator
 from tests.end_to_end.scrape import Scrape, scrape
+from tests.programs import without_coverage
 from tests.serving import serving
 
 OUTBOUND = "65f1c0000000000000000001"
@@ -75,7 +76,8 @@ class Exporter:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stderr=log)
+            command = self._command
+            self._process = subprocess.Popen(command, stderr=log, env=without_coverage())
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
