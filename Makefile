@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,11 @@ demo: $(VENV)/.installed  ## run exporter and simulated API together: no account
 
 .PHONY: test
 test: lint helm  ## check style, types and rooms, then run all tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(PYTEST)
+
+.PHONY: coverage
+coverage: $(VENV)/.installed-dev helm  ## run all tests and tell what they leave out
+	$(PYTEST) --cov --cov-report=term
 
 .PHONY: helm
 helm: $(BIN)/helm  ## put Helm into .venv, for the tests of the chart

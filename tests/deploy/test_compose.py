@@ -42,6 +42,14 @@ def own_files() -> set[Path]:
     return {FOLDER / "config.yml", FOLDER / "nlpearl-token"}
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_folder_and_file_that_is_mounted_is_there(service):
+    sources = [source for source in mounts(service).values() if source.startswith(".")]
+    for source in sources:
+        path = FOLDER / source
+        assert path.exists() or path in own_files(), source
+
+
 def test_it_is_valid_by_the_compose_specification():
     run = run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", FILE)
     assert run.returncode == 0, run.stdout
