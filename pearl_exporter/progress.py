@@ -44,8 +44,8 @@ class Saved(NamedTuple):
     """All that a tracker needs to go on where another one stopped: progress and blocks of calls."""
 
     progress: Progress
-    blocks: Mapping[Instant, bytes]
-    """By their keys; see `blocks`."""
+    blocks: dict[Instant, bytes]
+    """By their keys; see `blocks`. A tracker takes them over and leaves nothing in it."""
 
 
 class Delta(NamedTuple):

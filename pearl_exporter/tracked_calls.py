@@ -54,11 +54,14 @@ class TrackedCalls:
         """Whether this call is tracked."""
         return call_id in self._index
 
-    def load(self, blocks: Mapping[Instant, bytes]) -> InWindow:
-        """Takes in what was saved, into nothing; raises ValueError if it is damaged."""
+    def load(self, blocks: dict[Instant, bytes]) -> InWindow:
+        """Takes over what was saved, into nothing, and leaves no block behind.
+
+        So the room of one serves the next. Raises ValueError if one is damaged.
+        """
         in_window, calls = InWindow(Counter(), []), 0
         for key in sorted(blocks):
-            starts, entries = decode_block(key, blocks[key], self.kinds)
+            starts, entries = decode_block(key, blocks.pop(key), self.kinds)
             self._index.load(key, starts, entries)
             packed = [each for each in entries.values() if type(each) is int]
             in_window.kinds.update([kind_number_of(each) for each in packed if each & IS_IN_WINDOW])

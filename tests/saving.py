@@ -12,6 +12,11 @@ def merged(saved: Saved | None, delta: Delta) -> Saved:
     return Saved(delta.progress, {key: each for key, each in blocks.items() if each is not None})
 
 
+def copied(saved: Saved | None) -> Saved | None:
+    """The same for a tracker to take over."""
+    return saved and saved._replace(blocks=dict(saved.blocks))
+
+
 def calls_of(saved: Saved) -> dict[str, Tracked]:
     """The calls that are saved, by id."""
     found, kinds = {}, Kinds()

@@ -19,7 +19,7 @@ from pearl_exporter.plan import Memory, PollPlan, Reading
 from pearl_exporter.progress import Saved
 from pearl_exporter.tracker import Rules, Tracker
 from tests.recount import Poll, Recount, bucketed, live, passed_over, positive, recount_window
-from tests.saving import merged
+from tests.saving import copied, merged
 from tests.table import Table, by_id, run_plan
 
 MINUTE = 60_000
@@ -179,7 +179,7 @@ class Histories(RuleBasedStateMachine):
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
-            self.tracker = Tracker(self.rules, self.saved)
+            self.tracker = Tracker(self.rules, copied(self.saved))
             self.memory = Memory()
             self.check()
 

@@ -13,7 +13,7 @@ from pearl_exporter.metrics import Format
 from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.store import MemoryStore
-from tests.saving import merged
+from tests.saving import copied, merged
 from tests.test_schedule import until
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World
@@ -267,7 +267,7 @@ class _FullDisk(MemoryStore):
         return self.saved and self.saved.progress
 
     async def load(self, outbound_id):
-        return self.saved
+        return copied(self.saved)
 
     async def commit(self, outbound_id, delta):
         if self.is_full:

@@ -13,7 +13,7 @@ from pearl_exporter.progress import Saved
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.store import MemoryStore
-from tests.saving import merged
+from tests.saving import copied, merged
 from tests.test_schedule import until
 from tests.world import DAWN_MS, World, outbound_settings
 
@@ -218,7 +218,7 @@ class _Disk(MemoryStore):
     async def load(self, outbound_id):
         if self.is_damaged:
             raise StateError("the progress is damaged")
-        return self.saved.get(outbound_id)
+        return copied(self.saved.get(outbound_id))
 
     async def load_progress(self, outbound_id):
         saved = await self.load(outbound_id)
