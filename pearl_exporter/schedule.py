@@ -17,7 +17,7 @@ from apscheduler.events import (
 )
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from pearl_exporter.errors import PollError
 from pearl_exporter.poller import Poller
@@ -35,19 +35,20 @@ class _SteadyTime(tzinfo):
     """A zone in which it is always as late as a monotonic clock says, from `_DAWN` on.
 
     APScheduler takes the present from ``datetime.now`` of its zone and from nothing else, and that
-    asks the zone. Dates of this zone and of UTC may be compared and subtracted.
+    asks the zone. So no other date can be brought into it: all dates here are of it to begin with,
+    which is what `_Every` is for.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
 
     def now(self) -> datetime:
-        """The steady present, as a date of UTC."""
-        return _DAWN + timedelta(seconds=self._monotonic())
+        """The steady present."""
+        return _DAWN.replace(tzinfo=self) + timedelta(seconds=self._monotonic())
 
     def fromutc(self, _: datetime) -> datetime:
         """The steady present, whatever the wall clock says."""
-        return self.now().replace(tzinfo=self)
+        return self.now()
 
     def utcoffset(self, _: datetime | None) -> timedelta:
         """None at all."""
@@ -60,6 +61,17 @@ class _SteadyTime(tzinfo):
     def tzname(self, _: datetime | None) -> str:
         """A name for people."""
         return "steady"
+
+
+class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """A trigger by steady time; APScheduler's own would bring its dates into the zone."""
+
+    def __init__(self, seconds: float) -> None:
+        self._span = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """An interval after the time before."""
+        return now if previous_fire_time is None else previous_fire_time + self._span
 
 
 class Schedule:
@@ -93,7 +105,7 @@ class Schedule:
         now = self._time.now()
         self._scheduler.add_job(
             self._beat,
-            IntervalTrigger(seconds=HEARTBEAT_SECONDS, start_date=now),
+            _Every(HEARTBEAT_SECONDS),
             id=_HEARTBEAT,
             next_run_time=now,
         )
@@ -113,10 +125,9 @@ class Schedule:
         self._pollers[outbound.id] = poller
         self._scheduler.add_job(
             self._poll,
-            IntervalTrigger(seconds=outbound.interval, start_date=first),
+            _Every(outbound.interval),
             args=(outbound.id,),
             id=outbound.id,
-            # else the trigger, asked a moment after its start date, would begin an interval later
             next_run_time=first,
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 
@@ -51,6 +52,22 @@ async def until(condition, *, within: float = 20.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - what is awaited is published, not announced
             await asyncio.sleep(0.01)
+
+
+async def test_the_scheduler_sleeps_while_nothing_is_due():
+    async with running(2, interval=100.0) as world:
+        await until(lambda: world.app.pollers[0].snapshot.health.up)
+        looks = 0
+        look = world.app.schedule._scheduler._process_jobs
+
+        def counted():
+            nonlocal looks
+            looks += 1
+            return look()
+
+        with patch.object(world.app.schedule._scheduler, "_process_jobs", counted):
+            await asyncio.sleep(0.5)
+        assert looks <= 2
 
 
 async def test_starts_are_staggered_over_the_interval():
