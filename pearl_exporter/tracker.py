@@ -376,9 +376,7 @@ class Tracker:
         if each.phase is Phase.SETTLED:
             is_same = call.id not in self._by_other_tag_rules
             self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
-        if each.in_window:
-            self._window.remove(each.call)
-            each.in_window = False
+        self._unplace(each)
         self.calls.replace(each, call)
         self._count_odd_codes(kind.odd_codes & ~each.odd_codes)
         each.odd_codes |= kind.odd_codes
@@ -403,9 +401,7 @@ class Tracker:
 
     def _delete(self, each: Tracked) -> None:
         was = copy(each)
-        if each.in_window:
-            self._window.remove(each.call)
-            each.in_window = False
+        self._unplace(each)
         if not each.is_absent:
             self.calls.vanish(each)
         if each.phase in UNSETTLED:
@@ -419,10 +415,16 @@ class Tracker:
         self._ledger.give_up(reason)
 
     def _leave_window(self, each: Tracked) -> None:
-        if each.in_window:
+        if self._unplace(each):
+            self.calls.keep(each)
+
+    def _unplace(self, each: Tracked) -> bool:
+        """Takes a call out of the window; gives whether it was there. It is to be kept after."""
+        was_there = each.in_window
+        if was_there:
             self._window.remove(each.call)
             each.in_window = False
-            self.calls.keep(each)
+        return was_there
 
     def _expire(self, before: Instant) -> None:
         """Gives up the unsettled calls that started too long ago."""

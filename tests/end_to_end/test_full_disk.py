@@ -19,6 +19,7 @@ from tests.end_to_end.test_kill import (
     compare,
     configured,
     has_settled,
+    last_scrape,
     rows_of,
     steady_campaign,
 )
@@ -130,14 +131,7 @@ def test_a_full_disk_stops_the_counting_and_nothing_else(tmp_path):
         exporter.scrape_until(lambda each: watch(each) or each.value("pearl_outbound_up") == 1)
         assert "polls succeed again" in exporter.log[-1]
 
-        clock.pause()
-        paused_at = clock() / 1000
-        final = exporter.scrape_until(
-            lambda each: (
-                (each.value("pearl_outbound_data_timestamp_seconds") or 0) > paused_at
-                and each.value("pearl_outbound_catching_up") == 0
-            )
-        )
+        final = last_scrape(exporter, clock)
         watch(final)
         assert exporter.stop() == 0
     assert final.value("pearl_outbound_tracking_since_timestamp_seconds") == since

@@ -159,14 +159,7 @@ def kill_and_compare(folder: Path, *, kills: int) -> Scrape:
             watch(exporter.scrape_until(lambda _: True))
         # on a slow machine there may have been too few calls to prove anything
         watch(exporter.scrape_until(lambda each: each.value("pearl_calls_started_total") > 100))
-        clock.pause()
-        paused_at = clock() / 1000
-        final = exporter.scrape_until(
-            lambda each: (
-                (each.value("pearl_outbound_data_timestamp_seconds") or 0) > paused_at
-                and each.value("pearl_outbound_catching_up") == 0
-            )
-        )
+        final = last_scrape(exporter, clock)
         watch(final)
         assert exporter.stop() == 0
     assert final.value("pearl_outbound_tracking_since_timestamp_seconds") == tracking_since
@@ -175,6 +168,18 @@ def kill_and_compare(folder: Path, *, kills: int) -> Scrape:
     }
     compare(final, rows_of(campaign, clock()), counted_before)
     return final
+
+
+def last_scrape(exporter: Exporter, clock: SimulatedClock) -> Scrape:
+    """What is published once the API's time stands still and everything of it is counted."""
+    clock.pause()
+    paused_at = clock() / 1000
+    return exporter.scrape_until(
+        lambda each: (
+            (each.value("pearl_outbound_data_timestamp_seconds") or 0) > paused_at
+            and each.value("pearl_outbound_catching_up") == 0
+        )
+    )
 
 
 def rows_of(campaign: Campaign, now: int) -> dict[str, Call]:
