@@ -34,6 +34,7 @@ from pearl_exporter.errors import (
     ServerError,
 )
 from pearl_exporter.limiter import Limiter, NoTurnError
+from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.sync import Page, Search
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -354,7 +355,7 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    return httpx.AsyncHTTPTransport(
+    transport = httpx.AsyncHTTPTransport(
         verify=context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
@@ -364,6 +365,9 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
+    # httpx has no public way to name a backend, httpcore has
+    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
+    return transport
 
 
 def _search_body(search: Search) -> bytes:
