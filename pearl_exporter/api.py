@@ -54,7 +54,6 @@ _HEADERS = (
     ("User-Agent", f"pearl-exporter/{__version__}"),
     ("Accept", "application/json, */*"),
     ("Accept-Encoding", "gzip, deflate"),
-    ("Connection", "keep-alive"),
     ("Content-Type", "application/json"),
 )
 
