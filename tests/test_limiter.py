@@ -507,6 +507,23 @@ async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_
     assert asker.keys == ["a", "c"]
 
 
+@virtually
+async def test_a_waiter_that_is_served_in_the_breath_in_which_it_was_cancelled_gives_it_back():
+    asker = Asker(Limiter(FAST, 1))
+
+    async def cancel_and_make_way() -> None:
+        async with asker.limiter.turn("a", FOREVER):
+            await asyncio.sleep(10.0)
+            cancelled.cancel()
+
+    holder, cancelled, patient = start(
+        cancel_and_make_way(), asker.ask("b"), asker.ask("c", patience=20.0)
+    )
+    await asyncio.gather(holder, patient)
+    assert cancelled.cancelled()
+    assert asker.keys == ["c"]
+
+
 EVENTS = st.lists(
     st.fixed_dictionaries(
         {
