@@ -7,9 +7,11 @@ HISTORY for the same reason. Invariant, at every snapshot: started = settled + l
 uncounted.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -176,11 +178,12 @@ class Tracker:
         if self.polled_at is not None and now < self.polled_at:
             unread = self._turn_back(now, window_start) or unread
         rows = sorted(calls, key=_start_of)
+        entry = self.calls.entry
         if rows:
             self._newest = max(self._newest, rows[-1].start)
         if len(self.calls):
             self._delete_missing(ranges, {call.id for call in rows} | spared)
-        known = [call for call in rows if call.id in self.calls]
+        known = [call for call in rows if entry(call.id) is not None]
         self._begin_all(self._untracked(rows, window_start), now, window_start)
         self._observe_all(known, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
@@ -274,26 +277,38 @@ class Tracker:
         if self.edge is None and not len(self.calls):
             return rows
         before = EVER if self.edge is None else min(self.edge, window_start)
-        return [each for each in rows if each.id not in self.calls and each.start >= before]
+        entry = self.calls.entry
+        return [each for each in rows if entry(each.id) is None and each.start >= before]
 
     def _begin_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
         """Begins to track rows that are not, in the order of their starts; history costs least."""
+        if not rows:
+            return
         find, kind_of = self.calls.kinds.find, self._kind
         starts = [call.start for call in rows]
-        can_pack = bool(rows) and can_be_packed(starts[0]) and can_be_packed(starts[-1])
-        entries: list[Entry] = []
-        in_window: list[int] = []
-        for call, start in zip(rows, starts, strict=True):
-            kind = find((call.status, call.call_status, call.duration, call.tags)) or kind_of(call)
-            if not (can_pack and not kind.odd_codes and self._is_history(kind, start)):
-                each = self._begin(_call(call.id, start, kind), kind, now, window_start)
-                entries.append(entry_of(each, self.calls.kinds))
-            elif window_start <= start <= now:
-                entries.append(kind.base | start - EPOCH_MS | IS_IN_WINDOW)
-                in_window.append(kind.number)
-            else:
-                entries.append(kind.base | start - EPOCH_MS)
-        self._place(Counter(in_window))
+        kinds = [
+            find((call.status, call.call_status, call.duration, call.tags)) or kind_of(call)
+            for call in rows
+        ]
+        numbers = [kind.number for kind in kinds]
+        packed_to = {
+            number: EVER if kind.odd_codes else self._history_to(kind)
+            for number, kind in dict(zip(numbers, kinds, strict=True)).items()
+        }
+        entries: list[Entry] = [
+            kind.base | start - EPOCH_MS for kind, start in zip(kinds, starts, strict=True)
+        ]
+        first, last = bisect_left(starts, window_start), bisect_right(starts, now)
+        entries[first:last] = [each | IS_IN_WINDOW for each in entries[first:last]]
+        in_window = Counter(numbers[first:last])
+        can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
+        for place, (number, start) in enumerate(zip(numbers, starts, strict=True)):
+            if can_pack and start <= packed_to[number]:
+                continue
+            each = self._begin(_call(rows[place].id, start, kinds[place]), kinds[place], now)
+            each.in_window = first <= place < last
+            entries[place] = entry_of(each, self.calls.kinds)
+        self._place(in_window)
         self.calls.add([call.id for call in rows], starts, entries)
 
     def _observe_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
@@ -326,33 +341,29 @@ class Tracker:
         for number, calls in kinds.items():
             self._window.add(self.calls.kinds[number], calls)
 
-    def _is_history(self, kind: Kind, start: Instant) -> bool:
-        """Whether a call that was not tracked was settled at T0, or forgotten since."""
-        if self.edge is not None and start < self.edge:
-            return True
-        if kind.is_live:
-            return False
-        rules, since = self.rules, self.tracking_since
+    def _history_to(self, kind: Kind) -> Instant:
+        """Up to this start, a call that was not tracked was settled at T0, or forgotten since."""
+        forgotten = EVER if self.edge is None else self.edge - 1
+        if kind.is_live or self.tracking_since is None:
+            return forgotten
+        rules = self.rules
         wait = rules.settle_ms if kind.is_answered else rules.settle_unanswered_ms
-        return since is not None and start + kind.lasts_ms + wait <= since
+        return max(forgotten, self.tracking_since - kind.lasts_ms - wait)
 
     def _settles_at(self, each: Tracked) -> Instant:
         rules = self.rules
         wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
         return ended_at(each.call, each.seen_live_at) + wait
 
-    def _begin(self, call: Call, kind: Kind, now: Instant, window_start: Instant) -> Tracked:
-        """Begins to track a call."""
+    def _begin(self, call: Call, kind: Kind, now: Instant) -> Tracked:
+        """Begins to track a call; whether it is in the window is the caller's business."""
         each = Tracked(call, Phase.HISTORY, odd_codes=kind.odd_codes)
         self._count_odd_codes(kind.odd_codes)
-        if not self._is_history(kind, call.start):
+        if call.start > self._history_to(kind):
             self._ledger.start()
             self.calls.unsettled[call.id] = each
             each.phase = Phase.PENDING
             self._advance(each, now)
-        if window_start <= call.start <= now:
-            self._window.add(call)
-            each.in_window = True
         return each
 
     def _observe(
@@ -448,5 +459,4 @@ def _retagged(call: Call, other: Call) -> Call:
     return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
 
 
-def _start_of(call: Call) -> Instant:
-    return call.start
+_start_of = attrgetter("start")
