@@ -295,11 +295,10 @@ class Tracker:
             number: EVER if kind.odd_codes else self._history_to(kind)
             for number, kind in dict(zip(numbers, kinds, strict=True)).items()
         }
-        entries: list[Entry] = [
-            kind.base | start - EPOCH_MS for kind, start in zip(kinds, starts, strict=True)
-        ]
+        packed = [kind.base | start - EPOCH_MS for kind, start in zip(kinds, starts, strict=True)]
         first, last = bisect_left(starts, window_start), bisect_right(starts, now)
-        entries[first:last] = [each | IS_IN_WINDOW for each in entries[first:last]]
+        packed[first:last] = [each | IS_IN_WINDOW for each in packed[first:last]]
+        entries: list[Entry] = [*packed]
         in_window = Counter(numbers[first:last])
         can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
         for place, (number, start) in enumerate(zip(numbers, starts, strict=True)):
