@@ -37,6 +37,7 @@ from pearl_exporter.kinds import (
 from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.progress import Delta, Progress, Saved
+from pearl_exporter.short_ids import ShortId, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
 from pearl_exporter.tracked_calls import EVER, FAR, TrackedCalls
 from pearl_exporter.window import Window, WindowSnapshot
@@ -119,7 +120,7 @@ class Tracker:
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         self._tag_rules = rules.tags.text
-        self._by_other_tag_rules: set[str] = set()
+        self._by_other_tag_rules: set[ShortId] = set()
         in_window = self.calls.load(blocks)
         self._place(in_window.kinds)
         for each in in_window.objects:
@@ -178,13 +179,14 @@ class Tracker:
         if self.polled_at is not None and now < self.polled_at:
             unread = self._turn_back(now, window_start) or unread
         rows = sorted(calls, key=_start_of)
-        entry = self.calls.entry
+        shorts = short_ids([call.id for call in rows])
         if rows:
             self._newest = max(self._newest, rows[-1].start)
         if len(self.calls):
-            self._delete_missing(ranges, {call.id for call in rows} | spared)
-        known = [call for call in rows if entry(call.id) is not None]
-        self._begin_all(self._untracked(rows, window_start), now, window_start)
+            self._delete_missing(ranges, {*shorts, *short_ids(spared)})
+        entry = self.calls.entry
+        known = [row for row in zip(shorts, rows, strict=True) if entry(row[0]) is not None]
+        self._begin_all(*self._untracked(shorts, rows, window_start), now, window_start)
         self._observe_all(known, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._leave_window(each)
@@ -272,15 +274,24 @@ class Tracker:
         self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
         return (self.edge, window_start) if self.edge < window_start else None
 
-    def _untracked(self, rows: Sequence[Call], window_start: Instant) -> Sequence[Call]:
+    def _untracked(
+        self, shorts: Sequence[ShortId], rows: Sequence[Call], window_start: Instant
+    ) -> tuple[Sequence[ShortId], Sequence[Call]]:
         """The rows that are new; those from behind the edge were tracked once, or never will be."""
         if self.edge is None and not len(self.calls):
-            return rows
+            return shorts, rows
         before = EVER if self.edge is None else min(self.edge, window_start)
         entry = self.calls.entry
-        return [each for each in rows if entry(each.id) is None and each.start >= before]
+        places = [
+            place
+            for place, (short, call) in enumerate(zip(shorts, rows, strict=True))
+            if call.start >= before and entry(short) is None
+        ]
+        return [shorts[place] for place in places], [rows[place] for place in places]
 
-    def _begin_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
+    def _begin_all(
+        self, shorts: Sequence[ShortId], rows: Sequence[Call], now: Instant, window_start: Instant
+    ) -> None:
         """Begins to track rows that are not, in the order of their starts; history costs least."""
         if not rows:
             return
@@ -308,12 +319,14 @@ class Tracker:
             each.in_window = first <= place < last
             entries[place] = entry_of(each, self.calls.kinds)
         self._place(in_window)
-        self.calls.add([call.id for call in rows], starts, entries)
+        self.calls.add(shorts, starts, entries)
 
-    def _observe_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
+    def _observe_all(
+        self, known: Iterable[tuple[ShortId, Call]], now: Instant, window_start: Instant
+    ) -> None:
         """Brings tracked calls in step with their rows; those done and as they were cost least."""
-        for call in rows:
-            entry, start = self.calls.entry(call.id), call.start
+        for short, call in known:
+            entry, start = self.calls.entry(short), call.start
             values = (call.status, call.call_status, call.duration, call.tags)
             kind = self.calls.kinds.find(values) or self._kind(call)
             mark = IN_WINDOW if window_start <= start <= now else 0
@@ -324,7 +337,7 @@ class Tracker:
                 labelled = _call(call.id, start, kind)
                 self._observe(each, labelled, kind=kind, now=now, window_start=window_start)
         if self._by_other_tag_rules:
-            self._by_other_tag_rules -= {call.id for call in rows}
+            self._by_other_tag_rules -= {short for short, _ in known}
 
     def _kind(self, call: Call) -> Kind:
         """The kind of a row; a new kind's labels get their series, so that a first count shows."""
@@ -384,7 +397,7 @@ class Tracker:
 
     def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
         if each.phase is Phase.SETTLED:
-            is_same = call.id not in self._by_other_tag_rules
+            is_same = short_id(call.id) not in self._by_other_tag_rules
             self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
         self._unplace(each)
         self.calls.replace(each, call)
@@ -403,11 +416,12 @@ class Tracker:
             del self.calls.unsettled[call.id]
             self._ledger.settle(call)
 
-    def _delete_missing(self, ranges: Iterable[tuple[Instant, Instant]], read: set[str]) -> None:
+    def _delete_missing(
+        self, ranges: Iterable[tuple[Instant, Instant]], read: set[ShortId]
+    ) -> None:
         for start, end in ranges:
-            for call_id in self.calls.ids_between(start, end):
-                if call_id not in read and (each := self.calls.get(call_id)) is not None:
-                    self._delete(each)
+            for each in self.calls.missing(start, end, read):
+                self._delete(each)
 
     def _delete(self, each: Tracked) -> None:
         was = copy(each)
