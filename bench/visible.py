@@ -228,7 +228,10 @@ def _section(
         rows,
         f"Polled every {sizes.interval} s, so half of that is the mean delay that no exporter of "
         "this interval is below: the limit is that of polls and scrapes that take no time, spread "
-        f"evenly over the interval. Scraped every {SCRAPE_SECONDS} s, which is in the delay as "
+        "evenly over the interval. A call that a poll saw live ended, by the contract, not before "
+        "that poll, so that it settles on the moment of a later one where settle is a multiple of "
+        "the interval: such calls are shown at once, which brings the median below the limit's. "
+        f"Scraped every {SCRAPE_SECONDS} s, which is in the delay as "
         "well. The peer settles nothing; its delay is that from a call's last change to the end "
         "of the first read that began after it. Nobody scrapes it, so its CPU is without scrapes.",
         (

@@ -79,4 +79,6 @@ def _loaded(key: Instant, saved: _Saved, kinds: Kinds) -> Loaded:
         pairs += [(each.call.start, (short_id(each.call.id), each)) for each in saved.objects]
         pairs.sort(key=lambda pair: pair[0])
         starts, entries = [start for start, _ in pairs], dict(pair for _, pair in pairs)
+    if len(entries) < len(starts):
+        raise ValueError  # an id stands there twice
     return Loaded(array("q", starts), entries)

@@ -100,6 +100,9 @@ class Kinds:
         """The kind with these values."""
         kind = self._by_values.get(values)
         if kind is None:
+            status, call_status, duration, tags = values
+            # a number of its own: that of the row would pin the memory of all that was read with it
+            values = (status, call_status, duration + 0.0, tags)
             call = Call("", 0, *values)
             number = len(self._numbered)
             kind = Kind(
