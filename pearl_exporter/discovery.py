@@ -88,7 +88,11 @@ def merge(known: Iterable[Known], listing: Listing, rules: DiscoveryRules) -> tu
     now = {each.id: Known(each.id, each.name, each.status) for each in listing.outbounds}
     missed = 1 if listing.is_whole else 0
     for old in known:
-        if old.id not in now:
+        new = now.get(old.id)
+        if new is not None and not new.name:
+            # a field that is missing for once must not look like a rename
+            now[old.id] = msgspec.structs.replace(new, name=old.name)
+        elif new is None:
             gone = msgspec.structs.replace(old, misses=old.misses + missed)
             # excluded ones too: the rules may change, and they are few
             if rules.keeps_vanished or gone.misses < MISSES:

@@ -27,7 +27,7 @@ ACCOUNT_STATUSES = {
 """The documented values of the account's ``status``, and their labels."""
 
 _MAX_CODE = 2**31 - 1
-_MAX_NAME = 10_000
+_MAX_NAME = 1000
 """A longer name is none: nobody gave it, and it would be matched against expressions."""
 
 _MAX_DIGITS = 400

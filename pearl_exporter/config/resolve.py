@@ -15,6 +15,7 @@ from pearl_exporter.config.settings import (
     OutboundEntry,
     OutboundSettings,
     PollSettings,
+    Settings,
     default_give_up,
     default_settle_unanswered,
     default_stale_after,
@@ -84,6 +85,12 @@ def outbound(entry: OutboundEntry, poll: PollSettings, api: ApiSettings) -> Outb
     )
 
 
+def discovered_outbound(outbound_id: str, name: str, settings: Settings) -> OutboundSettings:
+    """Give an outbound that was discovered: it has the values of the poll section."""
+    entry = OutboundEntry(id=outbound_id, name=name)
+    return outbound(entry, settings.poll, settings.api)
+
+
 def _token(entry: OutboundEntry, api: ApiSettings) -> TokenSource:
     if entry.token_file is not None:
         return TokenSource(file=entry.token_file)
@@ -140,9 +147,16 @@ def check_unique(entries: Mapping[int, OutboundEntry], faults: Faults) -> None:
 
 
 def check_token(
-    tree: Mapping[str, object], entries: Mapping[int, OutboundEntry], faults: Faults
+    tree: Mapping[str, object],
+    entries: Mapping[int, OutboundEntry],
+    faults: Faults,
+    *,
+    asks: bool,
 ) -> None:
-    """Report two tokens for the API, and none where one is needed."""
+    """Report two tokens for the API, and none where one is needed.
+
+    ``asks`` says whether the platform is asked for its list or the account as well.
+    """
     api = tree.get("api")
     if not isinstance(api, dict):
         return
@@ -150,7 +164,7 @@ def check_token(
     if len(given) > 1:
         faults.add(("api", "token_file"), "there is a token as well; wanted one of both")
     own = bool(entries) and all(entry.token_file is not None for entry in entries.values())
-    if not given and not own and tree.get("outbounds") != []:
+    if not given and (asks or (not own and tree.get("outbounds") != [])):
         faults.add(("api", "token"), _WITHOUT)
 
 

@@ -76,6 +76,13 @@ class ApiSettings(_Section):
         description="HTTP proxy, `http://[user:password@]host:port`; kept as a secret.",
     )
 
+    @property
+    def token_source(self) -> TokenSource | None:
+        """Where the token of this section comes from, None if it has none."""
+        if self.token is None and self.token_file is None:
+            return None
+        return TokenSource(literal=self.token, file=self.token_file)
+
 
 class PollSettings(_Section):
     """When and what to read: the values that hold for every outbound without its own."""
@@ -186,6 +193,51 @@ class OutboundSettings(_Section):
     labels: rules.Labels = Field(default_factory=dict)
 
 
+class DiscoverySettings(_Section):
+    """Outbounds that are found by the platform's own list of them."""
+
+    enabled: rules.Switch = Field(
+        default=False,
+        description="Whether outbounds that the platform lists are polled too, by the token of "
+        "`api`.",
+    )
+    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+        default=300.0, description="How often the platform is asked for its list."
+    )
+    include: rules.TagPattern = Field(
+        default=rules.tag_pattern(".*"),
+        description="An outbound is polled only if this matches its whole name or its whole id.",
+    )
+    exclude: rules.TagPattern = Field(
+        default=rules.tag_pattern(""),
+        description="An outbound is not polled if this matches its whole name or its whole id.",
+    )
+    paused: Annotated[Literal["poll", "skip"], rules.one_of("poll", "skip")] = Field(
+        default="poll",
+        description="Whether one that is paused or suspended is polled on, or no more once its "
+        "calls have settled.",
+    )
+    vanished: Annotated[Literal["remove", "keep"], rules.one_of("remove", "keep")] = Field(
+        default="remove",
+        description="What becomes of one that three good answers in a row did not list.",
+    )
+    max_outbounds: Annotated[int, rules.whole(1, 10_000)] = Field(
+        default=500, description="At most so many are polled, those with the least ids."
+    )
+
+
+class AccountSettings(_Section):
+    """The account's own figures."""
+
+    enabled: rules.Switch = Field(
+        default=False,
+        description="Whether `pearl_account_*` is published, of the account of `api`'s token.",
+    )
+    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+        default=300.0, description="How often the platform is asked for it."
+    )
+
+
 class MetricsSettings(_Section):
     """What the metrics look like."""
 
@@ -252,6 +304,8 @@ class Settings(_Section):
     api: ApiSettings = ApiSettings()
     poll: PollSettings = PollSettings()
     outbounds: tuple[OutboundSettings, ...] = ()
+    discovery: DiscoverySettings = DiscoverySettings()
+    account: AccountSettings = AccountSettings()
     metrics: MetricsSettings = MetricsSettings()
     state: StateSettings = StateSettings()
     web: WebSettings = WebSettings()
@@ -261,6 +315,8 @@ class Settings(_Section):
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "api": ApiSettings,
     "poll": PollSettings,
+    "discovery": DiscoverySettings,
+    "account": AccountSettings,
     "metrics": MetricsSettings,
     "state": StateSettings,
     "web": WebSettings,
