@@ -35,6 +35,7 @@ from pearl_exporter.errors import (
 )
 from pearl_exporter.limiter import Limiter, NoTurnError
 from pearl_exporter.listing import Account, Listing, decode_account, decode_listing
+from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.sync import Page, Search
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -54,7 +55,6 @@ _HEADERS = (
     ("User-Agent", f"pearl-exporter/{__version__}"),
     ("Accept", "application/json, */*"),
     ("Accept-Encoding", "gzip, deflate"),
-    ("Connection", "keep-alive"),
     ("Content-Type", "application/json"),
 )
 
@@ -379,7 +379,7 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    return httpx.AsyncHTTPTransport(
+    transport = httpx.AsyncHTTPTransport(
         verify=context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
@@ -389,6 +389,9 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
+    # httpx has no public way to name a backend, httpcore has
+    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
+    return transport
 
 
 def _search_body(search: Search) -> bytes:
