@@ -2,8 +2,9 @@
 
 `PearlClient.search` sends one search of past calls as often as it takes, in its fair turn, and
 gives a typed page or an `ApiError` whose class says why not; `listing` and `account` read what the
-platform says of itself in the same way. All three only read, so they are safe to send again. Redirects are not followed (they would carry the token elsewhere), bodies are capped
-and never logged, stored or quoted: an error text may hold a customer's phone number.
+platform says of itself in the same way. All three only read, so they are safe to send again.
+Redirects are not followed (they would carry the token elsewhere), bodies are capped and never
+logged, stored or quoted: an error text may hold a customer's phone number.
 """
 
 import asyncio
@@ -353,8 +354,8 @@ class PearlClient:
         if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
             return ServerError(said, self._retry_after(response))
         if status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
-            what = ": is the outbound's id right, and is api.page_size allowed?" if is_search else ""
-            return BadRequestError(f"{said}{what}")
+            what = ": is the outbound's id right, and is api.page_size allowed?"
+            return BadRequestError(f"{said}{what if is_search else ''}")
         return BadResponseError(f"{said}, which is no answer (redirects aren't followed)")
 
     def _retry_after(self, response: httpx.Response) -> float | None:

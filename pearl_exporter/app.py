@@ -3,6 +3,8 @@
 Real parts by default, replaced by keyword in tests. No constructor starts anything.
 """
 
+import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,10 +17,15 @@ from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.errors import StateError
 from pearl_exporter.labels import TagRules
 from pearl_exporter.metrics import ExporterMetrics, Exposition
+from pearl_exporter.platform import Host, Platform
+from pearl_exporter.platform_metrics import PlatformCollector
 from pearl_exporter.poller import Assignment, Poller, ProgressListener, Surroundings
 from pearl_exporter.schedule import Schedule
+from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.store import MemoryStore, Store
 from pearl_exporter.tracker import Rules
+
+_log = logging.getLogger(__name__)
 
 
 class Changes(NamedTuple):
@@ -28,9 +35,20 @@ class Changes(NamedTuple):
     removed: tuple[str, ...]
     changed: tuple[str, ...]
 
+    def told(self) -> dict[str, str]:
+        """The same for the log."""
+        return {
+            f"outbounds_{name}": ", ".join(names) or "none"
+            for name, names in self._asdict().items()
+        }
+
 
 class App:
-    """The exporter: its parts, joined. See `build_app`."""
+    """The exporter: its parts, joined. See `build_app`.
+
+    Attributes:
+        settings: Those in force, with the outbounds that were discovered.
+    """
 
     def __init__(
         self,
@@ -47,10 +65,15 @@ class App:
         self.schedule = Schedule(around.clock.monotonic)
         self._around = around
         self._transport = transport
+        self._one_change_at_a_time = asyncio.Lock()
         self.clients: dict[TokenSource, PearlClient] = {}
         self._pollers: dict[str, Poller] = {}
         self.clients = self._clients_for(settings)
         self._pollers = self._pollers_for(settings, self.clients)
+        host = Host(self._client_of_api, self._snapshots, self._go_over_to_discovered)
+        self.platform = Platform(settings, around, host)
+        self.platform_metrics = PlatformCollector(self.platform.snapshot)
+        exporter.registry.register(self.platform_metrics)
         self._note_configured()
 
     @property
@@ -60,13 +83,21 @@ class App:
 
     async def start(self, *, polling: bool = True) -> None:
         """Publishes what is known before any poll, then begins to poll; raises `StateError`."""
+        await self.platform.restore()
+        discovered = self._with_discovered(self.platform.settings)
+        if discovered.outbounds != self.settings.outbounds:
+            self.settings = discovered
+            self._pollers = self._pollers_for(discovered, self.clients)
+            self._share_tokens()
         for poller in self.pollers:
             await poller.start()
         if polling:
             self.schedule.start(self.pollers)
+            self.platform.start()
 
     async def stop(self) -> None:
         """Cuts polls short, closes connections, saves what is to be saved."""
+        await self.platform.stop()
         await self.schedule.stop()
         for client in self.clients.values():
             await client.aclose()
@@ -74,8 +105,8 @@ class App:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every outbound has had its first page or its first failure."""
-        return all(each.snapshot.was_tried for each in self.pollers)
+        """Whether every outbound, discovered ones too, has had its first page or first failure."""
+        return self.platform.is_ready and all(each.snapshot.was_tried for each in self.pollers)
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
         """How long until an outbound is polled next, None if that is not known."""
@@ -93,6 +124,24 @@ class App:
         if the state of a new outbound can't. What is set up at the start alone (``web.listen``,
         ``state.url``) stays as it is.
         """
+        async with self._one_change_at_a_time:
+            changes = await self._go_over(self._with_discovered(settings))
+            for poller in self.pollers:
+                poller.release()
+            await self.platform.configure(settings)
+            self._note_configured()
+        return changes
+
+    async def _go_over_to_discovered(self) -> None:
+        """Polls those that were discovered, and no more those that vanished."""
+        async with self._one_change_at_a_time:
+            settings = self._with_discovered(self.platform.settings)
+            if settings.outbounds == self.settings.outbounds:
+                return
+            changes = await self._go_over(settings)
+        _log.info("the platform's outbounds changed", extra=changes.told())
+
+    async def _go_over(self, settings: Settings) -> Changes:
         clients = self._clients_for(settings)
         wanted = self._pollers_for(settings, clients)
         removed = [old for key, old in self._pollers.items() if key not in wanted]
@@ -114,7 +163,6 @@ class App:
                 await self._exchange(old, wanted[key])
                 changed.append(wanted[key])
             elif key in wanted:
-                old.release()
                 wanted[key] = old
         for poller in added:
             await poller.start()
@@ -123,7 +171,7 @@ class App:
         unused, self.clients = self.clients, clients
         self.settings, self._pollers = settings, wanted
         await _close(unused, but=clients)
-        self._note_configured()
+        self._share_tokens()
         return Changes(*map(_names, (added, removed, changed)))
 
     async def _exchange(self, old: Poller, new: Poller) -> None:
@@ -133,19 +181,37 @@ class App:
         interval = new.outbound.interval
         self.schedule.add(new, interval if seconds is None else min(max(seconds, 0), interval))
 
-    def _note_configured(self) -> None:
+    def _share_tokens(self) -> None:
         sharing = Counter(poller.outbound.token for poller in self.pollers)
         for poller in self.pollers:
             poller.sharing = sharing[poller.outbound.token]
+
+    def _note_configured(self) -> None:
+        self._share_tokens()
         self.exporter.configured(successfully=True, at_seconds=self._around.clock.wall())
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
         """A client for each token; those there are serve on if the API's settings stay."""
         reusable = self.clients if settings.api == self.settings.api else {}
+        tokens = [outbound.token for outbound in settings.outbounds]
+        if settings.api.token_source and (settings.discovery.enabled or settings.account.enabled):
+            tokens.append(settings.api.token_source)
         return {
-            outbound.token: reusable.get(outbound.token) or self._client(settings, outbound.token)
-            for outbound in settings.outbounds
+            token: reusable.get(token) or self._client(settings, token)
+            for token in dict.fromkeys(tokens)
         }
+
+    def _with_discovered(self, settings: Settings) -> Settings:
+        outbounds = (*settings.outbounds, *self.platform.outbounds(settings))
+        return settings.model_copy(update={"outbounds": outbounds})
+
+    def _client_of_api(self) -> PearlClient:
+        source = self.settings.api.token_source
+        assert source is not None  # noqa: S101 - the configuration is refused without it
+        return self.clients[source]
+
+    def _snapshots(self) -> dict[str, OutboundSnapshot]:
+        return {key: poller.snapshot for key, poller in self._pollers.items()}
 
     def _keep_limits(self, settings: Settings, clients: dict[TokenSource, PearlClient]) -> None:
         """New clients of a token keep to what the same API has asked for lately."""

@@ -172,6 +172,6 @@ def _labels(
             label = each.id
         number = 2
         while label in taken:
-            label, number = f"{each.id[:MAX_NAME - 8]}-{number}", number + 1
+            label, number = f"{each.id[: MAX_NAME - 8]}-{number}", number + 1
         taken.add(label)
         yield each.id, label

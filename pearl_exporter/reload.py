@@ -44,11 +44,7 @@ class Reloader:
                 self._refuse(faults)
                 return faults
             set_up_logging(settings.log)
-            lists = {
-                f"outbounds_{name}": ", ".join(names) or "none"
-                for name, names in changes._asdict().items()
-            }
-            _log.info("configuration read anew", extra=lists)
+            _log.info("configuration read anew", extra=changes.told())
             for key, value in _AT_START_ALONE.items():
                 if value(self._at_start) != value(settings):
                     _log.warning(

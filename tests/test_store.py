@@ -179,7 +179,8 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     asyncio.run(story())
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        assert {name for (name,) in tables} == {"pearl_exporter_schema", "outbounds", "blocks"}
+        names = {name for (name,) in tables}
+        assert names == {"pearl_exporter_schema", "outbounds", "blocks", "discovered"}
     connection.close()
 
 
