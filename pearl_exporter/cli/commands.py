@@ -120,7 +120,8 @@ def serve(config: Path | None) -> None:
 def check(config: Path | None) -> None:
     """Try a configuration on the API, one call of each outbound.
 
-    Prints a line for each outbound and how many requests a minute the configuration needs, against
+    With discovery it also tries those that it finds, and says which it leaves out. Prints a line
+    for each outbound and how many requests a minute the configuration needs, against
     api.rate_limit. Touches no state. Exits with 0 if all are well, 1 if not, 2 if the
     configuration is bad.
     """
@@ -138,7 +139,7 @@ def check(config: Path | None) -> None:
     help="Write there, by rename, instead of to standard output: for a textfile collector.",
 )
 def once(config: Path | None, output: Path | None) -> None:
-    """Poll every outbound once and print its window and health.
+    """Poll every outbound once and print its window and health. Discovers outbounds before.
 
     In the text format. Prints no counters, as one poll can't tell what happened since another, and
     touches no state.
