@@ -76,14 +76,21 @@ class Platform:
         self._set_intervals()
 
     async def configure(self, settings: Settings) -> None:
-        """Goes by these settings from now on; what failed before is asked for again at once."""
-        self.settings = settings
+        """Goes by these settings from now on.
+
+        What failed before, or may be answered otherwise now, is asked for again at once.
+        """
+        before, self.settings = self.settings, settings
         self._set_intervals()
         if not settings.discovery.enabled:
             self._known = ()
         await self._note_choices()
-        self._listing.retry()
-        self._account.retry()
+        is_new = before.api != settings.api
+        began = settings.discovery.enabled > before.discovery.enabled
+        if is_new or began or self._listing.is_failing:
+            self._listing.hasten()
+        if is_new or self._account.is_failing:
+            self._account.hasten()
 
     def _set_intervals(self) -> None:
         discovery, account = self.settings.discovery, self.settings.account

@@ -65,7 +65,7 @@ class Watch(Generic[Answer]):
     @property
     def was_tried(self) -> bool:
         """Whether there was an answer or a failure."""
-        return self.is_up or self._failures > 0
+        return self.is_up or self.is_failing
 
     @property
     def answer(self) -> Answer | None:
@@ -85,11 +85,15 @@ class Watch(Generic[Answer]):
         self._interval = seconds
         self._changed.set()
 
-    def retry(self) -> None:
-        """Asks at once if it failed lately: the configuration changed, so it may be well now."""
-        if self._failures:
-            self._asked_at = None
-            self._changed.set()
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last request failed."""
+        return self._failures > 0
+
+    def hasten(self) -> None:
+        """Asks at once, whenever it would be due."""
+        self._asked_at = None
+        self._changed.set()
 
     async def run(self) -> None:
         """Asks until it is cancelled."""
