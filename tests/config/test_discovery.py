@@ -34,7 +34,7 @@ def test_both_are_off_by_default(load):
 
 
 def test_without_discovery_the_account_alone_needs_outbounds(load):
-    with pytest.raises(ConfigError, match="discovery: {enabled: true}"):
+    with pytest.raises(ConfigError, match=r"discovery: \{enabled: true\}"):
         load("account: {enabled: true}")
 
 
@@ -42,7 +42,7 @@ def test_without_discovery_the_account_alone_needs_outbounds(load):
 @pytest.mark.parametrize("outbounds", ["[]", "[{id: a, token_file: token}]"])
 def test_both_need_the_token_of_the_api_section(load, section, outbounds):
     text = f"{section}: {{enabled: true}}\noutbounds: {outbounds}"
-    with pytest.raises(ConfigError, match="api.token: no token"):
+    with pytest.raises(ConfigError, match=r"api\.token: no token"):
         load(text, {})
     assert load(text).api.token_source is not None
 
