@@ -399,8 +399,10 @@ def test_a_directory_and_an_impossible_path():
         (b"#" * (1024 * 1024 + 1), "config.yml: is larger than 1 MiB; is it the right file?"),
         (
             "- a",
-            "config.yml: wanted a mapping of api, poll, outbounds, discovery, account, metrics, "
-            "state, web, log",
+            (
+                "config.yml: wanted a mapping of api, poll, outbounds, discovery, account, metrics, "
+                "state, web, log"
+            ),
         ),
         (
             "api: [",
@@ -460,8 +462,10 @@ TAKEN = (
         ("interval: 5s", 'interval: unknown key; "interval" belongs under "poll"'),
         (
             "xyzzy: 5",
-            "xyzzy: unknown key; wanted one of api, poll, outbounds, discovery, account, metrics, "
-            "state, web, log",
+            (
+                "xyzzy: unknown key; wanted one of api, poll, outbounds, discovery, account, metrics, "
+                "state, web, log"
+            ),
         ),
         ("poll: {intervall: 5s}", 'poll.intervall: unknown key; did you mean "interval"?'),
         ("poll: {max_tags: 5}", 'poll.max_tags: unknown key; "max_tags" belongs under "metrics"'),
