@@ -309,10 +309,11 @@ class PearlClient:
         request = httpx.Request(
             "GET" if body is None else "POST",
             url,
-            content=body,
             headers=self._headers(url),
+            stream=httpx.ByteStream(body),  # as content it would be looked through once more
             extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
         )
+        request.headers["Content-Length"] = str(len(body))
         sent = self._clock.monotonic()
         code = "none"
         try:
