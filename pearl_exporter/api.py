@@ -310,10 +310,12 @@ class PearlClient:
             "GET" if body is None else "POST",
             url,
             headers=self._headers(url),
-            stream=httpx.ByteStream(body),  # as content it would be looked through once more
+            # as content it would be looked through once more
+            stream=httpx.ByteStream(body or b""),
             extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
         )
-        request.headers["Content-Length"] = str(len(body))
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
         sent = self._clock.monotonic()
         code = "none"
         try:

@@ -72,7 +72,8 @@ class Platform:
         self._account = Watch[Account](
             "the account", self._ask_for_account, _nothing_to_do, around.api_clock.now
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._is_started = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._set_intervals()
 
     async def configure(self, settings: Settings) -> None:
@@ -85,6 +86,7 @@ class Platform:
         if not settings.discovery.enabled:
             self._known = ()
         await self._note_choices()
+        self._begin()
         is_new = before.api != settings.api
         began = settings.discovery.enabled > before.discovery.enabled
         if is_new or began or self._listing.is_failing:
@@ -106,19 +108,29 @@ class Platform:
 
     def start(self) -> None:
         """Begins to ask, at once."""
-        self._tasks = [asyncio.create_task(each.run()) for each in (self._listing, self._account)]
+        self._is_started = True
+        self._begin()
+
+    def _begin(self) -> None:
+        for watch in self._watches:
+            if self._is_started and watch.is_on and watch.subject not in self._tasks:
+                self._tasks[watch.subject] = asyncio.create_task(watch.run())
 
     async def stop(self) -> None:
         """Asks no more."""
-        for task in self._tasks:
+        self._is_started = False
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def once(self) -> list[tuple[str, PollError]]:
         """Asks for all that is wanted one time; gives what failed, with what it was."""
-        watches: tuple[Watch[Listing] | Watch[Account], ...] = (self._listing, self._account)
-        asked = {each.subject: await each.once() for each in watches if each.is_on}
+        asked = {each.subject: await each.once() for each in self._watches if each.is_on}
         return [(subject, error) for subject, error in asked.items() if error is not None]
+
+    @property
+    def _watches(self) -> tuple[Watch[Listing] | Watch[Account], ...]:
+        return self._listing, self._account
 
     @property
     def is_ready(self) -> bool:

@@ -400,8 +400,8 @@ def test_a_directory_and_an_impossible_path():
         (
             "- a",
             (
-                "config.yml: wanted a mapping of api, poll, outbounds, discovery, account, metrics, "
-                "state, web, log"
+                "config.yml: wanted a mapping of api, poll, outbounds, discovery, account, "
+                "metrics, state, web, log"
             ),
         ),
         (
@@ -463,8 +463,8 @@ TAKEN = (
         (
             "xyzzy: 5",
             (
-                "xyzzy: unknown key; wanted one of api, poll, outbounds, discovery, account, metrics, "
-                "state, web, log"
+                "xyzzy: unknown key; wanted one of api, poll, outbounds, discovery, account, "
+                "metrics, state, web, log"
             ),
         ),
         ("poll: {intervall: 5s}", 'poll.intervall: unknown key; did you mean "interval"?'),
