@@ -25,6 +25,9 @@ from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.store import MemoryStore, Store
 from pearl_exporter.tracker import Rules
 
+MOST_NAMED = 50
+"""So many outbounds are named in one log line; the rest are counted."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,10 +40,7 @@ class Changes(NamedTuple):
 
     def told(self) -> dict[str, str]:
         """The same for the log."""
-        return {
-            f"outbounds_{name}": ", ".join(names) or "none"
-            for name, names in self._asdict().items()
-        }
+        return {f"outbounds_{name}": _enumerated(names) for name, names in self._asdict().items()}
 
 
 class App:
@@ -306,6 +306,11 @@ async def _close(
     for client in clients.values():
         if client not in kept:
             await client.aclose()
+
+
+def _enumerated(names: tuple[str, ...]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join((*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else []))) or "none"
 
 
 def _names(pollers: Iterable[Poller]) -> tuple[str, ...]:
