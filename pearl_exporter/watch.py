@@ -119,7 +119,7 @@ class Watch(Generic[Answer]):
         if self._interval is None:
             return None  # nobody wants to know any more
         if self._reason is not None:
-            _log.info("%s can be read again", self.subject)
+            _log.info("asking for %s succeeds again", self.subject)
         self._answer, self._answered_at, self.last_success = answer, _time(), self._now()
         self._failures, self._reason = 0, None
         return None
@@ -127,7 +127,7 @@ class Watch(Generic[Answer]):
     def _failed(self, error: PollError) -> PollError:
         level = logging.DEBUG if self._reason == error.reason else logging.WARNING
         extra = {"reason": error.reason}
-        _log.log(level, "%s can't be read: %s", self.subject, error, extra=extra)
+        _log.log(level, "asking for %s failed: %s", self.subject, error, extra=extra)
         self._failures += 1
         self._reason = error.reason
         return error

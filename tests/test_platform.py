@@ -464,6 +464,26 @@ def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_early():
     run_virtually(story())
 
 
+def test_one_that_is_configured_later_keeps_its_counters_and_takes_its_new_name():
+    async def story():
+        async with running() as world:
+            await asyncio.sleep(2 * ROUND)
+            before = named(world, "pearl_calls_started_total")["load-001"]
+            found = world.app.pollers[0].outbound
+            mine = found.model_copy(update={"name": "mine", "window": 1200.0})
+            settings = world.settings.model_copy(update={"outbounds": (mine,)})
+            changes = await world.app.reconfigure(settings)
+            assert (changes.added, changes.removed, changes.changed) == ((), (), ("mine",))
+            assert named(world, "pearl_calls_started_total")["mine"] == before > 0
+            change(world, "load-001", gone=True)
+            await asyncio.sleep(4 * ROUND)
+            assert polled(world) == {"mine", "load-002", "load-003"}
+            await world.app.reconfigure(world.settings)
+            assert polled(world) == {"load-002", "load-003"}
+
+    run_virtually(story())
+
+
 def test_a_reload_turns_discovery_off_and_on():
     async def story():
         async with running(configured=1) as world:

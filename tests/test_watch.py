@@ -102,7 +102,7 @@ def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
     with caplog.at_level("INFO"):
         run_virtually(story())
     told = [record.getMessage() for record in caplog.records if record.levelname != "DEBUG"]
-    assert told == ["the thing can't be read: down", "the thing can be read again"]
+    assert told == ["asking for the thing failed: down", "asking for the thing succeeds again"]
 
 
 @pytest.mark.parametrize("error", [StateError("the disk is full"), ValueError("a bug")])
