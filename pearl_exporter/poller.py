@@ -404,11 +404,11 @@ class Poller:
     def _publish_withheld(self) -> None:
         """Shows that it is not asked for while the API refuses the token, and until when."""
         health, refusals = self._snapshot.health, self._client.refusals
-        left = max(0.0, refusals.next_at - self._around.clock.monotonic())
-        at = format_instant(self._around.api_clock.now() + round(left) * 1000)
+        left = round((refusals.next_at - self._around.clock.monotonic()) * 1000)
+        at = format_instant(self._around.api_clock.now() + left)
         message = (
-            f"not asked: the API refuses the token; one of its {refusals.sharing} outbounds "
-            f"tries it again {f'at {at[:19]}Z' if left else 'now'}"
+            f"not asked: the API refuses the token, and one of its {refusals.sharing} outbounds "
+            f"tries it again from {at[:19]}Z on"
         )
         if (health.up, health.last_message) == (False, message):
             return

@@ -114,7 +114,14 @@ async def run(
     finally:
         for server, _ in servers:
             server.should_exit = True
+        if hangups is not None:
+            hangups.end()
         await _end(app, serving)
+
+
+def hold_hangups() -> None:
+    """Keeps a SIGHUP waiting until there is someone to answer it: unheard, it ends the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def view_of(app: App, reload: Reload | None = None) -> View:
@@ -141,6 +148,7 @@ def stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number.name)
     loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: there is no configuration to read")
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     return stop
 
 
@@ -153,6 +161,11 @@ class _Hangups:
         self._has_begun = False
         self._going_on: set[asyncio.Future[tuple[str, ...]]] = set()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def end(self) -> None:
+        """The exporter stops."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: already stopping")
 
     def begin(self) -> None:
         """The exporter runs, and can go over to another configuration."""
