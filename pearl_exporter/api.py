@@ -20,6 +20,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from pearl_exporter import __version__
+from pearl_exporter.budget import Budget, Demand
 from pearl_exporter.clock import ApiClock, Clock, parse_http_date
 from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.decode import decode_page, format_instant
@@ -33,10 +34,12 @@ from pearl_exporter.errors import (
     RateLimitedError,
     RequestTimeoutError,
     ServerError,
+    WithheldError,
 )
 from pearl_exporter.limiter import Limiter, NoTurnError
 from pearl_exporter.listing import Account, Listing, decode_account, decode_listing
 from pearl_exporter.network import AsyncioBackend
+from pearl_exporter.refusals import Refusals
 from pearl_exporter.sync import Page, Search
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -132,6 +135,11 @@ class Token:
                 self._tell(str(error))
         return self._value
 
+    def read_anew(self) -> str:
+        """The token, read also where its file looks unchanged: it was refused, so who knows."""
+        self._stamp = object()
+        return self.current()
+
     def _tell(self, fault: str) -> None:
         """Warns of a fault once, not at every request for as long as it lasts."""
         if fault != self._told:
@@ -171,6 +179,8 @@ class PearlClient:
     ) -> None:
         self.limiter = Limiter(settings.rate_limit, settings.concurrency, on_wait=on_wait)
         self.token = token
+        self.refusals = Refusals()
+        self.demand = Demand()
         self._settings = settings
         self._observer = observer
         self._api_clock = api_clock
@@ -180,6 +190,21 @@ class PearlClient:
         self._urls: dict[str, httpx.URL] = {}
         self._cached_headers = httpx.Headers()
         self._token_of_headers: str | None = None
+
+    @property
+    def budget(self) -> Budget:
+        """What is allowed with the token right now."""
+        return Budget(
+            rate=self.limiter.rate,
+            ceiling=self.limiter.ceiling,
+            waiting=self.limiter.waiting,
+            is_refused=self.refusals.is_token_refused,
+        )
+
+    def forget(self, outbound_id: str) -> None:
+        """Drops what is remembered of an outbound that is polled no more with the token."""
+        self.limiter.forget(outbound_id)
+        self._urls.pop(outbound_id, None)
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -248,6 +273,8 @@ class PearlClient:
         began = _now()
         try:
             async with self.limiter.turn(question.key, patience.remaining):
+                if not self.refusals.admits(question.key):
+                    raise WithheldError("not asked: the API refuses the token")
                 patience.excuse(max(0.0, self.limiter.progress_at - began))
                 if not patience.remaining:
                     raise NoTurnError  # noqa: TRY301 - too late for a request

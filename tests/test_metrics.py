@@ -17,6 +17,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.catalogue import OUTBOUND_METRICS
 from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.labels import TagRules
@@ -204,7 +205,10 @@ class World:
 
     def __init__(self, *outbounds: OutboundSnapshot) -> None:
         self.now = NOW
-        self.exporter = ExporterMetrics(rate_limit=lambda: 2.0, clock_skew_seconds=lambda: -0.25)
+        self.exporter = ExporterMetrics(
+            budget=lambda: [Budget(1.5, 2.0, 3, False), Budget(0.5, 1.0, 1, True)],
+            clock_skew_seconds=lambda: -0.25,
+        )
         self.exporter.configured(successfully=True, at_seconds=NOW / 1000 - 60)
         self.exposition = Exposition(self.exporter, lambda: self.now)
         for outbound in outbounds:

@@ -31,7 +31,7 @@ TOKEN = TokenSource(literal=SecretStr("account:secret"))
 
 def outbound_settings(campaign: Campaign, **overrides: Any) -> OutboundSettings:
     return OutboundSettings(
-        id=campaign.outbound_id, name=campaign.profile.name, token=TOKEN, **overrides
+        id=campaign.outbound_id, name=campaign.profile.name, **{"token": TOKEN, **overrides}
     )
 
 

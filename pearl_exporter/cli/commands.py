@@ -27,7 +27,7 @@ from pearl_exporter.config import (
 from pearl_exporter.errors import PearlError, StateError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reload import Reloader
-from pearl_exporter.serving import listen_on, run
+from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import (
     FAULTS,
     FaultError,
@@ -94,6 +94,7 @@ def serve(config: Path | None) -> None:
     Ends within 5 s on SIGTERM or SIGINT. Reads the configuration anew on SIGHUP, and on
     POST /-/reload where web.enable_reload allows it; a bad one is refused and the old one kept.
     """
+    hold_hangups()
     settings = _settings(config)
     set_up_logging(settings.log)
     with _listener(settings.web.listen, "web.listen") as listener:

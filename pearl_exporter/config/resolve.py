@@ -30,8 +30,11 @@ _WITHOUT = (
 _TIMINGS = (
     # the greater, the lesser, how many of the lesser it must hold, and how to say that
     ("window", "interval", 1, "the interval"),
+    ("idle_interval", "interval", 1, "the interval"),
+    ("window", "idle_interval", 1, "idle_interval"),
     ("settle", "settle_unanswered", 1, "settle_unanswered"),
     ("stale_after", "interval", 2, "two intervals"),
+    ("stale_after", "idle_interval", 2, "two of idle_interval"),
 )
 
 
@@ -41,6 +44,7 @@ def timings(entry: OutboundEntry, poll: PollSettings) -> dict[str, float]:
     A default follows the outbound's own interval and settle, not those of the poll section.
     """
     interval = poll.interval if entry.interval is None else entry.interval
+    idle_interval = max(interval, poll.idle_interval or 0.0)
     settle = poll.settle if entry.settle is None else entry.settle
     unanswered, stale_after = entry.settle_unanswered, entry.stale_after
     if unanswered is None:
@@ -49,9 +53,10 @@ def timings(entry: OutboundEntry, poll: PollSettings) -> dict[str, float]:
         unanswered = min(unanswered, settle)
     if stale_after is None:
         given = "stale_after" in poll.model_fields_set
-        stale_after = poll.stale_after if given else default_stale_after(interval)
+        stale_after = poll.stale_after if given else default_stale_after(idle_interval)
     return {
         "interval": interval,
+        "idle_interval": idle_interval,
         "window": poll.window if entry.window is None else entry.window,
         "settle": settle,
         "settle_unanswered": unanswered,
@@ -76,6 +81,7 @@ def outbound(entry: OutboundEntry, poll: PollSettings, api: ApiSettings) -> Outb
         name=entry.name or entry.id,
         token=_token(entry, api),
         interval=resolved["interval"],
+        idle_interval=resolved["idle_interval"],
         window=resolved["window"],
         settle=resolved["settle"],
         settle_unanswered=resolved["settle_unanswered"],
@@ -103,6 +109,10 @@ def _token(entry: OutboundEntry, api: ApiSettings) -> TokenSource:
 def check_timings(poll: PollSettings, entries: Mapping[int, OutboundEntry], faults: Faults) -> None:
     """Report timings that contradict each other, once, at the key that was given."""
     shared = {key: getattr(poll, key) for key in PollSettings.model_fields}
+    if poll.idle_interval is None:
+        shared["idle_interval"] = poll.interval
+    if "stale_after" not in poll.model_fields_set:
+        shared["stale_after"] = default_stale_after(shared["idle_interval"])
     for key, message in _contradictions(shared, poll.model_fields_set, faults.wrong("poll")):
         faults.add(("poll", key), message)
     for index, entry in entries.items():
@@ -121,6 +131,8 @@ def _contradictions(
         least, have = factor * values[lesser], values[greater]
         if least <= have or {greater, lesser} & wrong:
             continue
+        if lesser == "idle_interval" and values["interval"] == values["idle_interval"]:
+            continue  # none beside the usual one, of which it is told
         if greater in given:
             wanted = f"wanted at least {words}, which is {format_duration(least)}"
             yield greater, f"got {format_duration(have)}, {wanted}"

@@ -22,9 +22,9 @@ def default_settle_unanswered(settle: float) -> float:
     return min(30.0, settle)
 
 
-def default_stale_after(interval: float) -> float:
+def default_stale_after(longest_interval: float) -> float:
     """Give ``poll.stale_after`` where it is not configured. All in seconds."""
-    return max(300.0, 3 * interval)
+    return max(300.0, 3 * longest_interval)
 
 
 def default_give_up(interval: float, timeout: float) -> float:
@@ -90,9 +90,15 @@ class PollSettings(_Section):
     interval: Annotated[float, rules.duration(1, DAY)] = Field(
         default=30.0, description="How often each outbound is polled."
     )
+    idle_interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
+        default=None,
+        description="Up to here the interval stretches while nothing happens in an outbound; "
+        "none: never.",
+    )
     window: Annotated[float, rules.duration(1, MONTH)] = Field(
         default=3600.0,
-        description="How far back the window gauges reach; not shorter than `interval`.",
+        description="How far back the window gauges reach; not shorter than `interval` "
+        "and `idle_interval`.",
     )
     settle: Annotated[float, rules.duration(0, DAY)] = Field(
         default=120.0, description="How long after its end an answered call is counted."
@@ -116,8 +122,8 @@ class PollSettings(_Section):
     stale_after: Annotated[float, rules.duration(2, MONTH)] = Field(
         default_factory=lambda data: default_stale_after(data.get("interval", 30.0)),
         description="Without a good poll for this long the window series vanish; "
-        "at least two intervals.",
-        json_schema_extra={"default_text": "the larger of 5m and three intervals"},
+        "at least two intervals, idle ones included.",
+        json_schema_extra={"default_text": "the larger of 5m and three of the longest interval"},
     )
     give_up: Annotated[float, rules.duration(1, DAY)] = Field(
         default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0),
@@ -179,13 +185,14 @@ class OutboundSettings(_Section):
     name: rules.Name = Field(default_factory=lambda data: data.get("id", ""))
     token: TokenSource
     interval: float = 30.0
+    idle_interval: float = Field(default_factory=lambda data: data.get("interval", 30.0))
     window: float = 3600.0
     settle: float = 120.0
     settle_unanswered: float = Field(
         default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0))
     )
     stale_after: float = Field(
-        default_factory=lambda data: default_stale_after(data.get("interval", 30.0))
+        default_factory=lambda data: default_stale_after(data.get("idle_interval", 30.0))
     )
     give_up: float = Field(
         default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0)

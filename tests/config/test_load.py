@@ -59,6 +59,7 @@ def test_every_default_is_the_contracts():
     assert (loaded.api.concurrency, loaded.api.rate_limit) == (2, 2)
     assert loaded.poll.model_dump() == {
         "interval": 30,
+        "idle_interval": None,
         "window": 3600,
         "settle": 120,
         "settle_unanswered": 30,
