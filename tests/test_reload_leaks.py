@@ -6,6 +6,8 @@ import os
 import threading
 from collections import Counter
 
+import pytest
+
 from pearl_exporter.api import PearlClient
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import ApiSettings, PollSettings, Settings
@@ -23,6 +25,12 @@ Held = Counter[str]
 IN_FLIGHT = 4
 
 _KEPT = (App, Limiter, PearlClient, Poller, Tracker)
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_is(monkeypatch):
+    """A reload sets up logging anew, for the whole process."""
+    monkeypatch.setattr("pearl_exporter.reload.set_up_logging", lambda _: None)
 
 
 async def held(app: App) -> Held:
