@@ -36,6 +36,7 @@ from pearl_exporter.errors import (
     WithheldError,
 )
 from pearl_exporter.limiter import Limiter, NoTurnError
+from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.sync import Page, Search
 
@@ -56,7 +57,6 @@ _HEADERS = (
     ("User-Agent", f"pearl-exporter/{__version__}"),
     ("Accept", "application/json, */*"),
     ("Accept-Encoding", "gzip, deflate"),
-    ("Connection", "keep-alive"),
     ("Content-Type", "application/json"),
 )
 
@@ -308,10 +308,11 @@ class PearlClient:
         request = httpx.Request(
             "POST",
             url,
-            content=body,
             headers=self._headers(url),
+            stream=httpx.ByteStream(body),  # as content it would be looked through once more
             extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
         )
+        request.headers["Content-Length"] = str(len(body))
         sent = self._clock.monotonic()
         code = "none"
         try:
@@ -381,7 +382,7 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    return httpx.AsyncHTTPTransport(
+    transport = httpx.AsyncHTTPTransport(
         verify=context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
@@ -391,6 +392,9 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
+    # httpx has no public way to name a backend, httpcore has
+    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
+    return transport
 
 
 def _search_body(search: Search) -> bytes:

@@ -17,6 +17,7 @@ from tests.world import DAWN_MS, World
 
 INTERVAL = 30.0
 SETTLE = 10.0
+CHANGE = {"window": 900.0, "interval": 20.0, "settle": SETTLE + 1}
 
 
 class Disk(MemoryStore):
@@ -182,9 +183,7 @@ def test_amid_an_outage_and_amid_catching_up():
                 if world.app.pollers[0].snapshot.health.up:
                     break
             assert world.app.pollers[0].snapshot.health.catching_up
-            await world.app.reconfigure(
-                changed(world, window=900.0, interval=20.0, settle=SETTLE + 1)
-            )
+            await world.app.reconfigure(changed(world, **CHANGE))
             assert world.app.pollers[0].snapshot.health.catching_up
             await asyncio.sleep(1500)
             poller = world.app.pollers[0]
