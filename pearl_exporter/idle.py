@@ -32,10 +32,6 @@ class Idle:
         wanted = min(QUIET_SHARE * (at - self._quiet_since), self._longest)
         self.interval = self._interval * max(1, int(wanted / self._interval))
 
-    def failed(self) -> None:
-        """A poll failed: what happens there is not known, and the interval is the usual one."""
-        self.interval = self._interval
-
 
 def _counts(calls: TrackerSnapshot) -> tuple[int, ...]:
     """What changes when anything happens; calls that merely leave the window change nothing."""

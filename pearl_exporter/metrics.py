@@ -90,7 +90,7 @@ class ExporterMetrics:
         ).set_function(lambda: sum(each.waiting for each in budget()))
         self._gauge(
             "pearl_exporter_api_tokens_refused",
-            "Tokens that the API refuses; with each, one outbound at a time tries it again.",
+            "Tokens that the API refuses right now.",
         ).set_function(lambda: sum(each.is_refused for each in budget()))
         self._waits = Counter(
             "pearl_exporter_api_wait_seconds_total",

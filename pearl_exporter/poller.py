@@ -380,7 +380,6 @@ class Poller:
         self._log.failed(error, health.last_reason)
         if isinstance(error, AuthError | NotFoundError):
             self._refused(error, token)
-        self._idle.failed()
         return replace(
             health,
             up=False,

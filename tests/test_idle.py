@@ -58,11 +58,3 @@ def test_calls_that_only_leave_the_window_are_no_sign():
     idle = quiet_for(3000)
     idle.polled(NOTHING._replace(tracked=17), is_behind=False, at=4300.0)
     assert idle.interval == 300
-
-
-def test_a_failed_poll_brings_the_usual_interval_back_for_the_time_being():
-    idle = quiet_for(3000)
-    idle.failed()
-    assert idle.interval == 30
-    idle.polled(NOTHING, is_behind=False, at=4300.0)
-    assert idle.interval == 300

@@ -326,6 +326,8 @@ def test_an_outbound_where_nothing_happens_is_polled_less_and_less_and_back_at_t
             assert intervals == sorted(intervals)
             assert (intervals[0], intervals[-1]) == (INTERVAL, IDLE)
             polls = poller.snapshot.health.polls
+            asked = [when for when, outbound, _ in scene.since(NOON - 600) if outbound == "breaks"]
+            assert len(asked) == 600 / IDLE
             await asyncio.sleep(IDLE + 2 * INTERVAL)
             assert poller.snapshot.calls.live > 0
             assert poller.snapshot.health.interval_seconds == INTERVAL
