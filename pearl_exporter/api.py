@@ -1,9 +1,10 @@
 """The NLPearl API: one client for each token. The only file that knows httpx.
 
 `PearlClient.search` sends one search of past calls as often as it takes, in its fair turn, and
-gives a typed page or an `ApiError` whose class says why not. The search only reads, so it is safe
-to send again. Redirects are not followed (they would carry the token elsewhere), bodies are capped
-and never logged, stored or quoted: an error text may hold a customer's phone number.
+gives a typed page or an `ApiError` whose class says why not; `listing` and `account` read what the
+platform says of itself in the same way. All three only read, so they are safe to send again.
+Redirects are not followed (they would carry the token elsewhere), bodies are capped and never
+logged, stored or quoted: an error text may hold a customer's phone number.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +20,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from pearl_exporter import __version__
+from pearl_exporter.budget import Budget, Demand
 from pearl_exporter.clock import ApiClock, Clock, parse_http_date
 from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.decode import decode_page, format_instant
@@ -32,9 +34,12 @@ from pearl_exporter.errors import (
     RateLimitedError,
     RequestTimeoutError,
     ServerError,
+    WithheldError,
 )
 from pearl_exporter.limiter import Limiter, NoTurnError
+from pearl_exporter.listing import Account, Listing, decode_account, decode_listing
 from pearl_exporter.network import AsyncioBackend
+from pearl_exporter.refusals import Refusals
 from pearl_exporter.sync import Page, Search
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -58,6 +63,20 @@ _HEADERS = (
 )
 
 _log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+class _Question(NamedTuple, Generic[Answer]):
+    """One request and how its answer is read. ``body`` None makes it a GET.
+
+    ``key`` is whose turn it takes; no outbound's id has a slash.
+    """
+
+    key: str
+    url: httpx.URL
+    body: bytes | None
+    decode: Callable[[bytes], Answer]
 
 
 class ApiObserver(Protocol):
@@ -116,6 +135,11 @@ class Token:
                 self._tell(str(error))
         return self._value
 
+    def read_anew(self) -> str:
+        """The token, read also where its file looks unchanged: it was refused, so who knows."""
+        self._stamp = object()
+        return self.current()
+
     def _tell(self, fault: str) -> None:
         """Warns of a fault once, not at every request for as long as it lasts."""
         if fault != self._told:
@@ -155,6 +179,8 @@ class PearlClient:
     ) -> None:
         self.limiter = Limiter(settings.rate_limit, settings.concurrency, on_wait=on_wait)
         self.token = token
+        self.refusals = Refusals()
+        self.demand = Demand()
         self._settings = settings
         self._observer = observer
         self._api_clock = api_clock
@@ -165,29 +191,60 @@ class PearlClient:
         self._cached_headers = httpx.Headers()
         self._token_of_headers: str | None = None
 
+    @property
+    def budget(self) -> Budget:
+        """What is allowed with the token right now."""
+        return Budget(
+            rate=self.limiter.rate,
+            ceiling=self.limiter.ceiling,
+            waiting=self.limiter.waiting,
+            is_refused=self.refusals.is_token_refused,
+        )
+
+    def forget(self, outbound_id: str) -> None:
+        """Drops what is remembered of an outbound that is polled no more with the token."""
+        self.limiter.forget(outbound_id)
+        self._urls.pop(outbound_id, None)
+
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._transport.aclose()
 
     async def search(self, outbound_id: str, search: Search, patience: Patience) -> Page:
         """One page of an outbound's calls; raises `ApiError` when patience or hope ran out."""
+        url, body = self._url(outbound_id), _search_body(search)
+        return await self._ask(_Question(outbound_id, url, body, decode_page), patience)
+
+    async def listing(self, patience: Patience) -> Listing:
+        """The platform's list of outbounds; raises `ApiError` as `search` does."""
+        return await self._ask(self._get("/v1/Outbound", decode_listing), patience)
+
+    async def account(self, patience: Patience) -> Account:
+        """How the token's account stands; raises `ApiError` as `search` does."""
+        return await self._ask(self._get("/v1/Account", decode_account), patience)
+
+    def _get(self, path: str, decode: Callable[[bytes], Answer]) -> _Question[Answer]:
+        url = httpx.URL(f"{self._settings.url.rstrip('/')}{path}")
+        return _Question(path, url, None, decode)
+
+    async def _ask(self, question: _Question[Answer], patience: Patience) -> Answer:
         try:
-            return await self._search_once(outbound_id, search, patience)
+            return await self._ask_once(question, patience)
         except ApiError as error:
             if not _may_help(patience, error):
                 raise
-            return await self._search_again(outbound_id, search, patience, error)
+            return await self._ask_again(question, patience, error)
 
-    async def _search_again(
-        self, outbound_id: str, search: Search, patience: Patience, failure: ApiError
-    ) -> Page:
+    async def _ask_again(
+        self, question: _Question[Answer], patience: Patience, failure: ApiError
+    ) -> Answer:
         """What comes of it when it is asked again after its first failure."""
         first = iter([failure])
 
-        async def search_once(outbound_id: str) -> Page:
+        async def ask_once(_key: str) -> Answer:
             for error in first:
                 raise error
-            return await self._search_once(outbound_id, search, patience)
+            return await self._ask_once(question, patience)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(partial(_may_help, patience)),
@@ -199,8 +256,8 @@ class PearlClient:
             sleep=asyncio.sleep,
             reraise=True,
         )
-        page: Page = await retrying(search_once, outbound_id)
-        return page
+        answer: Answer = await retrying(ask_once, question.key)
+        return answer
 
     def _note_retry(self, state: RetryCallState) -> None:
         self._observer.retried()
@@ -212,35 +269,33 @@ class PearlClient:
             extra={"outbound_id": state.args[0], "attempt": state.attempt_number},
         )
 
-    async def _search_once(self, outbound_id: str, search: Search, patience: Patience) -> Page:
+    async def _ask_once(self, question: _Question[Answer], patience: Patience) -> Answer:
         began = _now()
         try:
-            async with self.limiter.turn(outbound_id, patience.remaining):
+            async with self.limiter.turn(question.key, patience.remaining):
+                if not self.refusals.admits(question.key):
+                    raise WithheldError("not asked: the API refuses the token")
                 patience.excuse(max(0.0, self.limiter.progress_at - began))
                 if not patience.remaining:
                     raise NoTurnError  # noqa: TRY301 - too late for a request
                 if patience.first_turn_at is None:
                     patience.first_turn_at = _now()
-                return await self._search_in_turn(outbound_id, search, patience)
+                return await self._ask_in_turn(question, patience)
         except NoTurnError:
             raise self._no_turn() from None
 
-    async def _search_in_turn(self, outbound_id: str, search: Search, patience: Patience) -> Page:
+    async def _ask_in_turn(self, question: _Question[Answer], patience: Patience) -> Answer:
         sent = _now()
         try:
-            body = await self._post(
-                self._url(outbound_id),
-                _search_body(search),
-                min(self._settings.timeout, patience.remaining),
-            )
-            page = decode_page(body)
+            seconds = min(self._settings.timeout, patience.remaining)
+            answer = question.decode(await self._send(question.url, question.body, seconds))
         except ApiError as error:
             self._note_failure(sent, error)
             raise
         self._common_failure = None
         self.limiter.succeeded()
         patience.renew()
-        return page
+        return answer
 
     def _url(self, outbound_id: str) -> httpx.URL:
         url = self._urls.get(outbound_id)
@@ -276,16 +331,18 @@ class PearlClient:
             f"{why}: requests before it are unanswered, or api.rate_limit is low"
         )
 
-    async def _post(self, url: httpx.URL, body: bytes, timeout_seconds: float) -> bytes:
+    async def _send(self, url: httpx.URL, body: bytes | None, timeout_seconds: float) -> bytes:
         """Sends one request, gives the body of a 200; every failure is an `ApiError`."""
         request = httpx.Request(
-            "POST",
+            "GET" if body is None else "POST",
             url,
             headers=self._headers(url),
-            stream=httpx.ByteStream(body),  # as content it would be looked through once more
+            # as content it would be looked through once more
+            stream=httpx.ByteStream(body or b""),
             extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
         )
-        request.headers["Content-Length"] = str(len(body))
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
         sent = self._clock.monotonic()
         code = "none"
         try:
@@ -301,7 +358,7 @@ class PearlClient:
                 await _skip_body(response)
         finally:
             self._observer.requested(code, self._clock.monotonic() - sent)
-        raise self._error_of(response)
+        raise self._error_of(response, is_search=body is not None)
 
     def _headers(self, url: httpx.URL) -> httpx.Headers:
         """Made anew only for another token: checking them costs as much as sending them."""
@@ -313,25 +370,23 @@ class PearlClient:
             self._token_of_headers = token
         return self._cached_headers
 
-    def _error_of(self, response: httpx.Response) -> ApiError:
+    def _error_of(self, response: httpx.Response, *, is_search: bool) -> ApiError:
         """What an answer that isn't 200 means; its own words are left out, even of its head."""
         status = response.status_code
         said = f"the API answered {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
         if status in (401, 403):
             return AuthError(f"{said}: is the token right, in the form accountId:secretKey?")
         if status == httpx.codes.NOT_FOUND:
-            return NotFoundError(f"{said}: is the outbound's id right, and api.url?")
+            what = "the outbound's id right, and api.url" if is_search else "api.url right"
+            return NotFoundError(f"{said}: is {what}?")
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return RateLimitedError(said, self._retry_after(response))
         if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
             return ServerError(said, self._retry_after(response))
         if status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
-            return BadRequestError(
-                f"{said}: is the outbound's id right, and is api.page_size allowed?"
-            )
-        return BadResponseError(
-            f"{said}, which is no answer of the search (redirects aren't followed)"
-        )
+            what = ": is the outbound's id right, and is api.page_size allowed?"
+            return BadRequestError(f"{said}{what if is_search else ''}")
+        return BadResponseError(f"{said}, which is no answer (redirects aren't followed)")
 
     def _retry_after(self, response: httpx.Response) -> float | None:
         """Seconds to wait by ``Retry-After`` in either form (RFC 9110, section 10.2.3), or None."""

@@ -3,7 +3,8 @@
 Real parts by default, replaced by keyword in tests. No constructor starts anything.
 """
 
-from collections import Counter
+import asyncio
+import logging
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,13 +13,22 @@ import httpx
 from pearl_exporter.api import PearlClient, Token
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
-from pearl_exporter.errors import StateError
+from pearl_exporter.errors import ConfigError
 from pearl_exporter.labels import TagRules
 from pearl_exporter.metrics import ExporterMetrics, Exposition
+from pearl_exporter.platform import Host, Platform
+from pearl_exporter.platform_metrics import PlatformCollector
+from pearl_exporter.poll_log import tell_of_budget
 from pearl_exporter.poller import Assignment, Poller, ProgressListener, Surroundings
 from pearl_exporter.schedule import Schedule
+from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.store import MemoryStore, Store
 from pearl_exporter.tracker import Rules
+
+MOST_NAMED = 50
+"""So many outbounds are named in one log line; the rest are counted."""
+
+_log = logging.getLogger(__name__)
 
 
 class Changes(NamedTuple):
@@ -28,9 +38,17 @@ class Changes(NamedTuple):
     removed: tuple[str, ...]
     changed: tuple[str, ...]
 
+    def told(self) -> dict[str, str]:
+        """The same for the log."""
+        return {f"outbounds_{name}": _enumerated(names) for name, names in self._asdict().items()}
+
 
 class App:
-    """The exporter: its parts, joined. See `build_app`."""
+    """The exporter: its parts, joined. See `build_app`.
+
+    Attributes:
+        settings: Those in force, with the outbounds that were discovered.
+    """
 
     def __init__(
         self,
@@ -47,10 +65,16 @@ class App:
         self.schedule = Schedule(around.clock.monotonic)
         self._around = around
         self._transport = transport
+        self._one_change_at_a_time = asyncio.Lock()
+        self._is_stopping = False
         self.clients: dict[TokenSource, PearlClient] = {}
         self._pollers: dict[str, Poller] = {}
         self.clients = self._clients_for(settings)
         self._pollers = self._pollers_for(settings, self.clients)
+        host = Host(self._client_of_api, self._snapshots, self._go_over_to_discovered)
+        self.platform = Platform(settings, around, host)
+        self.platform_metrics = PlatformCollector(self.platform.snapshot)
+        exporter.registry.register(self.platform_metrics)
         self._note_configured()
 
     @property
@@ -60,13 +84,28 @@ class App:
 
     async def start(self, *, polling: bool = True) -> None:
         """Publishes what is known before any poll, then begins to poll; raises `StateError`."""
-        for poller in self.pollers:
-            await poller.start()
-        if polling:
-            self.schedule.start(self.pollers)
+        async with self._one_change_at_a_time:
+            await self.platform.restore()
+            discovered = self._with_discovered(self.platform.settings)
+            if discovered.outbounds != self.settings.outbounds:
+                self.settings = discovered
+                self._pollers = self._pollers_for(discovered, self.clients)
+                self._share_tokens()
+            for poller in self.pollers:
+                await poller.start()
+            if polling:
+                self._tell_of_budget()
+                self.schedule.start(self.pollers)
+                self.platform.start()
 
     async def stop(self) -> None:
         """Cuts polls short, closes connections, saves what is to be saved."""
+        self._is_stopping = True
+        await self.platform.stop()
+        async with self._one_change_at_a_time:
+            await self._stop()
+
+    async def _stop(self) -> None:
         await self.schedule.stop()
         for client in self.clients.values():
             await client.aclose()
@@ -74,8 +113,8 @@ class App:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every outbound has had its first page or its first failure."""
-        return all(each.snapshot.was_tried for each in self.pollers)
+        """Whether every outbound, discovered ones too, has had its first page or first failure."""
+        return self.platform.is_ready and all(each.snapshot.was_tried for each in self.pollers)
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
         """How long until an outbound is polled next, None if that is not known."""
@@ -90,41 +129,73 @@ class App:
 
         Outbounds that stay keep their counters and their time of the next poll; those that go lose
         their series. Changes nothing and raises ValueError if a token can't be read, `StateError`
-        if the state of a new outbound can't. What is set up at the start alone (``web.listen``,
-        ``state.url``) stays as it is.
+        if the state of a new outbound can't, `ConfigError` if the exporter is stopping. What is set
+        up at the start alone (``web.listen``, ``state.url``) stays as it is.
         """
+        async with self._one_change_at_a_time:
+            changes = await self._reconfigure(self._with_discovered(settings))
+            await self.platform.configure(settings)
+            self._note_configured()
+        return changes
+
+    async def _go_over_to_discovered(self) -> None:
+        """Polls those that were discovered, and no more those that vanished."""
+        async with self._one_change_at_a_time:
+            settings = self._with_discovered(self.platform.settings)
+            if settings.outbounds == self.settings.outbounds:
+                return
+            changes = await self._reconfigure(settings)
+        _log.info("the platform's outbounds changed", extra=changes.told())
+
+    async def _reconfigure(self, settings: Settings) -> Changes:
+        self._refuse_if_stopping()
         clients = self._clients_for(settings)
         wanted = self._pollers_for(settings, clients)
-        removed = [old for key, old in self._pollers.items() if key not in wanted]
         added = [new for key, new in wanted.items() if key not in self._pollers]
-        changed = []
         try:
             for poller in added:
                 await poller.load()
-        except StateError:
+            self._refuse_if_stopping()
+        except BaseException:
             await _close(clients, but=self.clients)
             raise
         self._keep_limits(settings, clients)
-        for poller in removed:
-            await self.schedule.remove(poller.outbound.id)
-            self.exposition.withdraw(poller.outbound.id)
-            self.clients[poller.outbound.token].limiter.forget(poller.outbound.id)
-        for key, old in self._pollers.items():
-            if key in wanted and wanted[key].assignment != old.assignment:
-                await self._exchange(old, wanted[key])
-                changed.append(wanted[key])
-            elif key in wanted:
-                old.release()
-                wanted[key] = old
+        removed, changed = await self._go_over(wanted)
         for poller in added:
-            await poller.start()
+            poller.show()
         self.schedule.add_staggered(added)
         self._keep_limits(settings, clients)  # once more: what was asked for while polls ended
         unused, self.clients = self.clients, clients
         self.settings, self._pollers = settings, wanted
         await _close(unused, but=clients)
-        self._note_configured()
+        self._share_tokens()
+        self._tell_of_budget()
         return Changes(*map(_names, (added, removed, changed)))
+
+    def _refuse_if_stopping(self) -> None:
+        if self._is_stopping:
+            raise ConfigError(["the exporter is stopping"])
+
+    async def _go_over(self, wanted: dict[str, Poller]) -> tuple[list[Poller], list[Poller]]:
+        """Ends what is wanted no more or otherwise; gives what was removed and what changed.
+
+        Pollers that stay as they are take their places in ``wanted`` again.
+        """
+        removed, changed = [], []
+        for key, old in self._pollers.items():
+            new = wanted.get(key)
+            if new is None:
+                await self.schedule.remove(key)
+                self.exposition.withdraw(key)
+                removed.append(old)
+            elif new.assignment == old.assignment:
+                wanted[key] = old
+            else:
+                await self._exchange(old, new)
+                changed.append(new)
+            if new is None or new.outbound.token != old.outbound.token:
+                self.clients[old.outbound.token].forget(key)
+        return removed, changed
 
     async def _exchange(self, old: Poller, new: Poller) -> None:
         seconds = self.schedule.seconds_to_next_poll(old.outbound.id)
@@ -133,19 +204,45 @@ class App:
         interval = new.outbound.interval
         self.schedule.add(new, interval if seconds is None else min(max(seconds, 0), interval))
 
+    def _share_tokens(self) -> None:
+        for token, client in self.clients.items():
+            sharing = [each.outbound for each in self.pollers if each.outbound.token == token]
+            intervals = {outbound.id: outbound.interval for outbound in sharing}
+            client.refusals.share_among(intervals)
+            client.demand.share_among(intervals)
+
     def _note_configured(self) -> None:
-        sharing = Counter(poller.outbound.token for poller in self.pollers)
-        for poller in self.pollers:
-            poller.sharing = sharing[poller.outbound.token]
+        self._share_tokens()
         self.exporter.configured(successfully=True, at_seconds=self._around.clock.wall())
+
+    def _tell_of_budget(self) -> None:
+        for client in self.clients.values():
+            allowed = client.limiter.ceiling
+            if client.demand.tell_once(allowed):
+                tell_of_budget(client.demand.needed, allowed)
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
         """A client for each token; those there are serve on if the API's settings stay."""
         reusable = self.clients if settings.api == self.settings.api else {}
+        tokens = [outbound.token for outbound in settings.outbounds]
+        if settings.api.token_source and (settings.discovery.enabled or settings.account.enabled):
+            tokens.append(settings.api.token_source)
         return {
-            outbound.token: reusable.get(outbound.token) or self._client(settings, outbound.token)
-            for outbound in settings.outbounds
+            token: reusable.get(token) or self._client(settings, token)
+            for token in dict.fromkeys(tokens)
         }
+
+    def _with_discovered(self, settings: Settings) -> Settings:
+        outbounds = (*settings.outbounds, *self.platform.outbounds(settings))
+        return settings.model_copy(update={"outbounds": outbounds})
+
+    def _client_of_api(self) -> PearlClient:
+        source = self.settings.api.token_source
+        assert source is not None  # noqa: S101 - the configuration is refused without it
+        return self.clients[source]
+
+    def _snapshots(self) -> dict[str, OutboundSnapshot]:
+        return {key: poller.snapshot for key, poller in self._pollers.items()}
 
     def _keep_limits(self, settings: Settings, clients: dict[TokenSource, PearlClient]) -> None:
         """New clients of a token keep to what the same API has asked for lately."""
@@ -200,7 +297,7 @@ def build_app(
     clock = clock or Clock()
     api_clock = ApiClock(clock)
     exporter = ExporterMetrics(
-        rate_limit=lambda: sum(client.limiter.rate for client in app.clients.values()),
+        budget=lambda: [client.budget for client in app.clients.values()],
         clock_skew_seconds=lambda: api_clock.skew_seconds,
     )
     exposition = Exposition(exporter, api_clock.now)
@@ -240,6 +337,11 @@ async def _close(
     for client in clients.values():
         if client not in kept:
             await client.aclose()
+
+
+def _enumerated(names: tuple[str, ...]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join((*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else []))) or "none"
 
 
 def _names(pollers: Iterable[Poller]) -> tuple[str, ...]:

@@ -237,6 +237,13 @@ OUTBOUND_METRICS: tuple[Row, ...] = (
         _one(lambda outbound: outbound.health.up),
     ),
     Row(
+        "pearl_outbound_token_refused",
+        "gauge",
+        "Whether the API refuses the outbound's token; asked for this outbound, or for another.",
+        (),
+        _one(lambda outbound: outbound.health.last_reason == "auth"),
+    ),
+    Row(
         "pearl_outbound_info",
         "gauge",
         "The outbound's id at NLPearl and its configured labels.",
@@ -260,7 +267,7 @@ OUTBOUND_METRICS: tuple[Row, ...] = (
     Row(
         "pearl_outbound_poll_interval_seconds",
         "gauge",
-        "Interval between polls in force; longer while the token or the id is refused.",
+        "Interval between polls in force; longer while the token or the id is refused, or idle.",
         (),
         _one(lambda outbound: outbound.health.interval_seconds),
     ),

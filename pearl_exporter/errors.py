@@ -8,6 +8,7 @@ An error carries the decision, so that nobody downstream has to guess::
     ├── Inconsistent         no read of the range agreed with itself reason "inconsistent"
     └── ApiError             a request to NLPearl failed             retry?
         ├── AuthError            401, 403                            no   "auth"
+        │   └── WithheldError        not asked: the token is refused     no   (no failed poll)
         ├── NotFoundError        404                                 no   "not_found"
         ├── BadRequestError      any other 4xx                       no   "bad_request"
         ├── BadResponseError     an answer that is no calls search   no   "bad_response"
@@ -82,6 +83,10 @@ class AuthError(ApiError):
     """The API refused the token (401 or 403)."""
 
     reason = "auth"
+
+
+class WithheldError(AuthError):
+    """Not asked, since the API refuses the token to others; no poll, and so none that failed."""
 
 
 class NotFoundError(ApiError):

@@ -64,6 +64,16 @@ class Limiter:
         return 0.0 if self.paused_for > 0 else self._rate
 
     @property
+    def ceiling(self) -> float:
+        """Requests a second as configured."""
+        return self._ceiling
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
     def paused_for(self) -> float:
         """Seconds until a pause that the API asked for is over, 0 if there is none."""
         return max(0.0, self._paused_until - _now())

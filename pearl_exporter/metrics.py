@@ -29,6 +29,7 @@ from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from pearl_exporter import __version__
+from pearl_exporter.budget import Budget
 from pearl_exporter.calls import Instant
 from pearl_exporter.catalogue import OUTBOUND_METRICS, Row
 from pearl_exporter.histogram import HistogramSnapshot
@@ -52,7 +53,7 @@ class ExporterMetrics:
     """What the exporter tells of itself, in a registry of its own."""
 
     def __init__(
-        self, *, rate_limit: Callable[[], float], clock_skew_seconds: Callable[[], float]
+        self, *, budget: Callable[[], Iterable[Budget]], clock_skew_seconds: Callable[[], float]
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
@@ -78,7 +79,19 @@ class ExporterMetrics:
         self._gauge(
             "pearl_exporter_api_rate_limit",
             "Requests a second allowed right now, over all tokens; 0 while the API asked to pause.",
-        ).set_function(rate_limit)
+        ).set_function(lambda: sum(each.rate for each in budget()))
+        self._gauge(
+            "pearl_exporter_api_rate_limit_configured",
+            "Requests a second allowed by api.rate_limit, over all tokens.",
+        ).set_function(lambda: sum(each.ceiling for each in budget()))
+        self._gauge(
+            "pearl_exporter_api_requests_waiting",
+            "Requests that wait for their turn right now.",
+        ).set_function(lambda: sum(each.waiting for each in budget()))
+        self._gauge(
+            "pearl_exporter_api_tokens_refused",
+            "Tokens that the API refuses right now.",
+        ).set_function(lambda: sum(each.is_refused for each in budget()))
         self._waits = Counter(
             "pearl_exporter_api_wait_seconds_total",
             "Time that requests spent waiting for their turn.",

@@ -31,10 +31,18 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """A connection; raises httpcore's `ConnectError` or `ConnectTimeout`."""
         local = None if local_address is None else (local_address, 0)
-        async with _connecting(timeout):
-            transport, protocol = await asyncio.get_running_loop().create_connection(
+        connecting = asyncio.ensure_future(
+            asyncio.get_running_loop().create_connection(
                 _Received, host, port, local_addr=local, happy_eyeballs_delay=0.25
             )
+        )
+        try:
+            async with _connecting(timeout):
+                transport, protocol = await asyncio.shield(connecting)
+        except BaseException:
+            # cancelled amid its race of addresses, asyncio forgets to close a socket
+            connecting.add_done_callback(_close_late)
+            raise
         raw: socket.socket = transport.get_extra_info("socket")
         for option in socket_options or ():
             raw.setsockopt(*option)
@@ -166,6 +174,12 @@ class _Received(asyncio.Protocol):
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def _close_late(connecting: "asyncio.Future[tuple[asyncio.Transport, _Received]]") -> None:
+    """Closes a connection that nobody waits for any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result()[0].abort()
 
 
 def _end(reader: "asyncio.Future[None]") -> None:

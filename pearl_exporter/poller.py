@@ -5,7 +5,6 @@ published, and what is published was committed to the store before.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,16 @@ from pearl_exporter.calls import Instant
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.decode import format_instant
-from pearl_exporter.errors import LEFT, BadResponseError, PollError, StateError
+from pearl_exporter.errors import (
+    LEFT,
+    AuthError,
+    BadResponseError,
+    NotFoundError,
+    PollError,
+    StateError,
+    WithheldError,
+)
+from pearl_exporter.idle import Idle
 from pearl_exporter.plan import (
     LEAST_CATCH_UP_REQUESTS,
     MOST_CATCH_UP_REQUESTS,
@@ -26,29 +34,21 @@ from pearl_exporter.plan import (
     PollPlan,
     Reading,
 )
+from pearl_exporter.poll_log import PollLog, tell_of_budget
 from pearl_exporter.progress import Delta, Saved
 from pearl_exporter.snapshot import Health, OutboundSnapshot
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
-from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, snapshot_of
+from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, TrackerSnapshot, snapshot_of
 
 ProgressListener = Callable[[str, int, int], None]
 """Hears an outbound's name, the calls read so far and the calls expected, after each page."""
 
-PROGRESS_SECONDS = 10.0
-"""How often a long read says how far it has come."""
-
-LONGEST_BACKOFF_SECONDS = 300.0
-"""How far the interval doubles while the token or the id is refused."""
-
-_BACKED_OFF = ("auth", "not_found")
 COMMIT_SECONDS = 2.0
 """How long a poll that is cut short goes on committing: stopping must not take long."""
 
 _LARGE_READ = 5_000
 """Rows from which on the tracker works in a thread, so that scrapes need not wait for it."""
-
-_log = logging.getLogger(__name__)
 
 
 class PollObserver(Protocol):
@@ -92,14 +92,12 @@ class Poller:
         self._tracker: Tracker | None = None
         self.memory = Memory()
         """What the last good poll leaves to the next one."""
-        self.sharing = 1
-        """How many outbounds are polled with the same token."""
-        self._told_of_backlog_at: float | None = None
+        self._log = PollLog(self.outbound.name)
+        self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
+        self._idle_until = 0.0
+        self._requests = 0
         self._is_abandoned = False
         """Whether a poll was cut short before it came to its commit: it must not commit later."""
-        self._refusals = 0
-        self._held_until = 0.0
-        self._refused_token: str | None = None
         self._snapshot = OutboundSnapshot(
             name=self.outbound.name,
             outbound_id=self.outbound.id,
@@ -120,15 +118,25 @@ class Poller:
 
         The calls themselves are loaded by the first poll, so that a scrape need not wait for them.
         """
+        await self.prepare()
+        self.show()
+
+    async def prepare(self) -> None:
+        """Reads what was counted, and publishes nothing yet; raises `StateError`."""
         progress = await self._around.store.load_progress(self.outbound.id)
         if progress is not None:
             calls = snapshot_of(progress, self._rules)
-            self._snapshot = replace(self._snapshot, calls=calls)
-        self._publish(replace(self._snapshot.health, catching_up=progress is not None))
+            health = replace(self._snapshot.health, catching_up=True)
+            self._snapshot = replace(self._snapshot, calls=calls, health=health)
 
     async def load(self) -> None:
-        """Loads what was saved, and publishes nothing yet; raises `StateError`."""
+        """Loads all that was saved, and publishes nothing yet; raises `StateError`."""
+        await self.prepare()
         await self._loaded()
+
+    def show(self) -> None:
+        """Publishes what is known."""
+        self._publish(self._snapshot.health)
 
     def take_over(self, old: "Poller") -> None:
         """Goes on where another poller of the same outbound stopped, by this one's settings.
@@ -150,10 +158,6 @@ class Poller:
         """What it has tracked and counted so far; None if it is to be loaded anew."""
         return None if self._tracker is None else self._tracker.saved()
 
-    def release(self) -> None:
-        """Polls at the usual interval again: the configuration changed, so it may be well now."""
-        self._refusals, self._held_until = 0, 0.0
-
     def skip(self) -> None:
         """Counts a poll that fell due while the one before was still going on."""
         health = self._snapshot.health
@@ -161,40 +165,63 @@ class Poller:
         self._publish(replace(health, skipped=health.skipped + 1, catching_up=behind))
 
     def is_held(self) -> bool:
-        """Whether this poll is passed over because the API refused the token or the id lately.
+        """Whether a poll that falls due now is passed over.
 
-        A token that has changed since is tried at once.
+        It is if what it would ask was refused lately, or if nothing has happened there for long. A
+        token that has changed since is tried at once.
         """
-        return self.held_seconds > 0 and self._has_refused_token()
+        refusals, now = self._client.refusals, self._around.clock.monotonic()
+        refusals.use(self._client.token.current())
+        return refusals.is_held(self.outbound.id, now) or now < self._idle_until
 
     @property
     def held_seconds(self) -> float:
         """How long polls are passed over yet, if the token stays as it is."""
-        return max(0.0, self._held_until - self._around.clock.monotonic())
+        until = max(self._client.refusals.held_until(self.outbound.id), self._idle_until)
+        return max(0.0, until - self._around.clock.monotonic())
 
-    def _has_refused_token(self) -> bool:
-        return self._client.token.current() == self._refused_token
+    def pass_over(self) -> None:
+        """A poll fell due that `is_held`: shows why, if that is the token's fault."""
+        if self._client.refusals.is_token_refused:
+            self._publish_withheld()
 
     async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:
         """Polls once and publishes; gives the error if that failed."""
+        refusals, token = self._client.refusals, self._client.token.current()
+        refusals.use(token)
+        refusals.begin(self.outbound.id)
+        try:
+            return await self._poll(lateness_seconds, token)
+        finally:
+            refusals.end(self.outbound.id)
+
+    async def _poll(self, lateness_seconds: float, token: str) -> PollError | None:
         began, began_in_loop = self._around.clock.monotonic(), asyncio.get_running_loop().time()
         patience = Patience(self.outbound.give_up)
         failure: PollError | None = None
-        tracker: Tracker | None = None
+        calls: TrackerSnapshot | None = None
+        self._requests = 0
         try:
             tracker = await self._loaded()
             now, reading = await self._read(tracker, patience)
+            is_first = tracker.polled_at is None
             await self._take(tracker, reading, now)
-            health = self._succeeded(now, reading)
-            self._tell_of_catching_up(reading)
-            _log.debug("polled", extra={"outbound": self.outbound.name, "rows": len(reading.calls)})
+            if not is_first and reading.unread is None:
+                self._note_demand()
+            calls = tracker.snapshot()
+            health = self._succeeded(now, reading, calls, began - lateness_seconds)
+            self._log.catching_up(reading, self._around.clock.monotonic())
+            self._log.polled(len(reading.calls))
+        except WithheldError as error:
+            self._publish_withheld()
+            return error
         except PollError as error:
-            failure, tracker = error, None
-            health = self._failed(error)
+            failure, calls = error, None
+            health = self._failed(error, token)
         except Exception as error:  # noqa: BLE001 - one poll's bug must not end all polls
-            _log.exception("a poll met a bug", extra={"outbound": self.outbound.name})
-            failure, tracker = BadResponseError(f"met a bug: {type(error).__name__}"), None
-            health = self._failed(failure)
+            self._log.bug()
+            failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
+            health = self._failed(failure, token)
         first_turn = (patience.first_turn_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
@@ -203,9 +230,15 @@ class Poller:
                 duration_seconds=self._around.clock.monotonic() - began,
                 lateness_seconds=lateness_seconds + first_turn,
             ),
-            tracker,
+            calls,
         )
         return failure
+
+    def _note_demand(self) -> None:
+        demand, allowed = self._client.demand, self._client.limiter.ceiling
+        demand.polled(self.outbound.id, self._requests)
+        if demand.tell_once(allowed):
+            tell_of_budget(demand.needed, allowed)
 
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
@@ -218,10 +251,7 @@ class Poller:
 
     def _tracker_from(self, saved: Saved | None) -> Tracker:
         if saved is not None and _has_other_buckets(saved, self._rules):
-            _log.warning(
-                "metrics.duration_buckets changed: the histogram of durations starts anew",
-                extra={"outbound": self.outbound.name},
-            )
+            self._log.other_buckets()
         try:
             return Tracker(self._rules, saved)
         except ValueError as error:
@@ -243,14 +273,14 @@ class Poller:
                     was_known = True
                     elapsed = (clock.monotonic() - began) * 1000
                     if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
-                        self._tell_of_skew()
+                        self._log.skew(self._around.api_clock.skew_text)
                         return await self._read(tracker, patience)
                 search = steps.send(page)
                 told_at = self._tell_of_progress(plan, told_at)
         except StopIteration as end:
             self._tell_of_progress(plan, told_at)
             reading: Reading = end.value
-            self._tell_of_oddities(reading.memory)
+            self._log.oddities(reading.memory, self.memory)
             return now, reading
 
     def _plan(self, tracker: Tracker, now: Instant) -> PollPlan:
@@ -264,15 +294,12 @@ class Poller:
 
     def _spare_requests(self) -> int:
         """Half of what the rate allows to one poll, beside the other outbounds of the token."""
-        allowed = self._client.limiter.rate * self.outbound.interval / self.sharing
-        return round(min(max(allowed / 2, LEAST_CATCH_UP_REQUESTS), MOST_CATCH_UP_REQUESTS))
-
-    def _tell_of_skew(self) -> None:
-        _log.warning(
-            "%s; going by the API's",
-            self._around.api_clock.skew_text,
-            extra={"outbound": self.outbound.name},
+        allowed = (
+            self._client.limiter.rate
+            * self.outbound.interval
+            / max(1, self._client.refusals.sharing)
         )
+        return round(min(max(allowed / 2, LEAST_CATCH_UP_REQUESTS), MOST_CATCH_UP_REQUESTS))
 
     def _tell_of_progress(self, plan: PollPlan, told_at: float) -> float:
         """Shows how far a read of everything has come; gives when the log was last told."""
@@ -280,52 +307,13 @@ class Poller:
         if read is None:
             return told_at
         self._around.on_progress(self.outbound.name, read.received, read.expected)
-        if now - told_at < PROGRESS_SECONDS:
-            return told_at
-        _log.info(
-            "reading: %d of %d calls",
-            read.received,
-            read.expected,
-            extra={"outbound": self.outbound.name},
-        )
-        return now
-
-    def _tell_of_catching_up(self, reading: Reading) -> None:
-        """Says how far the calls of an outage are counted, while there are any left."""
-        told_at, now = self._told_of_backlog_at, self._around.clock.monotonic()
-        if reading.unread is not None and (told_at is None or now - told_at >= PROGRESS_SECONDS):
-            start, end = map(format_instant, reading.unread)
-            _log.info(
-                "catching up: calls that started from %s to %s are still to be read",
-                start,
-                end,
-                extra={"outbound": self.outbound.name},
-            )
-            self._told_of_backlog_at = now
-        elif reading.unread is None and told_at is not None:
-            _log.info("caught up", extra={"outbound": self.outbound.name})
-            self._told_of_backlog_at = None
-
-    def _tell_of_turning_back(self, now: Instant, polled_at: Instant | None) -> None:
-        if polled_at is not None and now < polled_at:
-            _log.warning(
-                "the last poll was of a time yet to come, %.0f s from now: what it passed over is "
-                "read again, nothing counts twice",
-                (polled_at - now) / 1000,
-                extra={"outbound": self.outbound.name},
-            )
-
-    def _tell_of_oddities(self, memory: Memory) -> None:
-        outbound = {"outbound": self.outbound.name}
-        if memory.by_offset and not self.memory.by_offset:
-            _log.info(
-                "the API ignores the order or end asked for: reading by offset", extra=outbound
-            )
-        if memory.ignores_statuses and not self.memory.ignores_statuses:
-            _log.info("the API ignores the filter by statuses: going without", extra=outbound)
+        return self._log.progress(read.received, read.expected, told_at=told_at, now=now)
 
     async def _page(self, search: Search, patience: Patience) -> Page:
         page = await self._client.search(self.outbound.id, search, patience)
+        self._requests += 1
+        if self._client.refusals.accepted(self.outbound.id):
+            self._log.token_taken(self._client.refusals.sharing)
         self._around.observer.read_rows(page.received, page.rejected)
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
@@ -359,68 +347,86 @@ class Poller:
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
             self._around.observer.met_unknown_codes(field, is_ - was)
 
-    def _succeeded(self, now: Instant, reading: Reading) -> Health:
+    def _succeeded(
+        self, now: Instant, reading: Reading, calls: TrackerSnapshot, due: float
+    ) -> Health:
         health = self._snapshot.health
         polled_at = self._snapshot.calls.polled_at
-        missed = polled_at is not None and now - polled_at > 2000 * self.outbound.interval
-        self._tell_of_turning_back(now, polled_at)
+        missed = polled_at is not None and now - polled_at > 2000 * self._idle.interval
+        self._log.turning_back(now, polled_at)
         if health.last_reason is not None:
-            _log.info("polls succeed again", extra={"outbound": self.outbound.name})
-        self.release()
+            self._log.succeeds_again()
         ended = self._around.api_clock.now()
         catching_up = reading.unread is not None
         caught_up = health.catching_up or missed or health.caught_up_at is None
+        self._idle.polled(calls, is_behind=catching_up, at=due)
+        if self._idle.interval > self.outbound.interval:
+            # half an interval early, so that the poll that falls due just then is not missed
+            self._idle_until = due + self._idle.interval - self.outbound.interval / 2
         return replace(
             health,
             up=True,
             last_success=ended,
             full_scan_at=ended if reading.scanned else health.full_scan_at,
-            interval_seconds=self.outbound.interval,
+            interval_seconds=self._idle.interval,
             catching_up=catching_up,
             caught_up_at=ended if caught_up and not catching_up else health.caught_up_at,
             last_reason=None,
             last_message=None,
         )
 
-    def _failed(self, error: PollError) -> Health:
+    def _failed(self, error: PollError, token: str) -> Health:
         health = self._snapshot.health
-        level = logging.DEBUG if health.last_reason == error.reason else logging.WARNING
-        _log.log(
-            level,
-            "poll failed: %s",
-            error,
-            extra={"outbound": self.outbound.name, "reason": error.reason},
-        )
-        if error.reason in _BACKED_OFF:
-            self._hold()
-        interval = self._interval_in_force()
+        self._log.failed(error, health.last_reason)
+        if isinstance(error, AuthError | NotFoundError):
+            self._refused(error, token)
         return replace(
             health,
             up=False,
             failures={**health.failures, error.reason: health.failures.get(error.reason, 0) + 1},
-            interval_seconds=interval,
+            interval_seconds=self._client.refusals.interval(self.outbound.id),
             catching_up=True,
             last_reason=error.reason,
             last_message=str(error),
         )
 
-    def _hold(self) -> None:
-        self._refusals += 1
-        self._refused_token = self._client.token.current()
-        # half an interval early, so that the poll that falls due just then is not missed
-        wait = self._interval_in_force() - self.outbound.interval / 2
-        self._held_until = self._around.clock.monotonic() + wait
+    def _refused(self, error: PollError, token: str) -> None:
+        """Backs off, unless the token has changed meanwhile: the new one is yet to be tried."""
+        refusals, now = self._client.refusals, self._around.clock.monotonic()
+        if self._client.token.read_anew() != token:
+            return
+        if isinstance(error, NotFoundError):
+            refusals.hold(self.outbound.id, now)
+        elif refusals.refused(self.outbound.id, now):
+            self._log.token_refused(refusals.sharing)
 
-    def _interval_in_force(self) -> float:
-        interval = self.outbound.interval
-        longest = max(interval, LONGEST_BACKOFF_SECONDS)
-        return float(min(interval * 2 ** min(self._refusals, 20), longest))
+    def _publish_withheld(self) -> None:
+        """Shows that it is not asked for while the API refuses the token, and until when."""
+        health, refusals = self._snapshot.health, self._client.refusals
+        left = round((refusals.next_at - self._around.clock.monotonic()) * 1000)
+        at = format_instant(self._around.api_clock.now() + left)
+        message = (
+            f"not asked: the API refuses the token, and one of its {refusals.sharing} outbounds "
+            f"tries it again from {at[:19]}Z on"
+        )
+        if (health.up, health.last_message) == (False, message):
+            return
+        self._publish(
+            replace(
+                health,
+                up=False,
+                interval_seconds=refusals.interval(self.outbound.id),
+                catching_up=health.catching_up or health.last_success is not None,
+                last_reason=AuthError.reason,
+                last_message=message,
+            )
+        )
 
-    def _publish(self, health: Health, tracker: Tracker | None = None) -> None:
+    def _publish(self, health: Health, calls: TrackerSnapshot | None = None) -> None:
         self._snapshot = replace(self._snapshot, health=health)
-        if tracker is not None:
+        if calls is not None:
             self._snapshot = replace(
-                self._snapshot, calls=tracker.snapshot(), window_seconds=self.outbound.window
+                self._snapshot, calls=calls, window_seconds=self.outbound.window
             )
         self._around.publish(self._snapshot)
 

@@ -7,8 +7,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from pearl_exporter.app import App
+from pearl_exporter.app import App, Changes
 from pearl_exporter.config import Settings
+from pearl_exporter.config.differences import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 
@@ -38,17 +39,17 @@ class Reloader:
         async with self._one_at_a_time:
             try:
                 settings = await asyncio.to_thread(self._read_settings)
+                before = self._app.platform.settings
                 changes = await self._app.reconfigure(settings)
             except (PearlError, ValueError) as error:
                 faults = error.faults if isinstance(error, ConfigError) else (str(error),)
                 self._refuse(faults)
                 return faults
+            except Exception:  # a bug, which whoever asked reports; the old one stays all the same
+                self._refuse(("met a bug",))
+                raise
             set_up_logging(settings.log)
-            lists = {
-                f"outbounds_{name}": ", ".join(names) or "none"
-                for name, names in changes._asdict().items()
-            }
-            _log.info("configuration read anew", extra=lists)
+            _log.info("configuration read anew", extra=_told(changes, before, settings))
             for key, value in _AT_START_ALONE.items():
                 if value(self._at_start) != value(settings):
                     _log.warning(
@@ -60,3 +61,17 @@ class Reloader:
         self._app.exporter.configured(successfully=False, at_seconds=0.0)
         for fault in faults:
             _log.error("keeping the old configuration: %s", fault)
+
+
+def _told(changes: Changes, before: Settings, settings: Settings) -> dict[str, str]:
+    """What changed, for the log: names of outbounds and of keys, never a value."""
+    changed = changed_outbounds(before, settings)
+    return {
+        "outbounds_added": ", ".join(changes.added) or "none",
+        "outbounds_removed": ", ".join(changes.removed) or "none",
+        "outbounds_changed": "; ".join(
+            f"{name}: {', '.join(keys)}" for name, keys in changed.items()
+        )
+        or "none",
+        "keys_changed": ", ".join(changed_keys(before, settings)) or "none",
+    }

@@ -173,7 +173,10 @@ class Schedule:
 
     async def _poll(self, outbound_id: str) -> None:
         poller = self._pollers.get(outbound_id)
-        if poller is None or poller.is_held():
+        if poller is None:
+            return
+        if poller.is_held():
+            poller.pass_over()
             return
         lateness = (self._time.now() - self._due[outbound_id]).total_seconds()
         # a task of our own, which can be cut short without APScheduler calling it a failed job

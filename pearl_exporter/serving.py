@@ -99,6 +99,7 @@ async def run(
     Whoever has heard from ``announce`` that it runs may already tell it to stop.
     """
     stop = stop_event()
+    hangups = None if reload is None else _Hangups(reload)
     gc.freeze()  # what was imported stays: each look at it for garbage costs tens of milliseconds
     announce()
     over_http = reload if app.settings.web.enable_reload else None
@@ -106,14 +107,21 @@ async def run(
     serving: list[asyncio.Task[None]] = []
     try:
         await app.start()  # first of all: no scrape must miss the counters that were saved
-        if reload is not None:
-            _on_hangup(reload)
+        if hangups is not None:
+            hangups.begin()
         serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
         await _first_of(stop, serving)
     finally:
         for server, _ in servers:
             server.should_exit = True
+        if hangups is not None:
+            hangups.end()
         await _end(app, serving)
+
+
+def hold_hangups() -> None:
+    """Keeps a SIGHUP waiting until there is someone to answer it: unheard, it ends the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def view_of(app: App, reload: Reload | None = None) -> View:
@@ -140,19 +148,40 @@ def stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number.name)
     loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: there is no configuration to read")
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     return stop
 
 
-def _on_hangup(reload: Reload) -> None:
-    going_on: set[asyncio.Future[tuple[str, ...]]] = set()
+class _Hangups:
+    """Answers each SIGHUP with a reload, once it has begun; one that came before is made up for."""
 
-    def hang_up() -> None:
-        task = asyncio.ensure_future(reload())
-        going_on.add(task)  # the loop itself holds its tasks weakly
-        task.add_done_callback(going_on.discard)
+    def __init__(self, reload: Reload) -> None:
+        self._reload = reload
+        self._came_early = False
+        self._has_begun = False
+        self._going_on: set[asyncio.Future[tuple[str, ...]]] = set()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def end(self) -> None:
+        """The exporter stops."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: already stopping")
+
+    def begin(self) -> None:
+        """The exporter runs, and can go over to another configuration."""
+        self._has_begun = True
+        if self._came_early:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if not self._has_begun:
+            _log.info("SIGHUP: the configuration is read anew when all have started")
+            self._came_early = True
+            return
+        task = asyncio.ensure_future(self._reload())
+        self._going_on.add(task)  # the loop itself holds its tasks weakly
+        task.add_done_callback(self._going_on.discard)
         task.add_done_callback(_tell_of_a_bug)
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
 
 
 def _tell_of_a_bug(task: asyncio.Future[tuple[str, ...]]) -> None:

@@ -18,13 +18,13 @@ class Health(msgspec.Struct, frozen=True):
         failures: Polls that failed, by reason.
         skipped: Polls that fell due while the one before was still going on.
         last_success: End of the last good poll.
-        interval_seconds: The interval in force, longer after a refused token or id.
+        interval_seconds: The interval in force, longer after a refused token or id, and while idle.
         duration_seconds: The last poll's.
         lateness_seconds: The last poll's start, its first turn included, against its schedule.
         catching_up: Whether calls of an outage are not counted yet.
         caught_up_at: When that last ended, or the first good poll.
         full_scan_at: End of the last good read of the whole window.
-        last_reason: Why the last poll failed, None if it did not.
+        last_reason: Why the last poll failed, or there was none; None if it did not.
         last_message: The same, for people.
     """
 
@@ -62,5 +62,6 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
 
     @property
     def was_tried(self) -> bool:
-        """Whether it has had its first page or its first failure."""
-        return self.health.had_page or any(self.health.failures.values())
+        """Whether it has had its first page or its first failure, be it another one's."""
+        health = self.health
+        return health.had_page or health.last_reason is not None or any(health.failures.values())

@@ -22,11 +22,13 @@ from hypothesis.stateful import initialize, precondition, rule
 from pydantic import SecretStr
 from sqlalchemy import Engine, event
 
+from pearl_exporter.budget import Demand
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.plan import Reading
 from pearl_exporter.poller import Assignment, Poller, Surroundings
+from pearl_exporter.refusals import Refusals
 from pearl_exporter.store import open_store
 from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracker import Tracker
@@ -63,7 +65,8 @@ class Client:
         self.fault: BaseException | None = None
         self.good_requests = 0
         self.token = SimpleNamespace(current=lambda: "account:secret")
-        self.limiter = SimpleNamespace(rate=1.0)
+        self.limiter = SimpleNamespace(rate=1.0, ceiling=1.0)
+        self.refusals, self.demand = Refusals(), Demand()
 
     async def search(self, outbound_id: str, search: Search, patience: object) -> Page:
         if self.fault is not None:

@@ -17,6 +17,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.catalogue import OUTBOUND_METRICS
 from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.labels import TagRules
@@ -71,6 +72,7 @@ NOW_SERIES = {
 OUTBOUND_HEALTH = {
     "pearl_outbound_tracking_since_timestamp_seconds": ("gauge", {"outbound"}),
     "pearl_outbound_up": ("gauge", {"outbound"}),
+    "pearl_outbound_token_refused": ("gauge", {"outbound"}),
     "pearl_outbound_info": ("gauge", {"outbound", "outbound_id", "team"}),
     "pearl_outbound_last_success_timestamp_seconds": ("gauge", {"outbound"}),
     "pearl_outbound_data_timestamp_seconds": ("gauge", {"outbound"}),
@@ -92,6 +94,9 @@ EXPORTER = {
     "pearl_exporter_api_request_duration_seconds": ("histogram", set()),
     "pearl_exporter_api_retries_total": ("counter", set()),
     "pearl_exporter_api_rate_limit": ("gauge", set()),
+    "pearl_exporter_api_rate_limit_configured": ("gauge", set()),
+    "pearl_exporter_api_requests_waiting": ("gauge", set()),
+    "pearl_exporter_api_tokens_refused": ("gauge", set()),
     "pearl_exporter_api_wait_seconds_total": ("counter", set()),
     "pearl_exporter_api_clock_skew_seconds": ("gauge", set()),
     "pearl_exporter_rows_total": ("counter", set()),
@@ -204,7 +209,10 @@ class World:
 
     def __init__(self, *outbounds: OutboundSnapshot) -> None:
         self.now = NOW
-        self.exporter = ExporterMetrics(rate_limit=lambda: 2.0, clock_skew_seconds=lambda: -0.25)
+        self.exporter = ExporterMetrics(
+            budget=lambda: [Budget(1.5, 2.0, 3, False), Budget(0.5, 1.0, 1, True)],
+            clock_skew_seconds=lambda: -0.25,
+        )
         self.exporter.configured(successfully=True, at_seconds=NOW / 1000 - 60)
         self.exposition = Exposition(self.exporter, lambda: self.now)
         for outbound in outbounds:
@@ -536,6 +544,9 @@ def test_the_own_metrics_count_what_they_hear() -> None:
     reloaded = "pearl_exporter_config_last_reload_success_timestamp_seconds"
     assert world.samples(reloaded) == {key({}): NOW / 1000 - 60}
     assert world.samples("pearl_exporter_api_rate_limit") == {key({}): 2.0}
+    assert world.samples("pearl_exporter_api_rate_limit_configured") == {key({}): 3.0}
+    assert world.samples("pearl_exporter_api_requests_waiting") == {key({}): 4.0}
+    assert world.samples("pearl_exporter_api_tokens_refused") == {key({}): 1.0}
     assert world.samples("pearl_exporter_api_clock_skew_seconds") == {key({}): -0.25}
 
 

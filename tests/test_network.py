@@ -92,11 +92,13 @@ async def test_a_slow_reader_gets_every_byte_and_holds_the_sender_up():
 
 
 async def test_the_end_of_a_connection_is_an_empty_read():
-    async def say(_reader, writer):
+    async def say(reader, writer):
+        await reader.read(2)
         writer.write(b"bye")
 
     async with connected(say) as stream:
         assert not stream.get_extra_info("is_readable")
+        await stream.write(b"go")
         assert await stream.read(100, 5.0) == b"bye"
         assert await stream.read(100, 5.0) == b""
         assert stream.get_extra_info("is_readable")

@@ -10,7 +10,7 @@ import pearl_exporter.poller as poller_module
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.errors import StateError
 from pearl_exporter.metrics import Format
-from pearl_exporter.poller import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.refusals import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.store import MemoryStore
 from tests.saving import copied, merged

@@ -20,6 +20,12 @@ from tests.world import DAWN_MS, World, outbound_settings
 INTERVAL = 0.3
 
 
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_is(monkeypatch):
+    """A reload sets up logging anew, for the whole process."""
+    monkeypatch.setattr("pearl_exporter.reload.set_up_logging", lambda _: None)
+
+
 @asynccontextmanager
 async def running(count: int = 3, **more):
     campaigns = many_campaigns(count, DAWN_MS, calls_a_day=100_000, history_ms=3_600_000)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pearl_exporter.calls import Call
+from pearl_exporter.discovery import Saved as Discovered
 from pearl_exporter.errors import StateError
 from pearl_exporter.progress import Saved
 from pearl_exporter.store import MemoryStore, open_store
@@ -179,7 +180,8 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     asyncio.run(story())
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        assert {name for (name,) in tables} == {"pearl_exporter_schema", "outbounds", "blocks"}
+        names = {name for (name,) in tables}
+        assert names == {"pearl_exporter_schema", "outbounds", "blocks", "discovered"}
     connection.close()
 
 
@@ -402,6 +404,48 @@ def test_the_state_is_readable_by_its_owner_alone(tmp_path):
     path = tmp_path / "state.db"
     asyncio.run(open_store(url_of(path)).aclose())
     assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+def test_what_was_discovered_outlasts_a_restart(tmp_path):
+    url = url_of(tmp_path / "state.db")
+    first = (Discovered("a1", "spring"), Discovered("b2", ""))
+
+    async def story():
+        store = open_store(url)
+        assert await store.load_discovered() == ()
+        await store.save_discovered(first)
+        await store.aclose()
+        store = open_store(url)
+        assert await store.load_discovered() == first
+        await store.save_discovered((Discovered("b2", "autumn"),))
+        assert await store.load_discovered() == (Discovered("b2", "autumn"),)
+        await store.save_discovered(())
+        assert await store.load_discovered() == ()
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_state_of_version_2_goes_on_where_it_was(tmp_path):
+    path = tmp_path / "state.db"
+
+    async def story():
+        store = open_store(url_of(path))
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, tracker)
+        saved = plain(await store.load("outbound"))
+        await store.aclose()
+        with sqlite3.connect(path) as connection:
+            connection.execute("DROP TABLE discovered")
+            connection.execute("UPDATE pearl_exporter_schema SET version = 2")
+        connection.close()
+        store = open_store(url_of(path))
+        assert plain(await store.load("outbound")) == saved
+        assert await store.load_discovered() == ()
+        await store.aclose()
+
+    asyncio.run(story())
 
 
 def test_memory_keeps_nothing():

@@ -11,7 +11,15 @@ from pydantic import SecretStr
 from pearl_exporter.app import App, build_app
 from pearl_exporter.calls import Call
 from pearl_exporter.clock import Clock
-from pearl_exporter.config import ApiSettings, OutboundSettings, PollSettings, Settings, TokenSource
+from pearl_exporter.config import (
+    AccountSettings,
+    ApiSettings,
+    DiscoverySettings,
+    OutboundSettings,
+    PollSettings,
+    Settings,
+    TokenSource,
+)
 from pearl_exporter.decode import decode_page
 from pearl_exporter.simulator import Campaign, SimulatedClock, Simulator, build_simulator
 from pearl_exporter.store import Store
@@ -23,15 +31,28 @@ TOKEN = TokenSource(literal=SecretStr("account:secret"))
 
 def outbound_settings(campaign: Campaign, **overrides: Any) -> OutboundSettings:
     return OutboundSettings(
-        id=campaign.outbound_id, name=campaign.profile.name, token=TOKEN, **overrides
+        id=campaign.outbound_id, name=campaign.profile.name, **{"token": TOKEN, **overrides}
     )
+
+
+class _Recorded(httpx.ASGITransport):
+    """Remembers what was asked for."""
+
+    def __init__(self, app: Simulator) -> None:
+        super().__init__(app)
+        self.requests: list[tuple[str, str]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append((request.method, request.url.path))
+        return await super().handle_async_request(request)
 
 
 class World:
     """Build it inside a loop, best a virtual one. ``wait`` moves everybody's time.
 
     ``frozen``, simulated time and the exporter's clock stand still during a poll, so that what must
-    have been read is known to the row; else they run with the loop.
+    have been read is known to the row; else they run with the loop. Of the campaigns the first
+    ``configured`` are in the configuration, by default all.
     """
 
     def __init__(
@@ -43,6 +64,9 @@ class World:
         api: Mapping[str, Any] | None = None,
         poll: Mapping[str, Any] | None = None,
         outbound: Mapping[str, Any] | None = None,
+        configured: int | None = None,
+        discovery: Mapping[str, Any] | None = None,
+        account: Mapping[str, Any] | None = None,
         seed: int = 0,
         store: Store | None = None,
     ) -> None:
@@ -63,14 +87,24 @@ class World:
                 url="http://simulated", **{"rate_limit": 1000.0, "page_size": 100, **(api or {})}
             ),
             poll=PollSettings(**(poll or {})),
-            outbounds=tuple(outbound_settings(each, **(outbound or {})) for each in campaigns),
+            outbounds=tuple(
+                outbound_settings(each, **(outbound or {})) for each in campaigns[:configured]
+            ),
+            discovery=DiscoverySettings(**(discovery or {})),
+            account=AccountSettings(**(account or {})),
         )
+        self._transport = _Recorded(self.simulator)
         self.app: App = build_app(
             self.settings,
-            transport=httpx.ASGITransport(self.simulator),
+            transport=self._transport,
             store=store,
             clock=Clock(wall=lambda: DAWN_MS / 1000 + self._elapsed(), monotonic=self._elapsed),
         )
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """Method and path of everything that was asked for."""
+        return self._transport.requests
 
     @property
     def now_ms(self) -> int:

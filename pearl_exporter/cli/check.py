@@ -7,6 +7,7 @@ import click
 
 from pearl_exporter.api import Patience, PearlClient
 from pearl_exporter.app import App, build_app
+from pearl_exporter.cli.found import ask_platform
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
@@ -28,7 +29,10 @@ async def run_check(settings: Settings) -> bool:
     app = build_app(settings)
     findings: list[Finding] = []
     try:
-        for outbound in settings.outbounds:
+        lines, is_well = await ask_platform(app, settings)
+        for line in lines:
+            click.echo(line)
+        for outbound in app.settings.outbounds:
             finding = await _try(app, outbound)
             if not findings and abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
                 finding = await _try(app, outbound)  # now by the API's clock
@@ -36,13 +40,14 @@ async def run_check(settings: Settings) -> bool:
             click.echo(_line(finding))
     finally:
         await app.stop()
-    if not settings.outbounds:
-        click.echo("no outbounds configured: nothing to check")
+    if not app.settings.outbounds:
+        found = " or found" if settings.discovery.enabled else ""
+        click.echo(f"no outbounds configured{found}: nothing to check")
     if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
         click.echo(f"note  {app.api_clock.skew_text}: allowed for")
     for line in budget_lines(settings, findings):
         click.echo(line)
-    return all(finding.error is None for finding in findings)
+    return is_well and all(finding.error is None for finding in findings)
 
 
 async def _try(app: App, outbound: OutboundSettings) -> Finding:

@@ -27,7 +27,7 @@ from pearl_exporter.config import (
 from pearl_exporter.errors import PearlError, StateError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reload import Reloader
-from pearl_exporter.serving import listen_on, run
+from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import (
     FAULTS,
     FaultError,
@@ -94,6 +94,7 @@ def serve(config: Path | None) -> None:
     Ends within 5 s on SIGTERM or SIGINT. Reads the configuration anew on SIGHUP, and on
     POST /-/reload where web.enable_reload allows it; a bad one is refused and the old one kept.
     """
+    hold_hangups()
     settings = _settings(config)
     set_up_logging(settings.log)
     with _listener(settings.web.listen, "web.listen") as listener:
@@ -120,7 +121,8 @@ def serve(config: Path | None) -> None:
 def check(config: Path | None) -> None:
     """Try a configuration on the API, one call of each outbound.
 
-    Prints a line for each outbound and how many requests a minute the configuration needs, against
+    With discovery it also tries those that it finds, and says which it leaves out. Prints a line
+    for each outbound and how many requests a minute the configuration needs, against
     api.rate_limit. Touches no state. Exits with 0 if all are well, 1 if not, 2 if the
     configuration is bad.
     """
@@ -138,7 +140,7 @@ def check(config: Path | None) -> None:
     help="Write there, by rename, instead of to standard output: for a textfile collector.",
 )
 def once(config: Path | None, output: Path | None) -> None:
-    """Poll every outbound once and print its window and health.
+    """Poll every outbound once and print its window and health. Discovers outbounds before.
 
     In the text format. Prints no counters, as one poll can't tell what happened since another, and
     touches no state.

@@ -12,7 +12,7 @@ from pearl_exporter.config import Settings
 
 
 async def run_once(settings: Settings, output: Path | None) -> bool:
-    """Polls every outbound once and prints gauges; gives whether all polls succeeded.
+    """Polls every outbound once and prints gauges; gives whether all went well.
 
     What failed is told on standard error, and the health of every outbound is printed all the
     same. Raises OSError if ``output`` can't be written.
@@ -21,9 +21,9 @@ async def run_once(settings: Settings, output: Path | None) -> bool:
         app = build_app(settings, on_progress=heard)
         try:
             well = await _poll_all(app)
+            text = app.exposition.render_outbounds() + app.platform_metrics.render()
         finally:
             await app.stop()
-    text = app.exposition.render_outbounds()
     if output is None:
         click.echo(text.decode(), nl=False)
     else:
@@ -33,11 +33,14 @@ async def run_once(settings: Settings, output: Path | None) -> bool:
 
 async def _poll_all(app: App) -> bool:
     await app.start(polling=False)
+    unasked = await app.platform.once()
+    for subject, error in unasked:
+        click.echo(f"{subject}: {error.reason}: {error}", err=True)
     failures = await asyncio.gather(*(poller.poll() for poller in app.pollers))
     for poller, failure in zip(app.pollers, failures, strict=True):
         if failure is not None:
             click.echo(f"{poller.outbound.name}: {failure.reason}: {failure}", err=True)
-    return not any(failures)
+    return not any(failures) and not unasked
 
 
 def can_be_written(path: Path) -> bool:

@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from pearl_exporter.app import build_app
 from pearl_exporter.config import (
+    AccountSettings,
     ApiSettings,
+    DiscoverySettings,
     ListenAddress,
     OutboundSettings,
     PollSettings,
@@ -32,6 +34,7 @@ from pearl_exporter.simulator import (
 DEMO_INTERVAL_SECONDS = 2.0
 DEMO_WINDOW_SECONDS = 600.0
 DEMO_SETTLE_SECONDS = 20.0
+DEMO_PLATFORM_SECONDS = 10.0
 DEMO_RATE_LIMIT = 50.0
 """The simulated API has no limit to be careful with, and a demo shows what changes."""
 
@@ -78,9 +81,12 @@ async def run_demo(listener: socket.socket, seed: int) -> None:
 
 def demo_settings(campaigns: Iterable[Campaign], api_url: str, listen: ListenAddress) -> Settings:
     """How the demo's exporter is configured: quick polls of a short window."""
-    token = TokenSource(literal=SecretStr("demo:demo"))
+    secret = SecretStr("demo:demo")
+    token = TokenSource(literal=secret)
     return Settings(
-        api=ApiSettings(url=api_url, rate_limit=DEMO_RATE_LIMIT),
+        api=ApiSettings(url=api_url, token=secret, rate_limit=DEMO_RATE_LIMIT),
+        discovery=DiscoverySettings(enabled=True, interval=DEMO_PLATFORM_SECONDS),
+        account=AccountSettings(enabled=True, interval=DEMO_PLATFORM_SECONDS),
         poll=PollSettings(
             interval=DEMO_INTERVAL_SECONDS,
             window=DEMO_WINDOW_SECONDS,

@@ -1,9 +1,12 @@
 """The configuration: one frozen `Settings` from file and environment, or all faults at once."""
 
 from pearl_exporter.config.load import load_settings
+from pearl_exporter.config.resolve import discovered_outbound
 from pearl_exporter.config.rules import ListenAddress, parse_listen
 from pearl_exporter.config.settings import (
+    AccountSettings,
     ApiSettings,
+    DiscoverySettings,
     LogSettings,
     MetricsSettings,
     OutboundSettings,
@@ -16,8 +19,10 @@ from pearl_exporter.config.tokens import TokenSource, normalise_token
 from pearl_exporter.errors import ConfigError
 
 __all__ = [
+    "AccountSettings",
     "ApiSettings",
     "ConfigError",
+    "DiscoverySettings",
     "ListenAddress",
     "LogSettings",
     "MetricsSettings",
@@ -27,6 +32,7 @@ __all__ = [
     "StateSettings",
     "TokenSource",
     "WebSettings",
+    "discovered_outbound",
     "load_settings",
     "normalise_token",
     "parse_listen",

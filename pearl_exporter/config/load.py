@@ -17,7 +17,9 @@ from pearl_exporter.config.environment import Tree, overlay
 from pearl_exporter.config.faults import Faults, one_line
 from pearl_exporter.config.settings import (
     SECTIONS,
+    AccountSettings,
     ApiSettings,
+    DiscoverySettings,
     LogSettings,
     MetricsSettings,
     OutboundEntry,
@@ -31,13 +33,14 @@ from pearl_exporter.errors import ConfigError
 
 _MAX_FILE_BYTES = 1024 * 1024
 _KNOWN = {
-    "": ("api", "poll", "outbounds", "metrics", "state", "web", "log"),
+    "": ("api", "poll", "outbounds", "discovery", "account", "metrics", "state", "web", "log"),
     **{name: tuple(model.model_fields) for name, model in SECTIONS.items()},
     "outbounds": tuple(OutboundEntry.model_fields),
 }
 _NO_OUTBOUNDS = (
     "none given; name one in the file, as outbounds: [{id: YOUR_OUTBOUND_ID}], or in the "
-    "environment, as PEARL_OUTBOUNDS=YOUR_OUTBOUND_ID=some-name; to have none, write outbounds: []"
+    "environment, as PEARL_OUTBOUNDS=YOUR_OUTBOUND_ID=some-name; to have none, write outbounds: "
+    "[]; to have those that the platform lists, discovery: {enabled: true}"
 )
 _IN_FILE: dict[str, object] = {}
 """The context by which a model knows that it reads a file: a duration bears its unit there."""
@@ -56,20 +59,25 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     overlay(tree, environ, faults)
     api = _section(ApiSettings, "api", tree, faults)
     poll = _section(PollSettings, "poll", tree, faults)
+    discovery = _section(DiscoverySettings, "discovery", tree, faults)
+    account = _section(AccountSettings, "account", tree, faults)
     metrics = _section(MetricsSettings, "metrics", tree, faults)
     state = _section(StateSettings, "state", tree, faults)
     web = _section(WebSettings, "web", tree, faults)
     log = _section(LogSettings, "log", tree, faults)
-    entries = _entries(tree.get("outbounds"), faults)
+    listed = tree.get("outbounds")
+    entries = _entries([] if listed is None and discovery.enabled else listed, faults)
     resolve.check_timings(poll, entries, faults)
     resolve.check_unique(entries, faults)
-    resolve.check_token(tree, entries, faults)
+    resolve.check_token(tree, entries, faults, asks=discovery.enabled or account.enabled)
     resolve.check_files(api, entries, faults)
     faults.raise_any()
     return Settings(
         api=api,
         poll=poll.model_copy(update={"give_up": resolve.give_up(poll.interval, poll, api)}),
         outbounds=tuple(resolve.outbound(entry, poll, api) for entry in entries.values()),
+        discovery=discovery,
+        account=account,
         metrics=metrics,
         state=state,
         web=web,

@@ -15,6 +15,7 @@ from pearl_exporter.config.settings import (
     OutboundEntry,
     OutboundSettings,
     PollSettings,
+    Settings,
     default_give_up,
     default_settle_unanswered,
     default_stale_after,
@@ -29,8 +30,11 @@ _WITHOUT = (
 _TIMINGS = (
     # the greater, the lesser, how many of the lesser it must hold, and how to say that
     ("window", "interval", 1, "the interval"),
+    ("idle_interval", "interval", 1, "the interval"),
+    ("window", "idle_interval", 1, "idle_interval"),
     ("settle", "settle_unanswered", 1, "settle_unanswered"),
     ("stale_after", "interval", 2, "two intervals"),
+    ("stale_after", "idle_interval", 2, "two of idle_interval"),
 )
 
 
@@ -40,6 +44,7 @@ def timings(entry: OutboundEntry, poll: PollSettings) -> dict[str, float]:
     A default follows the outbound's own interval and settle, not those of the poll section.
     """
     interval = poll.interval if entry.interval is None else entry.interval
+    idle_interval = max(interval, poll.idle_interval or 0.0)
     settle = poll.settle if entry.settle is None else entry.settle
     unanswered, stale_after = entry.settle_unanswered, entry.stale_after
     if unanswered is None:
@@ -48,9 +53,10 @@ def timings(entry: OutboundEntry, poll: PollSettings) -> dict[str, float]:
         unanswered = min(unanswered, settle)
     if stale_after is None:
         given = "stale_after" in poll.model_fields_set
-        stale_after = poll.stale_after if given else default_stale_after(interval)
+        stale_after = poll.stale_after if given else default_stale_after(idle_interval)
     return {
         "interval": interval,
+        "idle_interval": idle_interval,
         "window": poll.window if entry.window is None else entry.window,
         "settle": settle,
         "settle_unanswered": unanswered,
@@ -75,6 +81,7 @@ def outbound(entry: OutboundEntry, poll: PollSettings, api: ApiSettings) -> Outb
         name=entry.name or entry.id,
         token=_token(entry, api),
         interval=resolved["interval"],
+        idle_interval=resolved["idle_interval"],
         window=resolved["window"],
         settle=resolved["settle"],
         settle_unanswered=resolved["settle_unanswered"],
@@ -82,6 +89,12 @@ def outbound(entry: OutboundEntry, poll: PollSettings, api: ApiSettings) -> Outb
         give_up=give_up(resolved["interval"], poll, api),
         labels=entry.labels,
     )
+
+
+def discovered_outbound(outbound_id: str, name: str, settings: Settings) -> OutboundSettings:
+    """Give an outbound that was discovered: it has the values of the poll section."""
+    entry = OutboundEntry(id=outbound_id, name=name)
+    return outbound(entry, settings.poll, settings.api)
 
 
 def _token(entry: OutboundEntry, api: ApiSettings) -> TokenSource:
@@ -96,6 +109,10 @@ def _token(entry: OutboundEntry, api: ApiSettings) -> TokenSource:
 def check_timings(poll: PollSettings, entries: Mapping[int, OutboundEntry], faults: Faults) -> None:
     """Report timings that contradict each other, once, at the key that was given."""
     shared = {key: getattr(poll, key) for key in PollSettings.model_fields}
+    if poll.idle_interval is None:
+        shared["idle_interval"] = poll.interval
+    if "stale_after" not in poll.model_fields_set:
+        shared["stale_after"] = default_stale_after(shared["idle_interval"])
     for key, message in _contradictions(shared, poll.model_fields_set, faults.wrong("poll")):
         faults.add(("poll", key), message)
     for index, entry in entries.items():
@@ -114,6 +131,8 @@ def _contradictions(
         least, have = factor * values[lesser], values[greater]
         if least <= have or {greater, lesser} & wrong:
             continue
+        if lesser == "idle_interval" and values["interval"] == values["idle_interval"]:
+            continue  # none beside the usual one, of which it is told
         if greater in given:
             wanted = f"wanted at least {words}, which is {format_duration(least)}"
             yield greater, f"got {format_duration(have)}, {wanted}"
@@ -140,9 +159,16 @@ def check_unique(entries: Mapping[int, OutboundEntry], faults: Faults) -> None:
 
 
 def check_token(
-    tree: Mapping[str, object], entries: Mapping[int, OutboundEntry], faults: Faults
+    tree: Mapping[str, object],
+    entries: Mapping[int, OutboundEntry],
+    faults: Faults,
+    *,
+    asks: bool,
 ) -> None:
-    """Report two tokens for the API, and none where one is needed."""
+    """Report two tokens for the API, and none where one is needed.
+
+    ``asks`` says whether the platform is asked for its list or the account as well.
+    """
     api = tree.get("api")
     if not isinstance(api, dict):
         return
@@ -150,7 +176,7 @@ def check_token(
     if len(given) > 1:
         faults.add(("api", "token_file"), "there is a token as well; wanted one of both")
     own = bool(entries) and all(entry.token_file is not None for entry in entries.values())
-    if not given and not own and tree.get("outbounds") != []:
+    if not given and (asks or (not own and tree.get("outbounds") != [])):
         faults.add(("api", "token"), _WITHOUT)
 
 

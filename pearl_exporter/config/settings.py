@@ -22,9 +22,9 @@ def default_settle_unanswered(settle: float) -> float:
     return min(30.0, settle)
 
 
-def default_stale_after(interval: float) -> float:
+def default_stale_after(longest_interval: float) -> float:
     """Give ``poll.stale_after`` where it is not configured. All in seconds."""
-    return max(300.0, 3 * interval)
+    return max(300.0, 3 * longest_interval)
 
 
 def default_give_up(interval: float, timeout: float) -> float:
@@ -76,6 +76,13 @@ class ApiSettings(_Section):
         description="HTTP proxy, `http://[user:password@]host:port`; kept as a secret.",
     )
 
+    @property
+    def token_source(self) -> TokenSource | None:
+        """Where the token of this section comes from, None if it has none."""
+        if self.token is None and self.token_file is None:
+            return None
+        return TokenSource(literal=self.token, file=self.token_file)
+
 
 class PollSettings(_Section):
     """When and what to read: the values that hold for every outbound without its own."""
@@ -83,9 +90,15 @@ class PollSettings(_Section):
     interval: Annotated[float, rules.duration(1, DAY)] = Field(
         default=30.0, description="How often each outbound is polled."
     )
+    idle_interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
+        default=None,
+        description="Up to here the interval stretches while nothing happens in an outbound; "
+        "none: never.",
+    )
     window: Annotated[float, rules.duration(1, MONTH)] = Field(
         default=3600.0,
-        description="How far back the window gauges reach; not shorter than `interval`.",
+        description="How far back the window gauges reach; not shorter than `interval` "
+        "and `idle_interval`.",
     )
     settle: Annotated[float, rules.duration(0, DAY)] = Field(
         default=120.0, description="How long after its end an answered call is counted."
@@ -109,8 +122,8 @@ class PollSettings(_Section):
     stale_after: Annotated[float, rules.duration(2, MONTH)] = Field(
         default_factory=lambda data: default_stale_after(data.get("interval", 30.0)),
         description="Without a good poll for this long the window series vanish; "
-        "at least two intervals.",
-        json_schema_extra={"default_text": "the larger of 5m and three intervals"},
+        "at least two intervals, idle ones included.",
+        json_schema_extra={"default_text": "the larger of 5m and three of the longest interval"},
     )
     give_up: Annotated[float, rules.duration(1, DAY)] = Field(
         default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0),
@@ -172,18 +185,64 @@ class OutboundSettings(_Section):
     name: rules.Name = Field(default_factory=lambda data: data.get("id", ""))
     token: TokenSource
     interval: float = 30.0
+    idle_interval: float = Field(default_factory=lambda data: data.get("interval", 30.0))
     window: float = 3600.0
     settle: float = 120.0
     settle_unanswered: float = Field(
         default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0))
     )
     stale_after: float = Field(
-        default_factory=lambda data: default_stale_after(data.get("interval", 30.0))
+        default_factory=lambda data: default_stale_after(data.get("idle_interval", 30.0))
     )
     give_up: float = Field(
         default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0)
     )
     labels: rules.Labels = Field(default_factory=dict)
+
+
+class DiscoverySettings(_Section):
+    """Outbounds that are found by the platform's own list of them."""
+
+    enabled: rules.Switch = Field(
+        default=False,
+        description="Whether outbounds that the platform lists are polled too, by the token of "
+        "`api`.",
+    )
+    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+        default=300.0, description="How often the platform is asked for its list."
+    )
+    include: rules.TagPattern = Field(
+        default=rules.tag_pattern(".*"),
+        description="An outbound is polled only if this matches its whole name or its whole id.",
+    )
+    exclude: rules.TagPattern = Field(
+        default=rules.tag_pattern(""),
+        description="An outbound is not polled if this matches its whole name or its whole id.",
+    )
+    paused: Annotated[Literal["poll", "skip"], rules.one_of("poll", "skip")] = Field(
+        default="poll",
+        description="Whether one that is paused or suspended is polled on, or no more once its "
+        "calls have settled.",
+    )
+    vanished: Annotated[Literal["remove", "keep"], rules.one_of("remove", "keep")] = Field(
+        default="remove",
+        description="What becomes of one that three good answers in a row did not list.",
+    )
+    max_outbounds: Annotated[int, rules.whole(1, 10_000)] = Field(
+        default=500, description="At most so many are polled, those with the least ids."
+    )
+
+
+class AccountSettings(_Section):
+    """The account's own figures."""
+
+    enabled: rules.Switch = Field(
+        default=False,
+        description="Whether `pearl_account_*` is published, of the account of `api`'s token.",
+    )
+    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+        default=300.0, description="How often the platform is asked for it."
+    )
 
 
 class MetricsSettings(_Section):
@@ -252,6 +311,8 @@ class Settings(_Section):
     api: ApiSettings = ApiSettings()
     poll: PollSettings = PollSettings()
     outbounds: tuple[OutboundSettings, ...] = ()
+    discovery: DiscoverySettings = DiscoverySettings()
+    account: AccountSettings = AccountSettings()
     metrics: MetricsSettings = MetricsSettings()
     state: StateSettings = StateSettings()
     web: WebSettings = WebSettings()
@@ -261,6 +322,8 @@ class Settings(_Section):
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "api": ApiSettings,
     "poll": PollSettings,
+    "discovery": DiscoverySettings,
+    "account": AccountSettings,
     "metrics": MetricsSettings,
     "state": StateSettings,
     "web": WebSettings,

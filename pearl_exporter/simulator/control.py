@@ -5,6 +5,8 @@ GET         state       the time, the outbounds, the faults that are on and how 
 POST        faults      a list of faults (flags or objects), or ``{"faults": [...]}``: on are these
 DELETE      faults      all faults off
 POST        incidents   ``{"outbound", "kind", "share", "after_seconds", "lasting_seconds"}``
+POST        outbounds   ``{"outbound", "name", "status", "gone": true, …}``: what the list says
+POST        account     ``{"creditBalance", "status", …}``: what the account says
 POST        clock       ``{"paused": true}``, ``{"advance_seconds": 5}``, ``{"set": "2026-…Z"}``
 GET         truth       what an exact exporter must publish:
                         ``?outbound=ID&at=ISO|ms&window=SECONDS`` (``&rows=1`` with the rows)
@@ -45,6 +47,8 @@ def control_routes(simulator: "Simulator") -> list[Route]:
         Route("/faults", _answered(control.set_faults), methods=["POST"]),
         Route("/faults", _answered(control.clear_faults), methods=["DELETE"]),
         Route("/incidents", _answered(control.add_incident), methods=["POST"]),
+        Route("/outbounds", _answered(control.change_outbound), methods=["POST"]),
+        Route("/account", _answered(control.change_account), methods=["POST"]),
         Route("/clock", _answered(control.set_clock), methods=["POST"]),
         Route("/truth", _answered(control.truth), methods=["GET"]),
         Route("/requests", _answered(control.requests), methods=["GET"]),
@@ -117,6 +121,16 @@ class _Control:
         )
         campaign.add_incident(incident, now)
         return campaign.incidents
+
+    async def change_outbound(self, request: Request) -> dict[str, Any]:
+        given = await _object(request)
+        campaign = self._campaign(given.pop("outbound", None))
+        self._simulator.platform.change_outbound(campaign.outbound_id, given)
+        return self._simulator.platform.about(campaign)
+
+    async def change_account(self, request: Request) -> dict[str, Any]:
+        self._simulator.platform.account.update(await _object(request))
+        return self._simulator.platform.of_account(self._simulator.campaigns.values())
 
     async def set_clock(self, request: Request) -> dict[str, Any]:
         given = await _object(request)

@@ -59,13 +59,16 @@ FAULTS: Mapping[str, Kind] = {
     "statuses_ignored": Kind("the statuses filter does nothing"),
     "null_results": Kind("an empty page has null for its results"),
     "odd_rows": Kind("rows, always the same ones, of a wrong form", {"share": 0.05}),
+    "odd_outbounds": Kind("the list of outbounds has rows of a wrong form, and some twice"),
+    "wrapped_outbounds": Kind("the list of outbounds is an object with results"),
     "skew": Kind("the Date header is this many seconds ahead", {"seconds": 60.0}),
 }
 """Every fault by name."""
 
 COMMON: Mapping[str, str] = {
     "probability": "0 to 1, how often it hits (default 1)",
-    "outbound": "the id of the one outbound that it is for (default: all)",
+    "outbound": "the id of the one outbound that it is for, or the path /v1/Outbound or "
+    "/v1/Account (default: all)",
     "requests": "how many requests it hits at most",
     "begin": "seconds from when it was switched on until it begins",
     "lasting": "seconds that it lasts from then",

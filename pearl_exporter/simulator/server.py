@@ -10,7 +10,6 @@ Under ``/_sim/`` it can be watched and governed, see `pearl_exporter.simulator.c
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,6 +23,7 @@ from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.control import control_routes
 from pearl_exporter.simulator.faults import Fault, Faults
+from pearl_exporter.simulator.platform import ACCOUNT, LIST, Platform
 from pearl_exporter.simulator.search import BadBody, asked_limit, search_of
 from pearl_exporter.simulator.traffic import Traffic
 
@@ -63,16 +63,17 @@ class Simulator:
         self.clock = clock
         self.faults = faults
         self.traffic = Traffic()
+        self.platform = Platform()
         self.token: str | None = None
         self.max_limit = MAX_LIMIT
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._shifts = misbehaviour.Shifts()
         self._app = Starlette(
             routes=[
-                Route("/v1/Outbound", self._api(self._outbounds), methods=["GET"]),
+                Route(LIST, self._api(self._outbounds), methods=["GET"]),
                 Route("/v1/Outbound/{outbound}", self._api(self._outbound), methods=["GET"]),
                 Route("/v1/Outbound/{outbound}/Calls", self._api(self._calls), methods=["POST"]),
-                Route("/v1/Account", self._api(self._account), methods=["GET"]),
+                Route(ACCOUNT, self._api(self._account), methods=["GET"]),
                 Mount("/_sim", routes=control_routes(self)),
             ]
         )
@@ -89,7 +90,7 @@ class Simulator:
         async def endpoint(request: Request) -> Response:
             await request.body()
             outbound = request.path_params.get("outbound")
-            struck = self.faults.strike(outbound, self.clock())
+            struck = self.faults.strike(outbound or request.url.path, self.clock())
             if "slow" in struck:
                 await self.sleep(struck["slow"].number("seconds"))
             answer = misbehaviour.refusal(struck, self.clock()) or self._refused(request)
@@ -112,20 +113,20 @@ class Simulator:
         wrong = token != self.token if self.token is not None else not token.strip()
         if scheme.lower() != "bearer" or wrong:
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
-        if request.path_params.get("outbound", next(iter(self.campaigns), "")) in self.campaigns:
+        outbound = request.path_params.get("outbound")
+        if outbound is None or outbound in self.campaigns.keys() - self.platform.gone:
             return None
-        return answers.problem(404) if "outbound" in request.path_params else None
+        return answers.problem(404)
 
-    async def _outbounds(self, _request: Request, _struck: Struck) -> Response:
-        return answers.plain_json([_about(campaign) for campaign in self.campaigns.values()])
+    async def _outbounds(self, _request: Request, struck: Struck) -> Response:
+        return answers.plain_json(self.platform.listing(self.campaigns.values(), struck))
 
     async def _outbound(self, request: Request, _struck: Struck) -> Response:
-        return answers.plain_json(_about(self.campaigns[request.path_params["outbound"]]))
+        campaign = self.campaigns[request.path_params["outbound"]]
+        return answers.plain_json(self.platform.about(campaign))
 
     async def _account(self, _request: Request, _struck: Struck) -> Response:
-        agents = sum(campaign.profile.total_agents for campaign in self.campaigns.values())
-        account = {"name": "Simulated", "totalAgents": agents, "creditBalance": 1000.0, "status": 1}
-        return answers.plain_json(account)
+        return answers.plain_json(self.platform.of_account(self.campaigns.values()))
 
     async def _calls(self, request: Request, struck: Struck) -> Response:
         campaign = self.campaigns[request.path_params["outbound"]]
@@ -143,14 +144,3 @@ class Simulator:
             self._shifts.shift(campaign, replace(search, skip=0, limit=1), now)
         page = misbehaviour.page(campaign, search, struck, now)
         return answers.plain_json(misbehaviour.told(campaign, page, struck, now))
-
-
-def _about(campaign: Campaign) -> dict[str, Any]:
-    created = datetime.fromtimestamp(campaign.start_ms // 1000, UTC)
-    return {
-        "id": campaign.outbound_id,
-        "name": campaign.profile.name,
-        "status": campaign.profile.status,
-        "totalAgents": campaign.profile.total_agents,
-        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }

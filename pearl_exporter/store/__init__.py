@@ -4,8 +4,10 @@ A poll is committed here before it is published, so that what a scrape has seen 
 after a restart.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from pearl_exporter.discovery import Saved as Discovered
 from pearl_exporter.progress import Delta, Progress, Saved
 
 MEMORY_URL = "memory:"
@@ -23,6 +25,12 @@ class Store(Protocol):
     async def commit(self, outbound_id: str, delta: Delta) -> None:
         """Saves what one poll changed, wholly or not at all; raises `StateError`."""
 
+    async def load_discovered(self) -> tuple[Discovered, ...]:
+        """The outbounds that were discovered when that was last saved; raises `StateError`."""
+
+    async def save_discovered(self, outbounds: Sequence[Discovered]) -> None:
+        """Saves which outbounds are discovered now; raises `StateError`."""
+
     async def aclose(self) -> None:
         """Lets go of the store."""
 
@@ -39,6 +47,13 @@ class MemoryStore:
         return None
 
     async def commit(self, outbound_id: str, delta: Delta) -> None:
+        """Nothing to do."""
+
+    async def load_discovered(self) -> tuple[Discovered, ...]:
+        """Nothing, as nothing outlives the process."""
+        return ()
+
+    async def save_discovered(self, outbounds: Sequence[Discovered]) -> None:
         """Nothing to do."""
 
     async def aclose(self) -> None:

@@ -50,6 +50,14 @@ blocks = Table(
     comment="The tracked calls, some hundred neighbours by start a row; see pearl_exporter.blocks.",
 )
 
+discovered = Table(
+    "discovered",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    comment="The outbounds that discovery added, with their names where these may be shown.",
+)
+
 
 def _first_tables(connection: Connection) -> None:
     version_1.metadata.create_all(connection)
@@ -70,7 +78,15 @@ def _calls_in_blocks(connection: Connection) -> None:
     version_1.calls.drop(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _calls_in_blocks)
+def _discovered_outbounds(connection: Connection) -> None:
+    discovered.create(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _first_tables,
+    _calls_in_blocks,
+    _discovered_outbounds,
+)
 """What brings a state from version n to n + 1, by n. Never change one that was released."""
 
 

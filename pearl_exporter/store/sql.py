@@ -19,9 +19,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import Table
 
 from pearl_exporter.calls import Instant
+from pearl_exporter.discovery import Saved as Discovered
 from pearl_exporter.errors import LEFT, StateError
 from pearl_exporter.progress import Delta, Progress, Saved
-from pearl_exporter.store.schema import blocks, migrate, outbounds
+from pearl_exporter.store.schema import blocks, discovered, migrate, outbounds
 from pearl_exporter.store.sqlite_file import SqliteFile
 
 Result = TypeVar("Result")
@@ -72,6 +73,24 @@ class SqlStore:
     async def commit(self, outbound_id: str, delta: Delta) -> None:
         """Saves what one poll changed in one transaction; see `Store`."""
         await self._in_thread(lambda connection: self._commit(connection, outbound_id, delta))
+
+    async def load_discovered(self) -> tuple[Discovered, ...]:
+        """The discovered outbounds as last saved; see `Store`."""
+        find = select(discovered.c.id, discovered.c.name).order_by(discovered.c.id)
+        return await self._in_thread(
+            lambda connection: tuple(Discovered(*row) for row in connection.execute(find))
+        )
+
+    async def save_discovered(self, outbounds: Sequence[Discovered]) -> None:
+        """Saves them in the place of those before; see `Store`."""
+        rows = [each._asdict() for each in outbounds]
+
+        def save(connection: Connection) -> None:
+            connection.execute(discovered.delete())
+            if rows:
+                connection.execute(discovered.insert(), rows)
+
+        await self._in_thread(save)
 
     async def aclose(self) -> None:
         """Ends the transaction under way, closes the database and gives up its lock."""

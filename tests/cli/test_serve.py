@@ -150,7 +150,50 @@ def test_sighup_reads_the_configuration_anew_and_refuses_a_bad_one(
         assert f"{reloaded} 1.0\n" in text
         assert 'pearl_outbound_up{outbound="renamed"}' in text
         assert 'outbound="one"' not in text
+        path.unlink()
+        process.send(signal.SIGHUP)
+        process.says("can't be read: No such file")
+        path.mkdir()
+        process.send(signal.SIGHUP)
+        process.says("can't be read: Is a directory")
+        text = get(f"{url}/metrics").text
+        assert f"{reloaded} 0.0\n" in text
+        assert 'pearl_outbound_up{outbound="renamed"} 1.0\n' in text
         assert "Traceback" not in process.stderr
+
+
+def test_a_sighup_while_it_starts_is_made_up_for(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        while not is_held_back(signal.SIGHUP, process.process.pid):
+            assert process.process.poll() is None
+        assert "listening" not in process.stderr, "too late: this proves nothing"
+        outbounds = [{"id": api.outbound, "name": "renamed"}]
+        process.send(signal.SIGHUP)
+        process.says("configuration read anew")
+        write_config(tmp_path, api.url, api.outbound, outbounds=outbounds)
+        process.send(signal.SIGHUP)
+        process.says("renamed: name")
+
+
+def is_held_back(number: signal.Signals, pid: int) -> bool:
+    """Whether the process has told the kernel to keep that signal for later."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = [line.split()[1] for line in lines if line.startswith("SigBlk:")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def test_signals_while_it_stops_change_nothing(tmp_path: Path, api: Api) -> None:
+    path = write_config(tmp_path, api.url, api.outbound)
+    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
+        url = base_url(process.says("msg=listening"))
+        with slow_reader(url):
+            started = time.monotonic()
+            process.send(signal.SIGTERM)
+            process.says("msg=stopping")
+            process.send(signal.SIGHUP)
+            process.says("SIGHUP: already stopping")
+            ends_well(process, started)
 
 
 def test_sighup_does_no_harm_where_there_is_no_configuration(tmp_path: Path) -> None:

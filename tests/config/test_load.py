@@ -59,6 +59,7 @@ def test_every_default_is_the_contracts():
     assert (loaded.api.concurrency, loaded.api.rate_limit) == (2, 2)
     assert loaded.poll.model_dump() == {
         "interval": 30,
+        "idle_interval": None,
         "window": 3600,
         "settle": 120,
         "settle_unanswered": 30,
@@ -125,6 +126,9 @@ def test_the_example_of_the_contract_is_read():
         ("{settle_unanswered: 1m}", "{settle: 20s}", {"settle_unanswered": 20}),
         ("{settle_unanswered: 1m}", "{settle_unanswered: 0s}", {"settle_unanswered": 0}),
         ("{interval: 5m}", "{}", {"stale_after": 900, "give_up": 300}),
+        ("{}", "{interval: 5m}", {"idle_interval": 300}),
+        ("{idle_interval: 10m}", "{}", {"idle_interval": 600, "stale_after": 1800}),
+        ("{idle_interval: 10m}", "{interval: 20m}", {"idle_interval": 1200, "stale_after": 3600}),
         ("{}", "{interval: 5m}", {"interval": 300, "stale_after": 900, "give_up": 300}),
         ("{stale_after: 20m}", "{interval: 5m}", {"stale_after": 1200}),
         ("{stale_after: 1m}", "{stale_after: 4m}", {"stale_after": 240}),
@@ -399,7 +403,10 @@ def test_a_directory_and_an_impossible_path():
         (b"#" * (1024 * 1024 + 1), "config.yml: is larger than 1 MiB; is it the right file?"),
         (
             "- a",
-            "config.yml: wanted a mapping of api, poll, outbounds, metrics, state, web, log",
+            (
+                "config.yml: wanted a mapping of api, poll, outbounds, discovery, account, "
+                "metrics, state, web, log"
+            ),
         ),
         (
             "api: [",
@@ -459,7 +466,10 @@ TAKEN = (
         ("interval: 5s", 'interval: unknown key; "interval" belongs under "poll"'),
         (
             "xyzzy: 5",
-            "xyzzy: unknown key; wanted one of api, poll, outbounds, metrics, state, web, log",
+            (
+                "xyzzy: unknown key; wanted one of api, poll, outbounds, discovery, account, "
+                "metrics, state, web, log"
+            ),
         ),
         ("poll: {intervall: 5s}", 'poll.intervall: unknown key; did you mean "interval"?'),
         ("poll: {max_tags: 5}", 'poll.max_tags: unknown key; "max_tags" belongs under "metrics"'),
@@ -497,6 +507,18 @@ TAKEN = (
         (
             "poll: {settle_unanswered: 3m}",
             "poll.settle_unanswered: got 3m, wanted at most settle, which is 2m",
+        ),
+        (
+            "poll: {stale_after: 9m, idle_interval: 5m}",
+            "poll.stale_after: got 9m, wanted at least two of idle_interval, which is 10m",
+        ),
+        (
+            "poll: {window: 10m, idle_interval: 15m}",
+            "poll.window: got 10m, wanted at least idle_interval, which is 15m",
+        ),
+        (
+            "poll: {idle_interval: 20s}",
+            "poll.idle_interval: got 20s, wanted at least the interval, which is 30s",
         ),
         (
             "poll: {stale_after: 59s}",

@@ -55,7 +55,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     with serving(build_simulator(campaigns, clock=clock, token=TOKEN)) as url:
         outbounds = [{"id": each.outbound_id, "name": each.name} for each in busy]
         poll = {"interval": "1s", "window": "10m", "settle": "1s"}
+        asked = {"enabled": True, "interval": "1s"}
         sections = {"poll": poll, "outbounds": outbounds, "api": {"rate_limit": 50}}
+        sections |= {"discovery": asked, "account": asked}
         config = write_config(folder, url, busy[0].outbound_id, **sections)
         flags = ("--enable-feature=exemplar-storage",)
         with running_pearl(folder / "serve", "serve", "--config", config) as process:

@@ -51,6 +51,7 @@ def test_every_recorded_series_that_is_shown_is_recorded():
         (thresholds.STUCK_SECONDS, {"name": "stuck_seconds"}),
         (thresholds.DATA_AGE_SECONDS, {"name": "data_age_seconds"}),
         (thresholds.BUDGET_SHARE, {"name": "budget_share"}),
+        (thresholds.CREDIT, {"name": "credit"}),
     ],
 )
 def test_a_limit_that_is_drawn_is_that_of_the_rules(drawn, labels):

@@ -195,6 +195,19 @@ def add_failures() -> None:
             ]
             return Scenario(world, [quiet(30, alert, spring(name))])
 
+        def refused_to_another(name: str) -> Scenario:
+            """The token is refused, and another outbound asks: this one has no failure."""
+            labels = spring(name)
+            refused = gauge((10, 0), (25, 1), (LENGTH - 35, 0))
+            world = [series("pearl_outbound_token_refused", refused, labels)]
+            token = "PearlTokenRefused"
+            asked = [quiet(9, token, labels), quiet(37, token, labels)]
+            asked += [firing(m, token, labels, reason="auth") for m in (12, 34)]
+            return Scenario(world, asked)
+
+        if reason == "auth":
+            SCENARIOS["auth_refused_to_another"] = refused_to_another
+
         for make in (fails, fails_once, fails_through_a_restart, failures_without_up):
             SCENARIOS[f"{reason}_{make.__name__}"] = make
 

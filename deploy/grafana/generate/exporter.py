@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.generate import dashboard as shared
-from deploy.grafana.generate import panels, polls, process, queries, requests, thresholds
+from deploy.grafana.generate import panels, platform, polls, process, queries, requests, thresholds
 from deploy.grafana.generate.panels import COUNT, MOMENT, SECONDS, SHARE, About
 from deploy.grafana.generate.selection import EXPORTERS, POLLED
 
@@ -29,6 +29,7 @@ def dashboard() -> Dashboard:
         ("Counting", polls.counting()),
         ("The API", requests.requests()),
         ("Rows", requests.rows()),
+        ("The platform", platform.discovery()),
         ("Process", process.process()),
         ("What runs", [polls.outbounds_table(), process.builds_table()]),
     ]

@@ -19,6 +19,12 @@ _WORST = Column(
 )
 _COLUMNS = (
     _POLLED,
+    Column(
+        "Running",
+        ALL.least("pearl_outbound_running", "outbound"),
+        COUNT,
+        values={"1": ("yes", "green"), "0": ("no", "blue")},
+    ),
     _WORST,
     Column("Error share", ALL.window_share("error", "outbound"), SHARE, 1),
     Column("Unreachable", ALL.window_share("unreachable", "outbound"), SHARE, 1),

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.generate import dashboard as shared
-from deploy.grafana.generate import panels, queries, thresholds
+from deploy.grafana.generate import panels, platform, queries, thresholds
 from deploy.grafana.generate.outbound_table import outbound_table
 from deploy.grafana.generate.panels import COUNT, SECONDS, SHARE, About
 from deploy.grafana.generate.selection import ALL, JOBS
@@ -31,6 +31,7 @@ def dashboard() -> Dashboard:
         ("Each outbound now, worst first", [outbound_table()]),
         ("Shares over time", _shares()),
         ("Calls over time", _calls()),
+        ("The platform", platform.campaigns()),
     ]
     return shared.finish(made, sections)
 

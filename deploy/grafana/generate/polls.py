@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders import table, timeseries
 from deploy.grafana.generate import panels, queries, tables, thresholds
 from deploy.grafana.generate.dashboard import Panels
 from deploy.grafana.generate.panels import COUNT, SECONDS, About
-from deploy.grafana.generate.selection import POLLED
+from deploy.grafana.generate.selection import EXPORTERS, POLLED
 from deploy.grafana.generate.statuses import REASONS
 
 _EACH = "{{outbound}}"
@@ -20,6 +20,15 @@ def polls() -> Panels:
             About("Polled", "Whether the last poll of each outbound succeeded.", COUNT),
             {"1": ("polled", "green"), "0": ("failed", "red")},
             queries.graph(POLLED.least("pearl_outbound_up", "outbound"), _EACH),
+        ),
+        panels.graph(
+            About(
+                "Refused tokens",
+                "Tokens that the API refuses, and outbounds that wait for one of them.",
+                COUNT,
+            ),
+            queries.graph(EXPORTERS.total("pearl_exporter_api_tokens_refused"), "tokens"),
+            queries.graph(POLLED.total("pearl_outbound_token_refused"), "outbounds"),
         ),
         panels.coloured(
             panels.ranked_stack(

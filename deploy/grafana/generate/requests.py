@@ -65,10 +65,14 @@ def requests() -> Panels:
             About(
                 "Rate limit, retries, waiting",
                 "Requests a second that are allowed, and sent again; and how many requests wait "
-                "for their turn on average.",
+                "for their turn on average, and right now.",
                 COUNT,
             ),
             queries.graph(EXPORTERS.total("pearl_exporter_api_rate_limit"), "allowed/s"),
+            queries.graph(
+                EXPORTERS.total("pearl_exporter_api_rate_limit_configured"), "configured/s"
+            ),
+            queries.graph(EXPORTERS.total("pearl_exporter_api_requests_waiting"), "waiting now"),
             queries.graph(EXPORTERS.a_second("pearl_exporter_api_retries_total"), "retries/s"),
             queries.graph(EXPORTERS.a_second("pearl_exporter_api_wait_seconds_total"), "waiting"),
         ),

@@ -22,6 +22,7 @@ EXCESS = {"error": 0.5, "unreachable": 0.8}
 STUCK_SECONDS = 10_800
 DATA_AGE_SECONDS = 900
 BUDGET_SHARE = 0.9
+CREDIT = 0
 
 LIMIT = "outbound_status:pearl_calls_share:limit"
 USUAL = "outbound_status:pearl_calls_share:usual"

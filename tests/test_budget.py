@@ -1,0 +1,39 @@
+"""How many requests a second the polls with a token need."""
+
+from pearl_exporter.budget import LEAST_REQUESTS, Demand
+
+
+def shared_by(**intervals: float) -> Demand:
+    demand = Demand()
+    demand.share_among(intervals)
+    return demand
+
+
+def test_what_is_not_known_yet_counts_as_the_least():
+    assert shared_by(a=10.0, b=20.0).needed == LEAST_REQUESTS * (1 / 10 + 1 / 20)
+
+
+def test_what_polls_took_counts_and_the_last_ones_most():
+    demand = shared_by(a=10.0)
+    demand.polled("a", 4)
+    assert demand.needed == 0.4
+    demand.polled("a", 2)
+    assert demand.needed == 0.3
+
+
+def test_it_is_told_once_until_the_configuration_is_read_anew():
+    demand = shared_by(a=10.0)
+    assert not demand.tell_once(0.1)
+    demand.polled("a", 3)
+    assert demand.tell_once(0.2)
+    assert not demand.tell_once(0.2)
+    demand.share_among({"a": 10.0, "b": 10.0})
+    assert demand.needed == 0.4
+    assert demand.tell_once(0.2)
+
+
+def test_an_outbound_that_is_gone_needs_nothing():
+    demand = shared_by(a=10.0, b=10.0)
+    demand.polled("b", 30)
+    demand.share_among({"a": 10.0})
+    assert demand.needed == LEAST_REQUESTS / 10

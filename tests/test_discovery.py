@@ -1,0 +1,229 @@
+"""Which listed outbounds are polled, under which label: tables, and what holds for any list."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pearl_exporter.config.settings import OutboundEntry
+from pearl_exporter.discovery import (
+    MISSES,
+    DiscoveryRules,
+    Known,
+    Polled,
+    Verdict,
+    choose,
+    merge,
+    shown_name,
+)
+from pearl_exporter.listing import ListedOutbound, Listing
+
+NOBODY = Polled({})
+
+
+def rules(include: str = ".*", exclude: str = "", **more) -> DiscoveryRules:
+    patterns = [re.compile(text, re.DOTALL) for text in (include, exclude)]
+    return DiscoveryRules(*patterns, **more)
+
+
+def polled(known: list[Known], by: DiscoveryRules, now: Polled = NOBODY) -> dict[str, str]:
+    """Labels by id of those that are polled."""
+    choices = choose(known, by, now)
+    return {each.outbound.id: each.label for each in choices if each.verdict is Verdict.POLLED}
+
+
+def verdicts(known: list[Known], by: DiscoveryRules, now: Polled = NOBODY) -> dict[str, str]:
+    return {each.outbound.id: each.verdict.value for each in choose(known, by, now)}
+
+
+SPRING, TEST, NAMELESS = Known("a1", "spring", 1), Known("b2", "spring test", 1), Known("c3", "", 1)
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "chosen"),
+    [
+        (".*", "", "a1 b2 c3"),
+        ("spring", "", "a1"),
+        ("spring.*", "", "a1 b2"),
+        ("spring.*", ".*test", "a1"),
+        ("a1|c3", "", "a1 c3"),
+        (".*", "a1", "b2 c3"),
+        (".*", "spring", "b2 c3"),
+        (".*", ".*", ""),
+        ("pring", "", ""),
+        ("", "", "c3"),
+        ("SPRING", "", ""),
+        ("(?i)SPRING", "", "a1"),
+    ],
+)
+def test_whole_names_or_whole_ids_are_matched(include, exclude, chosen):
+    known = [SPRING, TEST, NAMELESS]
+    assert set(polled(known, rules(include, exclude))) == set(chosen.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("spring", "spring"),
+        ("  spring ", "spring"),
+        ("Frühling 🌷", "Frühling 🌷"),
+        ("campaign 2026-11-23", "campaign 2026-11-23"),
+        ("x" * 128, "x" * 128),
+        ("x" * 129, ""),
+        ("", ""),
+        (None, ""),
+        ("   ", ""),
+        ("line\nbreak", ""),
+        ("bell\a", ""),
+        ("\ud800", ""),
+        ("call +49 151 23456789", ""),
+        ("0151/2345678", ""),
+        ("max@example.org", ""),
+    ],
+)
+def test_a_name_that_is_no_label_or_personal_is_not_shown(name, shown):
+    assert shown_name(Known("a1", name)) == shown
+
+
+@pytest.mark.parametrize(
+    ("known", "configured", "labels"),
+    [
+        ([Known("a1", "x"), Known("b2", "y")], {}, {"a1": "x", "b2": "y"}),
+        ([Known("a1", "x"), Known("b2", "x")], {}, {"a1": "x", "b2": "b2"}),
+        ([Known("b2", "x"), Known("a1", "x")], {}, {"a1": "x", "b2": "b2"}),
+        ([Known("a1", ""), Known("b2", None)], {}, {"a1": "a1", "b2": "b2"}),
+        ([Known("a1", "mine")], {"z9": "mine"}, {"a1": "a1"}),
+        ([Known("a1", "z9")], {"z9": "mine"}, {"a1": "a1"}),
+        ([Known("a1", "b2"), Known("b2", "y")], {}, {"a1": "a1", "b2": "y"}),
+        ([Known("a1", "a1")], {}, {"a1": "a1"}),
+        ([Known("a1", "x")], {"z9": "a1"}, {"a1": "x"}),
+        ([Known("a1", "")], {"z9": "a1"}, {"a1": "a1-2"}),
+        ([Known("a1", "x"), Known("z9", "y")], {"z9": "x"}, {"a1": "a1"}),
+        ([Known("a1", "+49 151 23456789")], {}, {"a1": "a1"}),
+    ],
+)
+def test_labels_are_unique_and_do_not_depend_on_the_order(known, configured, labels):
+    assert polled(known, rules(), Polled(configured)) == labels
+    assert polled(known[::-1], rules(), Polled(configured)) == labels
+
+
+def test_a_configured_outbound_wins():
+    choices = choose([SPRING, TEST], rules(exclude="a1"), Polled({"a1": "mine"}))
+    assert [(each.label, each.verdict) for each in choices] == [
+        ("mine", Verdict.CONFIGURED),
+        ("spring test", Verdict.POLLED),
+    ]
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_a_paused_one_is_skipped_if_wanted_once_its_calls_have_settled(status):
+    known = [Known("a1", "spring", status)]
+    assert verdicts(known, rules()) == {"a1": "polled"}
+    skips = rules(skips_paused=True)
+    assert verdicts(known, skips) == {"a1": "paused"}
+    assert verdicts(known, skips, Polled({}, {"a1"})) == {"a1": "polled"}
+
+
+@pytest.mark.parametrize("status", [1, 10, 77, None])
+def test_no_other_status_is_paused(status):
+    known = [Known("a1", "spring", status)]
+    assert verdicts(known, rules(skips_paused=True)) == {"a1": "polled"}
+
+
+def test_at_most_so_many_are_polled_and_paused_ones_take_no_place():
+    known = [Known("a1", "x", 2), Known("b2", "y"), Known("c3", "z"), Known("d4", "w")]
+    by = rules(skips_paused=True, max_outbounds=2)
+    assert verdicts(known, by) == {
+        "a1": "paused",
+        "b2": "polled",
+        "c3": "polled",
+        "d4": "over_limit",
+    }
+
+
+def listing(*ids: str, **more) -> Listing:
+    return Listing(tuple(ListedOutbound(each, f"name of {each}", 1) for each in ids), **more)
+
+
+def ids(known) -> list[str]:
+    return [each.id for each in known]
+
+
+def test_one_that_is_missing_is_gone_after_several_good_answers_alone():
+    known = merge((), listing("a", "b"), rules())
+    for miss in range(1, MISSES):
+        known = merge(known, listing("a"), rules())
+        assert ids(known) == ["a", "b"]
+        assert known[1].misses == miss
+    assert ids(merge(known, listing("a"), rules())) == ["a"]
+
+
+def test_one_that_is_listed_again_begins_anew():
+    known = merge((), listing("a", "b"), rules())
+    for _ in range(MISSES - 1):
+        known = merge(known, listing("a"), rules())
+    known = merge(known, listing("a", "b"), rules())
+    known = merge(known, listing("a"), rules())
+    assert ids(known) == ["a", "b"]
+
+
+def test_an_empty_answer_removes_nothing_at_once():
+    known = merge((), listing("a", "b"), rules())
+    assert ids(merge(known, listing(), rules())) == ["a", "b"]
+
+
+def test_an_answer_that_is_not_whole_proves_nobody_gone():
+    known = merge((), listing("a", "b"), rules())
+    for _ in range(3 * MISSES):
+        known = merge(known, listing("a", is_whole=False), rules())
+    assert ids(known) == ["a", "b"]
+
+
+def test_who_vanished_is_kept_if_wanted():
+    known = merge((), listing("a"), rules())
+    for _ in range(3 * MISSES):
+        known = merge(known, listing(), rules(keeps_vanished=True))
+    assert ids(known) == ["a"]
+    assert ids(merge(known, listing(), rules())) == []
+
+
+def test_a_name_that_is_missing_for_once_stays():
+    known = merge((), listing("a"), rules())
+    nameless = Listing((ListedOutbound("a", "", 2),))
+    assert merge(known, nameless, rules()) == (Known("a", "name of a", 2),)
+
+
+def test_a_new_name_is_followed():
+    known = merge((), listing("a"), rules())
+    renamed = Listing((ListedOutbound("a", "new", 1),))
+    assert merge(known, renamed, rules()) == (Known("a", "new", 1),)
+
+
+def test_one_known_from_before_a_restart_alone_stays_chosen_until_its_name_is_known():
+    restored = [Known("a1", None)]
+    assert set(polled(restored, rules("spring.*"))) == {"a1"}
+    assert polled(restored, rules(exclude="a1")) == {}
+    known = merge(restored, Listing((ListedOutbound("a1", "autumn", 1),)), rules())
+    assert polled(list(known), rules("spring.*")) == {}
+
+
+names = st.none() | st.text(max_size=12) | st.sampled_from(["x", "y", "a", "+4915123456789", "b-2"])
+outbounds = st.dictionaries(st.sampled_from(["a", "b", "c", "d", "x", "a-2", "b-2"]), names)
+configured = st.dictionaries(
+    st.sampled_from(["a", "c", "q", "r"]), st.sampled_from(["x", "b", "a-2", "w", "b-3"])
+).filter(lambda given: len(set(given.values())) == len(given))
+
+
+@given(outbounds, configured)
+def test_any_list_gives_labels_that_the_configuration_would_take_and_no_two_alike(listed, given_):
+    # a configured name may be another outbound's id only if that one is not configured too
+    known = [Known(key, name) for key, name in listed.items()]
+    found = polled(known, rules(), Polled(given_))
+    assert found.keys() == listed.keys() - given_.keys()
+    labels = [*found.values(), *given_.values()]
+    assert len(set(labels)) == len(labels)
+    for outbound_id, label in found.items():
+        assert OutboundEntry(id=outbound_id, name=label).name == label
+        assert "4915123456789" not in label
+    assert polled(known[::-1], rules(), Polled(given_)) == found
