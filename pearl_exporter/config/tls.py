@@ -175,11 +175,10 @@ def _as_file(content: bytes) -> Iterator[str]:
     Linux in memory, for a container may have nowhere to write.
     """
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
-        with open(descriptor, "wb") as memory:
+        with os.fdopen(os.memfd_create("pem", os.MFD_CLOEXEC), "wb") as memory:
             memory.write(content)
             memory.flush()
-            yield f"/proc/self/fd/{descriptor}"
+            yield f"/proc/self/fd/{memory.fileno()}"
     else:
         with tempfile.NamedTemporaryFile() as file:  # for its owner alone to read
             file.write(content)

@@ -1,4 +1,4 @@
-"""The web configuration: TLS, basic auth and headers, in the format of Prometheus' exporter-toolkit.
+"""The web configuration: TLS, basic auth and headers, in Prometheus' exporter-toolkit's format.
 
 A file of its own, named by ``web.config_file``. An empty one is valid and asks for nothing. Paths
 in it are relative to its folder.

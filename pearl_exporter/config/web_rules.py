@@ -144,9 +144,7 @@ def _headers(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError("wanted a mapping of headers to texts")  # noqa: TRY004 - pydantic's way
     return {
-        name: _header(name, text)
-        for name, text in value.items()
-        if text is not None and text != ""
+        name: _header(name, text) for name, text in value.items() if text is not None and text != ""
     }
 
 

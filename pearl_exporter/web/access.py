@@ -1,7 +1,7 @@
 """Who is answered: limits, basic auth and headers, in front of the endpoints.
 
-First the size of the request, then the rate limit, then name and password; every answer, also one of
-these, bears the configured headers.
+First the size of the request, then the rate limit, then name and password. Every answer, also one
+of these, bears the configured headers.
 """
 
 import time
@@ -16,11 +16,15 @@ from pearl_exporter.web.live_config import Rules
 from pearl_exporter.web.passwords import TooManyChecksError
 
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-"""What probes ask, without credentials and not held by the rate limit. A query may ask for more than
-yes or no, so with one they are as all others."""
+"""What probes ask, without credentials and not held by the rate limit. A query may ask for more
+than yes or no, so with one they are as all others."""
 
 MOST_BODY_BYTES = 4096
 """No endpoint reads a body; what a client sends out of habit is let pass."""
+
+_MOST_BYTES_READ = 65_536
+"""What is read of a larger one before it is refused: an answer to a client that is still sending
+is lost with the connection."""
 
 
 class Access:
@@ -86,17 +90,14 @@ def _answer(status: HTTPStatus) -> Response:
 
 async def _small_body(scope: Scope, receive: Receive) -> bytes | None:
     """The body, None where it is too large: by what the client says, or by what comes."""
-    length = Headers(scope=scope).get("content-length", "0")
-    if int(length) > MOST_BODY_BYTES:  # the server has seen that it is a number
-        return None
-    body = b""
-    while True:
+    length = int(Headers(scope=scope).get("content-length", "0"))  # a number, the server has seen
+    body = bytearray()
+    more = length <= _MOST_BYTES_READ
+    while more and len(body) <= _MOST_BYTES_READ:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > MOST_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return body
+        more = message.get("more_body", False)
+    return None if max(length, len(body)) > MOST_BODY_BYTES else bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -17,7 +17,7 @@ import h11
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pearl_exporter.config.web_config import WebConfig
 from pearl_exporter.config.web_rules import alternative_name
@@ -75,12 +75,14 @@ class Connection(H11Protocol):
         return waits[0], now - self._since
 
     def _phase(self) -> Phase:
-        answered = self.cycle is None or self.cycle.response_complete
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
         if self.conn.their_state is h11.SEND_BODY:
             return Phase.REQUEST
-        if not answered or self.transport.get_write_buffer_size():
+        if cycle is not None and not cycle.response_complete:
             return Phase.ANSWER
-        if self.cycle is None or self.conn.trailing_data[0]:
+        if self.transport.get_write_buffer_size():
+            return Phase.ANSWER
+        if cycle is None or self.conn.trailing_data[0]:
             return Phase.REQUEST
         return Phase.IDLE
 

@@ -1,7 +1,7 @@
 """Basic auth: are name and password those of a user?
 
-A check of bcrypt takes a tenth of a second of a processor. So it is done in a thread, one at a time,
-and not done again for what was right once.
+A check of bcrypt takes a tenth of a second of a processor. So it is done in a thread, one at a
+time, and not done again for what was right once.
 """
 
 import asyncio

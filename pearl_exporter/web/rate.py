@@ -10,7 +10,7 @@ class TokenBucket:
         self._full_at = float("-inf")
 
     def take(self, now: float) -> bool:
-        """Whether a request at ``now``, in seconds of any clock that only goes on, is let through."""
+        """Whether a request at ``now``, in seconds of a monotonic clock, is let through."""
         full_at = max(now, self._full_at) + self._interval
         if full_at - now > self._burst * self._interval:
             return False
