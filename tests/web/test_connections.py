@@ -117,12 +117,12 @@ async def test_who_does_not_read_an_answer_is_closed():
             await loop.sock_sendall(slow, GET.replace(b"/ ", b"/?size=%d " % LARGE))
             await asyncio.sleep(1.0)
             received = 0
-            with pytest.raises(ConnectionResetError):
-                while True:
-                    received += (
-                        len(await asyncio.wait_for(loop.sock_recv(slow, 65_536), 5)) or LARGE
-                    )
-            assert received < LARGE
+            try:
+                while size := len(await asyncio.wait_for(loop.sock_recv(slow, 65_536), 5)):
+                    received += size
+            except ConnectionResetError as error:
+                assert error.errno  # noqa: PT017 - one of the two ways to be closed
+            assert 0 < received < LARGE
 
 
 async def test_who_stays_without_asking_is_closed():

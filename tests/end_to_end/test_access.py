@@ -1,0 +1,156 @@
+"""A real Prometheus scrapes by TLS, with a password and with a client certificate, or is refused.
+
+The exporter is served with the examples of ``deploy/web``, whose hash is of "change-me".
+"""
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.certificates import Certificates, make_certificates
+from tests.cli.simulated import Api, base_url, simulated_api, write_config
+from tests.end_to_end.prometheus import Prometheus, prometheus
+from tests.programs import Running, debian_program, eventually, running_pearl
+
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "web"
+WEB_CONFIGS = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "prometheus.yml")
+PASSWORD = {"username": "prometheus", "password": "change-me"}
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    with simulated_api() as api:
+        yield api
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Certificates:
+    """Certificates under the names that the examples have, and the examples beside them."""
+    made = make_certificates(tmp_path / "web")
+    shutil.copy(made.ca, made.folder / "client-ca.crt")
+    for example in WEB_CONFIGS:
+        shutil.copy(example, made.folder)
+    return made
+
+
+@contextmanager
+def exporter(folder: Path, api: Api, web_config: Path) -> Iterator[tuple[Running, str]]:
+    """A real process, and its ``host:port``."""
+    web = {"config_file": str(web_config), "listen": "127.0.0.1:0"}
+    path = write_config(folder, api.url, api.outbound, web=web)
+    with running_pearl(folder / "run", "serve", "--config", path) as process:
+        yield process, base_url(process.says("msg=listening")).removeprefix("http://")
+
+
+def job(name: str, target: str, made: Certificates, client: Path | None = None, **more: Any) -> Any:
+    tls = {"ca_file": str(made.ca)}
+    if client is not None:
+        tls |= {"cert_file": str(client), "key_file": str(client)}
+    targets = [{"targets": [target]}]
+    base = {"job_name": name, "scheme": "https", "tls_config": tls, "static_configs": targets}
+    return base | more
+
+
+def told(server: Prometheus) -> dict[str, str]:
+    """What Prometheus says of each job, when it has scraped all of them: ``up`` or an error."""
+
+    def all_scraped() -> dict[str, str]:
+        targets = server.ask("/api/v1/targets")["activeTargets"]
+        found = {each["scrapePool"]: each["lastError"] or each["health"] for each in targets}
+        return found if found and "unknown" not in found.values() else {}
+
+    return eventually(all_scraped, seconds=20, what="a scrape of each job")
+
+
+def scraped(folder: Path, *jobs: Any) -> dict[str, str]:
+    with prometheus(folder / "prometheus", {}, more={"scrape_configs": list(jobs)}) as server:
+        return told(server)
+
+
+@pytest.mark.parametrize("example", WEB_CONFIGS, ids=lambda path: path.stem)
+def test_promtool_and_we_accept_every_example(made, example, monkeypatch):
+    assert len(WEB_CONFIGS) == 3
+    command = [debian_program("promtool"), "check", "web-config", str(made.folder / example.name)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    from pearl_exporter.config.web_config import read_web_config
+
+    assert read_web_config(made.folder / example.name).context is not None
+
+
+def test_the_prometheus_example_is_one(tmp_path):
+    for name in ("ca.crt", "client.crt", "client.key", "password"):
+        (tmp_path / name).touch()
+    shutil.copy(EXAMPLES / "prometheus.yml", tmp_path)
+    command = [debian_program("promtool"), "check", "config", str(tmp_path / "prometheus.yml")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_prometheus_scrapes_with_the_password_and_not_without(tmp_path, api, made):
+    with exporter(tmp_path, api, made.folder / "basic-auth.yml") as (process, target):
+        said = scraped(
+            tmp_path,
+            job("right", target, made, basic_auth=PASSWORD),
+            job("wrong", target, made, basic_auth=PASSWORD | {"password": "guess"}),
+            job("unknown", target, made, basic_auth=PASSWORD | {"username": "eve"}),
+            job("nobody", target, made),
+            job("plain", target, made, scheme="http", basic_auth=PASSWORD),
+        )
+        assert said["right"] == "up"
+        for name in ("wrong", "unknown", "nobody"):
+            assert "401" in said[name], name
+        assert said["plain"] != "up"
+        context = ssl.create_default_context(cafile=str(made.ca))
+        with httpx.Client(verify=context, trust_env=False) as http:
+            assert http.get(f"https://{target}/-/healthy").status_code == 200
+        assert "Traceback" not in process.stderr
+        assert "change-me" not in process.stderr
+
+
+def test_prometheus_scrapes_with_a_certificate_and_not_without(tmp_path, api, made):
+    with exporter(tmp_path, api, made.folder / "client-certificate.yml") as (process, target):
+        said = scraped(
+            tmp_path,
+            job("right", target, made, made.client),
+            job("strange", target, made, made.strange_client),
+            job("nobody", target, made),
+        )
+        assert said["right"] == "up"
+        for name in ("strange", "nobody"):
+            assert "tls" in said[name] or "reset" in said[name] or "EOF" in said[name], said
+        assert "Traceback" not in process.stderr
+
+
+def test_a_renewed_certificate_is_served_without_a_reload(tmp_path, api, made):
+    with exporter(tmp_path, api, made.folder / "tls.yml") as (process, target):
+        host, port = target.split(":")
+        first = ssl.get_server_certificate((host, int(port)))
+        made.renew()
+        eventually(
+            lambda: ssl.get_server_certificate((host, int(port))) != first,
+            seconds=15,
+            what="the new certificate",
+        )
+        process.says("web configuration read anew")
+        assert scraped(tmp_path, job("right", target, made))["right"] == "up"
+
+
+def test_a_bad_file_at_the_start_is_told_and_ends_it(tmp_path, api, made):
+    bad = made.folder / "tls.yml"
+    bad.write_text(yaml.safe_dump({"basic_auth_users": {"alice": "hunter2"}, "tls": {}}))
+    path = write_config(tmp_path, api.url, api.outbound, web={"config_file": str(bad)})
+    for command in ("serve", "check"):
+        with running_pearl(tmp_path / command, command, "--config", path) as process:
+            assert process.ends() == 2
+            assert "basic_auth_users.alice: this is no bcrypt hash" in process.stderr
+            assert "tls: unknown key" in process.stderr
+            assert "hunter2" not in process.stderr
