@@ -1,4 +1,4 @@
-"""What was asked for of TLS is what a handshake gets, without a network: OpenSSL against OpenSSL."""
+"""What was asked for of TLS is what a handshake gets: OpenSSL against OpenSSL, no network."""
 
 import ssl
 import warnings

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from pearl_exporter.config.web_config import read_web_config
 from tests.certificates import Certificates, make_certificates
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.end_to_end.prometheus import Prometheus, prometheus
@@ -63,7 +64,7 @@ def told(server: Prometheus) -> dict[str, str]:
     """What Prometheus says of each job, when it has scraped all of them: ``up`` or an error."""
 
     def all_scraped() -> dict[str, str]:
-        targets = server.ask("/api/v1/targets")["activeTargets"]
+        targets = server._http.get("/api/v1/targets").json()["data"]["activeTargets"]
         found = {each["scrapePool"]: each["lastError"] or each["health"] for each in targets}
         return found if found and "unknown" not in found.values() else {}
 
@@ -81,8 +82,6 @@ def test_promtool_and_we_accept_every_example(made, example, monkeypatch):
     command = [debian_program("promtool"), "check", "web-config", str(made.folder / example.name)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    from pearl_exporter.config.web_config import read_web_config
-
     assert read_web_config(made.folder / example.name).context is not None
 
 

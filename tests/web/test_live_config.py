@@ -56,7 +56,8 @@ async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
 async def test_users_and_headers_are_read_anew(path, caplog):
     web = LiveWebConfig(path)
     path.write_text(
-        f"{TLS}{ALICE.replace('alice', 'bob')}http_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"
+        f"{TLS}{ALICE.replace('alice', 'bob')}"
+        "http_server_config: {headers: {X-Frame-Options: deny}}\n"
     )
     await settled(web)
     assert list(web.rules.config.users) == ["bob"]
