@@ -107,6 +107,8 @@ def test_a_wrong_monitor_would_be_noticed(tmp_path):
         (MINIMAL | {"config": {"api": {"token_file": "x"}}}, "/config/api/token_file"),
         (MINIMAL | {"config": {"state": {"url": "memory:"}}}, "/config/state"),
         (MINIMAL | {"config": {"web": {"listen": ":1"}}}, "/config/web/listen"),
+        (MINIMAL | {"config": {"web": {"config_file": "x"}}}, "/config/web/config_file"),
+        (MINIMAL | {"web": {"tls": True}}, "web.secretName: name the Secret"),
         (MINIMAL | {"config": {"outbounds": [{"id": 123}]}}, "got number, want string"),
         (MINIMAL | {"service": {"port": 0}}, "/service/port"),
     ],
@@ -141,6 +143,8 @@ def test_the_command_and_the_variables_are_the_programs(values, tmp_path):
     assert str(options["config"].parent) in mounts
     environ = environment_of(found)
     assert str(Path(environ["PEARL_API_TOKEN_FILE"]).parent) in mounts
+    if web_config := environ.pop("PEARL_WEB__CONFIG_FILE", None):  # in a Secret, not rendered
+        assert str(Path(web_config).parent) in mounts
     settings = loaded(write_config(found, tmp_path), environ, tmp_path)
     assert [(each.id, each.name) for each in settings.outbounds] == [
         ("65f1c0ffee", "spring-renewals")
@@ -323,9 +327,3 @@ def test_probes_look_at_the_port_where_every_client_needs_a_certificate(tmp_path
     probes = probes_of(GUARDED | {"web": web}, tmp_path)
     assert [each["tcpSocket"] for each in probes] == [{"port": "http"}] * 3
     assert not any("httpGet" in each for each in probes)
-
-
-def test_tls_without_its_secret_is_refused(tmp_path):
-    run = helm_with("template", MINIMAL | {"web": {"tls": True}}, tmp_path, "campaigns")
-    assert run.returncode != 0
-    assert "web.secretName" in run.stderr

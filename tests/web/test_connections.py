@@ -23,7 +23,7 @@ from pearl_exporter.web.connections import Limits
 from pearl_exporter.web.live_config import LiveWebConfig
 from tests.certificates import Certificates, make_certificates
 
-SHORT = Limits(handshake=0.3, request=0.3, answer=0.3, idle=0.3, look=0.05)
+SHORT = Limits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, look=0.02)
 LONG = Limits()
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = 20_000_000
@@ -115,7 +115,7 @@ async def test_who_does_not_read_an_answer_is_closed():
             loop = asyncio.get_running_loop()
             await loop.sock_connect(slow, ("127.0.0.1", port))
             await loop.sock_sendall(slow, GET.replace(b"/ ", b"/?size=%d " % LARGE))
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
             received = 0
             try:
                 while size := len(await asyncio.wait_for(loop.sock_recv(slow, 65_536), 5)):
@@ -135,10 +135,10 @@ async def test_who_stays_without_asking_is_closed():
 async def test_who_asks_now_and_then_keeps_the_connection():
     async with served(SHORT) as port:
         reader, writer = await opened(port)
-        for _ in range(8):  # longer than any limit, but for no request
+        for _ in range(6):  # longer than any limit, but for no request
             writer.write(GET)
             assert await asyncio.wait_for(reader.readuntil(b"xxxxx"), 5)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.06)
         writer.close()
 
 
