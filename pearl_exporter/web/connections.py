@@ -16,7 +16,6 @@ from typing import Any, cast
 import h11
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pearl_exporter.config.web_config import WebConfig
@@ -119,6 +118,8 @@ class Door:
     def open(self) -> None:
         """Begins to accept."""
         self._tasks = [asyncio.create_task(self._accept()), asyncio.create_task(self._look())]
+        for task in self._tasks:
+            task.add_done_callback(_tell_of_a_bug)
 
     def close(self) -> None:
         """Accepts no more, and gives up handshakes."""
@@ -176,7 +177,7 @@ class Door:
             if config.tls is not None:
                 connection.allowed_names = config.tls.client_allowed_sans
             if is_spare:
-                connection.app = cast("ASGI3Application", _health_alone(connection.app))
+                connection.app = cast("Any", _health_alone(connection.app))
             return connection
 
         seconds = None if config.context is None else self._limits.handshake
@@ -198,6 +199,11 @@ class Door:
                 phase, seconds = connection.look()
                 if seconds > getattr(self._limits, phase.value):
                     connection.transport.abort()
+
+
+def _tell_of_a_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("connections are no longer watched", exc_info=error)
 
 
 def _health_alone(app: Any) -> ASGIApp:
