@@ -139,6 +139,7 @@ async def test_a_file_that_is_gone_keeps_the_last_good(path, caplog):
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [(TLS + ALICE, ALICE, "TLS is turned off at a start"), (ALICE, TLS, "TLS is turned on")],
+    ids=["off", "on"],  # a hash is another in each process
 )
 async def test_tls_is_turned_on_and_off_at_a_start_alone(path, caplog, before, after, told):
     path.write_text(before)
