@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 _AT_START_ALONE: dict[str, Callable[[Settings], object]] = {
     "web.listen": lambda settings: settings.web.listen,
+    "web.config_file": lambda settings: settings.web.config_file,
     "web.enable_reload": lambda settings: settings.web.enable_reload,
     "state.url": lambda settings: settings.state.url,
 }

@@ -7,13 +7,17 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Literal, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from pearl_exporter.app import App
 from pearl_exporter.config import ListenAddress
+from pearl_exporter.web.access import Access
+from pearl_exporter.web.connections import Connection, Door, Limits
 from pearl_exporter.web.endpoints import Reload, View, build_endpoints
+from pearl_exporter.web.live_config import LiveWebConfig, described
 
 STOP_SECONDS = 4.0
 """How long stopping may take; a service manager is promised an end within 5 s."""
@@ -46,21 +50,59 @@ class Server(uvicorn.Server):
             connection.transport.abort()
 
 
+class GuardedServer(Server):
+    """A server that lets in by a web configuration, and keeps nobody for long: see `Door`."""
+
+    def __init__(self, config: uvicorn.Config, web: LiveWebConfig, limits: Limits) -> None:
+        super().__init__(config)
+        self._web = web
+        self._limits = limits
+        self._doors: list[Door] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accepts connections by itself, where uvicorn would leave that to asyncio."""
+        connections = cast("set[Connection]", self.server_state.connections)
+
+        def new_connection() -> Connection:
+            return Connection(self.config, self.server_state, app_state={})
+
+        for sock in sockets or ():
+            door = Door(
+                sock, new_connection, connections, lambda: self._web.rules.config, self._limits
+            )
+            door.open()
+            self._doors.append(door)
+        self.servers = cast("list[asyncio.Server]", self._doors)
+        self.started = True
+
+
+def guarded_server(asgi: ASGIApp, web: LiveWebConfig, limits: Limits | None = None) -> Server:
+    """A server that answers whom the web configuration lets in."""
+    access = Access(asgi, lambda: web.rules)
+    return GuardedServer(_config(access, http=Connection), web, limits or Limits())
+
+
 def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
     """A server for an ASGI application, without logs and headers of its own."""
-    return Server(
-        uvicorn.Config(
-            asgi,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=date_header,
-            ws="none",
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=_LONGEST_GRACE_SECONDS,
-            h11_max_incomplete_event_size=16 * 1024,
-        )
+    return Server(_config(asgi, date_header=date_header))
+
+
+def _config(
+    asgi: ASGIApp, *, date_header: bool = True, http: type[Connection] | Literal["auto"] = "auto"
+) -> uvicorn.Config:
+    return uvicorn.Config(
+        asgi,
+        http=http,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=date_header,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_LONGEST_GRACE_SECONDS,
+        h11_max_incomplete_event_size=16 * 1024,
     )
 
 
@@ -96,15 +138,21 @@ async def run(
 ) -> None:
     """Serves until SIGTERM or SIGINT, then stops within `STOP_SECONDS`; SIGHUP calls ``reload``.
 
-    Whoever has heard from ``announce`` that it runs may already tell it to stop.
+    Whoever has heard from ``announce`` that it runs may already tell it to stop. Raises ConfigError
+    if the web configuration is bad, which `load_settings` has checked before.
     """
+    web = LiveWebConfig(app.settings.web.config_file)
     stop = stop_event()
     hangups = None if reload is None else _Hangups(reload)
+    if app.settings.web.config_file is not None:
+        _log.info("web configuration read", extra=described(web.rules.config))
     gc.freeze()  # what was imported stays: each look at it for garbage costs tens of milliseconds
     announce()
     over_http = reload if app.settings.web.enable_reload else None
-    servers = [(new_server(build_endpoints(view_of(app, over_http))), listener), *others]
+    endpoints = build_endpoints(view_of(app, over_http))
+    servers = [(guarded_server(endpoints, web), listener), *others]
     serving: list[asyncio.Task[None]] = []
+    following = asyncio.create_task(web.follow())
     try:
         await app.start()  # first of all: no scrape must miss the counters that were saved
         if hangups is not None:
@@ -112,6 +160,7 @@ async def run(
         serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
         await _first_of(stop, serving)
     finally:
+        following.cancel()
         for server, _ in servers:
             server.should_exit = True
         if hangups is not None:

@@ -26,7 +26,13 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server that leaves no socket behind, whatever became of its connections."""
+    writers: list[asyncio.StreamWriter] = []
+    tasks: list[asyncio.Task[None]] = []
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        tasks.append(asyncio.current_task())
         try:
             await handler(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -39,6 +45,12 @@ async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> Asyn
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # what was aborted is closed in the loop's next rounds
 
 
 @asynccontextmanager
@@ -255,7 +267,10 @@ async def test_a_tunnel_through_a_proxy_is_encrypted_to_the_api_itself(tls):
         asked.append(head.split(b"\r\n")[0])
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", api_port)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(pump(reader, to_writer), pump(to_reader, writer))
+        try:
+            await asyncio.gather(pump(reader, to_writer), pump(to_reader, writer))
+        finally:
+            to_writer.transport.abort()
 
     async def pump(reader, writer):
         while data := await reader.read(65_536):

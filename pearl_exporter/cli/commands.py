@@ -224,9 +224,13 @@ def _settings(config: Path | None) -> Settings:
     try:
         return load_settings(config, os.environ)
     except ConfigError as error:
-        for fault in error.faults:
-            click.echo(f"pearl-exporter: {fault}", err=True)
-        sys.exit(MISUSED)
+        _refuse(error)
+
+
+def _refuse(error: ConfigError) -> NoReturn:
+    for fault in error.faults:
+        click.echo(f"pearl-exporter: {fault}", err=True)
+    sys.exit(MISUSED)
 
 
 def _store(url: str) -> Store:
@@ -251,6 +255,8 @@ def _run(job: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(job)
     except StateError as error:
         _end(f"state.url: {error}", MISUSED)
+    except ConfigError as error:  # a file that was well when the settings were read
+        _refuse(error)
     except PearlError as error:
         _end(str(error), FAILED)
     except BrokenPipeError:

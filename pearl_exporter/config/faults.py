@@ -14,8 +14,9 @@ from pearl_exporter.errors import ConfigError
 _MAX_SHOWN = 60
 _MAX_TOLD = 100
 _SECRET_KEY = re.compile(r"token|secret|password|authorization|proxy", re.IGNORECASE)
-# A secret under a wrong key: a whole header, a URL with a password, NLPearl's account:secret pair.
-_SECRET_VALUE = re.compile(r"bearer|@|^[^\s/:]{8,}:[^\s/:]{8,}$", re.IGNORECASE)
+# A secret under a wrong key, or as one: a whole header, a URL with a password, NLPearl's
+# account:secret pair, a hash of bcrypt.
+_SECRET_VALUE = re.compile(r"bearer|@|^\$2[a-z]\$|^[^\s/:]{8,}:[^\s/:]{8,}$", re.IGNORECASE)
 
 
 class Faults:

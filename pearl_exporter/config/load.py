@@ -7,14 +7,11 @@ checked by its model (`settings`, `rules`), then what needs more than one key, o
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from pearl_exporter.config import resolve
 from pearl_exporter.config.environment import Tree, overlay
-from pearl_exporter.config.faults import Faults, one_line
+from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.sections import Model, checked, read_sections
 from pearl_exporter.config.settings import (
     SECTIONS,
     AccountSettings,
@@ -28,10 +25,9 @@ from pearl_exporter.config.settings import (
     StateSettings,
     WebSettings,
 )
-from pearl_exporter.config.yaml_lines import KeyPath, YamlError, read_yaml
-from pearl_exporter.errors import ConfigError
+from pearl_exporter.config.web_config import check_web_config
+from pearl_exporter.config.yaml_lines import KeyPath
 
-_MAX_FILE_BYTES = 1024 * 1024
 _KNOWN = {
     "": ("api", "poll", "outbounds", "discovery", "account", "metrics", "state", "web", "log"),
     **{name: tuple(model.model_fields) for name, model in SECTIONS.items()},
@@ -42,20 +38,17 @@ _NO_OUTBOUNDS = (
     "environment, as PEARL_OUTBOUNDS=YOUR_OUTBOUND_ID=some-name; to have none, write outbounds: "
     "[]; to have those that the platform lists, discovery: {enabled: true}"
 )
-_IN_FILE: dict[str, object] = {}
-"""The context by which a model knows that it reads a file: a duration bears its unit there."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings from a file, if there is one, and from environment variables.
 
-    Token files and certificate files are opened once, to see that they can be used.
+    Token files, certificate files and the web configuration are read once, to see that they can
+    be used.
     Raises ConfigError with every fault that was found; no fault quotes a secret.
     """
     faults = Faults("" if path is None else str(path))
-    tree = {} if path is None else _read_file(path, faults)
+    tree = {} if path is None else read_sections(path, _KNOWN, faults)
     overlay(tree, environ, faults)
     api = _section(ApiSettings, "api", tree, faults)
     poll = _section(PollSettings, "poll", tree, faults)
@@ -71,6 +64,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     resolve.check_unique(entries, faults)
     resolve.check_token(tree, entries, faults, asks=discovery.enabled or account.enabled)
     resolve.check_files(api, entries, faults)
+    check_web_config(web.config_file, faults)
     faults.raise_any()
     return Settings(
         api=api,
@@ -85,43 +79,6 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     )
 
 
-# --- the file
-
-
-def _read_file(path: Path, faults: Faults) -> Tree:
-    """Give the top of the file, empty for an empty file. Raises ConfigError where it is none."""
-    try:
-        document = read_yaml(_file_text(path))
-    except YamlError as error:
-        where = f"{path}:{error.line}" if error.line else f"{path}"
-        raise ConfigError([one_line(f"{where}: not valid YAML: {error}")]) from None
-    except ValueError as error:
-        raise ConfigError([one_line(f"{path}: {error}")]) from None
-    faults.learn_file(document)
-    top = {} if document.value is None else document.value
-    if not isinstance(top, dict):
-        raise ConfigError([one_line(f"{path}: wanted a mapping of {', '.join(_KNOWN[''])}")])
-    for key in [key for key in top if key not in _KNOWN[""]]:
-        faults.add_unknown((key,), _KNOWN)
-    return top
-
-
-def _file_text(path: Path) -> str:
-    """Read the file. Raises ValueError, with the reason for the user, where that can't be done."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"can't be read: {error.strerror or type(error).__name__}") from None
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError("is larger than 1 MiB; is it the right file?")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"not UTF-8 text (line {line})") from None
-
-
 # --- one section, by its model
 
 
@@ -131,33 +88,7 @@ def _section(model: type[Model], name: str, tree: Tree, faults: Faults) -> Model
 
 
 def _checked(model: type[Model], value: object, path: KeyPath, faults: Faults) -> Model | None:
-    if not isinstance(value, dict):
-        faults.add(path, "wanted a mapping of keys to values")
-        return None
-    try:
-        return model.model_validate(value, context=_IN_FILE)
-    except ValidationError as error:
-        wrong = {_report(detail, path, faults) for detail in error.errors(include_url=False)}
-    try:
-        rest = {key: item for key, item in value.items() if key not in wrong}
-        return model.model_validate(rest, context=_IN_FILE)
-    except ValidationError:  # a required key is missing or wrong, and reported
-        return None
-
-
-def _report(detail: ErrorDetails, path: KeyPath, faults: Faults) -> str | int:
-    """Report one of pydantic's errors in our words; give the key of the section that is wrong."""
-    location = tuple(part for part in detail["loc"] if part != "[key]")
-    here = (*path, *location)
-    if detail["type"] == "extra_forbidden":
-        faults.add_unknown(here, _KNOWN)
-    elif detail["type"] == "missing":
-        faults.add(here, "this key is required")
-    elif detail["type"] == "value_error":
-        faults.add_value(here, str(detail["ctx"]["error"]), detail["input"])
-    elif detail["type"] != "default_factory_not_called":  # a consequence, not a fault
-        faults.add(here, detail["msg"])
-    return location[0]
+    return checked(model, value, path, faults, _KNOWN)
 
 
 # --- outbounds

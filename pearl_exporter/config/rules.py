@@ -305,13 +305,6 @@ def _state_url(text: str) -> str:
     raise ValueError("wanted sqlite:///PATH (four slashes before an absolute path) or memory:")
 
 
-def _web_config_file(_text: str) -> Path:
-    raise ValueError(
-        "TLS and basic auth come with a later version; until then leave the key out "
-        "and put a reverse proxy in front"
-    )
-
-
 # --- the types that the models are made of
 
 Switch = Annotated[bool, Check(_switch, accepts="true or false")]
@@ -323,7 +316,6 @@ BaseUrl = Annotated[str, _from_text(str, _base_url, "http or https URL")]
 ProxyUrl = Annotated[SecretStr, _from_text(SecretStr, _proxy_url, "http or https URL")]
 Token = Annotated[SecretStr, _from_text(SecretStr, _token, "text")]
 FilePath = Annotated[Path, _from_text(Path, _path, "path of a file")]
-WebConfigFile = Annotated[Path, _from_text(Path, _web_config_file, "nothing yet")]
 StateUrl = Annotated[str, _from_text(str, _state_url, "`sqlite:///PATH` or `memory:`")]
 Listen = Annotated[
     ListenAddress,

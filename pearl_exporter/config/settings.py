@@ -7,9 +7,10 @@ floats in seconds. What one model can't see (another section, a file on disk) is
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from pearl_exporter.config import rules
+from pearl_exporter.config.sections import Section as _Section
 from pearl_exporter.config.tokens import TokenSource
 
 DAY = 86_400.0
@@ -30,18 +31,6 @@ def default_stale_after(longest_interval: float) -> float:
 def default_give_up(interval: float, timeout: float) -> float:
     """Give ``poll.give_up`` where it is not configured. All in seconds."""
     return max(interval, 2 * timeout)
-
-
-class _Section(BaseModel):
-    """What all sections share: frozen, no unknown key, no silent conversion, no value in errors."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        hide_input_in_errors=True,
-        arbitrary_types_allowed=True,
-    )
 
 
 class ApiSettings(_Section):
@@ -281,9 +270,9 @@ class WebSettings(_Section):
         default=rules.ListenAddress("0.0.0.0", 10042),  # noqa: S104
         description="Address to listen on; `:port` is every IPv4 address, `[::]:port` every IPv6.",
     )
-    config_file: rules.WebConfigFile | None = Field(
+    config_file: rules.FilePath | None = Field(
         default=None,
-        description="TLS and basic auth. Comes with a later version: refused until then.",
+        description="TLS, basic auth and headers, in a file of their own: see [access](access.md).",
     )
     enable_reload: rules.Switch = Field(
         default=False, description="Whether `POST /-/reload` is answered."

@@ -628,14 +628,8 @@ TAKEN = (
                 "(four slashes before an absolute path) or memory:"
             ),
         ),
-        (
-            "web: {config_file: web-config.yml}",
-            (
-                "web.config_file: TLS and basic auth come with a later version; "
-                "until then leave the key out and put a reverse proxy in front"
-            ),
-        ),
         # files
+        ("web: {config_file: gone.yml}", "web.config_file: there is no such file"),
         (
             "api: {ca_file: gone.pem}",
             (

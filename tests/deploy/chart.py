@@ -22,6 +22,20 @@ MONITORED: Values = MINIMAL | {
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Pearl"}},
 }
+GUARDED: Values = MINIMAL | {
+    "web": {"secretName": "pearl-web", "tls": True},
+    "serviceMonitor": {
+        "enabled": True,
+        "tlsConfig": {
+            "ca": {"secret": {"name": "pearl-scrape", "key": "ca.crt"}},
+            "serverName": "pearl.example",
+        },
+        "basicAuth": {
+            "username": {"name": "pearl-scrape", "key": "username"},
+            "password": {"name": "pearl-scrape", "key": "password"},
+        },
+    },
+}
 EVERYTHING: Values = MONITORED | {
     "image": {"repository": "registry.example.org/pearl-exporter", "tag": "1.2.3"},
     "imagePullSecrets": [{"name": "registry"}],

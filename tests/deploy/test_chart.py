@@ -12,6 +12,7 @@ from pearl_exporter import __version__
 from tests.deploy.chart import (
     CHART,
     EVERYTHING,
+    GUARDED,
     KUBERNETES,
     MINIMAL,
     MONITORED,
@@ -31,6 +32,7 @@ SETS: dict[str, Values] = {
     "minimal": MINIMAL,
     "demo": {"demo": True},
     "monitored": MONITORED,
+    "guarded": GUARDED,
     "everything": EVERYTHING,
     "claim of one's own": MINIMAL | {"persistence": {"existingClaim": "old"}},
     "no claim, no policy": MINIMAL
@@ -105,6 +107,8 @@ def test_a_wrong_monitor_would_be_noticed(tmp_path):
         (MINIMAL | {"config": {"api": {"token_file": "x"}}}, "/config/api/token_file"),
         (MINIMAL | {"config": {"state": {"url": "memory:"}}}, "/config/state"),
         (MINIMAL | {"config": {"web": {"listen": ":1"}}}, "/config/web/listen"),
+        (MINIMAL | {"config": {"web": {"config_file": "x"}}}, "/config/web/config_file"),
+        (MINIMAL | {"web": {"tls": True}}, "web.secretName: name the Secret"),
         (MINIMAL | {"config": {"outbounds": [{"id": 123}]}}, "got number, want string"),
         (MINIMAL | {"service": {"port": 0}}, "/service/port"),
     ],
@@ -139,6 +143,8 @@ def test_the_command_and_the_variables_are_the_programs(values, tmp_path):
     assert str(options["config"].parent) in mounts
     environ = environment_of(found)
     assert str(Path(environ["PEARL_API_TOKEN_FILE"]).parent) in mounts
+    if web_config := environ.pop("PEARL_WEB__CONFIG_FILE", None):  # in a Secret, not rendered
+        assert str(Path(web_config).parent) in mounts
     settings = loaded(write_config(found, tmp_path), environ, tmp_path)
     assert [(each.id, each.name) for each in settings.outbounds] == [
         ("65f1c0ffee", "spring-renewals")
@@ -283,3 +289,41 @@ def test_names_fit_however_long_the_release_is_called(tmp_path):
     assert found
     assert max(len(each["metadata"]["name"]) for each in found) <= 63
     assert len(only("StatefulSet", found)["metadata"]["name"]) <= 52
+
+
+# Access
+
+
+def probes_of(values: Values, folder: Path) -> list[Any]:
+    (container,) = pod_of(rendered(values, folder))["containers"]
+    names = ("startupProbe", "livenessProbe", "readinessProbe")
+    return [{**container[name]} for name in names]
+
+
+def test_the_web_configuration_is_a_secret_of_the_users(tmp_path):
+    found = rendered(GUARDED, tmp_path)
+    path = Path(environment_of(found)["PEARL_WEB__CONFIG_FILE"])
+    (container,) = pod_of(found)["containers"]
+    (volume,) = (each for each in pod_of(found)["volumes"] if each["name"] == "web")
+    (mount,) = (each for each in container["volumeMounts"] if each["name"] == "web")
+    assert volume["secret"]["secretName"] == "pearl-web"
+    assert (path.parent, path.name) == (Path(mount["mountPath"]), "web.yml")
+    assert "PEARL_WEB__CONFIG_FILE" not in environment_of(rendered(MINIMAL, tmp_path))
+
+
+def test_probes_and_monitor_ask_by_https_where_there_is_tls(tmp_path):
+    assert [each["httpGet"].get("scheme") for each in probes_of(MINIMAL, tmp_path)] == [None] * 3
+    assert [each["httpGet"].get("scheme") for each in probes_of(GUARDED, tmp_path)] == ["HTTPS"] * 3
+    (endpoint,) = only("ServiceMonitor", rendered(GUARDED, tmp_path))["spec"]["endpoints"]
+    assert endpoint["scheme"] == "https"
+    for key in ("tlsConfig", "basicAuth"):
+        assert endpoint[key] == GUARDED["serviceMonitor"][key]
+    (endpoint,) = only("ServiceMonitor", rendered(MONITORED, tmp_path))["spec"]["endpoints"]
+    assert endpoint.keys().isdisjoint({"scheme", "tlsConfig", "basicAuth"})
+
+
+def test_probes_look_at_the_port_where_every_client_needs_a_certificate(tmp_path):
+    web = {**GUARDED["web"], "clientCertificates": True}
+    probes = probes_of(GUARDED | {"web": web}, tmp_path)
+    assert [each["tcpSocket"] for each in probes] == [{"port": "http"}] * 3
+    assert not any("httpGet" in each for each in probes)

@@ -26,6 +26,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{/* How a probe asks, for the path given */}}
+{{- define "pearl.probe" -}}
+{{- if .root.Values.web.clientCertificates -}}
+tcpSocket: {port: http}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: http{{ if .root.Values.web.tls }}, scheme: HTTPS{{ end }}}
+{{- end -}}
+{{- end -}}
+
 {{/* What an object made of a file is called: fullname-file, in Kubernetes' letters */}}
 {{- define "pearl.fileName" -}}
 {{- $base := base .path | trimSuffix (ext .path) | trimSuffix ".rules" | lower -}}

@@ -1,0 +1,186 @@
+"""An SSL context as the web configuration wants it: all that Python's ``ssl`` can do of it."""
+
+import os
+import ssl
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from pearl_exporter.config.web_rules import CIPHERS, CURVES
+from pearl_exporter.config.web_settings import TlsSettings
+
+_MAX_PEM_BYTES = 1024 * 1024
+_CERTIFICATE, _PRIVATE_KEY = b"CERTIFICATE", b"PRIVATE KEY"
+_VERSIONS = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_MODES = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+
+
+class TlsError(Exception):
+    """What was asked for can't be had. ``key`` is the key of the section that is at fault."""
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+def server_context(tls: TlsSettings) -> tuple[ssl.SSLContext, list[TlsError]]:
+    """Make the context, certificate and key loaded, and tell what can't be had of it.
+
+    Paths are taken as they are; the files are read anew at each call. No message holds a key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    faults = []
+    for step in (_set_versions, _set_ciphers, _set_curve, _load_key_pair, _load_client_ca):
+        try:
+            step(context, tls)
+        except TlsError as error:
+            faults.append(error)
+        except ExceptionGroup as errors:
+            faults.extend(error for error in errors.exceptions if isinstance(error, TlsError))
+    return context, faults
+
+
+def _set_versions(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    for key, attribute in (("min_version", "minimum_version"), ("max_version", "maximum_version")):
+        name: str = getattr(tls, key)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # TLS10 is meant
+                setattr(context, attribute, _VERSIONS[name])
+        except ValueError:
+            raise TlsError(key, f"{name} is not in {ssl.OPENSSL_VERSION}") from None
+
+
+def _set_ciphers(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    """Suites up to TLS 1.2. OpenSSL has TLS 1.0 and 1.1 only at the security level 0."""
+    names = [CIPHERS[name] for name in tls.cipher_suites if CIPHERS[name]]
+    if tls.cipher_suites and not names and tls.min_version != "TLS13":
+        raise TlsError(
+            "cipher_suites",
+            "these are of TLS 1.3, whose suites can't be chosen; for TLS 1.3 alone write "
+            "min_version: TLS13",
+        )
+    is_old = tls.min_version in {"TLS10", "TLS11"}
+    if names or is_old:
+        level = ["@SECLEVEL=0"] if is_old else []
+        try:
+            context.set_ciphers(":".join([*(names or ["DEFAULT"]), *level]))
+        except ssl.SSLError:
+            message = f"{ssl.OPENSSL_VERSION} has none of these"
+            raise TlsError("cipher_suites", message) from None
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+
+
+def _set_curve(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    if len(tls.curve_preferences) > 1:
+        raise TlsError(
+            "curve_preferences",
+            "Python's ssl can be given one curve, not several; name one, or leave the key out",
+        )
+    for curve in tls.curve_preferences:
+        try:
+            context.set_ecdh_curve(CURVES[curve])
+        except ValueError:
+            raise TlsError("curve_preferences", f"not in {ssl.OPENSSL_VERSION}") from None
+
+
+# --- files
+
+
+def _load_key_pair(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    certificate_key = "cert" if tls.cert else "cert_file"
+    key_key = "key" if tls.key else "key_file"
+    pems, faults = [], []
+    for key, label in ((certificate_key, _CERTIFICATE), (key_key, _PRIVATE_KEY)):
+        try:
+            pems.append(_pem(tls, key, label))
+        except TlsError as error:
+            faults.append(error)
+    if faults:
+        raise ExceptionGroup("certificate and key", faults)
+
+    def no_passphrase() -> str:
+        raise TlsError(key_key, "the key has a passphrase, which nobody is there to type")
+
+    try:
+        with _as_file(pems[0]) as certificate_path, _as_file(pems[1]) as key_path:
+            context.load_cert_chain(certificate_path, key_path, password=no_passphrase)
+    except ssl.SSLError as error:
+        if error.reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}:
+            message = f"the key is not that of the certificate in {certificate_key}"
+            raise TlsError(key_key, message) from None
+        reason = (error.reason or "not in PEM").lower().replace("_", " ")
+        message = f"OpenSSL can't use this certificate with the key in {key_key}: {reason}"
+        raise TlsError(certificate_key, message) from None
+
+
+def _load_client_ca(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    context.verify_mode = _MODES[tls.client_auth_type]
+    if tls.client_auth_type == "NoClientCert":
+        return
+    key = "client_ca" if tls.client_ca else "client_ca_file"
+    authority = _pem(tls, key, _CERTIFICATE)
+    try:
+        with _as_file(authority) as path:
+            context.load_verify_locations(path)
+    except ssl.SSLError:
+        raise TlsError(key, "OpenSSL can't read these certificates") from None
+
+
+def _pem(tls: TlsSettings, key: str, label: bytes) -> bytes:
+    """Give what the key holds, or the file that it names."""
+    given: SecretStr | Path = getattr(tls, key)
+    if isinstance(given, SecretStr):
+        return given.get_secret_value().encode()
+    try:
+        content = _read(given)
+    except OSError as error:
+        raise TlsError(key, f"{given} can't be read: {error.strerror}") from None
+    if label not in content:
+        raise TlsError(key, f"{given} has no {label.decode()} in PEM")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    """Read a regular file, no FIFO, which would wait for a writer."""
+    if path.exists() and not path.is_file():
+        raise OSError(0, "it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(_MAX_PEM_BYTES + 1)
+    if len(content) > _MAX_PEM_BYTES:
+        raise OSError(0, "it is larger than 1 MiB")
+    return content
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """Give a path under which ``ssl``, which takes nothing else, reads the content.
+
+    So that what was read once is what is used, also where a key stands in the web configuration. On
+    Linux in memory, for a container may have nowhere to write.
+    """
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("pem", os.MFD_CLOEXEC), "wb") as memory:
+            memory.write(content)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as file:  # for its owner alone to read
+            file.write(content)
+            file.flush()
+            yield file.name

@@ -1,0 +1,241 @@
+"""Connections over real sockets: those that keep us waiting are closed, and others get through.
+
+Limits are tenths of seconds here; what is tested is that they are kept, not how long they are.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from pearl_exporter.config import ListenAddress
+from pearl_exporter.serving import guarded_server, listen_on
+from pearl_exporter.web.connections import Limits
+from pearl_exporter.web.live_config import LiveWebConfig
+from tests.certificates import Certificates, make_certificates
+
+SHORT = Limits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, look=0.02)
+LONG = Limits()
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE = 20_000_000
+
+
+async def _hello(request: Request) -> Response:
+    return PlainTextResponse("x" * int(request.query_params.get("size", "5")))
+
+
+APP = Starlette(routes=[Route("/", _hello), Route("/-/healthy", _hello)])
+
+
+@asynccontextmanager
+async def served(limits: Limits, web_config: Path | None = None) -> AsyncIterator[int]:
+    """The port of a server of `APP`."""
+    listener = listen_on(ListenAddress("127.0.0.1", 0))
+    server = guarded_server(APP, LiveWebConfig(web_config), limits)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(serving, 5)
+
+
+async def get(port: int, path: str = "/") -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        return await client.get(f"http://127.0.0.1:{port}{path}")
+
+
+async def opened(port: int, data: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    await writer.drain()
+    return reader, writer
+
+
+async def until_closed(reader: asyncio.StreamReader) -> bytes:
+    """What came before the other side hung up; fails if it does not within seconds."""
+    data = b""
+    try:
+        async with asyncio.timeout(5):
+            while piece := await reader.read(65_536):
+                data += piece
+    except ConnectionResetError:
+        return data
+    return data
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"G",
+        GET[:-2],
+        GET + GET[:5],
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+    ],
+    ids=["nothing", "a byte", "half a header", "half a second request", "half a body"],
+)
+async def test_who_does_not_finish_a_request_is_closed(sent):
+    async with served(SHORT) as port:
+        reader, writer = await opened(port, sent)
+        data = await until_closed(reader)
+        assert data.count(b"200 OK") == sent.count(GET)
+        writer.close()
+
+
+async def test_who_drips_a_header_byte_by_byte_is_closed():
+    async with served(SHORT) as port:
+        reader, writer = await opened(port, b"GET / HTTP/1.1\r\nHost: ")
+
+        async def drip() -> None:
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+        dripping = asyncio.create_task(drip())
+        assert await until_closed(reader) == b""
+        dripping.cancel()
+        writer.close()
+
+
+async def test_who_does_not_read_an_answer_is_closed():
+    async with served(SHORT) as port:
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(slow, ("127.0.0.1", port))
+            await loop.sock_sendall(slow, GET.replace(b"/ ", b"/?size=%d " % LARGE))
+            await asyncio.sleep(0.5)
+            received = 0
+            try:
+                while size := len(await asyncio.wait_for(loop.sock_recv(slow, 65_536), 5)):
+                    received += size
+            except ConnectionResetError as error:
+                assert error.errno  # noqa: PT017 - one of the two ways to be closed
+            assert 0 < received < LARGE
+
+
+async def test_who_stays_without_asking_is_closed():
+    async with served(SHORT) as port:
+        reader, writer = await opened(port, GET)
+        assert (await until_closed(reader)).endswith(b"xxxxx")
+        writer.close()
+
+
+async def test_who_asks_now_and_then_keeps_the_connection():
+    async with served(SHORT) as port:
+        reader, writer = await opened(port)
+        for _ in range(6):  # longer than any limit, but for no request
+            writer.write(GET)
+            assert await asyncio.wait_for(reader.readuntil(b"xxxxx"), 5)
+            await asyncio.sleep(0.06)
+        writer.close()
+
+
+async def test_a_header_that_is_too_long_is_refused():
+    async with served(LONG) as port:
+        reader, writer = await opened(port, GET[:-2] + b"X: " + b"x" * 40_000)
+        assert (await until_closed(reader)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
+async def test_who_keeps_us_waiting_makes_room_for_who_asks():
+    few = Limits(connections=5, spare=2)
+    async with served(few) as port:
+        silent = [await opened(port, sent) for sent in [b"", b"G", GET, GET[:-2]] * 10]
+        for _ in range(5):
+            assert (await get(port)).status_code == 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_where_all_are_busy_health_gets_through_and_others_are_told():
+    few = Limits(connections=3, spare=2)
+    async with served(few) as port:
+        asked = GET.replace(b"/ ", b"/?size=%d " % LARGE)
+        busy = [await opened(port, asked) for _ in range(3)]
+        for reader, _ in busy:
+            await reader.readexactly(1)  # all are in the middle of an answer
+        assert (await get(port, "/-/healthy")).status_code == 200
+        answer = await get(port)
+        assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+        for _, writer in busy:
+            writer.transport.abort()
+
+
+async def test_beyond_the_spare_ones_connections_are_closed_at_once():
+    few = Limits(connections=1, spare=0)
+    async with served(few) as port:
+        reader, writer = await opened(port, GET.replace(b"/ ", b"/?size=%d " % LARGE))
+        await reader.readexactly(1)
+        other, other_writer = await opened(port, GET)
+        assert await until_closed(other) == b""
+        for each in (writer, other_writer):
+            each.transport.abort()
+
+
+# --- TLS
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Certificates:
+    return make_certificates(tmp_path)
+
+
+@pytest.fixture
+def web_config(made: Certificates) -> Path:
+    path = made.folder / "web.yml"
+    path.write_text(
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: ca.pem,"
+        " client_auth_type: RequireAndVerifyClientCert,"
+        " client_allowed_sans: ['2001:0db8:0:0::1', prometheus.lan]}\n"
+    )
+    return path
+
+
+async def get_by_tls(port: int, made: Certificates, client: Path | None) -> httpx.Response:
+    context = ssl.create_default_context(cafile=str(made.ca))
+    if client is not None:
+        context.load_cert_chain(client)
+    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=5) as http:
+        return await http.get(f"https://localhost:{port}/")
+
+
+async def test_a_client_needs_a_certificate_with_one_of_the_names(made, web_config):
+    async with served(LONG, web_config) as port:
+        assert (await get_by_tls(port, made, made.client)).status_code == 200
+        for other in (None, made.other_client, made.strange_client):
+            with pytest.raises(httpx.TransportError):
+                await get_by_tls(port, made, other)
+
+
+async def test_who_does_not_shake_hands_is_closed(made, web_config):
+    async with served(SHORT, web_config) as port:
+        reader, writer = await opened(port)
+        assert await until_closed(reader) == b""
+        writer.close()
+
+
+async def test_who_does_not_shake_hands_makes_room(made, web_config):
+    few = Limits(connections=3, spare=1)
+    async with served(few, web_config) as port:
+        silent = [await opened(port) for _ in range(20)]
+        assert (await get_by_tls(port, made, made.client)).status_code == 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_plain_http_is_not_answered_where_tls_is_asked_for(made, web_config):
+    async with served(LONG, web_config) as port:
+        with pytest.raises(httpx.TransportError):
+            await get(port)

@@ -1,0 +1,160 @@
+"""The web configuration read anew: what changes, what stays, and what is told of it."""
+
+import logging
+
+import bcrypt
+import pytest
+
+from pearl_exporter.errors import ConfigError
+from pearl_exporter.web.live_config import LiveWebConfig
+from tests.certificates import make_certificates
+
+HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
+ALICE = f"basic_auth_users: {{alice: {HASH}}}\n"
+
+
+@pytest.fixture
+def made(tmp_path):
+    return make_certificates(tmp_path)
+
+
+@pytest.fixture
+def path(made):
+    path = made.folder / "web.yml"
+    path.write_text(TLS + ALICE)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog):
+    caplog.set_level(logging.INFO, "pearl_exporter")
+
+
+async def settled(web: LiveWebConfig) -> None:
+    """Two looks: the first sees the change, the second that it is over."""
+    await web.look()
+    await web.look()
+
+
+def test_a_bad_file_at_the_start_is_all_its_faults(path):
+    path.write_text("basic_auth_users: {a: x, b: y}\n")
+    with pytest.raises(ConfigError) as caught:
+        LiveWebConfig(path)
+    assert len(caught.value.faults) == 2
+
+
+async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
+    web = LiveWebConfig(path)
+    before = web.rules
+    for _ in range(4):
+        await web.look()
+    assert web.rules is before
+    assert caplog.messages == []
+
+
+async def test_users_and_headers_are_read_anew(path, caplog):
+    web = LiveWebConfig(path)
+    path.write_text(
+        f"{TLS}{ALICE.replace('alice', 'bob')}"
+        "http_server_config: {headers: {X-Frame-Options: deny}}\n"
+    )
+    await settled(web)
+    assert list(web.rules.config.users) == ["bob"]
+    assert web.rules.config.headers == {"X-Frame-Options": "deny"}
+    assert caplog.messages == ["web configuration read anew"]
+
+
+async def test_a_change_is_read_when_it_is_no_longer_being_written(path):
+    """A file cut after its first section asks for no password."""
+    web = LiveWebConfig(path)
+    path.write_text(TLS)
+    await web.look()
+    assert list(web.rules.config.users) == ["alice"]
+    path.write_text(TLS + ALICE.replace("alice", "bob"))
+    await web.look()
+    assert list(web.rules.config.users) == ["alice"]
+    await web.look()
+    assert list(web.rules.config.users) == ["bob"]
+
+
+async def test_a_renewed_certificate_makes_another_context(path, made):
+    web = LiveWebConfig(path)
+    before = web.rules.config.context
+    made.renew()
+    await settled(web)
+    assert web.rules.config.context is not before
+
+
+async def test_a_client_ca_is_read_anew(made, path):
+    path.write_text(
+        TLS.replace("}", ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}")
+    )
+    web = LiveWebConfig(path)
+    before = web.rules.config.context
+    made.ca.write_bytes(made.certificate.read_bytes())
+    await settled(web)
+    assert web.rules.config.context is not before
+
+
+async def test_a_bad_pair_keeps_the_last_good_and_is_told_once(path, made, caplog):
+    web = LiveWebConfig(path)
+    before = web.rules
+    key = made.key.read_bytes()
+    made.key.write_bytes(made.client.read_bytes())
+    for _ in range(5):
+        await web.look()
+    assert web.rules is before
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "keeping the old web configuration" in record.getMessage()
+    assert "tls_server_config.key_file: the key is not that of the certificate" in caplog.text
+    made.key.write_bytes(key)
+    await settled(web)
+    assert caplog.messages[-1] == "web configuration read anew"
+
+
+async def test_a_certificate_that_comes_after_the_file_that_names_it(path, made, caplog):
+    web = LiveWebConfig(path)
+    path.write_text(TLS.replace("server.", "new."))
+    await settled(web)
+    assert "new.crt can't be read" in caplog.text
+    (made.folder / "new.crt").write_bytes(made.certificate.read_bytes())
+    (made.folder / "new.key").write_bytes(made.key.read_bytes())
+    await web.look()
+    assert made.folder / "new.crt" in web.rules.config.files
+
+
+async def test_a_file_that_is_gone_keeps_the_last_good(path, caplog):
+    web = LiveWebConfig(path)
+    path.unlink()
+    await settled(web)
+    assert list(web.rules.config.users) == ["alice"]
+    assert "no regular file" in caplog.text
+    path.write_text(TLS + ALICE)
+    await settled(web)
+    assert caplog.messages[-1] == "web configuration read anew"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [(TLS + ALICE, ALICE, "TLS is turned off at a start"), (ALICE, TLS, "TLS is turned on")],
+    ids=["off", "on"],  # a hash is another in each process
+)
+async def test_tls_is_turned_on_and_off_at_a_start_alone(path, caplog, before, after, told):
+    path.write_text(before)
+    web = LiveWebConfig(path)
+    path.write_text(after)
+    await settled(web)
+    assert list(web.rules.config.users) == ["alice"]
+    assert told in caplog.text
+
+
+async def test_what_is_logged_holds_no_hash_and_no_key(path, made, caplog):
+    web = LiveWebConfig(path)
+    path.write_text(f"{TLS}basic_auth_users: {{alice: {HASH}x}}\n")
+    made.key.write_text("PRIVATE KEY secret-of-mine")
+    await settled(web)
+    assert caplog.records
+    assert HASH[7:] not in caplog.text
+    assert "secret-of-mine" not in caplog.text

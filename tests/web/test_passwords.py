@@ -1,0 +1,155 @@
+"""Basic auth: who is a user, at what cost, and what a flood of guesses costs others."""
+
+import asyncio
+import base64
+import threading
+import time
+
+import bcrypt
+import pytest
+from pydantic import SecretStr
+
+from pearl_exporter.web import passwords
+from pearl_exporter.web.passwords import Checker, Passwords, TooManyChecksError
+
+
+def hashed(password: str | bytes, mark: bytes = b"2b") -> SecretStr:
+    data = password if isinstance(password, bytes) else password.encode()
+    made = bcrypt.hashpw(data, bcrypt.gensalt(4))
+    return SecretStr(made.replace(b"2b", mark, 1).decode())
+
+
+def basic(name: str, password: str, scheme: str = "Basic") -> str:
+    return f"{scheme} {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+
+
+@pytest.fixture
+def checks(monkeypatch) -> list[tuple[bytes, str]]:
+    """Every check of bcrypt: the hash, and the thread that did it."""
+    done: list[tuple[bytes, str]] = []
+    real = bcrypt.checkpw
+
+    def counted(password: bytes, hash_: bytes) -> bool:
+        done.append((hash_, threading.current_thread().name))
+        return real(password, hash_)
+
+    monkeypatch.setattr(passwords.bcrypt, "checkpw", counted)
+    return done
+
+
+USERS = {"alice": hashed("pässwörd:1"), "bob": hashed("b0b"), "": hashed("nobody")}
+
+
+async def test_the_right_password_and_no_other():
+    gate = Passwords(USERS, Checker())
+    assert await gate.admit(basic("alice", "pässwörd:1"), "")
+    assert await gate.admit(basic("", "nobody", "bAsIc"), "")
+    for name, password in (("alice", "b0b"), ("bob", ""), ("Alice", "pässwörd:1"), ("eve", "b0b")):
+        assert not await gate.admit(basic(name, password), ""), name
+
+
+@pytest.mark.parametrize("mark", [b"2a", b"2b", b"2y"])
+async def test_hashes_by_any_of_the_three_names(mark):
+    gate = Passwords({"alice": hashed("secret", mark)}, Checker())
+    assert await gate.admit(basic("alice", "secret"), "")
+    assert not await gate.admit(basic("alice", "Secret"), "")
+
+
+async def test_passwords_that_bcrypt_reads_in_part_only():
+    gate = Passwords({"long": hashed("x" * 72), "zero": hashed("ab")}, Checker())
+    assert await gate.admit(basic("long", "x" * 100), ""), "as htpasswd and the toolkit do"
+    assert not await gate.admit(basic("long", "x" * 71), "")
+    assert not await gate.admit(basic("zero", "ab\0cd"), "")
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Basic", "Basic !!!", "Bearer YTpi", "Basic YQ==", "Basic YTpi YTpi", "Basic ü"]
+)
+async def test_what_is_no_header_of_basic_auth_costs_no_check(checks, header):
+    assert not await Passwords(USERS, Checker()).admit(header, "")
+    assert checks == []
+
+
+async def test_what_was_right_is_not_checked_again(checks):
+    gate = Passwords(USERS, Checker())
+    for _ in range(3):
+        assert await gate.admit(basic("alice", "pässwörd:1"), "")
+    assert len(checks) == 1
+    assert not await gate.admit(basic("alice", "wrong"), "")
+    assert await gate.admit(basic("alice", "pässwörd:1"), "")
+    assert len(checks) == 2
+
+
+async def test_another_configuration_has_no_memory(checks):
+    checker = Checker()
+    for _ in range(2):
+        assert await Passwords(USERS, checker).admit(basic("bob", "b0b"), "")
+    assert len(checks) == 2
+    gate = Passwords({"bob": hashed("new")}, checker)
+    assert not await gate.admit(basic("bob", "b0b"), "")
+
+
+async def test_an_unknown_name_costs_what_a_wrong_password_costs(checks):
+    """One check, of a hash that is some user's, and for a name always the same."""
+    gate = Passwords(USERS, Checker())
+    for _ in range(3):
+        assert not await gate.admit(basic("eve", "b0b"), "")
+    assert not await gate.admit(basic("alice", "wrong"), "")
+    assert len(checks) == 4
+    decoys = {hash_ for hash_, _ in checks[:3]}
+    assert len(decoys) == 1
+    assert decoys <= {each.get_secret_value().encode() for each in USERS.values()}
+
+
+async def test_what_is_remembered_is_neither_password_nor_plain_hash():
+    gate = Passwords(USERS, Checker())
+    await gate.admit(basic("alice", "pässwörd:1"), "")
+    memory = repr(vars(gate)["_right"])
+    assert "rd:1" not in memory
+    assert len(vars(gate)["_right"]) == 1
+
+
+async def test_checks_are_done_one_at_a_time_off_the_loop(checks, monkeypatch):
+    at_once, most = 0, 0
+    inner = passwords.bcrypt.checkpw
+
+    def slow(password: bytes, hash_: bytes) -> bool:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.01)
+        at_once -= 1
+        return inner(password, hash_)
+
+    monkeypatch.setattr(passwords.bcrypt, "checkpw", slow)
+    monkeypatch.setattr(passwords, "REST_FACTOR", 0)
+    gate = Passwords(USERS, Checker())
+    asked = [gate.admit(basic("alice", f"wrong {number}"), str(number)) for number in range(8)]
+    assert not any(await asyncio.gather(*asked))
+    assert most == 1
+    assert {thread for _, thread in checks} == {"bcrypt_0"}
+
+
+async def test_only_so_many_wait_and_fewer_of_one_address(monkeypatch):
+    gate, checker = Passwords(USERS, Checker()), Checker()
+    gate = Passwords(USERS, checker)
+    flood = [gate.admit(basic("alice", f"guess {number}"), "10.0.0.1") for number in range(20)]
+    others = [gate.admit(basic("bob", "b0b"), "10.0.0.2")]
+    results = await asyncio.gather(*flood, *others, return_exceptions=True)
+    refused = [each for each in results if isinstance(each, TooManyChecksError)]
+    assert len(refused) == 20 - passwords.MOST_WAITING_OF_AN_ADDRESS
+    assert results[-1] is True, "a user from elsewhere is not kept out by the flood"
+    many = [gate.admit(basic("eve", "x"), f"10.0.1.{number}") for number in range(50)]
+    results = await asyncio.gather(*many, return_exceptions=True)
+    assert len([each for each in results if each is False]) == passwords.MOST_WAITING
+    assert checker._waiting == {}
+
+
+async def test_after_a_wrong_password_there_is_a_rest():
+    gate = Passwords(USERS, Checker())
+    loop = asyncio.get_running_loop()
+    await gate.admit(basic("alice", "wrong"), "")
+    until = gate._checker._free_at
+    assert until > loop.time()
+    await gate.admit(basic("alice", "wrong"), "")
+    assert loop.time() >= until
