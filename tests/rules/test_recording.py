@@ -101,10 +101,10 @@ WEEKLY = {
     # of a past without a change: each 40 minutes 200 calls, 10 of them bad; 100 decided, 40 well
     f"{SHARE}:usual": 0.05,
     f"{SHARE}:limit": 0.05 + 0.5 * 0.05 * 0.95,
-    "outbound_status:pearl_calls:increase7d": 10 * 253,
-    "outbound:pearl_calls_seen:increase7d": 200 * 253,
-    'outbound:pearl_calls_seen:weight{window="40m"}': 1 / (1 / 200 + 1 / (200 * 253)),
-    "outbound:pearl_calls_decided:increase7d": 100 * 253,
+    "outbound_status:pearl_calls:increase7d": 10 * 252,
+    "outbound:pearl_calls_seen:increase7d": 200 * 252,
+    'outbound:pearl_calls_seen:weight{window="40m"}': 1 / (1 / 200 + 1 / (200 * 252)),
+    "outbound:pearl_calls_decided:increase7d": 100 * 252,
     "outbound:pearl_calls_success:usual": 0.4,
     "outbound:pearl_calls_success:limit": 0.3,
     # 40.375 of 100.75 against 0.4: Anscombe's correction is all there is

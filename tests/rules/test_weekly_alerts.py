@@ -254,10 +254,12 @@ def the_first_week_knows_no_usual_hour(name: str) -> Scenario:
 
 @scenario
 def a_campaign_that_is_known_to_be_paused_is_no_silence(name: str) -> Scenario:
+    """Nor is one that was paused until just now: 40 minutes without a call are told of only then."""
     values = hours((NOW, 50), (24, 0))
     running = hours((NOW, 1), (3, 0), (21, 1))
     world = [*steady(name), series("pearl_outbound_running", running, spring(name))]
-    asked = [quiet(at(NOW + 2), SILENT, spring(name)), firing(at(NOW + 4), SILENT, spring(name))]
+    asked = [quiet(at(NOW + hour), SILENT, spring(name)) for hour in (1, 2, 3, 10 / 3)]
+    asked += [firing(at(NOW + 13 / 3), SILENT, spring(name))]
     return Scenario([*world, *started(name, values)], asked)
 
 
