@@ -84,6 +84,9 @@ VALUES: dict[str, float] = {
     f"{SHARE}:usual{{{ERROR}}}": 0.1,
     f'{SHARE}:usual{{status="unreachable"}}': 0.6,
     f"{SHARE}:limit{{{ERROR}}}": 0.1 + 0.5 * 0.1 * 0.9,
+    # without a past it is the scatter of these calls alone; of unreachable, the wobble of 0.04 too
+    f'{SHARE}:variance{{{ERROR},window="5m"}}': 1 / 300,
+    f'{SHARE}:variance{{status="unreachable",window="5m"}}': 1 / 300 + 0.04**2,
     # 2 sqrt(300) (asin sqrt 0.05 - asin sqrt 0.1)
     f'{SHARE}:surprise{{{ERROR},window="5m"}}': -3.334,
     f'{SHARE}:raised{{{ERROR},speed="fast"}}': 0,

@@ -17,6 +17,7 @@ from tests.rules.promtool import (
     firing,
     gauge,
     quiet,
+    run,
     series,
     target,
 )
@@ -270,3 +271,10 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test(name: str, failed: dict[str, str]) -> None:
     assert name not in failed, failed[name]
+
+
+@pytest.mark.parametrize("status", NAMES)
+def test_thresholds_of_an_older_version_do_well_without_a_wobble(tmp_path, status) -> None:
+    made = a_rise_fires_within_minutes_and_resolves(status, "old")
+    test = {"input_series": made.world, "promql_expr_test": made.asked}
+    assert not run(tmp_path, [test], only=GROUPS, missing="wobble")
