@@ -91,6 +91,8 @@ VALUES: dict[str, float] = {
     f'{SHARE}:surprise{{{ERROR},window="5m"}}': -3.334,
     f'{SHARE}:raised{{{ERROR},speed="fast"}}': 0,
     f'{SHARE}:alarm{{{ERROR},speed="fast"}}': 0,
+    'outbound:pearl_calls_success:increase{window="20m"}': 0.2 * 1200,
+    'outbound:pearl_calls_decided:increase{window="20m"}': 0.5 * 1200,
     'outbound:pearl_calls_success:increase{window="80m"}': 12 * 44.625,
     'outbound:pearl_calls_decided:increase{window="320m"}': 30 * 44.625,
     "outbound:pearl_calls_success:increase40m": 480,
