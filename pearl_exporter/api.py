@@ -34,6 +34,7 @@ from pearl_exporter.errors import (
     ServerError,
 )
 from pearl_exporter.limiter import Limiter, NoTurnError
+from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.sync import Page, Search
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -53,7 +54,6 @@ _HEADERS = (
     ("User-Agent", f"pearl-exporter/{__version__}"),
     ("Accept", "application/json, */*"),
     ("Accept-Encoding", "gzip, deflate"),
-    ("Connection", "keep-alive"),
     ("Content-Type", "application/json"),
 )
 
@@ -281,10 +281,11 @@ class PearlClient:
         request = httpx.Request(
             "POST",
             url,
-            content=body,
             headers=self._headers(url),
+            stream=httpx.ByteStream(body),  # as content it would be looked through once more
             extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
         )
+        request.headers["Content-Length"] = str(len(body))
         sent = self._clock.monotonic()
         code = "none"
         try:
@@ -354,7 +355,7 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    return httpx.AsyncHTTPTransport(
+    transport = httpx.AsyncHTTPTransport(
         verify=context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
@@ -364,6 +365,9 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
+    # httpx has no public way to name a backend, httpcore has
+    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
+    return transport
 
 
 def _search_body(search: Search) -> bytes:

@@ -1,11 +1,11 @@
 """How tracked calls are saved: a block of neighbours by start as one string of bytes. Pure.
 
 A block tells its kinds itself, so it can be read alone. Column by column it takes about 35 bytes a
-call; an id of 24 hex digits, as the platform's are, is kept as the 12 bytes that it stands for.
+call; ids as `short_ids` has them.
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -13,9 +13,9 @@ import msgspec
 from pearl_exporter.calls import Instant
 from pearl_exporter.index import Block
 from pearl_exporter.kinds import PHASE, Columns, Kinds, Values, columns_of, packed_of
+from pearl_exporter.short_ids import ShortId, cut, joined_or_long, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked
 
-_ID_DIGITS = 24
 _MARKS_OF_THE_DONE = bytes(
     marks for marks in range(128) if marks & PHASE in set(Phase) - {*UNSETTLED}
 )
@@ -35,14 +35,16 @@ class Loaded(NamedTuple):
     """A block as it was saved, its calls in the order of their starts."""
 
     starts: "array[int]"
-    entries: dict[str, Entry]
+    entries: dict[ShortId, Entry]
 
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(_Saved).decode
 
 
-def encode_block(block: Block, entry: Callable[[str], Entry | None], kinds: Kinds) -> bytes:
+def encode_block(
+    block: Block[ShortId], entry: Callable[[ShortId], Entry | None], kinds: Kinds
+) -> bytes:
     """A block with its calls as bytes; ``entry`` gives what is kept of an id."""
     ids, entries = block.ids, [entry(key) for key in block.ids]
     objects: list[Tracked] = []
@@ -54,7 +56,7 @@ def encode_block(block: Block, entry: Callable[[str], Entry | None], kinds: Kind
     places = {number: place for place, number in enumerate(dict.fromkeys(columns.numbers))}
     own = [kinds[number].values for number in places]
     columns = columns._replace(numbers=[places[number] for number in columns.numbers])
-    return _encode(_Saved(own, _short(ids), columns, objects))
+    return _encode(_Saved(own, joined_or_long(ids), columns, objects))
 
 
 def decode_block(key: Instant, content: bytes, kinds: Kinds) -> Loaded:
@@ -70,30 +72,11 @@ def _loaded(key: Instant, saved: _Saved, kinds: Kinds) -> Loaded:
         raise ValueError
     packed = packed_of(saved.columns, key, [kinds.of(values) for values in saved.kinds])
     starts = [key + after for after in saved.columns.starts]
-    entries: dict[str, Entry] = dict(zip(_long(saved.ids), packed, strict=True))
+    ids = cut(saved.ids) if isinstance(saved.ids, bytes) else short_ids(saved.ids)
+    entries: dict[ShortId, Entry] = dict(zip(ids, packed, strict=True))
     if saved.objects:
         pairs = list(zip(starts, entries.items(), strict=True))
-        pairs += [(each.call.start, (each.call.id, each)) for each in saved.objects]
+        pairs += [(each.call.start, (short_id(each.call.id), each)) for each in saved.objects]
         pairs.sort(key=lambda pair: pair[0])
         starts, entries = [start for start, _ in pairs], dict(pair for _, pair in pairs)
     return Loaded(array("q", starts), entries)
-
-
-def _short(ids: Sequence[str]) -> bytes | list[str]:
-    """Ids of 24 hex digits as bytes; others as they are, all of them."""
-    joined = "".join(ids)
-    if all(len(each) == _ID_DIGITS for each in ids):
-        try:
-            short = bytes.fromhex(joined)
-        except ValueError:
-            return list(ids)
-        if short.hex() == joined:
-            return short
-    return list(ids)
-
-
-def _long(ids: bytes | list[str]) -> list[str]:
-    if isinstance(ids, list):
-        return ids
-    digits = ids.hex()
-    return [digits[at : at + _ID_DIGITS] for at in range(0, len(digits), _ID_DIGITS)]

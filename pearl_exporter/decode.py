@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -126,10 +127,16 @@ def _code(value: int | None) -> int | None:
 
 def _tags(values: Sequence[str | None]) -> tuple[str, ...]:
     if len(values) == 1:
-        tag = (values[0] or "").strip()
-        return (tag,) if tag else ()
+        return _one_tag(values[0])
     trimmed = (value.strip() for value in values if value is not None)
     return tuple(dict.fromkeys(tag for tag in trimmed if tag))
+
+
+@lru_cache(maxsize=1024)
+def _one_tag(value: str | None) -> tuple[str, ...]:
+    """Most rows bear one tag of a few: they share one tuple."""
+    tag = (value or "").strip()
+    return (tag,) if tag else ()
 
 
 def _decode_leniently(body: bytes) -> _Answer:

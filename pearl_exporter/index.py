@@ -8,23 +8,24 @@ that none of its calls is before and all of the block below are.
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from pearl_exporter.calls import Instant
 
+Key = TypeVar("Key")
 Item = TypeVar("Item")
 
 BLOCK_CALLS = 256
 """How many calls a new block holds; one of twice as many is split."""
 
 
-class Block:
+class Block(Generic[Key]):
     """Neighbours by start: their ids, and their starts in order."""
 
     __slots__ = ("ids", "key", "starts")
 
-    def __init__(self, key: Instant, starts: "array[int]", ids: list[str]) -> None:
+    def __init__(self, key: Instant, starts: "array[int]", ids: list[Key]) -> None:
         self.key = key
         self.starts = starts
         self.ids = ids
@@ -37,40 +38,40 @@ class _Place(NamedTuple):
     call: int
 
 
-class StartIndex(Generic[Item]):
+class StartIndex(Generic[Key, Item]):
     """Items by id, and in the order of their start.
 
     An item may be *absent*: remembered, but not in the API's table as far as is known.
     """
 
     def __init__(self) -> None:
-        self._items: dict[str, Item] = {}
+        self._items: dict[Key, Item] = {}
         self.get = self._items.get
         """The item of an id, None if there is none."""
-        self._blocks: list[Block] = []
+        self._blocks: list[Block[Key]] = []
         self._keys: list[Instant] = []
-        self._changed: set[Block] = set()
+        self._changed: set[Block[Key]] = set()
         self._gone: set[Instant] = set()
-        self._absent: dict[str, Instant] = {}
+        self._absent: dict[Key, Instant] = {}
         self._absent_starts: list[Instant] = []
 
     def __len__(self) -> int:
         """How many items there are, absent ones included."""
         return len(self._items)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: Key) -> bool:
         """Whether there is an item of this id."""
         return key in self._items
 
-    def __iter__(self) -> Iterator[Item]:
-        """Every item, in no order."""
-        return iter(self._items.values())
+    def __getitem__(self, key: Key) -> Item:
+        """The item of an id that there is."""
+        return self._items[key]
 
-    def items(self) -> list[tuple[str, Item]]:
+    def items(self) -> list[tuple[Key, Item]]:
         """Every item with its id, in no order."""
         return list(self._items.items())
 
-    def add(self, key: str, start: Instant, item: Item) -> None:
+    def add(self, key: Key, start: Instant, item: Item) -> None:
         """Puts in a new item."""
         self._items[key] = item
         if not self._blocks:
@@ -87,7 +88,7 @@ class StartIndex(Generic[Item]):
         if len(block.ids) >= 2 * BLOCK_CALLS:
             self._split(number)
 
-    def fill(self, ids: Sequence[str], starts: Sequence[Instant], items: Sequence[Item]) -> None:
+    def fill(self, ids: Sequence[Key], starts: Sequence[Instant], items: Sequence[Item]) -> None:
         """Puts in many new items, in the order of their starts; cheapest where there are none."""
         if self._items:
             for key, start, item in zip(ids, starts, items, strict=True):
@@ -102,34 +103,34 @@ class StartIndex(Generic[Item]):
             self._insert_block(len(self._blocks), block)
             first = end
 
-    def load(self, key: Instant, starts: "array[int]", items: dict[str, Item]) -> None:
+    def load(self, key: Instant, starts: "array[int]", items: dict[Key, Item]) -> None:
         """Puts in a block as it was saved, behind all others; both in the order of starts."""
         self._items.update(items)
         self._blocks.append(Block(key, starts, list(items)))
         self._keys.append(key)
 
-    def put(self, key: str, start: Instant, item: Item) -> None:
+    def put(self, key: Key, start: Instant, item: Item) -> None:
         """Replaces an item that was put in with this start; its block is to be saved."""
         self._items[key] = item
         self._changed.add(self._blocks[self._number(start)])
 
-    def renew(self, key: str, item: Item) -> None:
+    def renew(self, key: Key, item: Item) -> None:
         """Replaces an item by another form of the same: nothing of it is to be saved."""
         self._items[key] = item
 
-    def take_changes(self) -> dict[Instant, Block | None]:
+    def take_changes(self) -> dict[Instant, Block[Key] | None]:
         """The blocks that changed since this was last asked, by key; None for one that is gone."""
-        changes: dict[Instant, Block | None] = dict.fromkeys(self._gone)
+        changes: dict[Instant, Block[Key] | None] = dict.fromkeys(self._gone)
         changes.update((block.key, block) for block in self._changed)
         self._changed.clear()
         self._gone.clear()
         return changes
 
-    def blocks(self) -> Iterable[Block]:
+    def blocks(self) -> Iterable[Block[Key]]:
         """All blocks, oldest first."""
         return iter(self._blocks)
 
-    def remove(self, key: str, start: Instant) -> None:
+    def remove(self, key: Key, start: Instant) -> None:
         """Takes out an item that was put in with this start."""
         self.appear(key)
         number = self._number(start)
@@ -142,7 +143,7 @@ class StartIndex(Generic[Item]):
         if not block.ids:
             self._remove_block(number)
 
-    def move(self, key: str, start: Instant, to: Instant) -> None:
+    def move(self, key: Key, start: Instant, to: Instant) -> None:
         """Gives an item another start."""
         if start == to:
             return
@@ -152,23 +153,19 @@ class StartIndex(Generic[Item]):
         if was_absent:
             self.vanish(key, to)
 
-    def vanish(self, key: str, start: Instant) -> None:
+    def vanish(self, key: Key, start: Instant) -> None:
         """Notes that an item is absent."""
         if key not in self._absent:
             self._absent[key] = start
             insort(self._absent_starts, start)
 
-    def appear(self, key: str) -> None:
+    def appear(self, key: Key) -> None:
         """Notes that an item is there, again or still."""
         start = self._absent.pop(key, None)
         if start is not None:
             del self._absent_starts[bisect_left(self._absent_starts, start)]
 
-    def is_absent(self, key: str) -> bool:
-        """Whether the item was noted as absent."""
-        return key in self._absent
-
-    def ids_between(self, start: Instant, end: Instant) -> list[str]:
+    def ids_between(self, start: Instant, end: Instant) -> list[Key]:
         """The ids of items that start in ``[start, end)``, in order, absent ones included."""
         if not self._blocks or end <= start:
             return []
@@ -234,7 +231,7 @@ class StartIndex(Generic[Item]):
             number += 1
         return self._blocks[number].starts[call]
 
-    def _insert_block(self, number: int, block: Block) -> None:
+    def _insert_block(self, number: int, block: Block[Key]) -> None:
         self._blocks.insert(number, block)
         self._keys.insert(number, block.key)
         self._changed.add(block)

@@ -4,7 +4,7 @@ It keeps and finds; what is counted is the tracker's business.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.blocks import decode_block, encode_block
@@ -17,6 +17,7 @@ from pearl_exporter.kinds import (
     kind_number_of,
     start_of,
 )
+from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Entry, Tracked, entry_of, tracked_of
 
 EVER: Instant = -(2**62)
@@ -37,13 +38,13 @@ class TrackedCalls:
     Attributes:
         kinds: Those that its calls are of.
         unsettled: The calls that are live or pending, by id.
-        entry: What is kept of an id, None if nothing is.
+        entry: What is kept of a short id, None if nothing is.
     """
 
     def __init__(self) -> None:
         self.kinds = Kinds()
         self.unsettled: dict[str, Tracked] = {}
-        self._index: StartIndex[Entry] = StartIndex()
+        self._index: StartIndex[ShortId, Entry] = StartIndex()
         self.entry = self._index.get
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class TrackedCalls:
 
     def __contains__(self, call_id: str) -> bool:
         """Whether this call is tracked."""
-        return call_id in self._index
+        return short_id(call_id) in self._index
 
     def load(self, blocks: dict[Instant, bytes]) -> InWindow:
         """Takes over what was saved, into nothing, and leaves no block behind.
@@ -72,32 +73,36 @@ class TrackedCalls:
             raise ValueError("the saved calls are damaged: one is in two blocks")
         return in_window
 
-    def _load_rest(self, entries: Mapping[str, Entry]) -> Iterator[Tracked]:
+    def _load_rest(self, entries: Mapping[ShortId, Entry]) -> Iterator[Tracked]:
         """Takes notice of calls that are absent or not packed; gives those in the window."""
-        for call_id, entry in entries.items():
+        for short, entry in entries.items():
             if isinstance(entry, int):
                 if entry & IS_ABSENT:
-                    self._index.vanish(call_id, start_of(entry))
+                    self._index.vanish(short, start_of(entry))
                 continue
             if entry.phase in UNSETTLED:
-                self.unsettled[call_id] = entry
+                self.unsettled[entry.call.id] = entry
             if entry.is_absent:
-                self._index.vanish(call_id, entry.call.start)
+                self._index.vanish(short, entry.call.start)
             if entry.in_window:
                 yield entry
 
     def get(self, call_id: str) -> Tracked | None:
         """What is tracked of a call; what is done to it must be kept, see `keep`."""
-        entry = self.entry(call_id)
+        entry = self.entry(short_id(call_id))
         return None if entry is None else tracked_of(call_id, entry, self.kinds)
 
     def between(self, start: Instant, end: Instant) -> list[Tracked]:
         """The calls that start in ``[start, end)``, in that order, absent ones included."""
-        found = map(self.get, self._index.ids_between(start, end))
-        return [each for each in found if each is not None]
+        return [*map(self._get, self._index.ids_between(start, end))]
 
-    def ids_between(self, start: Instant, end: Instant) -> list[str]:
-        """Their ids."""
+    def missing(self, start: Instant, end: Instant, read: Container[ShortId]) -> list[Tracked]:
+        """Those of them that are not among ``read``."""
+        shorts = self._index.ids_between(start, end)
+        return [self._get(short) for short in shorts if short not in read]
+
+    def ids_between(self, start: Instant, end: Instant) -> list[ShortId]:
+        """Their ids, short."""
         return self._index.ids_between(start, end)
 
     def present(self, start: Instant, end: Instant) -> int:
@@ -113,52 +118,57 @@ class TrackedCalls:
         return self._index.cut(start, end, lower)
 
     def starts_in_window(
-        self, start: Instant, end: Instant, *, codes: frozenset[int], but: Container[str]
+        self, start: Instant, end: Instant, *, codes: frozenset[int], but: Collection[str]
     ) -> list[Instant]:
         """The starts in ``[start, end)`` of the window's calls with these outcomes, in order.
 
         ``but`` names calls to leave out.
         """
-        numbers, starts = self.kinds.bearing(codes), []
-        for call_id in self._index.ids_between(start, end):
-            entry = self.entry(call_id)
+        numbers, left_out, starts = self.kinds.bearing(codes), {*short_ids(but)}, []
+        for short in self._index.ids_between(start, end):
+            entry = self.entry(short)
             if isinstance(entry, int):
-                if entry & IS_IN_WINDOW and kind_number_of(entry) in numbers and call_id not in but:
+                if (
+                    entry & IS_IN_WINDOW
+                    and kind_number_of(entry) in numbers
+                    and short not in left_out
+                ):
                     starts.append(start_of(entry))
-            elif entry and entry.in_window and entry.call.status in codes and call_id not in but:
+            elif entry and entry.in_window and entry.call.status in codes and short not in left_out:
                 starts.append(entry.call.start)
         return starts
 
-    def add(self, ids: Sequence[str], starts: Sequence[Instant], entries: Sequence[Entry]) -> None:
+    def add(
+        self, ids: Sequence[ShortId], starts: Sequence[Instant], entries: Sequence[Entry]
+    ) -> None:
         """Puts in calls that are not tracked, in the order of their starts."""
         self._index.fill(ids, starts, entries)
 
     def keep(self, each: Tracked) -> None:
         """Puts a call back after something was done to it, so that it is saved."""
-        self._index.put(each.call.id, each.call.start, entry_of(each, self.kinds))
+        self._index.put(short_id(each.call.id), each.call.start, entry_of(each, self.kinds))
 
     def replace(self, each: Tracked, call: Call) -> None:
         """Gives a call its new row."""
-        self._index.move(call.id, each.call.start, call.start)
+        self._index.move(short_id(call.id), each.call.start, call.start)
         each.call = call
 
     def vanish(self, each: Tracked) -> None:
         """Notes that a call is not in the API's table any more."""
         each.is_absent = True
-        self._index.vanish(each.call.id, each.call.start)
+        self._index.vanish(short_id(each.call.id), each.call.start)
 
     def appear(self, each: Tracked) -> None:
         """Notes that it is there again."""
         each.is_absent = False
-        self._index.appear(each.call.id)
+        self._index.appear(short_id(each.call.id))
 
-    def forget(self, before: Instant) -> list[str]:
-        """Forgets the calls that started before this and are done; gives their ids."""
-        ids = self._index.ids_between(EVER, before)
-        done = [call_id for call_id in ids if call_id not in self.unsettled]
-        for call_id in done:
-            if (each := self.get(call_id)) is not None:
-                self._index.remove(call_id, each.call.start)
+    def forget(self, before: Instant) -> list[ShortId]:
+        """Forgets the calls that started before this and are done; gives their ids, short."""
+        shorts = self._index.ids_between(EVER, before)
+        done = [short for short in shorts if long_id(short) not in self.unsettled]
+        for short in done:
+            self._index.remove(short, self._get(short).call.start)
         if self.kinds.are_too_many(len(self._index)):
             self._number_kinds_anew()
         return done
@@ -174,13 +184,17 @@ class TrackedCalls:
             key: None if block is None else self._encoded(block) for key, block in changes.items()
         }
 
-    def _encoded(self, block: Block) -> bytes:
+    def _get(self, short: ShortId) -> Tracked:
+        """What is tracked of a call that is."""
+        return tracked_of(long_id(short), self._index[short], self.kinds)
+
+    def _encoded(self, block: Block[ShortId]) -> bytes:
         return encode_block(block, self.entry, self.kinds)
 
     def _number_kinds_anew(self) -> None:
         """Lets go of the kinds that no call is of any more."""
         old, self.kinds = self.kinds, Kinds()
-        for call_id, entry in self._index.items():
+        for short, entry in self._index.items():
             if isinstance(entry, int):
-                again = entry_of(tracked_of(call_id, entry, old), self.kinds)
-                self._index.renew(call_id, again)
+                again = entry_of(tracked_of(long_id(short), entry, old), self.kinds)
+                self._index.renew(short, again)

@@ -7,9 +7,11 @@ HISTORY for the same reason. Invariant, at every snapshot: started = settled + l
 uncounted.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -35,6 +37,7 @@ from pearl_exporter.kinds import (
 from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.progress import Delta, Progress, Saved
+from pearl_exporter.short_ids import ShortId, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
 from pearl_exporter.tracked_calls import EVER, FAR, TrackedCalls
 from pearl_exporter.window import Window, WindowSnapshot
@@ -117,7 +120,7 @@ class Tracker:
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         self._tag_rules = rules.tags.text
-        self._by_other_tag_rules: set[str] = set()
+        self._by_other_tag_rules: set[ShortId] = set()
         in_window = self.calls.load(blocks)
         self._place(in_window.kinds)
         for each in in_window.objects:
@@ -176,12 +179,14 @@ class Tracker:
         if self.polled_at is not None and now < self.polled_at:
             unread = self._turn_back(now, window_start) or unread
         rows = sorted(calls, key=_start_of)
+        shorts = short_ids([call.id for call in rows])
         if rows:
             self._newest = max(self._newest, rows[-1].start)
         if len(self.calls):
-            self._delete_missing(ranges, {call.id for call in rows} | spared)
-        known = [call for call in rows if call.id in self.calls]
-        self._begin_all(self._untracked(rows, window_start), now, window_start)
+            self._delete_missing(ranges, {*shorts, *short_ids(spared)})
+        entry = self.calls.entry
+        known = [row for row in zip(shorts, rows, strict=True) if entry(row[0]) is not None]
+        self._begin_all(*self._untracked(shorts, rows, window_start), now, window_start)
         self._observe_all(known, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._leave_window(each)
@@ -269,37 +274,59 @@ class Tracker:
         self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
         return (self.edge, window_start) if self.edge < window_start else None
 
-    def _untracked(self, rows: Sequence[Call], window_start: Instant) -> Sequence[Call]:
+    def _untracked(
+        self, shorts: Sequence[ShortId], rows: Sequence[Call], window_start: Instant
+    ) -> tuple[Sequence[ShortId], Sequence[Call]]:
         """The rows that are new; those from behind the edge were tracked once, or never will be."""
         if self.edge is None and not len(self.calls):
-            return rows
+            return shorts, rows
         before = EVER if self.edge is None else min(self.edge, window_start)
-        return [each for each in rows if each.id not in self.calls and each.start >= before]
+        entry = self.calls.entry
+        places = [
+            place
+            for place, (short, call) in enumerate(zip(shorts, rows, strict=True))
+            if call.start >= before and entry(short) is None
+        ]
+        return [shorts[place] for place in places], [rows[place] for place in places]
 
-    def _begin_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
+    def _begin_all(
+        self, shorts: Sequence[ShortId], rows: Sequence[Call], now: Instant, window_start: Instant
+    ) -> None:
         """Begins to track rows that are not, in the order of their starts; history costs least."""
+        if not rows:
+            return
         find, kind_of = self.calls.kinds.find, self._kind
         starts = [call.start for call in rows]
-        can_pack = bool(rows) and can_be_packed(starts[0]) and can_be_packed(starts[-1])
-        entries: list[Entry] = []
-        in_window: list[int] = []
-        for call, start in zip(rows, starts, strict=True):
-            kind = find((call.status, call.call_status, call.duration, call.tags)) or kind_of(call)
-            if not (can_pack and not kind.odd_codes and self._is_history(kind, start)):
-                each = self._begin(_call(call.id, start, kind), kind, now, window_start)
-                entries.append(entry_of(each, self.calls.kinds))
-            elif window_start <= start <= now:
-                entries.append(kind.base | start - EPOCH_MS | IS_IN_WINDOW)
-                in_window.append(kind.number)
-            else:
-                entries.append(kind.base | start - EPOCH_MS)
-        self._place(Counter(in_window))
-        self.calls.add([call.id for call in rows], starts, entries)
+        kinds = [
+            find((call.status, call.call_status, call.duration, call.tags)) or kind_of(call)
+            for call in rows
+        ]
+        numbers = [kind.number for kind in kinds]
+        packed_to = {
+            number: EVER if kind.odd_codes else self._history_to(kind)
+            for number, kind in dict(zip(numbers, kinds, strict=True)).items()
+        }
+        packed = [kind.base | start - EPOCH_MS for kind, start in zip(kinds, starts, strict=True)]
+        first, last = bisect_left(starts, window_start), bisect_right(starts, now)
+        packed[first:last] = [each | IS_IN_WINDOW for each in packed[first:last]]
+        entries: list[Entry] = [*packed]
+        in_window = Counter(numbers[first:last])
+        can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
+        for place, (number, start) in enumerate(zip(numbers, starts, strict=True)):
+            if can_pack and start <= packed_to[number]:
+                continue
+            each = self._begin(_call(rows[place].id, start, kinds[place]), kinds[place], now)
+            each.in_window = first <= place < last
+            entries[place] = entry_of(each, self.calls.kinds)
+        self._place(in_window)
+        self.calls.add(shorts, starts, entries)
 
-    def _observe_all(self, rows: Sequence[Call], now: Instant, window_start: Instant) -> None:
+    def _observe_all(
+        self, known: Iterable[tuple[ShortId, Call]], now: Instant, window_start: Instant
+    ) -> None:
         """Brings tracked calls in step with their rows; those done and as they were cost least."""
-        for call in rows:
-            entry, start = self.calls.entry(call.id), call.start
+        for short, call in known:
+            entry, start = self.calls.entry(short), call.start
             values = (call.status, call.call_status, call.duration, call.tags)
             kind = self.calls.kinds.find(values) or self._kind(call)
             mark = IN_WINDOW if window_start <= start <= now else 0
@@ -310,7 +337,7 @@ class Tracker:
                 labelled = _call(call.id, start, kind)
                 self._observe(each, labelled, kind=kind, now=now, window_start=window_start)
         if self._by_other_tag_rules:
-            self._by_other_tag_rules -= {call.id for call in rows}
+            self._by_other_tag_rules -= {short for short, _ in known}
 
     def _kind(self, call: Call) -> Kind:
         """The kind of a row; a new kind's labels get their series, so that a first count shows."""
@@ -326,33 +353,29 @@ class Tracker:
         for number, calls in kinds.items():
             self._window.add(self.calls.kinds[number], calls)
 
-    def _is_history(self, kind: Kind, start: Instant) -> bool:
-        """Whether a call that was not tracked was settled at T0, or forgotten since."""
-        if self.edge is not None and start < self.edge:
-            return True
-        if kind.is_live:
-            return False
-        rules, since = self.rules, self.tracking_since
+    def _history_to(self, kind: Kind) -> Instant:
+        """Up to this start, a call that was not tracked was settled at T0, or forgotten since."""
+        forgotten = EVER if self.edge is None else self.edge - 1
+        if kind.is_live or self.tracking_since is None:
+            return forgotten
+        rules = self.rules
         wait = rules.settle_ms if kind.is_answered else rules.settle_unanswered_ms
-        return since is not None and start + kind.lasts_ms + wait <= since
+        return max(forgotten, self.tracking_since - kind.lasts_ms - wait)
 
     def _settles_at(self, each: Tracked) -> Instant:
         rules = self.rules
         wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
         return ended_at(each.call, each.seen_live_at) + wait
 
-    def _begin(self, call: Call, kind: Kind, now: Instant, window_start: Instant) -> Tracked:
-        """Begins to track a call."""
+    def _begin(self, call: Call, kind: Kind, now: Instant) -> Tracked:
+        """Begins to track a call; whether it is in the window is the caller's business."""
         each = Tracked(call, Phase.HISTORY, odd_codes=kind.odd_codes)
         self._count_odd_codes(kind.odd_codes)
-        if not self._is_history(kind, call.start):
+        if call.start > self._history_to(kind):
             self._ledger.start()
             self.calls.unsettled[call.id] = each
             each.phase = Phase.PENDING
             self._advance(each, now)
-        if window_start <= call.start <= now:
-            self._window.add(call)
-            each.in_window = True
         return each
 
     def _observe(
@@ -374,7 +397,7 @@ class Tracker:
 
     def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
         if each.phase is Phase.SETTLED:
-            is_same = call.id not in self._by_other_tag_rules
+            is_same = short_id(call.id) not in self._by_other_tag_rules
             self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
         self._unplace(each)
         self.calls.replace(each, call)
@@ -393,11 +416,12 @@ class Tracker:
             del self.calls.unsettled[call.id]
             self._ledger.settle(call)
 
-    def _delete_missing(self, ranges: Iterable[tuple[Instant, Instant]], read: set[str]) -> None:
+    def _delete_missing(
+        self, ranges: Iterable[tuple[Instant, Instant]], read: set[ShortId]
+    ) -> None:
         for start, end in ranges:
-            for call_id in self.calls.ids_between(start, end):
-                if call_id not in read and (each := self.calls.get(call_id)) is not None:
-                    self._delete(each)
+            for each in self.calls.missing(start, end, read):
+                self._delete(each)
 
     def _delete(self, each: Tracked) -> None:
         was = copy(each)
@@ -448,5 +472,4 @@ def _retagged(call: Call, other: Call) -> Call:
     return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
 
 
-def _start_of(call: Call) -> Instant:
-    return call.start
+_start_of = attrgetter("start")

@@ -3,6 +3,7 @@
 from pearl_exporter.blocks import decode_block
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.progress import Delta, Saved
+from pearl_exporter.short_ids import long_id
 from pearl_exporter.tracked import Tracked, tracked_of
 
 
@@ -21,7 +22,8 @@ def calls_of(saved: Saved) -> dict[str, Tracked]:
     """The calls that are saved, by id."""
     found, kinds = {}, Kinds()
     for key, content in saved.blocks.items():
-        for call_id, entry in decode_block(key, content, kinds).entries.items():
+        for short, entry in decode_block(key, content, kinds).entries.items():
+            call_id = long_id(short)
             assert call_id not in found
             found[call_id] = tracked_of(call_id, entry, kinds)
     return found

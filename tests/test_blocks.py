@@ -10,6 +10,7 @@ from pearl_exporter.blocks import decode_block, encode_block
 from pearl_exporter.calls import Call
 from pearl_exporter.index import Block
 from pearl_exporter.kinds import Kinds
+from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Phase, Tracked, entry_of, tracked_of
 
 T0 = 1_795_000_000_000
@@ -39,21 +40,21 @@ tracked = st.builds(
 )
 
 
-def block_of(listed: list[Tracked]) -> Block:
+def block_of(listed: list[Tracked]) -> Block[ShortId]:
     listed.sort(key=lambda each: each.call.start)
     starts = array("q", [each.call.start for each in listed])
-    return Block(starts[0], starts, [each.call.id for each in listed])
+    return Block(starts[0], starts, short_ids([each.call.id for each in listed]))
 
 
 @given(listed=st.lists(tracked, min_size=1, max_size=30, unique_by=lambda each: each.call.id))
 def test_what_is_saved_is_what_is_loaded(listed):
     block, kinds = block_of(listed), Kinds()
-    entries = {each.call.id: entry_of(each, kinds) for each in listed}
+    entries = {short_id(each.call.id): entry_of(each, kinds) for each in listed}
     content = encode_block(block, entries.get, kinds)
     theirs = Kinds()
     starts, loaded = decode_block(block.key, content, theirs)
     assert starts == block.starts
-    found = [tracked_of(key, entry, theirs) for key, entry in loaded.items()]
+    found = [tracked_of(long_id(short), entry, theirs) for short, entry in loaded.items()]
     assert sorted(found, key=repr) == sorted(listed, key=repr)
     assert [each.call.start for each in found] == list(starts)
 
@@ -61,14 +62,14 @@ def test_what_is_saved_is_what_is_loaded(listed):
 def test_an_id_of_the_platform_takes_half_its_length():
     listed = [Tracked(Call(f"{n:024x}", T0 + n, 100, 4, 5.0), Phase.SETTLED) for n in range(1000)]
     block, kinds = block_of(listed), Kinds()
-    entries = {each.call.id: entry_of(each, kinds) for each in listed}
+    entries = {short_id(each.call.id): entry_of(each, kinds) for each in listed}
     assert len(encode_block(block, entries.get, kinds)) < 20 * len(listed)
 
 
 def a_block() -> tuple[int, bytes]:
     listed = [Tracked(Call(f"{n:024x}", T0 + n, 100, 4, n % 3), Phase.SETTLED) for n in range(20)]
     block, kinds = block_of(listed), Kinds()
-    entries = {each.call.id: entry_of(each, kinds) for each in listed}
+    entries = {short_id(each.call.id): entry_of(each, kinds) for each in listed}
     return block.key, encode_block(block, entries.get, kinds)
 
 

@@ -23,7 +23,7 @@ def test_it_is_a_sorted_list_with_some_items_absent(steps, range_, block_calls):
 
 
 def follow(steps, start, end):
-    index: StartIndex[str] = StartIndex()
+    index: StartIndex[str, str] = StartIndex()
     plain: dict[str, int] = {}
     absent: set[str] = set()
     for step, key, at in steps:
@@ -46,17 +46,18 @@ def follow(steps, start, end):
             absent.discard(key)
     inside = {key for key, at in plain.items() if start <= at < end}
     assert len(index) == len(plain)
-    assert {item.lower() for item in index} == set(plain)
+    assert {key: item.lower() for key, item in index.items()} == {key: key for key in plain}
+    assert all(index[key] == index.get(key) == key.upper() for key in plain)
     between = index.ids_between(start, end)
     assert set(between) == inside
     assert [plain[key] for key in between] == sorted(plain[key] for key in inside)
     assert index.present(start, end) == len(inside - absent)
     assert all((key in index) == (key in plain) for key in "abcdefghij")
-    assert all(index.is_absent(key) == (key in absent) for key in plain)
+    assert index.present(-1, 100) == len(plain) - len(absent)
     check_blocks(index, plain)
 
 
-def check_blocks(index: StartIndex[str], plain: dict[str, int]) -> None:
+def check_blocks(index: StartIndex[str, str], plain: dict[str, int]) -> None:
     """Every call is in the one block that its start belongs to, and changes are all told."""
     blocks = list(index.blocks())
     keys = [block.key for block in blocks]
@@ -80,7 +81,7 @@ def check_blocks(index: StartIndex[str], plain: dict[str, int]) -> None:
 )
 def test_halfway_leaves_something_on_either_side_if_that_can_be(starts, range_, block_calls):
     start, end = range_
-    index: StartIndex[int] = StartIndex()
+    index: StartIndex[str, int] = StartIndex()
     with patch("pearl_exporter.index.BLOCK_CALLS", block_calls):
         index.fill([f"call-{n}" for n in range(len(starts))], sorted(starts), range(len(starts)))
     inside = {at for at in starts if start <= at < end}

@@ -496,14 +496,32 @@ async def test_every_wait_is_told_however_it_ended():
 @virtually
 async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_back():
     asker = Asker(Limiter(FAST, 1))
-    holder, cancelled, patient = start(
-        asker.ask("a", takes=10.0), asker.ask("b"), asker.ask("c", patience=20.0)
-    )
-    # the holder's done callback runs before the waiter that its end served
-    holder.add_done_callback(lambda _: cancelled.cancel())
+
+    async def hold_and_cancel() -> None:
+        await asker.ask("a", takes=10.0)
+        cancelled.cancel()  # its turn came just now, but it has not run since
+
+    _, cancelled, patient = start(hold_and_cancel(), asker.ask("b"), asker.ask("c", patience=20.0))
     await patient
     assert cancelled.cancelled()
     assert asker.keys == ["a", "c"]
+
+
+@virtually
+async def test_a_waiter_that_is_served_in_the_breath_in_which_it_was_cancelled_gives_it_back():
+    asker = Asker(Limiter(FAST, 1))
+
+    async def cancel_and_make_way() -> None:
+        async with asker.limiter.turn("a", FOREVER):
+            await asyncio.sleep(10.0)
+            cancelled.cancel()
+
+    holder, cancelled, patient = start(
+        cancel_and_make_way(), asker.ask("b"), asker.ask("c", patience=20.0)
+    )
+    await asyncio.gather(holder, patient)
+    assert cancelled.cancelled()
+    assert asker.keys == ["c"]
 
 
 EVENTS = st.lists(

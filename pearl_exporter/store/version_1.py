@@ -27,6 +27,7 @@ from pearl_exporter.calls import Call, Instant
 from pearl_exporter.index import StartIndex
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.progress import Progress
+from pearl_exporter.short_ids import ShortId, short_ids
 from pearl_exporter.tracked import Entry, Phase, Tracked, entry_of
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -74,13 +75,13 @@ def with_newest(connection: Connection, outbound: int, progress: bytes) -> bytes
 
 def blocks_of(connection: Connection, outbound: int) -> Iterator[tuple[Instant, bytes]]:
     """The calls of one outbound as blocks, by key."""
-    kinds, index = Kinds(), StartIndex[Entry]()
+    kinds, index = Kinds(), StartIndex[ShortId, Entry]()
     rows = connection.execute(
         select(calls).where(calls.c.outbound == outbound).order_by(calls.c.start)
     )
     tracked = list(map(_tracked, rows))
     index.fill(
-        [each.call.id for each in tracked],
+        short_ids([each.call.id for each in tracked]),
         [each.call.start for each in tracked],
         [entry_of(each, kinds) for each in tracked],
     )
