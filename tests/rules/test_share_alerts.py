@@ -94,6 +94,14 @@ def fewer_bad_calls_than_the_floor_are_quiet(status: str, name: str) -> Scenario
     return Scenario(well(name, 45, calls), never(name, range(20, 45, 2), NAMES[status]))
 
 
+@scenario
+def a_dozen_unreachable_leads_in_minutes_page_nobody(name: str) -> Scenario:
+    """They start some seconds before they count, so a window of few calls holds others' ends."""
+    calls = shares((20, 20, 0.3), (22, 0, 0), (17, 0.9, 1.0), status="unreachable")
+    fast, _ = NAMES["unreachable"]
+    return Scenario(well(name, 59, calls), never(name, range(20, 59), [fast]))
+
+
 @for_errors
 def no_calls_are_quiet(status: str, name: str) -> Scenario:
     calls = shares((30, 0, 0), status=status)
@@ -274,7 +282,7 @@ def test(name: str, failed: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("status", NAMES)
-def test_thresholds_of_an_older_version_do_well_without_a_wobble(tmp_path, status) -> None:
+def test_thresholds_without_a_wobble_do(tmp_path, status) -> None:
     made = a_rise_fires_within_minutes_and_resolves(status, "old")
     test = {"input_series": made.world, "promql_expr_test": made.asked}
     assert not run(tmp_path, [test], only=GROUPS, missing="wobble")
