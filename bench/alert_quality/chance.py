@@ -23,7 +23,8 @@ WOBBLE = {"error": 0.0, "unreachable": 0.04}
 """How far a share moves by itself, as in pearl-thresholds.yml."""
 LEVELS = (3.0, 3.4, 3.8, 4.0, 4.2, 4.4, 4.6, 4.8)
 OUTBOUNDS = 20
-BAD_CALLS = 10
+BAD_CALLS = {"error": {"fast": 10, "slow": 10}, "unreachable": {"fast": 20, "slow": 10}}
+"""The fewest that alarm, as in pearl-thresholds.yml."""
 APART = 20 / STEP_MINUTES
 
 
@@ -44,15 +45,20 @@ def poisson(random: Random, mean: float) -> int:
     return number
 
 
-def clusters(kind: str, bad: list[int], calls: list[int], window: int) -> dict[float, int]:
-    """How often each level is passed, of running totals of bad calls and of calls."""
+def clusters(
+    kind: str, bad: list[int], calls: list[int], window: int, least: int
+) -> dict[float, int]:
+    """How often each level is passed, of running totals of bad calls and of calls.
+
+    ``least`` is the fewest bad calls in a window that count.
+    """
     excess, wobble = KINDS[kind][1], WOBBLE[kind]
     found = dict.fromkeys(LEVELS, 0)
     latest = dict.fromkeys(LEVELS, -APART)
     past_steps = round(PAST_DAYS * HOURS_A_DAY * 60 / STEP_MINUTES)
     for now in range(past_steps + window, len(bad)):
         some_bad = bad[now] - bad[now - window]
-        if some_bad < BAD_CALLS:
+        if some_bad < least:
             continue
         before = now - window - past_steps
         some, past = calls[now] - calls[now - window], calls[now - window] - calls[before]
@@ -87,7 +93,8 @@ def main() -> None:
             bads, alls = [0, *accumulate(bad)], [0, *accumulate(calls)]
             for speed, windows in WINDOWS_MINUTES.items():
                 for minutes in windows:
-                    found = clusters(kind, bads, alls, round(minutes / STEP_MINUTES))
+                    window, least = round(minutes / STEP_MINUTES), BAD_CALLS[kind][speed]
+                    found = clusters(kind, bads, alls, window, least)
                     for level, number in found.items():
                         total[kind, speed, level] += number
     print("standard deviations       " + "".join(f"{level:8.1f}" for level in LEVELS))

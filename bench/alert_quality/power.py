@@ -86,7 +86,9 @@ def known(kind: str, bad: Sequence[float], good: Sequence[float], past: int, mom
         for minutes in windows:
             some = bad_now - bisect_right(bad, moment - 60 * minutes)
             calls = some + good_now - bisect_right(good, moment - 60 * minutes)
-            if some < BAD_CALLS or some / calls <= usual + excess * usual * (1 - usual):
+            if some < BAD_CALLS[kind][speed] or some / calls <= usual + excess * usual * (
+                1 - usual
+            ):
                 continue
             if surprise(some, calls, usual, past, WOBBLE[kind]) > DEMANDED[kind][speed]:
                 return True
