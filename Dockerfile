@@ -1,6 +1,9 @@
 # The image of pearl-exporter: docker build -t pearl-exporter .
 # The first stage installs the program into /opt/pearl-exporter; the second has that folder, Python
 # and nothing that builds or installs.
+#
+# The tag fixes Python's minor version and Debian's release. The patch is the newest at each build, so
+# that an image built anew has the security fixes of both.
 
 FROM docker.io/library/python:3.13-slim-trixie AS build
 

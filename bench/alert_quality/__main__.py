@@ -2,8 +2,9 @@
 
     .venv/bin/python -m bench.alert_quality [--days 30] [--outbounds 20] [--seed 1] [--plot FILE]
 
-Prints a table and writes a plot. It needs promtool and prometheus, 10 GB in the temporary folder
-and about a quarter of an hour on two idle cores. docs/alerts.md says what is done.
+Prints tables and each alarm that was false or late, and writes a plot. It needs promtool and
+prometheus, 10 GB in the temporary folder and about a quarter of an hour on two idle cores.
+docs/alerts.md says what is done.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.alert_quality.details import details
 from bench.alert_quality.report import plot, table
 from bench.alert_quality.run import run
 from bench.alert_quality.world import make_world
@@ -33,7 +35,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         outcome = run(world, Path(folder), workers=given.workers, tell=tell)
-    print("\n".join(table(world, outcome)))
+    print("\n".join((*table(world, outcome), "", *details(world, outcome))))
     given.plot.write_text(plot(world, outcome))
     print(f"plot: {given.plot}")
 

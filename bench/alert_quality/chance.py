@@ -19,16 +19,19 @@ HOURS_A_DAY, DAYS, PAST_DAYS = 13, 30, 7
 WINDOWS_MINUTES = {"fast": (5, 10, 20), "slow": (40, 80, 160, 320)}
 KINDS = {"error": (0.028, 0.5), "unreachable": (0.25, 0.8)}
 """The usual share, and the excess that is demanded of a raised one."""
+WOBBLE = {"error": 0.0, "unreachable": 0.04}
+"""How far a share moves by itself, as in pearl-thresholds.yml."""
 LEVELS = (3.0, 3.4, 3.8, 4.0, 4.2, 4.4, 4.6, 4.8)
 OUTBOUNDS = 20
-BAD_CALLS = 10
+BAD_CALLS = {"error": {"fast": 10, "slow": 10}, "unreachable": {"fast": 20, "slow": 10}}
+"""The fewest that alarm, as in pearl-thresholds.yml."""
 APART = 20 / STEP_MINUTES
 
 
-def surprise(bad: int, calls: int, usual: float, past: int) -> float:
+def surprise(bad: int, calls: int, usual: float, past: int, wobble: float) -> float:
     """Standard deviations above usual, as in the rules."""
     difference = asin(sqrt(min(1.0, bad / calls))) - asin(sqrt(usual))
-    return 2 * difference / sqrt(1 / calls + 1 / past)
+    return 2 * difference / sqrt(1 / calls + 1 / past + wobble**2)
 
 
 def poisson(random: Random, mean: float) -> int:
@@ -42,21 +45,27 @@ def poisson(random: Random, mean: float) -> int:
     return number
 
 
-def clusters(bad: list[int], calls: list[int], window: int, excess: float) -> dict[float, int]:
-    """How often each level is passed, of running totals of bad calls and of calls."""
+def clusters(
+    kind: str, bad: list[int], calls: list[int], window: int, least: int
+) -> dict[float, int]:
+    """How often each level is passed, of running totals of bad calls and of calls.
+
+    ``least`` is the fewest bad calls in a window that count.
+    """
+    excess, wobble = KINDS[kind][1], WOBBLE[kind]
     found = dict.fromkeys(LEVELS, 0)
     latest = dict.fromkeys(LEVELS, -APART)
     past_steps = round(PAST_DAYS * HOURS_A_DAY * 60 / STEP_MINUTES)
     for now in range(past_steps + window, len(bad)):
         some_bad = bad[now] - bad[now - window]
-        if some_bad < BAD_CALLS:
+        if some_bad < least:
             continue
         before = now - window - past_steps
         some, past = calls[now] - calls[now - window], calls[now - window] - calls[before]
         usual = max(0.01, (bad[now - window] - bad[before]) / max(past, 1))
         if past < 200 or some_bad / some <= usual + excess * usual * (1 - usual):
             continue
-        level = surprise(some_bad, some, usual, past)
+        level = surprise(some_bad, some, usual, past, wobble)
         for each in LEVELS:
             if level > each:
                 found[each] += now - latest[each] >= APART
@@ -77,14 +86,15 @@ def main() -> None:
     for place in range(OUTBOUNDS * given.months):
         size = SMALLEST * (LARGEST / SMALLEST) ** (place % OUTBOUNDS / (OUTBOUNDS - 1))
         mean = size / HOURS_A_DAY / 60 * STEP_MINUTES
-        for kind, (share, excess) in KINDS.items():
+        for kind, (share, _) in KINDS.items():
             bad = [poisson(random, mean * share) for _ in range(steps)]
             good = (poisson(random, mean * (1 - share)) for _ in range(steps))
             calls = [some + each for some, each in zip(bad, good, strict=True)]
             bads, alls = [0, *accumulate(bad)], [0, *accumulate(calls)]
             for speed, windows in WINDOWS_MINUTES.items():
                 for minutes in windows:
-                    found = clusters(bads, alls, round(minutes / STEP_MINUTES), excess)
+                    window, least = round(minutes / STEP_MINUTES), BAD_CALLS[kind][speed]
+                    found = clusters(kind, bads, alls, window, least)
                     for level, number in found.items():
                         total[kind, speed, level] += number
     print("standard deviations       " + "".join(f"{level:8.1f}" for level in LEVELS))

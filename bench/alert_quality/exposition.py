@@ -22,6 +22,9 @@ _SELDOM = 4
 
 AFTERWARDS_MS = 180_000
 
+LISTED_EVERY_MS = 300_000
+"""How often the exporter asks the platform which outbounds run."""
+
 Moment = int
 Moments = list[tuple[Moment, bool]]
 """The scrapes, and whether health is among what is written of one."""
@@ -154,3 +157,15 @@ def _lines(outbound: Shown, moments: Moments) -> Iterator[str]:
                     columns[series] = [line]
     for lines in columns.values():
         yield "".join(lines)
+
+
+def running_text(world: World, span: tuple[Moment, Moment]) -> Iterator[str]:
+    """What one day would show of `pearl_outbound_running`, a sample a minute."""
+    for outbound in world.outbounds:
+        series = f'pearl_outbound_running{{{TARGET},outbound="{outbound.name}"}}'
+        for at in range(span[0] + SCRAPE_OFFSET_MS, span[1], _SELDOM * SCRAPE_MS):
+            if not any(start <= at < end for start, end in world.restarts):
+                asked = at - at % LISTED_EVERY_MS
+                paused = any(start <= asked < end for start, end in outbound.pauses)
+                yield f"{series} {int(not paused)} {at // 1000}\n"
+    yield "# EOF\n"

@@ -26,6 +26,8 @@ class Outcome(NamedTuple):
 
     counted: dict[str, Counted]
     fired: list[Fired]
+    silent_where_known: Sequence[Fired] = ()
+    """Silences told where `pearl_outbound_running` says which outbounds are paused."""
 
 
 def fired(

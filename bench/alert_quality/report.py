@@ -14,7 +14,7 @@ from bench.alert_quality.judge import (
     found,
     size_of,
 )
-from bench.alert_quality.run import ALERTS
+from bench.alert_quality.run import ALERTS, SILENT
 from bench.alert_quality.world import World
 
 PAGES = ("PearlErrorSpike", "PearlUnreachableSpike", "PearlExporterDown", "PearlDataStale")
@@ -27,17 +27,13 @@ SIZES = (
 
 def table(world: World, outcome: Outcome) -> Iterator[str]:
     """The figures as Markdown."""
-    weeks = world.days / 7
     yield "| alert | incidents | found | missed | median delay | false alarms | a week |"
     yield "|---|---|---|---|---|---|---|"
     for alert in ALERTS:
-        kinds = [kind for kind, names in OF_KIND.items() if alert in names]
-        each = found(world, outcome, [alert]) if kinds else []
-        hits = [delay for one in each if (delay := one.delay_seconds) is not None]
-        wrong = len(false_alarms(world, outcome, alert))
-        counts = f"{len(each)} | {len(hits)} | {len(each) - len(hits)}" if kinds else "– | – | –"
-        middle = f"{median(hits) / 60:.1f} min" if hits else "–"
-        yield f"| `{alert}` | {counts} | {middle} | {wrong} | {wrong / weeks:.2f} |"
+        yield _row(world, outcome, alert)
+        if alert == SILENT:
+            known = outcome._replace(fired=list(outcome.silent_where_known))
+            yield _row(world, known, alert, " with `pearl_outbound_running`")
     yield ""
     pages = sum(len(false_alarms(world, outcome, alert)) for alert in PAGES)
     yield f"False pages of all outbounds together: {pages} in {world.days} days."
@@ -48,6 +44,16 @@ def table(world: World, outcome: Outcome) -> Iterator[str]:
     )
     yield "|---|---|---|---|---|---|---|"
     yield from _goals(shares(world, outcome))
+
+
+def _row(world: World, outcome: Outcome, alert: str, more: str = "") -> str:
+    kinds = [kind for kind, names in OF_KIND.items() if alert in names]
+    each = found(world, outcome, [alert]) if kinds else []
+    hits = [delay for one in each if (delay := one.delay_seconds) is not None]
+    wrong = len(false_alarms(world, outcome, alert))
+    counts = f"{len(each)} | {len(hits)} | {len(each) - len(hits)}" if kinds else "– | – | –"
+    middle = f"{median(hits) / 60:.1f} min" if hits else "–"
+    return f"| `{alert}`{more} | {counts} | {middle} | {wrong} | {wrong * 7 / world.days:.2f} |"
 
 
 def shares(world: World, outcome: Outcome) -> list[Found]:

@@ -7,18 +7,19 @@ from pathlib import Path
 
 from bench.alert_quality import engine
 from bench.alert_quality.counting import INTERVAL_MS, Counted, Polls, count, days_of
-from bench.alert_quality.exposition import Shown, day_text
+from bench.alert_quality.exposition import Shown, day_text, running_text
 from bench.alert_quality.judge import STEP_SECONDS, Fired, Outcome, fired
 from bench.alert_quality.rules import Rules, alert_query
 from bench.alert_quality.world import START_MS, Outbound, World
 
+SILENT = "PearlOutboundSilent"
 ALERTS = (
     "PearlErrorSpike",
     "PearlErrorShareRaised",
     "PearlUnreachableSpike",
     "PearlUnreachableShareRaised",
     "PearlSuccessRateFallen",
-    "PearlOutboundSilent",
+    SILENT,
     "PearlExporterDown",
     "PearlOutboundFailing",
     "PearlDataStale",
@@ -35,7 +36,12 @@ def run(world: World, folder: Path, *, workers: int = 2, tell: Tell = lambda _: 
     with engine.prometheus(folder) as server:
         found = [each for name in ALERTS for each in fired_of(server, name, start, end)]
     tell(f"{len(found)} alerts fired")
-    return Outcome(counted, sorted(found, key=lambda each: each.start))
+    for span in days_of(world):
+        engine.store_text(folder, f"running-{span[0]}", running_text(world, span))
+    with engine.prometheus(folder) as server:
+        silent = fired_of(server, SILENT, start, end)
+    tell("silence was judged once more, by who knows of pauses")
+    return Outcome(counted, sorted(found, key=lambda each: each.start), silent)
 
 
 def count_all(world: World, workers: int, tell: Tell) -> dict[str, Counted]:

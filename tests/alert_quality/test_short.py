@@ -2,10 +2,11 @@
 
 import pytest
 
-from bench.alert_quality.judge import Outcome, false_alarms, found
+from bench.alert_quality.details import details
+from bench.alert_quality.judge import Fired, Outcome, false_alarms, found
 from bench.alert_quality.report import PAGES, plot, table
 from bench.alert_quality.run import ALERTS, run
-from bench.alert_quality.world import World, make_world
+from bench.alert_quality.world import START_MS, World, make_world
 
 FAST = ("PearlErrorSpike", "PearlUnreachableSpike")
 
@@ -47,3 +48,11 @@ def test_the_report_has_a_row_for_each_alert_and_a_plot(world: World, outcome: O
     assert all(f"| `{alert}` |" in text for alert in ALERTS)
     assert "False pages of all outbounds together: 0 in 1 days." in text
     assert plot(world, outcome).count("<circle") >= 1
+
+
+def test_each_false_alarm_is_told(world: World, outcome: Outcome) -> None:
+    false = Fired("PearlErrorSpike", world.outbounds[0].name, START_MS // 1000 + 3900, 0)
+    more = outcome._replace(fired=[*outcome.fired, false])
+    told = set(details(world, more)) - set(details(world, outcome))
+    assert len(told) == 1
+    assert "PearlErrorSpike outbound-00-10, day 0 01:05" in told.pop()

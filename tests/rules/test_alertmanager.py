@@ -69,20 +69,28 @@ def server(tmp_path: Path) -> Iterator[Alertmanager]:
 
 
 def inhibited(server: Alertmanager, *told: dict[str, str]) -> set[tuple[str, str, str]]:
-    """Which of the alerts are inhibited: name, job and outbound of each."""
+    """Which of the alerts are inhibited: name, job and outbound of each.
+
+    Alertmanager shows an alert before its inhibitor has got it. So a pair of which one inhibits the
+    other goes before, to see the inhibitor at work, and another behind, to see it done.
+    """
+    wait_for_inhibitor(server, "before")
     server.tell(list(told))
+    wait_for_inhibitor(server, "behind")
+    found = [each for each in server.alerts() if each["labels"]["job"] not in ("before", "behind")]
+    assert len(found) == len(told)
+    return {key(each["labels"]) for each in found if each["status"]["inhibitedBy"]}
 
-    def looked_at() -> list:
-        found = server.alerts()
-        settled = all(each["status"]["state"] != "unprocessed" for each in found)
-        return found if settled and len(found) == len(told) else []
 
-    found = eventually(looked_at, seconds=10, what="Alertmanager has looked at all alerts")
-    return {
-        (each["labels"]["alertname"], each["labels"]["job"], each["labels"].get("outbound", ""))
-        for each in found
-        if each["status"]["inhibitedBy"]
-    }
+def wait_for_inhibitor(server: Alertmanager, job: str) -> None:
+    pair = [alert("PearlErrorShareRaised", {"job": job}), alert("PearlErrorSpike", {"job": job})]
+    server.tell(pair)
+
+    def is_inhibited() -> bool:
+        own = [each for each in server.alerts() if each["labels"]["job"] == job]
+        return any(each["status"]["inhibitedBy"] for each in own)
+
+    eventually(is_inhibited, seconds=10, what=f"the inhibitor has looked at the alerts {job}")
 
 
 def key(told: dict[str, str]) -> tuple[str, str, str]:

@@ -84,10 +84,15 @@ VALUES: dict[str, float] = {
     f"{SHARE}:usual{{{ERROR}}}": 0.1,
     f'{SHARE}:usual{{status="unreachable"}}': 0.6,
     f"{SHARE}:limit{{{ERROR}}}": 0.1 + 0.5 * 0.1 * 0.9,
+    # without a past it is the scatter of these calls alone; of unreachable, the wobble of 0.04 too
+    f'{SHARE}:variance{{{ERROR},window="5m"}}': 1 / 300,
+    f'{SHARE}:variance{{status="unreachable",window="5m"}}': 1 / 300 + 0.04**2,
     # 2 sqrt(300) (asin sqrt 0.05 - asin sqrt 0.1)
     f'{SHARE}:surprise{{{ERROR},window="5m"}}': -3.334,
     f'{SHARE}:raised{{{ERROR},speed="fast"}}': 0,
     f'{SHARE}:alarm{{{ERROR},speed="fast"}}': 0,
+    'outbound:pearl_calls_success:increase{window="20m"}': 0.2 * 1200,
+    'outbound:pearl_calls_decided:increase{window="20m"}': 0.5 * 1200,
     'outbound:pearl_calls_success:increase{window="80m"}': 12 * 44.625,
     'outbound:pearl_calls_decided:increase{window="320m"}': 30 * 44.625,
     "outbound:pearl_calls_success:increase40m": 480,
@@ -101,10 +106,10 @@ WEEKLY = {
     # of a past without a change: each 40 minutes 200 calls, 10 of them bad; 100 decided, 40 well
     f"{SHARE}:usual": 0.05,
     f"{SHARE}:limit": 0.05 + 0.5 * 0.05 * 0.95,
-    "outbound_status:pearl_calls:increase7d": 10 * 253,
-    "outbound:pearl_calls_seen:increase7d": 200 * 253,
-    'outbound:pearl_calls_seen:weight{window="40m"}': 1 / (1 / 200 + 1 / (200 * 253)),
-    "outbound:pearl_calls_decided:increase7d": 100 * 253,
+    "outbound_status:pearl_calls:increase7d": 10 * 252,
+    "outbound:pearl_calls_seen:increase7d": 200 * 252,
+    'outbound:pearl_calls_seen:weight{window="40m"}': 1 / (1 / 200 + 1 / (200 * 252)),
+    "outbound:pearl_calls_decided:increase7d": 100 * 252,
     "outbound:pearl_calls_success:usual": 0.4,
     "outbound:pearl_calls_success:limit": 0.3,
     # 40.375 of 100.75 against 0.4: Anscombe's correction is all there is

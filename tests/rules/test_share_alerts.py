@@ -17,6 +17,7 @@ from tests.rules.promtool import (
     firing,
     gauge,
     quiet,
+    run,
     series,
     target,
 )
@@ -91,6 +92,14 @@ def a_night_with_two_calls_both_bad_is_quiet(status: str, name: str) -> Scenario
 def fewer_bad_calls_than_the_floor_are_quiet(status: str, name: str) -> Scenario:
     calls = shares((20, 20, USUAL[status]), (25, 0.35, 1.0), status=status)
     return Scenario(well(name, 45, calls), never(name, range(20, 45, 2), NAMES[status]))
+
+
+@scenario
+def a_dozen_unreachable_leads_in_minutes_page_nobody(name: str) -> Scenario:
+    """They start some seconds before they count, so a window of few calls holds others' ends."""
+    calls = shares((20, 20, 0.3), (22, 0, 0), (17, 0.9, 1.0), status="unreachable")
+    fast, _ = NAMES["unreachable"]
+    return Scenario(well(name, 59, calls), never(name, range(20, 59), [fast]))
 
 
 @for_errors
@@ -270,3 +279,10 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test(name: str, failed: dict[str, str]) -> None:
     assert name not in failed, failed[name]
+
+
+@pytest.mark.parametrize("status", NAMES)
+def test_thresholds_without_a_wobble_do(tmp_path, status) -> None:
+    made = a_rise_fires_within_minutes_and_resolves(status, "old")
+    test = {"input_series": made.world, "promql_expr_test": made.asked}
+    assert not run(tmp_path, [test], only=GROUPS, missing="wobble")
