@@ -246,7 +246,7 @@ def test_a_stop_that_comes_amid_a_reload_waits_for_its_end_and_wins():
             await world.app.stop()
             with pytest.raises(ConfigError, match="stopping"):
                 await reload
-            assert world.app.settings is one
+            assert world.app.settings == one
             assert disk.is_closed
             with pytest.raises(ConfigError, match="stopping"):
                 await world.app.reconfigure(full)
