@@ -85,6 +85,14 @@ def test_a_damaged_block_never_ends_in_anything_but_a_value_error(data):
     assert len(starts) == len(entries)
 
 
+def test_an_id_that_stands_twice_is_damage():
+    twice = [Tracked(Call("a" * 24, T0 + n, 100, 4, 5.0), Phase.SETTLED) for n in range(2)]
+    block, kinds = block_of(twice), Kinds()
+    content = encode_block(block, {short_id("a" * 24): entry_of(twice[0], kinds)}.get, kinds)
+    with pytest.raises(ValueError, match="damaged"):
+        decode_block(block.key, content, kinds)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x94", b"not a block", a_block()[1][:-7]])
 def test_what_is_no_block_is_refused(content):
     with pytest.raises(ValueError, match="damaged"):
