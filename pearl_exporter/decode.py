@@ -5,8 +5,6 @@ bytes that are no UTF-8) is decoded again leniently and row by row, so that one 
 row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` is rejected.
 """
 
-import json
-import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -17,18 +15,15 @@ import msgspec
 from pearl_exporter.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.labels import is_unicode
+from pearl_exporter.lenient import MAX_CODE, number, read_json, whole_number
 from pearl_exporter.sync import Page
 
 MAX_ID_LENGTH = 256
-MAX_CODE = 2**31 - 1
 MAX_DURATION_SECONDS = 31 * 86_400.0
 """Beyond these bounds a field is taken for a mistake and counts as null."""
 
 _USUAL = frozenset({None, *STATUS_LABELS, *CALL_STATUS_LABELS} - ALIASES.keys())
 """Codes that stay as they are."""
-
-_MAX_DIGITS = 400
-"""A longer number is none; Python refuses to read one of thousands of digits."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
@@ -141,9 +136,8 @@ def _one_tag(value: str | None) -> tuple[str, ...]:
 
 def _decode_leniently(body: bytes) -> _Answer:
     try:
-        text = body.decode("utf-8-sig", errors="surrogateescape")
-        answer = json.loads(text, parse_int=_integer)
-    except (ValueError, RecursionError):
+        answer = read_json(body)
+    except ValueError:
         # the cause is left out: it bears the body
         raise BadResponseError(f"the answer is no JSON ({_kind_of(body)})") from None
     if not isinstance(answer, dict):
@@ -154,19 +148,15 @@ def _decode_leniently(body: bytes) -> _Answer:
     return _Answer(count, [_lenient_row(row) for row in results or ()])
 
 
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _MAX_DIGITS else None
-
-
 def _lenient_row(row: Any) -> _Row:
     if not isinstance(row, dict):
         return _Row()
     return _Row(
         _text(row.get("id")),
         _text(row.get("startTime")),
-        _whole_number(row.get("conversationStatus")),
-        _whole_number(row.get("status")),
-        _number(row.get("duration")),
+        whole_number(row.get("conversationStatus")),
+        whole_number(row.get("status")),
+        number(row.get("duration")),
         _texts(row.get("tags")),
     )
 
@@ -178,22 +168,6 @@ def _text(value: Any) -> str | None:
 def _texts(value: Any) -> list[str | None] | None:
     # a tag that is no valid Unicode stays: it counts as _other, not as no tag
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else None
-
-
-def _whole_number(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if type(value) is int else None
-
-
-def _number(value: Any) -> float | None:
-    if type(value) not in (int, float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _kind_of(body: bytes) -> str:

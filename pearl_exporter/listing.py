@@ -4,8 +4,6 @@ Nothing is promised of these answers, so any field may be missing or of a wrong 
 of which nothing can be used is no answer: it must not look as if all outbounds were gone.
 """
 
-import json
-import math
 import re
 from typing import Any
 
@@ -13,6 +11,7 @@ import msgspec
 
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.labels import is_unicode
+from pearl_exporter.lenient import MAX_CODE, number, read_json, whole_number
 
 RUNNING, PAUSED, SUSPENDED, MAINTENANCE = 1, 2, 3, 10
 """The documented values of an outbound's ``status``."""
@@ -26,11 +25,9 @@ ACCOUNT_STATUSES = {
 }
 """The documented values of the account's ``status``, and their labels."""
 
-_MAX_CODE = 2**31 - 1
 _MAX_NAME = 1000
 """A longer name is none: nobody gave it, and it would be matched against expressions."""
 
-_MAX_DIGITS = 400
 _ID = re.compile(r"[A-Za-z0-9_.~-]{1,128}")
 
 
@@ -102,7 +99,7 @@ def decode_account(body: bytes) -> Account:
     if not isinstance(answer, dict):
         raise BadResponseError("the answer is JSON, but no object")
     account = Account(
-        _number(answer.get("creditBalance")),
+        number(answer.get("creditBalance")),
         _whole(answer.get("status")),
         _whole(answer.get("totalAgents")),
     )
@@ -140,28 +137,12 @@ def _outbound(row: Any) -> ListedOutbound | None:
 
 def _json(body: bytes) -> Any:
     try:
-        text = body.decode("utf-8-sig", errors="surrogateescape")
-        return json.loads(text, parse_int=_integer)
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         # the cause is left out: it bears the body
         raise BadResponseError(f"the answer is no JSON ({len(body)} bytes)") from None
 
 
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _MAX_DIGITS else None
-
-
 def _whole(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and abs(value) <= _MAX_CODE else None
-
-
-def _number(value: Any) -> float | None:
-    if type(value) not in (int, float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    code = whole_number(value)
+    return code if code is not None and abs(code) <= MAX_CODE else None
