@@ -23,6 +23,7 @@ from pearl_exporter import __version__
 from pearl_exporter.budget import Budget, Demand
 from pearl_exporter.clock import ApiClock, Clock, parse_http_date
 from pearl_exporter.config import ApiSettings, TokenSource
+from pearl_exporter.config.files import file_stamp
 from pearl_exporter.decode import decode_page, format_instant
 from pearl_exporter.errors import (
     ApiError,
@@ -151,13 +152,7 @@ class Token:
             )
 
     def _file_stamp(self) -> object:
-        if self._source.file is None:
-            return None
-        try:
-            stat = self._source.file.stat()
-        except OSError:
-            return None
-        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return None if self._source.file is None else file_stamp(self._source.file)
 
 
 class PearlClient:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from pearl_exporter.config.faults import Faults, one_line
+from pearl_exporter.config.files import read_capped
 from pearl_exporter.config.yaml_lines import KeyPath, YamlError, read_yaml
 from pearl_exporter.errors import ConfigError
 
@@ -57,13 +58,8 @@ def read_sections(path: Path, known: Known, faults: Faults) -> dict[str, object]
 
 def _file_text(path: Path) -> str:
     """Read the file. Raises ValueError, with the reason for the user, where that can't be done."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"can't be read: {error.strerror or type(error).__name__}") from None
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError("is larger than 1 MiB; is it the right file?")
+    too_large = "is larger than 1 MiB; is it the right file?"
+    content = read_capped(path, _MAX_FILE_BYTES, too_large)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

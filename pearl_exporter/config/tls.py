@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pearl_exporter.config.files import read_capped, reasons
 from pearl_exporter.config.web_rules import CIPHERS, CURVES
 from pearl_exporter.config.web_settings import TlsSettings
 
@@ -149,8 +150,8 @@ def _pem(tls: TlsSettings, key: str, label: bytes) -> bytes:
         return given.get_secret_value().encode()
     try:
         content = _read(given)
-    except OSError as error:
-        raise TlsError(key, f"{given} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise TlsError(key, f"{given} {error}") from None
     if label not in content:
         raise TlsError(key, f"{given} has no {label.decode()} in PEM")
     return content
@@ -158,13 +159,10 @@ def _pem(tls: TlsSettings, key: str, label: bytes) -> bytes:
 
 def _read(path: Path) -> bytes:
     """Read a regular file, no FIFO, which would wait for a writer."""
-    if path.exists() and not path.is_file():
-        raise OSError(0, "it is no regular file")
-    with path.open("rb") as file:
-        content = file.read(_MAX_PEM_BYTES + 1)
-    if len(content) > _MAX_PEM_BYTES:
-        raise OSError(0, "it is larger than 1 MiB")
-    return content
+    with reasons():
+        if path.exists() and not path.is_file():
+            raise ValueError("can't be read: it is no regular file")
+    return read_capped(path, _MAX_PEM_BYTES, "can't be read: it is larger than 1 MiB")
 
 
 @contextmanager

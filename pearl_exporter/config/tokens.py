@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pearl_exporter.config.files import read_capped, reasons
+
 _MAX_FILE_BYTES = 64 * 1024
 
 
@@ -70,15 +72,10 @@ class TokenSource:
 
 def _file_text(path: Path) -> str:
     """Read a token file. Only a regular file: a FIFO would block, a directory holds no token."""
-    try:
+    with reasons():
         if not path.is_file():
             raise ValueError("is no regular file" if path.exists() else "there is no such file")
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"can't be read: {error.strerror or type(error).__name__}") from None
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError("is too large for a token file")
+    content = read_capped(path, _MAX_FILE_BYTES, "is too large for a token file")
     try:
         # Notepad writes a byte order mark before the token.
         return content.decode("utf-8-sig")

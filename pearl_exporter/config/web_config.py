@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from pearl_exporter.config import web_rules as rules
 from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.files import file_stamp
 from pearl_exporter.config.sections import Model, Section, checked, read_sections
 from pearl_exporter.config.tls import server_context
 from pearl_exporter.config.web_settings import HttpSettings, RateLimitSettings, TlsSettings
@@ -96,15 +97,6 @@ def read_web_config(path: Path) -> WebConfig:
         rate_limit=rate_limit or RateLimitSettings(),
         files=files,
     )
-
-
-def file_stamp(path: Path) -> object:
-    """What changes when a file does; None where there is none."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 def _section(
