@@ -75,6 +75,7 @@ class App:
         self.platform = Platform(settings, around, host)
         self.platform_metrics = PlatformCollector(self.platform.snapshot)
         exporter.registry.register(self.platform_metrics)
+        self._share_tokens()
         self._note_configured()
 
     @property
@@ -212,14 +213,11 @@ class App:
             client.demand.share_among(intervals)
 
     def _note_configured(self) -> None:
-        self._share_tokens()
         self.exporter.configured(successfully=True, at_seconds=self._around.clock.wall())
 
     def _tell_of_budget(self) -> None:
         for client in self.clients.values():
-            allowed = client.limiter.ceiling
-            if client.demand.tell_once(allowed):
-                tell_of_budget(client.demand.needed, allowed)
+            tell_of_budget(client.demand, client.limiter.ceiling)
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
         """A client for each token; those there are serve on if the API's settings stay."""

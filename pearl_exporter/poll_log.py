@@ -2,6 +2,7 @@
 
 import logging
 
+from pearl_exporter.budget import Demand
 from pearl_exporter.calls import Instant
 from pearl_exporter.decode import format_instant
 from pearl_exporter.errors import PollError
@@ -112,12 +113,14 @@ class PollLog:
             _log.info("the API ignores the filter by statuses: going without", extra=self._extra)
 
 
-def tell_of_budget(needed: float, allowed: float) -> None:
-    """The outbounds of one token need more requests a second than are allowed."""
+def tell_of_budget(demand: Demand, allowed: float) -> None:
+    """Says, once, if the outbounds of one token need more requests a second than are allowed."""
+    if not demand.tell_once(allowed):
+        return
     _log.warning(
         "api.rate_limit is too low: the polls with one token need about %.1f requests a second, "
         "%g are allowed, so polls come late, each outbound in its turn; make poll.interval longer, "
         "or raise api.rate_limit if your account allows it",
-        needed,
+        demand.needed,
         allowed,
     )

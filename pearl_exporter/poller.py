@@ -235,10 +235,8 @@ class Poller:
         return failure
 
     def _note_demand(self) -> None:
-        demand, allowed = self._client.demand, self._client.limiter.ceiling
-        demand.polled(self.outbound.id, self._requests)
-        if demand.tell_once(allowed):
-            tell_of_budget(demand.needed, allowed)
+        self._client.demand.polled(self.outbound.id, self._requests)
+        tell_of_budget(self._client.demand, self._client.limiter.ceiling)
 
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
