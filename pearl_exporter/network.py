@@ -194,5 +194,5 @@ async def _connecting(timeout_seconds: float | None) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(str(error)) from error
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:  # as TLS' errors are
         raise httpcore.ConnectError(str(error)) from error

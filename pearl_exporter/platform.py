@@ -38,6 +38,9 @@ from pearl_exporter.watch import Watch
 VANISHED = "vanished"
 """The state of an outbound that the last good answer left out."""
 
+LIST_OF_OUTBOUNDS = "the list of outbounds"
+"""What discovery asks for, in messages."""
+
 _STATES = (*(each.value for each in Verdict), VANISHED)
 
 _log = logging.getLogger(__name__)
@@ -67,7 +70,7 @@ class Platform:
         self._statuses: Mapping[str, int | None] = {}
         self._found: Mapping[str, int] = {}
         self._listing = Watch[Listing](
-            "the list of outbounds", self._ask_for_listing, self._take, around.api_clock.now
+            LIST_OF_OUTBOUNDS, self._ask_for_listing, self._take, around.api_clock.now
         )
         self._account = Watch[Account](
             "the account", self._ask_for_account, _nothing_to_do, around.api_clock.now

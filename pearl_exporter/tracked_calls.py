@@ -51,10 +51,6 @@ class TrackedCalls:
         """How many there are, absent ones included."""
         return len(self._index)
 
-    def __contains__(self, call_id: str) -> bool:
-        """Whether this call is tracked."""
-        return short_id(call_id) in self._index
-
     def load(self, blocks: dict[Instant, bytes]) -> InWindow:
         """Takes over what was saved, into nothing, and leaves no block behind.
 

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from pearl_exporter.calls import Instant
+from pearl_exporter.config.settings import default_stale_after
 from pearl_exporter.errors import BadResponseError, PollError
+from pearl_exporter.refusals import LONGEST_BACKOFF_SECONDS
 
 Answer = TypeVar("Answer")
 
 FIRST_RETRY_SECONDS = 30.0
-"""How soon it is tried again after a failure; doubled with each, up to the interval."""
-
-LONGEST_BACKOFF_SECONDS = 300.0
-"""How far it is doubled beyond a shorter interval while the token is refused."""
+"""How soon it is tried again after a failure; doubled with each, up to the interval, or further
+while the token is refused."""
 
 _BACKED_OFF = ("auth", "not_found")
 
@@ -70,7 +70,9 @@ class Watch(Generic[Answer]):
     @property
     def answer(self) -> Answer | None:
         """The last good answer, None if it is older than 5 minutes and than three intervals."""
-        if self._interval is None or _time() - self._answered_at > _stale_after(self._interval):
+        if self._interval is None or _time() - self._answered_at > default_stale_after(
+            self._interval
+        ):
             return None
         return self._answer
 
@@ -145,10 +147,6 @@ class Watch(Generic[Answer]):
         backoff = float(FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 20))
         refused = self._reason in _BACKED_OFF
         return min(backoff, max(interval, LONGEST_BACKOFF_SECONDS) if refused else interval)
-
-
-def _stale_after(interval: float) -> float:
-    return max(300.0, 3 * interval)
 
 
 def _time() -> float:

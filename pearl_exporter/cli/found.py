@@ -7,6 +7,7 @@ from pearl_exporter.app import App
 from pearl_exporter.config import Settings
 from pearl_exporter.discovery import Verdict
 from pearl_exporter.errors import PollError
+from pearl_exporter.platform import LIST_OF_OUTBOUNDS
 
 MOST_TOLD = 50
 """So many outbounds that are not polled are named; the rest are counted."""
@@ -23,7 +24,7 @@ async def ask_platform(app: App, settings: Settings) -> tuple[list[str], bool]:
     failures = await app.platform.once()
     lines = [_failed(subject, error) for subject, error in failures]
     failed = {subject for subject, _ in failures}
-    if settings.discovery.enabled and "the list of outbounds" not in failed:
+    if settings.discovery.enabled and LIST_OF_OUTBOUNDS not in failed:
         lines += _found(app, settings)
     account = app.platform.snapshot().account
     if account is not None:
@@ -40,7 +41,7 @@ def _found(app: App, settings: Settings) -> Iterator[str]:
     choices = app.platform.choices(settings)
     counts = Counter(choice.verdict for choice in choices)
     told = ", ".join(f"{counts[each]} {each.value.replace('_', ' ')}" for each in Verdict)
-    yield f"ok    the list of outbounds: {len(choices)} outbounds ({told})"
+    yield f"ok    {LIST_OF_OUTBOUNDS}: {len(choices)} outbounds ({told})"
     unpolled = [choice for choice in choices if choice.verdict in _WHY]
     for choice in unpolled[:MOST_TOLD]:
         yield f"skip  {choice.label} ({choice.outbound.id}): {_WHY[choice.verdict]}"
