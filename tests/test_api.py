@@ -37,6 +37,7 @@ from pearl_exporter.errors import (
     ServerError,
 )
 from pearl_exporter.sync import Page, Search
+from tests.real_client import a_real_client
 from tests.serving import serving
 from tests.virtual_time import EPOCH_SECONDS, run_virtually, virtual_clock
 
@@ -1104,22 +1105,6 @@ def test_no_repr_tells_a_token():
 
 
 # --- a real socket
-
-
-@asynccontextmanager
-async def a_real_client(url: str, **api_settings: object) -> AsyncIterator[PearlClient]:
-    clock = Clock()
-    client = PearlClient(
-        ApiSettings(url=url, **({"rate_limit": 1000.0, "concurrency": 1} | api_settings)),
-        Token(TokenSource(literal=SecretStr(TOKEN))),
-        observer=Observer(),
-        api_clock=ApiClock(clock),
-        clock=clock,
-    )
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 class Raw:

@@ -12,14 +12,12 @@ from types import SimpleNamespace
 import httpcore
 import pytest
 import trustme
-from pydantic import SecretStr
 
-from pearl_exporter.api import Patience, PearlClient, Token
-from pearl_exporter.clock import ApiClock, Clock
-from pearl_exporter.config import ApiSettings, TokenSource
+from pearl_exporter.api import Patience, PearlClient
 from pearl_exporter.errors import ConnectionFailedError
 from pearl_exporter.network import AsyncioBackend, AsyncioStream
 from pearl_exporter.sync import Page, Search
+from tests.real_client import a_real_client
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -194,22 +192,6 @@ def tls(tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(folder=folder, contexts=contexts)
 
 
-@asynccontextmanager
-async def client_of(url: str, **settings: object) -> AsyncIterator[PearlClient]:
-    clock = Clock()
-    client = PearlClient(
-        ApiSettings(url=url, rate_limit=1000.0, concurrency=1, **settings),
-        Token(TokenSource(literal=SecretStr("account:secret"))),
-        observer=SimpleNamespace(requested=lambda *_: None, retried=lambda: None),
-        api_clock=ApiClock(clock),
-        clock=clock,
-    )
-    try:
-        yield client
-    finally:
-        await client.aclose()
-
-
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers each search with an empty page."""
     body = json.dumps({"count": 0, "results": []}).encode()
@@ -234,7 +216,7 @@ async def test_the_client_uses_this_network_over_tls_and_keeps_its_connection(tl
     root = tls.folder / "root.pem"
     async with (
         listening(note_and_answer, tls.contexts["127.0.0.1"]) as port,
-        client_of(f"https://127.0.0.1:{port}", ca_file=root) as client,
+        a_real_client(f"https://127.0.0.1:{port}", ca_file=root) as client,
     ):
         for _ in range(3):
             assert await search(client) == Page(0, [])
@@ -253,7 +235,7 @@ async def test_the_client_uses_this_network_over_tls_and_keeps_its_connection(tl
 async def test_a_certificate_that_is_not_trusted_is_refused(tls, certificate_of, root, said):
     async with (
         listening(answer, tls.contexts[certificate_of]) as port,
-        client_of(f"https://127.0.0.1:{port}", ca_file=tls.folder / root) as client,
+        a_real_client(f"https://127.0.0.1:{port}", ca_file=tls.folder / root) as client,
     ):
         with pytest.raises(ConnectionFailedError, match=said):
             await search(client)
@@ -280,7 +262,7 @@ async def test_a_tunnel_through_a_proxy_is_encrypted_to_the_api_itself(tls):
     async with (
         listening(answer, tls.contexts["elsewhere.test"]) as api_port,
         listening(tunnel) as proxy_port,
-        client_of(
+        a_real_client(
             "https://elsewhere.test",
             ca_file=tls.folder / "root.pem",
             proxy=f"http://127.0.0.1:{proxy_port}",
