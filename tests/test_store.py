@@ -181,7 +181,7 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         names = {name for (name,) in tables}
-        assert names == {"pearl_exporter_schema", "outbounds", "blocks", "discovered"}
+        assert names == {"pearl_exporter_schema", "outbounds", "blocks", "discovered", "journal"}
     connection.close()
 
 
