@@ -111,11 +111,8 @@ def told_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> Told:
     short, told, text = short_id(call_id), Told(), call_id.encode()
     for at, content in entries:
         # most of a journal is of other calls: it need not be taken apart
-        if (
-            not content
-            or text not in content
-            and not (isinstance(short, bytes) and short in content)
-        ):
+        is_there = text in content or (isinstance(short, bytes) and short in content)
+        if not content or not is_there:
             continue
         saved = _read(content)
         if short in _shorts(saved.seen) and told.seen_at is None:

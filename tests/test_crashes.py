@@ -366,6 +366,18 @@ class Crashes(Histories):
         assert positive(ledger.revisions) == positive(wanted.revisions)
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
+        self.check_journal()
+
+    def check_journal(self) -> None:
+        """Each tracked call that was counted was counted by exactly one poll; no other was."""
+        path = Path(self.folder.name) / "state.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
+            entries = connection.execute("SELECT entries FROM journal").fetchall()
+        counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
+        calls = calls_of(Saved(None, blocks))
+        for call_id, each in calls.items():
+            assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
 
 
 Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

@@ -158,7 +158,7 @@ def once(config: Path | None, output: Path | None) -> None:
 @click.argument("call_id", metavar="CALL_ID")
 @click.option("--outbound", metavar="NAME", help="Look at this one alone, by its name or id.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def explain(config: Path | None, call_id: str, outbound: str | None, as_json: bool) -> None:
+def explain(config: Path | None, call_id: str, outbound: str | None, *, as_json: bool) -> None:
     """Tell what is known of one call, such as an exemplar's.
 
     When it was first seen, when and as what it was counted or why not, and what was revised since.

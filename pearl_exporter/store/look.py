@@ -78,7 +78,8 @@ def _check_version(connection: sqlite3.Connection) -> None:
     ).fetchone()
     if found is None:
         raise StateError("it is no state of pearl-exporter")
-    (version,) = connection.execute("SELECT version FROM pearl_exporter_schema").fetchone()
+    row = connection.execute("SELECT version FROM pearl_exporter_schema").fetchone()
+    version = 0 if row is None else row[0]
     if version == len(MIGRATIONS):
         return
     age = "an older" if version < len(MIGRATIONS) else "a newer"
