@@ -9,7 +9,8 @@ The recount is fed those polls alone whose commit took effect.
 import asyncio
 import sqlite3
 import tempfile
-from contextlib import suppress
+from collections import Counter
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -26,13 +27,17 @@ from pearl_exporter.budget import Demand
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
+from pearl_exporter.journal import settled_in
 from pearl_exporter.plan import Reading
 from pearl_exporter.poller import Assignment, Poller, Surroundings
+from pearl_exporter.progress import Saved
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.store import open_store
 from pearl_exporter.sync import Page, Search
+from pearl_exporter.tracked import Phase
 from pearl_exporter.tracker import Tracker
 from tests.recount import Poll, Recount, positive
+from tests.saving import calls_of
 from tests.table import Table, by_id
 from tests.test_counting import Histories
 

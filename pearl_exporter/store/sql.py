@@ -130,8 +130,9 @@ class SqlStore:
                     "entries": delta.journal,
                 },
             )
-            is_old = journal.c.polled_at < delta.journal_from
-            connection.execute(journal.delete().where(journal.c.outbound == number, is_old))
+        # also where nothing is to be told: an idle outbound's ids are to go with its calls
+        is_old = journal.c.polled_at < delta.journal_from
+        connection.execute(journal.delete().where(journal.c.outbound == number, is_old))
 
     def _save_progress(self, connection: Connection, outbound_id: str, progress: Progress) -> int:
         # looked up each time: a number remembered from a transaction that failed would be nobody's

@@ -30,7 +30,7 @@ def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
         with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
             polled_well(base_url(process.says("msg=listening")))
             call_id = a_tracked_call(state)
-            told = run_pearl(tmp_path / "explain", "explain", call_id, "--config", path)
+            told = run_pearl(tmp_path, "explain", call_id, "--config", path)
             assert told.returncode == 0, told.stderr
             assert "one" in told.stdout
             assert "was already there when tracking began" in told.stdout
