@@ -38,6 +38,9 @@ def run_explain(
     chosen = [
         each for each in known if outbound in {None, each.outbound_id, names[each.outbound_id]}
     ]
+    if outbound is not None and not chosen:
+        said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
+        raise StateError(f"it holds no outbound of the --outbound given; it holds: {said}")
     rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
     found = [
         {
@@ -171,7 +174,7 @@ def _unknown(tracked: Sequence[Facts]) -> str:
         ),
     ]
     if not tracked:
-        lines.append("The state holds no such outbound, or none at all.")
+        lines.append("The state holds no outbound yet.")
     return "\n".join(lines) + "\n"
 
 

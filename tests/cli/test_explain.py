@@ -42,7 +42,9 @@ def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
                 unknown = runner.invoke(main, ["explain", "--config", str(path), "--", odd])
                 assert unknown.exit_code == 1, (odd, unknown.output)
                 assert "tracked are calls that started from" in unknown.output
-            assert process.says("msg=listening")
+            options = ["--outbound", "typo", "--config", str(path)]
+            typo = runner.invoke(main, ["explain", call_id, *options])
+            assert (typo.exit_code, "it holds: one" in typo.output) == (2, True)
 
 
 @pytest.mark.parametrize(
