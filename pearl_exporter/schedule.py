@@ -106,8 +106,13 @@ class Schedule:
     @property
     def is_alive(self) -> bool:
         """Whether the scheduler's heart beats."""
-        beat = self._last_beat
-        return beat is not None and self._monotonic() - beat < WEDGED_SECONDS
+        age = self.beat_age
+        return age is not None and age < WEDGED_SECONDS
+
+    @property
+    def beat_age(self) -> float | None:
+        """Seconds since its last beat, None before the first."""
+        return None if self._last_beat is None else self._monotonic() - self._last_beat
 
     def start(self, pollers: Iterable[Poller]) -> None:
         """Begins to poll, each outbound at its own offset into its interval."""
