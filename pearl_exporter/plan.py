@@ -136,6 +136,8 @@ class PollPlan:
     ) -> None:
         self.now = now
         self.read: RangeRead | None = None
+        self.purpose = "new calls"
+        """What the search that was yielded last is for, in words."""
         self._tracker = tracker
         self._rules = tracker.rules
         self._limit = limit
@@ -158,6 +160,7 @@ class PollPlan:
         if not self._memory.by_offset:
             yield from self._unsettled()
         if self._backlog.unread is not None:
+            self.purpose = "catching up"
             yield from self._backlog.read_on(self._reader, self._limit, self._spare)
         elif low is not None and not is_whole and self._has_spare_request():
             is_whole = yield from self._look_deeper(low)
@@ -196,6 +199,7 @@ class PollPlan:
 
     def _whole(self) -> Generator[Search, Page, None]:
         """The window, and what has left it since the last poll, in one range."""
+        self.purpose = "whole window"
         self._reader.start_over()
         start = read_start(self._tracker, self._rules, self.now)
         if self._memory.by_offset and (oldest := self._oldest_unsettled()) is not None:
@@ -222,6 +226,7 @@ class PollPlan:
         """
         agrees = yield from self._try_head(low)
         if agrees is None:
+            self.purpose = "new calls"
             self._reader.start_over()
             agrees = yield from self._try_head(low)
         return bool(agrees)
@@ -249,6 +254,7 @@ class PollPlan:
 
         None if the API counts fewer rows of a range than it did a moment ago.
         """
+        self.purpose = "search for a difference"
         doubtful = [(low, high, rest)]
         for _ in range(MOST_NARROWING):
             while doubtful and self._agrees(*doubtful[-1]):
@@ -286,6 +292,7 @@ class PollPlan:
 
     def _unsettled(self) -> Generator[Search, Page, None]:
         """Looks at the calls below the head that are live, or due to settle."""
+        self.purpose = "unsettled calls"
         since = self.now - self._rules.follow_ms
         left = [
             each
@@ -325,6 +332,7 @@ class PollPlan:
 
     def _older_live(self) -> Generator[Search, Page, None]:
         """At a first start, finds the calls that are live though they began before the window."""
+        self.purpose = "older live calls"
         start, end = self.now - self._rules.follow_ms, self.now - self._rules.window_ms
         if start < end and not self._memory.ignores_statuses:
             live = yield from self._live_between(start, end)
@@ -354,6 +362,7 @@ class PollPlan:
         return False
 
     def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Generator[Search, Page, None]:
+        self.purpose = "count of outcomes"
         memory = self._memory
         count = OutcomeCount(self._tracker, self._reader, low=low, codes=codes, limit=self._limit)
         verdict = yield from count.steps(self.now + 1, memory.uncountable)
@@ -364,6 +373,7 @@ class PollPlan:
 
     def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
         """Reads one slice more of the window; gives whether that was the last of a scan."""
+        self.purpose = "slice of the full scan"
         memory, upper = self._memory, self._memory.scanned_to
         if upper is None:
             if self.now - memory.scan_began < self._rules.scan_every_ms:

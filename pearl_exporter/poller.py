@@ -35,6 +35,7 @@ from pearl_exporter.plan import (
     PollPlan,
     Reading,
 )
+from pearl_exporter.poll_history import Asked, PollRecord, counted_between
 from pearl_exporter.poll_log import PollLog, tell_of_budget
 from pearl_exporter.progress import Delta, Saved
 from pearl_exporter.snapshot import Health, OutboundSnapshot
@@ -97,7 +98,7 @@ class Poller:
         self._log = PollLog(self.outbound.name)
         self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
         self._idle_until = 0.0
-        self._requests = 0
+        self._asked = Asked()
         self._has_waste = False
         """Whether many calls were read or loaded, and what that took is still the process's."""
         self._is_abandoned = False
@@ -154,6 +155,7 @@ class Poller:
         self._snapshot = replace(
             self._snapshot,
             calls=old.snapshot.calls,
+            history=old.snapshot.history,
             window_seconds=old.snapshot.window_seconds,
         )
         self._publish(replace(old.snapshot.health, interval_seconds=self.outbound.interval))
@@ -212,7 +214,7 @@ class Poller:
         patience = Patience(self.outbound.give_up)
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
-        self._requests = 0
+        self._asked = Asked()
         try:
             tracker = await self._loaded()
             now, reading = await self._read(tracker, patience)
@@ -235,6 +237,7 @@ class Poller:
             self._log.bug()
             failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
             health = self._failed(failure, token)
+        self._remember(calls, failure, self._around.clock.monotonic() - began)
         first_turn = (patience.first_turn_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
@@ -247,8 +250,23 @@ class Poller:
         )
         return failure
 
+    def _remember(
+        self, calls: TrackerSnapshot | None, failure: PollError | None, seconds: float
+    ) -> None:
+        """Adds the poll to the history that the next snapshot shows."""
+        at, history = self._around.api_clock.now(), self._snapshot.history
+        record = PollRecord(at, self._asked, seconds)
+        if failure is not None:
+            record = replace(record, reason=failure.reason, message=str(failure))
+        elif calls is not None and self._tracker is not None:
+            before = self._snapshot.calls.ledger
+            seen = self._tracker.seen._asdict()
+            record = replace(record, **seen, **counted_between(before, calls.ledger))
+            history = history.with_outcomes(before.by_status, calls.ledger.by_status, at)
+        self._snapshot = replace(self._snapshot, history=history.with_poll(record))
+
     def _note_demand(self) -> None:
-        self._client.demand.polled(self.outbound.id, self._requests)
+        self._client.demand.polled(self.outbound.id, self._asked.requests)
         tell_of_budget(self._client.demand, self._client.limiter.ceiling)
 
     async def _loaded(self) -> Tracker:
@@ -280,6 +298,7 @@ class Poller:
         try:
             search = next(steps)
             while True:
+                self._asked.note(plan.purpose, search)
                 page = await self._page(search, patience)
                 if not was_known and api_clock.is_known:
                     was_known = True
@@ -323,7 +342,7 @@ class Poller:
 
     async def _page(self, search: Search, patience: Patience) -> Page:
         page = await self._client.search(self.outbound.id, search, patience)
-        self._requests += 1
+        self._asked.answer(page)
         if self._client.refusals.accepted(self.outbound.id):
             self._log.token_taken(self._client.refusals.sharing)
         self._around.observer.read_rows(page.received, page.rejected)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pearl_exporter.calls import Instant
+from pearl_exporter.poll_history import PollHistory
 from pearl_exporter.tracker import TrackerSnapshot
 
 
@@ -54,6 +55,7 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
     stale_after_seconds: float
     health: Health
     calls: TrackerSnapshot
+    history: PollHistory = PollHistory()
 
     def is_stale(self, now: Instant) -> bool:
         """Whether its window is too old to be shown; before the first good poll there is none."""

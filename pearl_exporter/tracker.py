@@ -65,6 +65,13 @@ CODE_FIELDS = ("status", "call_status")
 """The fields that bear codes, in the order of `Tracker.unknown_codes`."""
 
 
+class Seen(NamedTuple):
+    """Calls that one read brought first: all, and those that lie where was read before."""
+
+    new: int
+    late: int
+
+
 class TrackerSnapshot(NamedTuple):
     """What one outbound's calls amount to, as of one good poll; ``window`` is None before any."""
 
@@ -120,6 +127,8 @@ class Tracker:
         """Where forgetting began: an untracked row that started before it is HISTORY."""
         self.unread_to = progress.unread_to if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
+        self.seen = Seen(0, 0)
+        """What the last read brought that was not known."""
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         self._tag_rules = rules.tags.text
@@ -187,6 +196,7 @@ class Tracker:
         if len(self.calls):
             self._delete_missing(ranges, {*rows.ids, *short_ids(spared)})
         new, known = self._untracked(rows, window_start), self._known(rows)
+        self.seen = Seen(len(new.ids), self._late(new.starts))
         if self.polled_at is not None:  # what was there at T0 needs no entry
             self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
@@ -260,6 +270,13 @@ class Tracker:
         return [
             each.call.start for each in self.calls.unsettled.values() if each.phase is Phase.LIVE
         ]
+
+    def _late(self, starts: Sequence[Instant]) -> int:
+        """How many of these, in order, lie where the last good poll has read."""
+        read_from = self.edge if self.unread_to is None else self.unread_to
+        if self.polled_at is None or read_from is None:
+            return 0
+        return max(0, bisect_right(starts, self.polled_at) - bisect_left(starts, read_from))
 
     def _account_for_gap(self, now: Instant) -> None:
         reached = now - max(self.rules.catch_up_ms, self.rules.window_ms)
