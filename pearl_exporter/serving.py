@@ -183,6 +183,7 @@ def view_of(app: App, reload: Reload | None = None) -> View:
         now=app.api_clock.now,
         reload=reload,
         beat_age=lambda: app.schedule.beat_age,
+        is_discovering=lambda: not app.platform.is_ready,
     )
 
 

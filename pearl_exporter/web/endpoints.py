@@ -1,4 +1,4 @@
-"""The endpoints: ``/metrics``, the page for people at ``/``, health and readiness.
+"""The endpoints: ``/metrics``, the pages for people, health and readiness.
 
 Everything is answered from memory: a scrape never waits for a poll.
 """
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pearl_exporter.calls import Instant
 from pearl_exporter.metrics import Exposition
 from pearl_exporter.web.checks import list_checks
 from pearl_exporter.web.negotiation import accepts_gzip, choose_format
-from pearl_exporter.web.page import CONTENT_SECURITY_POLICY, render_page
+from pearl_exporter.web.pages import page_routes
 
 _LEAST_COMPRESSED_BYTES = 1024
 _GZIP_LEVEL = 1
@@ -39,6 +39,7 @@ class View:
         now: The present, as the API would say.
         reload: Reads the configuration anew; None where that is not allowed over HTTP.
         beat_age: Seconds since the scheduler's last heartbeat; None before any.
+        is_discovering: Whether discovery is on and has had no answer yet.
     """
 
     exposition: Exposition
@@ -48,6 +49,7 @@ class View:
     now: Callable[[], Instant]
     reload: Reload | None = None
     beat_age: Callable[[], float | None] = lambda: None
+    is_discovering: Callable[[], bool] = lambda: False
 
 
 def build_endpoints(view: View) -> Starlette:
@@ -62,21 +64,6 @@ def build_endpoints(view: View) -> Starlette:
             headers["Content-Encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL, mtime=0)
         return Response(body, headers={**headers, "Content-Type": format_.value})
-
-    async def page(_: Request) -> Response:
-        outbounds = view.exposition.outbounds
-        polls = {
-            each.outbound_id: view.seconds_to_next_poll(each.outbound_id) for each in outbounds
-        }
-        return HTMLResponse(
-            render_page(outbounds, polls, view.now()),
-            headers={
-                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",
-                "Cache-Control": "no-store",
-            },
-        )
 
     async def healthy(request: Request) -> Response:
         if "verbose" in request.query_params:
@@ -96,7 +83,7 @@ def build_endpoints(view: View) -> Starlette:
         return PlainTextResponse(message, status_code=503)
 
     routes = [
-        Route("/", page),
+        *page_routes(view),
         Route("/metrics", metrics),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),

@@ -1,63 +1,18 @@
-"""The page for people at ``/``: one table, readable on a phone, without a script. Pure."""
+"""The page for people at ``/``: one table of all outbounds, readable on a phone. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
 
-from pearl_exporter import __version__
 from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.snapshot import OutboundSnapshot
+from pearl_exporter.web.charts import sparkline
+from pearl_exporter.web.layout import ago, frame, path_of, until
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c62828; --good: #2e7d32; --dim: #666; }
-@media (prefers-color-scheme: dark) { :root { --bad: #ff8a80; --good: #81c784; --dim: #aaa; } }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .25rem; }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
-th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }
-th, td.n { white-space: nowrap; } td.n, th.n { text-align: right; }
-td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); font-weight: 600; }
-.dim, footer { color: var(--dim); } small { display: block; }
-@media (max-width: 44rem) {
-  thead { position: absolute; clip-path: inset(50%); }
-  tr { display: block; padding: .5rem 0; border-bottom: 2px solid var(--line); }
-  td, td.n { display: flex; gap: 1rem; justify-content: space-between; border: 0;
-    padding: .15rem 0; text-align: right; white-space: normal; }
-  td::before { content: attr(data-label); color: var(--dim); text-align: left; flex: none; }
-  td:first-child { font-weight: 600; font-size: 1.1rem; justify-content: start; text-align: left; }
-  td:first-child::before { content: none; }
-}
-"""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="15">
-<title>pearl-exporter</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>pearl-exporter</h1>
-<p>{summary} Metrics are at <a href="/metrics">/metrics</a>.</p>
-{table}
-</main>
-<footer>pearl-exporter {version}, {now} UTC. Windows are as of the last successful poll.</footer>
-</body>
-</html>
-"""
-
-_TABLE = """<table>
+_TABLE = """<table class="stack">
+<caption>Failing outbounds come first, then those without a window, then by the share of errors,
+then by name. The last column but one counts calls in steps of 5 minutes, for 6 hours.</caption>
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {rows}
@@ -78,6 +33,7 @@ _COLUMNS = (
     _Column("Error", is_number=True),
     _Column("Unreachable", is_number=True),
     _Column("Live", is_number=True),
+    _Column("Last hours"),
     _Column("Next poll"),
 )
 
@@ -86,26 +42,41 @@ def render_page(
     outbounds: tuple[OutboundSnapshot, ...],
     seconds_to_next_poll: Mapping[str, float | None],
     now: Instant,
+    *,
+    is_discovering: bool = False,
+    refreshes: bool = True,
 ) -> str:
-    """The whole page as HTML, every name escaped."""
+    """The whole page as HTML, every name escaped.
+
+    ``is_discovering`` says that discovery has had no answer yet.
+    """
     rows = "\n".join(
-        _row(each, seconds_to_next_poll.get(each.outbound_id), now) for each in outbounds
+        _row(each, seconds_to_next_poll.get(each.outbound_id), now)
+        for each in sorted(outbounds, key=lambda each: _worst_first(each, now))
     )
     heads = "".join(
         f'<th scope="col"{_class(column.is_number and "n")}>{column.title}</th>'
         for column in _COLUMNS
     )
-    return _PAGE.format(
-        style=_STYLE,
-        summary=_summary(outbounds),
-        table=_TABLE.format(heads=heads, rows=rows) if outbounds else "",
-        version=escape(__version__),
-        now=datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+    summary = _summary(outbounds, is_discovering=is_discovering)
+    table = _TABLE.format(heads=heads, rows=rows) if outbounds else ""
+    body = (
+        f"<h1>pearl-exporter</h1>\n"
+        f'<p>{summary} Metrics are at <a href="/metrics">/metrics</a>.</p>\n{table}\n'
+        '<p class="dim">Windows are as of the last successful poll.</p>'
     )
+    return frame("pearl-exporter", body, now, address="/", refreshes=refreshes)
 
 
-def _summary(outbounds: tuple[OutboundSnapshot, ...]) -> str:
+def _worst_first(outbound: OutboundSnapshot, now: Instant) -> tuple[bool, bool, float, str]:
+    is_failing, stale = outbound.health.last_reason is not None, outbound.is_stale(now)
+    return (not is_failing, not stale, -(share_of(outbound, "error") or 0.0), outbound.name)
+
+
+def _summary(outbounds: tuple[OutboundSnapshot, ...], *, is_discovering: bool) -> str:
     if not outbounds:
+        if is_discovering:
+            return "Waiting for the platform's list of outbounds."
         return "No outbound is configured."
     failing = sum(each.health.last_reason is not None for each in outbounds)
     if failing:
@@ -116,16 +87,16 @@ def _summary(outbounds: tuple[OutboundSnapshot, ...]) -> str:
 def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: Instant) -> str:
     stale = outbound.is_stale(now)
     window = None if stale else outbound.calls.window
-    share = "–" if window is None else None
     cells = (
-        escape(outbound.name),
-        _state(outbound, stale=stale),
-        _ago(outbound.health.last_success, now),
+        f'<a href="{escape(path_of(outbound.name))}"><bdi>{escape(outbound.name)}</bdi></a>',
+        state_of(outbound, now),
+        ago(outbound.health.last_success, now),
         "–" if window is None else _calls(window.calls, outbound.window_seconds),
-        share or _share(outbound, "error"),
-        share or _share(outbound, "unreachable"),
+        "–" if stale else percent(share_of(outbound, "error")),
+        "–" if stale else percent(share_of(outbound, "unreachable")),
         "–" if window is None else f"{outbound.calls.live:,}",
-        _until(seconds_to_next_poll),
+        sparkline(outbound.history.steps, now, outbound.name, "spark"),
+        until(seconds_to_next_poll),
     )
     return "<tr>{}</tr>".format(
         "".join(
@@ -135,8 +106,9 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
     )
 
 
-def _state(outbound: OutboundSnapshot, *, stale: bool) -> str:
-    health = outbound.health
+def state_of(outbound: OutboundSnapshot, now: Instant) -> str:
+    """How its polls fare, as HTML."""
+    health, stale = outbound.health, outbound.is_stale(now)
     if health.last_reason is not None:
         message = escape(health.last_message or "")
         age = " (its window is too old to be shown)" if stale and health.last_success else ""
@@ -149,35 +121,22 @@ def _state(outbound: OutboundSnapshot, *, stale: bool) -> str:
     return '<span class="good">up</span>'
 
 
+def share_of(outbound: OutboundSnapshot, status: str) -> float | None:
+    """The share of an outcome in the window; None where there is no call."""
+    window = outbound.calls.window
+    if window is None or not window.calls:
+        return None
+    return window.by_status.get(status, 0) / window.calls
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it."""
+    return "–" if share is None else f"{share:.1%}"
+
+
 def _calls(number: int, window_seconds: float) -> str:
     window = format_duration(window_seconds)
     return f'<span>{number:,} <span class="dim">in {window}</span></span>'
-
-
-def _share(outbound: OutboundSnapshot, status: str) -> str:
-    window = outbound.calls.window
-    if window is None or not window.calls:
-        return "–"
-    return f"{window.by_status.get(status, 0) / window.calls:.1%}"
-
-
-def _ago(then: Instant | None, now: Instant) -> str:
-    return "never" if then is None else f"{_span((now - then) / 1000)} ago"
-
-
-def _until(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    return "now" if seconds <= 0 else f"in {_span(seconds)}"
-
-
-def _span(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    if whole < 120:  # noqa: PLR2004 - two minutes
-        return f"{whole} s"
-    if whole < 7200:  # noqa: PLR2004 - two hours
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h"
 
 
 def _plural(count: int, noun: str) -> str:

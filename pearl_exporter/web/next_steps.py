@@ -1,0 +1,37 @@
+"""What the exporter will do next about a failed poll, in a sentence for each reason. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_SOON = "It asks again at the next poll, and sends a failed request again within a poll."
+
+NEXT_STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "auth": "The API refuses the token. It is tried again {when}, one outbound at a time and "
+        "ever less often, up to 5 minutes apart. Put a new token where the configuration reads it "
+        "from (a token_file is read anew): a token that has changed is tried at once.",
+        "not_found": "The API knows no such outbound. This one is asked for again {when}, ever "
+        "less often, up to 5 minutes apart; the others are not held back. Check its id.",
+        "rate_limited": "The API asks to slow down. All outbounds of the token ask at half the "
+        "rate, which grows back with each success, and keep to the pause that the API names. The "
+        "next poll is {when}. If this lasts, lower api.rate_limit or lengthen poll.interval.",
+        "timeout": f"No whole answer came in time. {_SOON} The next poll is {{when}}.",
+        "connection": f"The API can't be reached. {_SOON} The next poll is {{when}}. Check the "
+        "network, DNS and any proxy between.",
+        "server_error": f"The API fails. {_SOON} The next poll is {{when}}.",
+        "bad_request": "The API refuses the request, so sending it again within a poll would not "
+        "help. The next poll is {when}. Check the outbound's id and api.url.",
+        "bad_response": "What came is no answer of the calls search, as from a proxy or a login "
+        "page. Nothing of it is counted. The next poll is {when}. Check api.url.",
+        "inconsistent": "The answers contradicted each other, however often they were read. "
+        "Nothing of them is counted. The next poll, {when}, reads anew.",
+        "state": "The state can't be read or written, so nothing is published. The next poll, "
+        "{when}, tries again. Check the disk, and the file that state.url names.",
+    }
+)
+
+
+def next_step(reason: str, when: str) -> str:
+    """The sentence for a reason of `errors.REASONS`; ``when`` tells of the next poll."""
+    sentence = NEXT_STEPS.get(reason, "The next poll is {when}.")
+    return sentence.replace("{when}", when)
