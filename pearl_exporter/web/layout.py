@@ -61,6 +61,8 @@ th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--
   vertical-align: top; }
 thead th { color: var(--dim); font-weight: 600; font-size: .875rem; vertical-align: bottom; }
 td.n, th.n { text-align: right; }
+td.n, .polls tbody th, .polls td.w { white-space: nowrap; }
+.polls { min-width: 64rem; } tbody th { overflow-wrap: anywhere; }
 td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); font-weight: 600; }
 .dim, footer { color: var(--dim); } small { display: block; }
@@ -68,15 +70,16 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
   var(--good); border-radius: .4rem; padding: .75rem 1rem; overflow-wrap: anywhere; }
 .panel.failing { border-left-color: var(--bad); } .panel p { margin: .25rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
-  gap: 0 2rem; }
+  gap: 0 2rem; align-items: start; } .grid > * { min-width: 0; }
 .spark { display: block; width: 100%; max-width: 9rem; height: 1.75rem; }
 .chart { display: block; width: 100%; height: 6rem; }
-.meter { display: block; width: 100%; min-width: 4rem; height: .75rem; }
+.meter { display: block; width: 100%; min-width: 2.5rem; height: .75rem; margin-top: .4rem; }
 .bar { fill: var(--bar); } .track, .gap { fill: var(--line); } .gap { opacity: .6; }
 .base { stroke: var(--dim); }
 .scroll { overflow-x: auto; }
 @media (max-width: 44rem) {
-  .stack thead { position: absolute; clip-path: inset(50%); }
+  .stack thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px;
+    overflow: hidden; }
   .stack tr { display: block; padding: .5rem 0; border-bottom: 2px solid var(--line); }
   .stack td, .stack td.n { display: flex; gap: 1rem; justify-content: space-between; border: 0;
     padding: .15rem 0; text-align: right; }
@@ -153,6 +156,12 @@ def path_of(name: str) -> str:
 def moment(instant: Instant) -> str:
     """A moment in UTC, to the second."""
     return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short_moment(instant: Instant, now: Instant) -> str:
+    """The same, without the year, and without the day if that is today."""
+    text, today = moment(instant), moment(now)[:10]
+    return text[11:] if text.startswith(today) else text[5:]
 
 
 def ago(then: Instant | None, now: Instant) -> str:

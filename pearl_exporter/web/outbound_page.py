@@ -9,7 +9,7 @@ from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.poll_history import PollHistory, PollRecord
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.web.charts import in_words, meter, sparkline
-from pearl_exporter.web.layout import ago, frame, moment, path_of, until
+from pearl_exporter.web.layout import ago, frame, moment, path_of, short_moment, until
 from pearl_exporter.web.next_steps import next_step
 from pearl_exporter.web.page import percent
 
@@ -44,7 +44,7 @@ def render_outbound(
         _headline(outbound, seconds_to_next_poll, now),
         _window(outbound, now),
         _hours(outbound, now),
-        _last_polls(outbound.history),
+        _last_polls(outbound.history, now),
         '<div class="grid">',
         _counters(outbound),
         _settings(outbound),
@@ -151,24 +151,24 @@ def _hours(outbound: OutboundSnapshot, now: Instant) -> str:
     )
 
 
-def _last_polls(history: PollHistory) -> str:
+def _last_polls(history: PollHistory, now: Instant) -> str:
     if not history.polls:
         return "<h2>Last polls</h2>\n<p>There was none yet.</p>"
-    rows = "\n".join(_poll(each) for each in history.polls)
+    rows = "\n".join(_poll(each, now) for each in history.polls)
     head = _heads(_POLLS, numbers=range(_FIRST_NUMBER, _LAST_NUMBER + 1))
     return (
         '<h2 id="polls">Last polls</h2>\n'
         '<div class="scroll" role="region" aria-labelledby="polls" tabindex="0">'
-        "<table><caption>Newest first. Late: first seen although it started where an earlier poll "
-        f"had read.</caption>{head}<tbody>\n{rows}\n</tbody></table></div>"
+        '<table class="polls"><caption>Newest first. Late: first seen although it started '
+        f"where an earlier poll had read.</caption>{head}<tbody>\n{rows}\n</tbody></table></div>"
     )
 
 
-def _poll(record: PollRecord) -> str:
+def _poll(record: PollRecord, now: Instant) -> str:
     asked = record.asked
     starts = "–"
     if asked.start is not None and asked.end is not None:
-        starts = f"{moment(asked.start)} to {moment(asked.end)}"
+        starts = f"{short_moment(asked.start, now)} to {short_moment(asked.end, now)}"
     numbers: list[str] = [f"{each:,}" for each in (asked.requests, asked.rows)]
     counted = (record.new, record.late, record.settled, record.revised, record.deleted)
     numbers += ["–" if record.reason else f"{each:,}" for each in counted]
@@ -176,9 +176,10 @@ def _poll(record: PollRecord) -> str:
     error = "none"
     if record.reason is not None:
         error = f'<span class="bad">{escape(record.reason)}</span>: {escape(record.message or "")}'
-    cells = [f"<td>{escape(', '.join(asked.purposes) or '–')}</td>", f"<td>{starts}</td>"]
+    cells = [f"<td>{escape(', '.join(asked.purposes) or '–')}</td>", f'<td class="w">{starts}</td>']
     cells += [f'<td class="n">{each}</td>' for each in numbers]
-    return f'<tr><th scope="row">{moment(record.at)}</th>{"".join(cells)}<td>{error}</td></tr>'
+    at = short_moment(record.at, now)
+    return f'<tr><th scope="row">{at}</th>{"".join(cells)}<td>{error}</td></tr>'
 
 
 def _counters(outbound: OutboundSnapshot) -> str:

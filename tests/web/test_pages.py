@@ -1,0 +1,171 @@
+"""The pages for people: what they say, and that nothing gets into them that is not theirs."""
+
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from pearl_exporter.errors import REASONS
+from pearl_exporter.poll_history import (
+    MOST_POLLS,
+    MOST_STEPS,
+    STEP_MS,
+    Asked,
+    PollHistory,
+    PollRecord,
+)
+from pearl_exporter.sync import Search
+from pearl_exporter.web.charts import in_words, sparkline
+from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of
+from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
+from pearl_exporter.web.outbound_page import render_outbound
+from pearl_exporter.web.page import render_page
+from tests.web.test_endpoints import NOW, a_view, client_of, failed, polled, unpolled
+
+NASTY_NAMES = [
+    "a/b",
+    "a?b=c#d",
+    "two words",
+    "\"quotes' & <b>",
+    "مهتم",
+    "🔥",
+    "..",
+    ".",
+    "a/../b",
+    "%2F",
+    "//evil.example",
+]
+
+
+def tags_of(text: str) -> set[str]:
+    found: set[str] = set()
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, _attrs: found.add(tag)  # type: ignore[method-assign]
+    parser.feed(text)
+    return found
+
+
+def test_each_reason_has_a_sentence_that_says_when():
+    assert set(NEXT_STEPS) == set(REASONS)
+    for reason in REASONS:
+        assert "in 4 min" in next_step(reason, "in 4 min")
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_page_says_what_is_done_next_about_an_error(reason):
+    text = render_outbound(failed(polled(), reason, "why"), 240.0, NOW)
+    assert next_step(reason, "in 4 min") in text
+
+
+@pytest.mark.parametrize("name", NASTY_NAMES)
+async def test_an_outbound_is_found_by_its_link_whatever_its_name(name):
+    async with client_of(a_view(polled(name), unpolled("b"))) as client:
+        answer = await client.get(path_of(name))
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+@pytest.mark.parametrize("path", ["", "B", "b/", "b%00", "?name=c", "%2e%2e/b"])
+async def test_another_name_is_not_found(path):
+    async with client_of(a_view(polled("b"))) as client:
+        answer = await client.get(f"/outbounds/{path}")
+    assert answer.status_code == 404
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+async def test_the_policy_allows_this_style_alone():
+    async with client_of(a_view(polled())) as client:
+        text = (await client.get("/")).text
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert " style=" not in text
+
+
+async def test_the_refresh_can_be_stopped_and_goes_on():
+    async with client_of(a_view(polled(".."))) as client:
+        stopped = (await client.get("/outbounds/", params={"name": "..", "refresh": "0"})).text
+        going = (await client.get("/outbounds/", params={"name": ".."})).text
+    assert 'http-equiv="refresh"' not in stopped
+    assert 'href="/outbounds/?name=..&amp;refresh=1"' in stopped
+    assert 'http-equiv="refresh"' in going
+
+
+def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
+    assert "No outbound is configured" not in render_page((), {}, NOW, is_discovering=True)
+
+
+def test_the_failing_come_first_then_by_name():
+    outbounds = (polled("b"), polled("a"), failed(polled("z"), "auth", "no"), unpolled("u"))
+    text = render_page(outbounds, {}, NOW)
+    places = [text.index(f"<bdi>{name}</bdi>") for name in "zuab"]
+    assert places == sorted(places)
+
+
+@given(name=st.text(min_size=1), message=st.text(), tag=st.text())
+def test_no_text_from_elsewhere_becomes_an_element(name, message, tag):
+    plain = failed(polled("plain"), "auth", "plain")
+    outbound = failed(polled(name), "auth", f"<img src=x>{message}")
+    window = outbound.calls.window
+    assert window is not None
+    calls = outbound.calls._replace(window=window._replace(by_tag={f"<script>{tag}": 1}))
+    outbound = replace(outbound, calls=calls, labels={"team": f'"><iframe {tag}>'})
+    known = tags_of(render_outbound(plain, 1.0, NOW)) | tags_of(render_page((plain,), {}, NOW))
+    assert tags_of(render_outbound(outbound, 1.0, NOW)) <= known
+    assert tags_of(render_page((outbound,), {}, NOW)) <= known
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("ground", ["bg", "panel"])
+@pytest.mark.parametrize("use", ["fg", "dim", "link", "bad", "good"])
+def test_text_stands_out_from_its_ground(theme, ground, use):
+    lighter, darker = sorted((luminance(theme[use]), luminance(theme[ground])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+# --- what is remembered
+
+
+def test_a_poll_remembers_what_it_asked_and_got():
+    asked = Asked()
+    asked.note("new calls", Search(5, 9, 0, 10))
+    asked.note("unsettled calls", Search(2, 4, 0, 10))
+    asked.answer(SimpleNamespace(received=3))  # type: ignore[arg-type]
+    assert (asked.start, asked.end, asked.requests, asked.rows) == (2, 9, 1, 3)
+    assert list(asked.purposes) == ["new calls", "unsettled calls"]
+
+
+def test_so_many_polls_and_steps_are_remembered_and_no_more():
+    history, counted = PollHistory(), 0
+    for step in range(100):
+        history = history.with_poll(PollRecord(step, Asked(), 0.1))
+        history = history.with_outcomes({"error": counted}, {"error": counted + 2}, step * STEP_MS)
+        counted += 2
+    assert [each.at for each in history.polls] == list(range(99, 99 - MOST_POLLS, -1))
+    assert [each.begins for each in history.steps] == [
+        step * STEP_MS for step in range(100 - MOST_STEPS, 100)
+    ]
+
+
+def test_the_polls_of_one_step_add_up():
+    history = PollHistory().with_outcomes({}, {"error": 1}, 10)
+    history = history.with_outcomes({"error": 1}, {"error": 3, "success": 1}, 20)
+    assert [each.by_status for each in history.steps] == [{"error": 3, "success": 1}]
+
+
+def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
+    history = PollHistory().with_outcomes({}, {"error": 1}, 0)
+    history = history.with_outcomes({"error": 1}, {"error": 1}, STEP_MS)
+    history = history.with_outcomes({"error": 1}, {"error": 2}, 3 * STEP_MS)
+    picture = sparkline(history.steps, 3 * STEP_MS, "a", "chart")
+    assert (picture.count('class="bar"'), picture.count('class="gap"')) == (2, 1)
+    assert "1 steps without a good poll" in in_words(history.steps, 3 * STEP_MS)
