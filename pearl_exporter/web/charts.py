@@ -25,8 +25,13 @@ def sparkline(steps: Sequence[OutcomeStep], now: Instant, name: str, css: str) -
     known = {(each.begins - first) // STEP_MS: each.settled for each in steps}
     most = max(known.values(), default=0)
     begun = min(known, default=MOST_STEPS)
+    places = range(max(0, begun), MOST_STEPS)
+    bars = "".join(_bar(place, known.get(place, 0), most) for place in places)
+    gaps = "".join(f"M{place * 2} {_HEIGHT}v-4h2v4z" for place in places if place not in known)
     shapes = "".join(
-        _bar(place, known.get(place), most) for place in range(max(0, begun), MOST_STEPS)
+        f'<path class="{kind}" d="{path}"/>'
+        for kind, path in (("bar", bars), ("gap", gaps))
+        if path
     )
     title = escape(f"Calls counted in each 5 minutes, {name}")
     words = escape(in_words(steps, now))
@@ -37,15 +42,11 @@ def sparkline(steps: Sequence[OutcomeStep], now: Instant, name: str, css: str) -
     )
 
 
-def _bar(place: int, settled: int | None, most: int) -> str:
-    if settled is None:
-        return f'<rect class="gap" x="{place * 2}" y="{_HEIGHT - 4}" width="2" height="4"/>'
+def _bar(place: int, settled: int, most: int) -> str:
     if not settled:
         return ""
-    height = max(1.0, round(settled / most * (_HEIGHT - 2), 1))
-    return (
-        f'<rect class="bar" x="{place * 2}" y="{_HEIGHT - height}" width="1.6" height="{height}"/>'
-    )
+    height = max(1, round(settled / most * (_HEIGHT - 2)))
+    return f"M{place * 2} {_HEIGHT}v-{height}h1.6v{height}z"
 
 
 def in_words(steps: Sequence[OutcomeStep], now: Instant) -> str:

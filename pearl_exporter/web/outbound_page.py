@@ -119,7 +119,7 @@ def _durations(durations: HistogramSnapshot) -> str:
     if median is None or most is None:
         return "No answered call has ended in it."
     return (
-        f"Answered calls last approximately {median} (median), nine of ten at most {most}, "
+        f"Answered calls last, approximately: median {median}, 90th percentile {most}, "
         "as far as the histogram's buckets tell."
     )
 
