@@ -63,6 +63,7 @@ thead th { color: var(--dim); font-weight: 600; font-size: .875rem; vertical-ali
 td.n, th.n { text-align: right; }
 td.n, .polls tbody th, .polls td.w { white-space: nowrap; }
 .polls { min-width: 64rem; } tbody th { overflow-wrap: anywhere; }
+.shares tbody th { width: 50%; }
 td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); font-weight: 600; }
 .dim, footer { color: var(--dim); } small { display: block; }

@@ -111,7 +111,7 @@ def _shares(caption: str, counts: Mapping[str, int], total: int) -> str:
         for number, label in found
     )
     head = _heads(("Label", "Calls", "Share", "As a bar"), numbers=range(1, 3))
-    return f"<table><caption>{escape(caption)}</caption>{head}<tbody>{rows}</tbody></table>"
+    return f'<table class="shares"><caption>{escape(caption)}</caption>{head}<tbody>{rows}</tbody></table>'
 
 
 def _durations(durations: HistogramSnapshot) -> str:
@@ -173,7 +173,7 @@ def _poll(record: PollRecord, now: Instant) -> str:
     counted = (record.new, record.late, record.settled, record.revised, record.deleted)
     numbers += ["–" if record.reason else f"{each:,}" for each in counted]
     numbers.append(f"{record.duration_seconds:.2f} s")
-    error = "none"
+    error = "–"
     if record.reason is not None:
         error = f'<span class="bad">{escape(record.reason)}</span>: {escape(record.message or "")}'
     cells = [f"<td>{escape(', '.join(asked.purposes) or '–')}</td>", f'<td class="w">{starts}</td>']
