@@ -130,7 +130,7 @@ def _values(values: Values, rules: Rules | None) -> Facts:
     }
     if rules is not None and duration > 0:
         bucket = next((bound for bound in rules.buckets if duration <= bound), None)
-        said["bucket_le"] = "+Inf" if bucket is None else str(bucket)
+        said["bucket_le"] = "+Inf" if bucket is None else str(float(bucket))
     return {**said, "tags": list(tags)}
 
 
