@@ -420,8 +420,9 @@ class Tracker:
     def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
         if each.phase is Phase.SETTLED:
             is_same = short_id(call.id) not in self._by_other_tag_rules
-            self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
-            self._journal.revise(call.id, each.call, call)
+            before = each.call if is_same else _retagged(each.call, call)
+            is_counted = self._ledger.revise(before, call)
+            self._journal.revise(call.id, each.call, call, is_counted=is_counted)
         self._unplace(each)
         self.calls.replace(each, call)
         self._count_odd_codes(kind.odd_codes & ~each.odd_codes)

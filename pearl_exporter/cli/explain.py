@@ -80,7 +80,12 @@ def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
         counted = told.revisions[0][1].before if told.revisions else values
         facts["counted_as"] = _values(counted, rules)
     facts["revisions"] = [
-        {"at": _utc(at), "from": _values(each.before, rules), "to": _values(each.after, rules)}
+        {
+            "at": _utc(at),
+            "from": _values(each.before, rules),
+            "to": _values(each.after, rules),
+            "is_counted": each.is_counted,
+        }
         for at, each in told.revisions
     ]
     facts["is_now"] = _values(values, rules)
@@ -143,7 +148,8 @@ def _lines(facts: Facts) -> str:
         if isinstance(value, list):
             for each in value:
                 change = f"{_text(each['from'])} -> {_text(each['to'])}"
-                lines.append(f"{'revised'.ljust(width)}  {each['at']}: {change}")
+                what = "revised" if each["is_counted"] else "tags relabelled"
+                lines.append(f"{what.ljust(width)}  {each['at']}: {change}")
         else:
             lines.append(f"{name}  {_text(value)}")
     return "\n".join(lines) + "\n"
