@@ -469,8 +469,9 @@ async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
 
 def _cause(error: BaseException) -> str:
     """What a connection error says; it names hosts and system errors, never what was sent."""
-    # what a broken answer's error says is a part of that answer
-    text = "" if isinstance(error, httpx.ProtocolError) else str(error)
+    # what a broken answer's error says is a part of that answer, and so is what a proxy's does
+    is_quoted = isinstance(error, httpx.ProtocolError | httpx.ProxyError)
+    text = "" if is_quoted else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -297,9 +297,10 @@ def test_a_bad_code_counts_as_null_and_the_row_stays(field, value):
         (-7, -7),
         (999, 999),
         (4.0, 4),
-        (2**31 - 1, 2**31 - 1),
-        (2**31, None),
-        (-(2**31), None),
+        (999_999, 999_999),
+        (1_000_000, None),
+        (-1_000_000, None),
+        (151_504_200, None),  # a phone number in the wrong field
         (10**30, None),
     ],
 )
