@@ -581,12 +581,18 @@ TAKEN = (
                 "ftp://api.nlpearl.ai",
                 "https://",
                 "https://a b",
-                "https://a?b=c",
-                "https://a#b",
                 "https://a:99999",
                 "https://300.1.1.1",
                 "https://[::1",
             )
+        ),
+        *(
+            (
+                f"api: {{url: '{url}'}}",
+                "api.url: got a value that is not shown, wanted an http:// or https:// URL "
+                "without user, query or fragment",
+            )
+            for url in ("https://a?token=b", "https://a#b")
         ),
         (
             "api: {proxy: 'socks5://u:p@h'}",
