@@ -27,7 +27,7 @@ MAX_DURATION_SECONDS = 31 * 86_400.0
 label nowhere: it might be a phone number."""
 
 _USUAL_ID_LENGTH = 24
-_HEX_ID = re.compile(r"(?=.*[a-fA-F])[0-9a-fA-F-]{16,}")
+_HEX_ID = re.compile(r"#?(?=.*[a-fA-F])[0-9a-fA-F-]{16,}")
 
 _USUAL = frozenset({None, *STATUS_LABELS, *CALL_STATUS_LABELS} - ALIASES.keys())
 """Codes that stay as they are."""

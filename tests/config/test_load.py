@@ -589,8 +589,7 @@ TAKEN = (
         *(
             (
                 f"api: {{url: '{url}'}}",
-                "api.url: got a value that is not shown, wanted an http:// or https:// URL "
-                "without user, query or fragment",
+                f"api.url: got a value that is not shown, {WANTED_URL}",
             )
             for url in ("https://a?token=b", "https://a#b")
         ),
