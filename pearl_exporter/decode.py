@@ -69,10 +69,10 @@ def decode_page(body: bytes) -> Page:
 def kept_id(call_id: str) -> str:
     """A call's id as it is kept, counted by and shown: as it is, unless it looks personal.
 
-    The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a phone number or an e-mail address
-    is replaced by its hash, which counts as well as the id itself.
+    The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a
+    phone number or an e-mail address is replaced by its hash, which counts as well as the id itself.
     """
-    if len(call_id) == _USUAL_ID_LENGTH and call_id.isalnum():
+    if len(call_id) == _USUAL_ID_LENGTH and call_id.encode().isalnum():
         return call_id
     if _HEX_ID.fullmatch(call_id) or not looks_personal(call_id):
         return call_id
