@@ -70,7 +70,7 @@ def kept_id(call_id: str) -> str:
     """A call's id as it is kept, counted by and shown: as it is, unless it looks personal.
 
     The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a
-    phone number or an e-mail address is replaced by its hash, which counts as well as the id itself.
+    phone number or an e-mail address is replaced by its hash, by which it counts as well.
     """
     if len(call_id) == _USUAL_ID_LENGTH and call_id.encode().isalnum():
         return call_id

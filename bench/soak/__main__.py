@@ -18,7 +18,7 @@ from bench.soak.lab import Lab, lab_of, wait_until_ready
 from bench.soak.page import Soak, grown, write
 from bench.soak.samples import Inside, Sample, look
 from bench.soak.scraping import BadCompany, Scrape, Watch, fetch
-from bench.soak.troubles import ALWAYS, Timetable, set_faults
+from bench.soak.troubles import ALWAYS, CYCLES, Timetable, set_faults
 
 SAMPLE_SECONDS = 10.0
 SCRAPE_SECONDS = 15.0
@@ -71,7 +71,7 @@ def run(lab: Lab, minutes: float, others: Others) -> Soak:
     return Soak(
         minutes=minutes,
         outbounds=len(lab.api.outbounds),
-        warm_up=seconds / 6,
+        warm_up=seconds / CYCLES,
         samples=samples,
         troubles=timetable.met,
         faults=[*watch.faults, *errors, *_compare(lab, watch), *_log_faults(lab)],

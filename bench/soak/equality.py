@@ -96,15 +96,16 @@ def window_of(rows: Rows) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def started_since(lab: Lab, id_: str, since_ms: int, *, at_ms: int, t_ms: int) -> int:
-    """How many calls an exact exporter has seen start that first looked at ``since_ms``.
+    """How many calls an exact exporter has seen start that began to track at ``since_ms``.
 
-    Those that had not settled then, and all that came after. Of an outbound whose rows keep what
-    they say.
+    Of what it saw first, those that had not settled then, and all that came after. Of an outbound
+    whose rows keep what they say.
     """
-    before = rows_of(lab, id_, since_ms, since_ms=since_ms - 3 * 3_600_000)
-    after = rows_of(lab, id_, at_ms, since_ms=since_ms)
-    return sum(_is_to_count(row, since_ms) for row in before if _start(row) <= since_ms) + sum(
-        since_ms < _start(row) <= t_ms for row in after
+    first_ms = lab.first_ms
+    before = rows_of(lab, id_, first_ms, since_ms=first_ms - 3 * 3_600_000)
+    after = rows_of(lab, id_, at_ms, since_ms=first_ms)
+    return sum(_is_to_count(row, since_ms) for row in before) + sum(
+        first_ms < _start(row) <= t_ms for row in after
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.processes import fetch, free_port, running
+from bench.processes import fetch, free_port, running, samples
 from bench.world import MIXED, Api, Table
 
 WINDOW_SECONDS = 1200
@@ -42,6 +42,8 @@ class Lab:
     api_pid: int
     exporter: subprocess.Popen[str]
     port: int
+    first_ms: int
+    """The API's time as long as it stands still: that of the rows which the first polls see."""
     tokens_written: int = 0
 
     @property
@@ -130,20 +132,22 @@ def lab_of(outbounds: int, folder: Path) -> Iterator[Lab]:
         assert api_process.stdout is not None
         told = json.loads(api_process.stdout.readline())
         api, port = Api(told["url"], told["outbounds"], now_ms), free_port()
-        api.set_time(int(time.time() * 1000))
+        first_ms = int(time.time() * 1000)
+        api.set_time(first_ms)
         write_tokens(folder, 0)
         config = write_config(folder, api, port, 0)
         command = (sys.executable, "-m", "bench.soak.exporter", "serve", "--config", str(config))
         exporter = stack.enter_context(running(*command, log=folder / "exporter.log"))
-        yield Lab(folder, table, api, api_process.pid, exporter, port)
+        yield Lab(folder, table, api, api_process.pid, exporter, port, first_ms)
 
 
 def wait_until_ready(lab: Lab, seconds: float = 180.0) -> None:
-    """Until every outbound was tried; raises TimeoutError if that takes longer."""
+    """Until every outbound was polled well; raises TimeoutError if that takes longer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if fetch(f"{lab.url}/-/ready").strip() == "ready":
+            up = samples(fetch(f"{lab.url}/metrics"), "pearl_outbound_up")
+            if up and all(up.values()):
                 return
         except OSError:
             if lab.exporter.poll() is not None:

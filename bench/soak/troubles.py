@@ -28,7 +28,10 @@ ALWAYS = (
 """On from the first minute to the last. None of them makes the API's table say something else, so
 that in the end all can be compared with it."""
 
-CYCLE_SECONDS = 600.0
+CYCLE_SECONDS = 450.0
+CYCLES = 4
+"""In a soak of half an hour; a shorter one goes through them faster, a longer one through more. The
+first is the warm-up, and the thirds of what is left are a cycle each, and so alike."""
 RELOAD_SECONDS = 75.0
 
 
@@ -64,10 +67,10 @@ def _another_token(lab: Lab, _pace: float) -> None:
 
 
 CYCLE: Sequence[Trouble] = (
-    Trouble(60, "another token in each file", _another_token),
-    Trouble(120, "tokens refused for 80 s", _refuse_tokens),
-    Trouble(300, "API silent for 60 s", _stand_still),
-    Trouble(450, "every connection dropped for 30 s", _drop_everything),
+    Trouble(30, "another token in each file", _another_token),
+    Trouble(60, "tokens refused for 80 s", _refuse_tokens),
+    Trouble(220, "API silent for 60 s", _stand_still),
+    Trouble(350, "every connection dropped for 30 s", _drop_everything),
 )
 
 
@@ -86,8 +89,8 @@ class Timetable:
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, seconds: float) -> None:
-        """Goes through as many cycles as fit; a short soak goes through a faster one."""
-        pace = min(1.0, seconds / CYCLE_SECONDS)
+        """Goes through as many cycles as fit, see `CYCLES`."""
+        pace = min(1.0, seconds / CYCLE_SECONDS / CYCLES)
         began = time.monotonic()
         number, next_reload = 0, RELOAD_SECONDS * pace
         while not self._is_over.wait(1.0):
@@ -95,7 +98,7 @@ class Timetable:
             trouble = CYCLE[number % len(CYCLE)]
             at = (number // len(CYCLE) * CYCLE_SECONDS + trouble.at) * pace
             # the last ones are over well before the end, where all is to be as if none had been
-            if elapsed >= at and at <= seconds - 150 * pace:
+            if elapsed >= at and at <= seconds - 90 * pace:
                 progress(trouble.name)
                 trouble.do(self.lab, pace)
                 self.met.append(trouble.name)
