@@ -76,10 +76,10 @@ def differences(lab: Lab, at_ms: int, seen: Scrape) -> list[str]:
 
 def window_of(rows: Rows) -> dict[tuple[str, str], dict[str, float]]:
     """What an exact exporter publishes of these rows: metric and label, values that are not 0."""
-    answered = [row for row in rows if not live(row) and row["duration"] > 0]  # type: ignore[arg-type]
-    tags = Counter(tag for row in rows for tag in distinct_tags(row))  # type: ignore[arg-type]
+    answered = [row for row in rows if not live(row) and row["duration"] > 0]
+    tags = Counter(tag for row in rows for tag in distinct_tags(row))
     statuses = (_ALIASES.get(each, each) for each in (row["conversationStatus"] for row in rows))
-    untagged = sum(not distinct_tags(row) for row in answered)  # type: ignore[arg-type]
+    untagged = sum(not distinct_tags(row) for row in answered)
     plain = {
         "pearl_window_untagged_calls": untagged,
         "pearl_window_call_duration_seconds_gcount": len(answered),
@@ -110,10 +110,11 @@ def started_since(lab: Lab, id_: str, since_ms: int, *, at_ms: int, t_ms: int) -
 
 
 def _is_to_count(row: dict[str, Any], since_ms: int) -> bool:
-    if live(row):  # type: ignore[arg-type]
+    if live(row):
         return True
     wait = SETTLE_SECONDS if row["duration"] > 0 else UNANSWERED_SECONDS
-    return _start(row) + (row["duration"] + wait) * 1000 > since_ms
+    settles_ms: float = _start(row) + (row["duration"] + wait) * 1000
+    return settles_ms > since_ms
 
 
 def rows_of(lab: Lab, id_: str, at_ms: int, *, since_ms: int) -> Rows:
