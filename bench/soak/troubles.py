@@ -33,6 +33,7 @@ CYCLES = 4
 """In a soak of half an hour; a shorter one goes through them faster, a longer one through more. The
 first is the warm-up, and the thirds of what is left are a cycle each, and so alike."""
 RELOAD_SECONDS = 75.0
+"""Also in a short soak: some scrapes must fall between two, to see an outbound gone."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Timetable:
         """Goes through as many cycles as fit, see `CYCLES`."""
         pace = min(1.0, seconds / CYCLE_SECONDS / CYCLES)
         began = time.monotonic()
-        number, next_reload = 0, RELOAD_SECONDS * pace
+        number, next_reload = 0, RELOAD_SECONDS
         while not self._is_over.wait(1.0):
             elapsed = time.monotonic() - began
             trouble = CYCLE[number % len(CYCLE)]
@@ -106,7 +107,7 @@ class Timetable:
             if elapsed >= next_reload:
                 self.reloads += 1
                 self.lab.reload(self.reloads)
-                next_reload += RELOAD_SECONDS * pace
+                next_reload += RELOAD_SECONDS
                 self.lab.api.take_searches()  # nobody needs them, and they would pile up
 
     def end(self) -> None:
