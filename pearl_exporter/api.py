@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -66,6 +66,7 @@ _HEADERS = (
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Raised = TypeVar("Raised", bound=BaseException)
 
 
 class _Question(NamedTuple, Generic[Answer]):
@@ -233,13 +234,23 @@ class PearlClient:
     async def _ask_again(
         self, question: _Question[Answer], patience: Patience, failure: ApiError
     ) -> Answer:
-        """What comes of it when it is asked again after its first failure."""
-        first = iter([failure])
+        """What comes of it when it is asked again after its first failure.
 
-        async def ask_once(_key: str) -> Answer:
-            for error in first:
-                raise error
+        No frame here names a failure, and each leaves its frames behind: tenacity keeps it, and
+        with it an answer's bytes would be kept until the collector finds the circle.
+        """
+        failures = [failure]
+        del failure
+
+        async def ask_once(_key: str) -> Answer | None:
+            if failures:
+                raise failures.pop()
             return await self._ask_once(question, patience)
+
+        def give_up(state: RetryCallState) -> None:
+            failed = state.outcome.exception() if state.outcome else None
+            assert isinstance(failed, ApiError)  # noqa: S101 - nothing else is asked again
+            failures.append(_alone(failed))
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(partial(_may_help, patience)),
@@ -249,10 +260,12 @@ class PearlClient:
             stop=lambda state: state.upcoming_sleep >= patience.remaining,
             before_sleep=self._note_retry,
             sleep=asyncio.sleep,
-            reraise=True,
+            retry_error_callback=give_up,
         )
-        answer: Answer = await retrying(ask_once, question.key)
-        return answer
+        answer: Answer | None = await retrying(ask_once, question.key)
+        if failures:
+            raise failures.pop()
+        return cast("Answer", answer)
 
     def _note_retry(self, state: RetryCallState) -> None:
         self._observer.retried()
@@ -263,6 +276,8 @@ class PearlClient:
             error,
             extra={"outbound_id": state.args[0], "attempt": state.attempt_number},
         )
+        if error is not None:
+            _alone(error)
 
     async def _ask_once(self, question: _Question[Answer], patience: Patience) -> Answer:
         began = _now()
@@ -469,9 +484,16 @@ async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
 
 def _cause(error: BaseException) -> str:
     """What a connection error says; it names hosts and system errors, never what was sent."""
-    # what a broken answer's error says is a part of that answer
-    text = "" if isinstance(error, httpx.ProtocolError) else str(error)
+    # what a broken answer's error says is a part of that answer, and so is what a proxy's does
+    is_quoted = isinstance(error, httpx.ProtocolError | httpx.ProxyError)
+    text = "" if is_quoted else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _alone(error: Raised) -> Raised:
+    """The error without its traceback and cause, and so without the frames that these name."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _may_help(patience: Patience, error: BaseException) -> bool:

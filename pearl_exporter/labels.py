@@ -8,6 +8,7 @@ address is folded before anything else sees it. Pure.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote
 
 import msgspec
 
@@ -66,9 +67,10 @@ def looks_personal(tag: str) -> bool:
 
     Seven digits or more, with what people put between them, pass for a phone number, unless they
     are a date such as 2026-11-23 or 23.11.2026, or years such as 2025/2026; 20251130 may be
-    either, so it is folded. Digits and signs of other scripts count as well.
+    either, so it is folded. Digits and signs of other scripts count as well, and so does what is
+    percent-encoded.
     """
-    text = unicodedata.normalize("NFKC", tag)
+    text = unicodedata.normalize("NFKC", unquote(tag))
     text = "".join(each for each in text if unicodedata.category(each) not in _INVISIBLE)
     if "@" in text and _EMAIL.search(text):
         return True

@@ -5,6 +5,7 @@ The ledger counts; that each call is counted exactly once is the tracker's promi
 
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -131,6 +132,11 @@ class Ledger:
     def give_up(self, reason: str) -> None:
         """Counts a call that was seen and will never settle; ``reason`` is one of `UNCOUNTED`."""
         self._uncounted[reason] += 1
+
+    def forget(self, call_ids: AbstractSet[str]) -> None:
+        """Lets go of the ids of these calls; they stay counted."""
+        for durations in self._durations.values():
+            durations.forget(call_ids)
 
     def lose(self, seconds: float) -> None:
         """Counts time that lies too far back to be read after an outage."""

@@ -196,7 +196,7 @@ class Tracker:
         self._expire(min(window_start, now - self.rules.follow_ms))
         edge, self.unread_to = unread or (window_start, None)
         self.edge = edge if self.edge is None else max(self.edge, edge)
-        self._by_other_tag_rules -= set(self.calls.forget(min(self.edge, window_start)))
+        self._forget(min(self.edge, window_start))
         self._window_start = window_start
         self.polled_at = now
 
@@ -482,6 +482,12 @@ class Tracker:
             if each.call.start < before:
                 self._lose(each, "follow_expired")
                 self.calls.keep(each)
+
+    def _forget(self, before: Instant) -> None:
+        """Keeps nothing of the calls that started before this and are done but their counts."""
+        if forgotten := self.calls.forget(before):
+            self._by_other_tag_rules.difference_update(forgotten)
+            self._ledger.forget({*map(long_id, forgotten)})
 
     def _count_odd_codes(self, odd_codes: int) -> None:
         self._unknown_codes[0] += bool(odd_codes & ODD_STATUS)

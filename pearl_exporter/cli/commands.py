@@ -26,7 +26,7 @@ from pearl_exporter.config import (
     parse_listen,
 )
 from pearl_exporter.errors import PearlError, StateError
-from pearl_exporter.logs import set_up_logging
+from pearl_exporter.logs import print_uncaught, set_up_logging
 from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import (
@@ -85,6 +85,7 @@ def main() -> None:
 
     Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration, or an unusable state.
     """  # noqa: D301 - \b is click's, where lines are to stay as they are
+    sys.excepthook = print_uncaught
 
 
 @main.command()

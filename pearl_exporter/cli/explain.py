@@ -10,8 +10,10 @@ from sqlalchemy.engine import make_url
 from pearl_exporter.app import rules_of
 from pearl_exporter.calls import Instant, call_status_label, ended_at, is_answered, status_label
 from pearl_exporter.config import Settings
+from pearl_exporter.decode import kept_id
 from pearl_exporter.errors import StateError
 from pearl_exporter.kinds import Values
+from pearl_exporter.labels import is_unicode
 from pearl_exporter.store import MEMORY_URL
 from pearl_exporter.store.look import Known, look_for
 from pearl_exporter.tracked import Phase, Tracked
@@ -27,6 +29,7 @@ def run_explain(
     """What to print of a call, and whether it is tracked anywhere; raises `StateError`."""
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
+    call_id = kept_id(call_id) if is_unicode(call_id) else call_id
     known = look_for(make_url(settings.state.url).database or "", call_id)
     configured = {each.id: each for each in settings.outbounds}
     names = {

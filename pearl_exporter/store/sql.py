@@ -190,6 +190,9 @@ def _delete_blocks(connection: Connection, number: int, keys: Iterable[Instant])
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # What is forgotten is overwritten, and not only marked as free: a file that is copied or read
+    # without SQLite tells nothing of it. It costs a third more bytes written, and no time.
+    connection.execute("PRAGMA secure_delete=ON")
     # less than a stop may take: another program may hold the database for longer
     connection.execute("PRAGMA busy_timeout=1000")
 

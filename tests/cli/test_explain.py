@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from pearl_exporter.blocks import decode_block
 from pearl_exporter.calls import Call
 from pearl_exporter.cli import main
+from pearl_exporter.decode import kept_id
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.short_ids import long_id
 from pearl_exporter.store import open_store
@@ -110,6 +111,16 @@ def test_the_whole_life_of_a_call_in_two_outbounds(tmp_path: Path) -> None:
         r"in window +yes",
     ):
         assert re.search(line, one), (line, one)
+
+
+def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
+    state, number = tmp_path / "state.db", "call-+4915150777001"
+    kept(state, [(0, []), (30, [Call(kept_id(number), T0 + 1000, 40, 3)])], "a" * 24)
+    url = {"url": f"sqlite:///{state}"}
+    path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
+    told = CliRunner().invoke(main, ["explain", number, "--config", str(path)])
+    assert told.exit_code == 0
+    assert "live" in told.output
 
 
 @pytest.mark.parametrize(
