@@ -240,8 +240,8 @@ class RangeRead:
         self._proven += proven
         self._begin_at(lower)
         self._missing = missing
-        if not rejected:  # where a rejected row lies is not known
-            self._rest = _Rest(upper, rest)
+        # where a rejected row lies is not known: below, there are at least so many
+        self._rest = _Rest(upper, rest - rejected)
 
     def _end_run(self) -> None:
         run = self._run
