@@ -14,6 +14,12 @@ from pearl_exporter.errors import ConfigError
 CONTENT = b"outbounds: [{id: a}]\n" * 5_000
 """More than a pipe holds at once."""
 
+VARIABLES = {
+    "api.ca_file": "PEARL_API__CA_FILE",
+    "api.token_file": "PEARL_API_TOKEN_FILE",
+    "web.config_file": "PEARL_WEB__CONFIG_FILE",
+}
+
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Path:
@@ -23,6 +29,11 @@ def fifo(tmp_path: Path) -> Path:
 
 def read(path: Path) -> bytes:
     return read_capped(path, 1024 * 1024, "is too large")
+
+
+def write(descriptor: int) -> None:
+    with os.fdopen(descriptor, "wb") as pipe:
+        pipe.write(CONTENT)
 
 
 def test_a_named_pipe_is_read_until_its_writer_closes_it(fifo):
@@ -35,7 +46,7 @@ def test_a_named_pipe_is_read_until_its_writer_closes_it(fifo):
 def test_a_shell_s_substitution_is_read_once():
     reading, writing = os.pipe()
     with os.fdopen(reading):
-        writer = threading.Thread(target=lambda: os.fdopen(writing, "wb").write(CONTENT))
+        writer = threading.Thread(target=write, args=(writing,))
         writer.start()
         assert read(Path(f"/dev/fd/{reading}")) == CONTENT
         writer.join()
@@ -60,11 +71,11 @@ def test_a_device_without_an_end_is_too_large():
         read(Path("/dev/zero"))
 
 
-@pytest.mark.parametrize("where", ["api.ca_file", "api.token_file", "web.config_file"])
+@pytest.mark.parametrize("where", VARIABLES)
 def test_other_files_are_regular_ones(fifo, where):
     environment = {
         "PEARL_OUTBOUNDS": "a",
-        f"PEARL_{where.upper().replace('.', '__')}": str(fifo),
+        VARIABLES[where]: str(fifo),
         **({"PEARL_API_TOKEN": "a:b"} if where != "api.token_file" else {}),
     }
     with pytest.raises(ConfigError, match="regular file"):
