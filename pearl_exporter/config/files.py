@@ -19,7 +19,7 @@ def read_capped(path: Path, most_bytes: int, too_large: str) -> bytes:
     reason where it holds more than ``most_bytes``.
     """
     # opening a pipe would wait for its writer
-    with reasons(), open(path, "rb", opener=_open_at_once) as file:  # noqa: PTH123
+    with reasons(), open(path, "rb", opener=_open_at_once) as file:
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
             content = _read_pipe(file.fileno(), most_bytes + 1)
         else:
@@ -42,7 +42,9 @@ def _read_pipe(descriptor: int, most_bytes: int) -> bytes:
     while len(content) < most_bytes:
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise ValueError(f"is a pipe that nobody has written whole within {_PIPE_SECONDS:.0f} s")
+            raise ValueError(
+                f"is a pipe that nobody has written whole within {_PIPE_SECONDS:.0f} s"
+            )
         piece = os.read(descriptor, most_bytes - len(content))
         if not piece:
             break
