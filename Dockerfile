@@ -42,9 +42,8 @@ VOLUME /var/lib/pearl-exporter
 EXPOSE 10042
 STOPSIGNAL SIGTERM
 
-# not urllib, which would ask a proxy of the environment
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
-    CMD ["python", "-Ic", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 10042, timeout=4); c.request('GET', '/-/healthy'); exit(c.getresponse().status != 200)"]
+    CMD ["python", "-Im", "pearl_exporter.healthcheck"]
 
 ENTRYPOINT ["pearl-exporter"]
 CMD ["serve"]

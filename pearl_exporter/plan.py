@@ -22,6 +22,7 @@ from typing import NamedTuple
 from pearl_exporter.backlog import FIRST_SLICE_MS, Backlog
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.reader import Range, Reader
+from pearl_exporter.rows import Rows
 from pearl_exporter.statuses import SETS, OutcomeCount, Verdict
 from pearl_exporter.sync import Page, RangeRead, Search, read_start, unread
 from pearl_exporter.tracked import Phase, Tracked
@@ -109,7 +110,7 @@ class Reading(NamedTuple):
         memory: For the next plan.
     """
 
-    calls: Sequence[Call]
+    calls: Rows
     ranges: Sequence[Range]
     spared: frozenset[str]
     scanned: bool
@@ -181,12 +182,11 @@ class PollPlan:
         return tracker.calls.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
 
     def _reading(self, *, scanned: bool) -> Reading:
-        calls = tuple(self._reader.calls.values())
         memory = self._memory._replace(
             covered_from=self.now - self._rules.window_ms, slice_ms=self._backlog.slice_ms
         )
         return Reading(
-            calls,
+            self._reader.calls,
             self._reader.ranges,
             frozenset(self._reader.spared),
             scanned,
@@ -196,8 +196,7 @@ class PollPlan:
 
     def _whole(self) -> Generator[Search, Page, None]:
         """The window, and what has left it since the last poll, in one range."""
-        self._reader.calls.clear()
-        self._reader.ranges.clear()
+        self._reader.start_over()
         start = read_start(self._tracker, self._rules, self.now)
         if self._memory.by_offset and (oldest := self._oldest_unsettled()) is not None:
             start = min(start, oldest)  # they can't be looked for one by one
@@ -223,8 +222,7 @@ class PollPlan:
         """
         agrees = yield from self._try_head(low)
         if agrees is None:
-            self._reader.calls.clear()
-            self._reader.ranges.clear()
+            self._reader.start_over()
             agrees = yield from self._try_head(low)
         return bool(agrees)
 
@@ -321,18 +319,16 @@ class PollPlan:
         start, end = waiting[-1].call.start, waiting[0].call.start + 1
         live = yield from self._live_between(start, end)
         wanted = {each.call.id for each in waiting}
-        found = {call.id: call for call in live if call.id in wanted}
-        self._reader.calls.update(found)
-        return set(found)
+        found = [call for call in live if call.id in wanted]
+        self._reader.calls.extend(found)
+        return {call.id for call in found}
 
     def _older_live(self) -> Generator[Search, Page, None]:
         """At a first start, finds the calls that are live though they began before the window."""
         start, end = self.now - self._rules.follow_ms, self.now - self._rules.window_ms
         if start < end and not self._memory.ignores_statuses:
             live = yield from self._live_between(start, end)
-            self._reader.calls.update(
-                (call.id, call) for call in live if call.id not in self._reader.calls
-            )
+            self._reader.calls.extend([call for call in live if call.id not in self._reader.calls])
 
     def _live_between(self, start: Instant, end: Instant) -> Generator[Search, Page, list[Call]]:
         live = yield from self._reader.live_between(start, end)

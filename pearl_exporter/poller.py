@@ -27,6 +27,7 @@ from pearl_exporter.errors import (
     WithheldError,
 )
 from pearl_exporter.idle import Idle
+from pearl_exporter.memory import give_back
 from pearl_exporter.plan import (
     LEAST_CATCH_UP_REQUESTS,
     MOST_CATCH_UP_REQUESTS,
@@ -48,7 +49,8 @@ COMMIT_SECONDS = 2.0
 """How long a poll that is cut short goes on committing: stopping must not take long."""
 
 _LARGE_READ = 5_000
-"""Rows from which on the tracker works in a thread, so that scrapes need not wait for it."""
+"""Rows from which on the tracker works in a thread, so that scrapes need not wait for it, and the
+memory that they took is worth giving back."""
 
 
 class PollObserver(Protocol):
@@ -96,6 +98,8 @@ class Poller:
         self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
         self._idle_until = 0.0
         self._requests = 0
+        self._has_waste = False
+        """Whether many calls were read or loaded, and what that took is still the process's."""
         self._is_abandoned = False
         """Whether a poll was cut short before it came to its commit: it must not commit later."""
         self._snapshot = OutboundSnapshot(
@@ -194,6 +198,9 @@ class Poller:
             return await self._poll(lateness_seconds, token)
         finally:
             refusals.end(self.outbound.id)
+            if self._has_waste:
+                self._has_waste = False
+                give_back()
 
     async def _poll(self, lateness_seconds: float, token: str) -> PollError | None:
         began, began_in_loop = self._around.clock.monotonic(), asyncio.get_running_loop().time()
@@ -205,6 +212,7 @@ class Poller:
             tracker = await self._loaded()
             now, reading = await self._read(tracker, patience)
             is_first = tracker.polled_at is None
+            self._has_waste |= len(reading.calls) >= _LARGE_READ
             await self._take(tracker, reading, now)
             if not is_first and reading.unread is None:
                 self._note_demand()
@@ -242,6 +250,7 @@ class Poller:
         if self._tracker is None:
             saved = await self._around.store.load(self.outbound.id)
             if saved is not None and saved.progress.tracked >= _LARGE_READ:
+                self._has_waste = True
                 self._tracker = await asyncio.to_thread(self._tracker_from, saved)
             else:
                 self._tracker = self._tracker_from(saved)

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
+from pearl_exporter.rows import Rows
 from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, rows_from
 
 Range = tuple[Instant, Instant]
@@ -25,7 +26,7 @@ class Reader:
     """Reads pages of at most ``limit`` rows and keeps what they bring.
 
     Attributes:
-        calls: The rows read so far, by id.
+        calls: The rows read so far.
         ranges: The ranges that were read whole.
         spared: Ids of rows that are there, but could not be read.
         asked: Requests made, reads of whole ranges apart.
@@ -33,7 +34,7 @@ class Reader:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.calls: dict[str, Call] = {}
+        self.calls = Rows()
         self.ranges: list[Range] = []
         self.spared: set[str] = set()
         self.asked = 0
@@ -47,16 +48,21 @@ class Reader:
     def prove(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
         """Takes the calls of a range that was read whole."""
         self.ranges.append((start, end))
-        self.calls.update((call.id, call) for call in calls if start <= call.start < end)
+        self.calls.extend([call for call in calls if start <= call.start < end])
 
     def take(self, read: RangeRead) -> None:
         """Takes a range that was read whole."""
         self.ranges.append((read.start, read.end))
         if self.calls:
-            self.calls.update(read.by_id)
+            self.calls.extend([*read.calls])
         else:
-            self.calls = dict(read.by_id)
+            self.calls = read.calls
         self.spared |= read.rejected_ids
+
+    def start_over(self) -> None:
+        """Lets go of what was read."""
+        self.calls = Rows()
+        self.ranges.clear()
 
     def is_proven(self, at: Instant) -> bool:
         """Whether a range that was read whole holds this instant."""
@@ -95,7 +101,7 @@ class Reader:
             lower = end - 1
             read = RangeRead(lower, end, self._limit)
             yield from self.run(read)
-            above = len(read.by_id) + rows_from(end, calls)
+            above = len(read.calls) + rows_from(end, calls)
         repeated = rows_from(end, calls)
         return Below(lower, page.count - page.rejected - above, page.count - repeated)
 

@@ -116,8 +116,7 @@ class OutcomeCount:
         """How many calls from ``low`` on should bear these outcomes by what this poll knows."""
         gone = sum(each.call.status in self._codes for each in self._superseded().values())
         come = sum(
-            call.status in self._codes and call.start >= self._low
-            for call in self._reader.calls.values()
+            call.status in self._codes and call.start >= self._low for call in self._reader.calls
         )
         return self._tracker.in_window(self._codes) - gone + come
 
@@ -127,14 +126,14 @@ class OutcomeCount:
         )
         come = [
             call.start
-            for call in self._reader.calls.values()
+            for call in self._reader.calls
             if call.status in self._codes and call.start >= self._low
         ]
         return sorted(kept + come)
 
     def _superseded(self) -> dict[str, Tracked]:
         """The calls of the window of which this poll has news: read, or found deleted."""
-        known = (self._tracker.calls.get(key) for key in self._reader.calls)
+        known = (self._tracker.calls.get(call.id) for call in self._reader.calls)
         news = {each.call.id: each for each in known if each is not None}
         for start, end in self._reader.ranges:
             news.update((each.call.id, each) for each in self._tracker.calls.between(start, end))

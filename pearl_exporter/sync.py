@@ -26,6 +26,7 @@ import msgspec
 
 from pearl_exporter.calls import Call, Instant
 from pearl_exporter.errors import Inconsistent
+from pearl_exporter.rows import Rows
 from pearl_exporter.tracker import Rules, Tracker
 
 MAX_READS = 5
@@ -132,7 +133,7 @@ class RangeRead:
         self.rejected_ids: set[str] = set()
         self._limit = limit
         self._statuses = statuses
-        self._calls: dict[str, Call] = {}
+        self._calls = Rows()
         self._done = False
         self._proven = 0
         self._retreats = 0
@@ -147,13 +148,8 @@ class RangeRead:
         self._missing = 0
 
     @property
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Rows:
         """The rows read so far; when `next_search` gives None, all of them."""
-        return tuple(self._calls.values())
-
-    @property
-    def by_id(self) -> Mapping[str, Call]:
-        """The same rows by id."""
         return self._calls
 
     @property
@@ -214,9 +210,7 @@ class RangeRead:
             self._fall_back()  # the same rows again: not deleted, but left out by coarse dates
         else:
             self._retreats += 1
-            self._calls = {
-                key: call for key, call in self._calls.items() if call.start >= rest.upper
-            }
+            self._calls = self._calls.from_start(rest.upper)
             self._proven = len(self._calls)
             self._begin_at(rest.upper)
             self._missing = missing
@@ -232,7 +226,7 @@ class RangeRead:
         lower = page.calls[-1].start + 1 if page.calls else self._upper
         if lower >= self._upper or not self._run.is_steady:
             return
-        self._keep(self._run)
+        self._keep(self._run, since=lower)  # what lies below comes again
         upper, rejected, missing = self._upper, self._run.rejected, self._missing
         above = rows_from(lower, self._run.rows)
         proven = above - rows_from(upper, self._run.rows)
@@ -257,25 +251,20 @@ class RangeRead:
         self._previous = run.calls
         self._run = _Run()
 
-    def _keep(self, run: "_Run") -> None:
+    def _keep(self, run: "_Run", since: Instant) -> None:
         self.uncountable += run.rejected
-        rows = run.rows
-        if not self.by_offset and rows and self.start <= rows[-1].start <= rows[0].start < self.end:
-            self._calls.update(run.calls)
-            return
-        for call in rows:
-            if self.start <= call.start < self.end:
-                self._calls[call.id] = call
+        calls = run.calls.values()
+        self._calls.extend([call for call in calls if since <= call.start < self.end])
 
     def _finish(self) -> None:
-        self._keep(self._run)
+        self._keep(self._run, since=self.start)
         self.uncountable += max(0, self._run.count - self._run.received)
         self._run = _Run()
         self._done = True
 
     def _fall_back(self) -> None:
         self.by_offset = True
-        self._calls.clear()
+        self._calls = Rows()
         self._proven = self.uncountable = 0
         self._begin_at(self.end)
 

@@ -11,7 +11,6 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +29,7 @@ from pearl_exporter.kinds import (
     ODD_CALL_STATUS,
     ODD_STATUS,
     Kind,
+    Values,
     are_alike,
     can_be_packed,
     pack,
@@ -37,7 +37,8 @@ from pearl_exporter.kinds import (
 from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.progress import Delta, Progress, Saved
-from pearl_exporter.short_ids import ShortId, short_id, short_ids
+from pearl_exporter.rows import Columns, Rows
+from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
 from pearl_exporter.tracked_calls import EVER, FAR, TrackedCalls
 from pearl_exporter.window import Window, WindowSnapshot
@@ -178,15 +179,13 @@ class Tracker:
         self._account_for_gap(now)
         if self.polled_at is not None and now < self.polled_at:
             unread = self._turn_back(now, window_start) or unread
-        rows = sorted(calls, key=_start_of)
-        shorts = short_ids([call.id for call in rows])
-        if rows:
-            self._newest = max(self._newest, rows[-1].start)
+        rows = (calls if isinstance(calls, Rows) else Rows(calls)).by_start()
+        if rows.ids:
+            self._newest = max(self._newest, rows.starts[-1])
         if len(self.calls):
-            self._delete_missing(ranges, {*shorts, *short_ids(spared)})
-        entry = self.calls.entry
-        known = [row for row in zip(shorts, rows, strict=True) if entry(row[0]) is not None]
-        self._begin_all(*self._untracked(shorts, rows, window_start), now, window_start)
+            self._delete_missing(ranges, {*rows.ids, *short_ids(spared)})
+        new, known = self._untracked(rows, window_start), self._known(rows)
+        self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._leave_window(each)
@@ -274,76 +273,88 @@ class Tracker:
         self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
         return (self.edge, window_start) if self.edge < window_start else None
 
-    def _untracked(
-        self, shorts: Sequence[ShortId], rows: Sequence[Call], window_start: Instant
-    ) -> tuple[Sequence[ShortId], Sequence[Call]]:
+    def _untracked(self, rows: Columns, window_start: Instant) -> Columns:
         """The rows that are new; those from behind the edge were tracked once, or never will be."""
         if self.edge is None and not len(self.calls):
-            return shorts, rows
+            return rows
         before = EVER if self.edge is None else min(self.edge, window_start)
         entry = self.calls.entry
-        places = [
-            place
-            for place, (short, call) in enumerate(zip(shorts, rows, strict=True))
-            if call.start >= before and entry(short) is None
-        ]
-        return [shorts[place] for place in places], [rows[place] for place in places]
+        return rows.at(
+            [
+                place
+                for place, (short, start) in enumerate(zip(rows.ids, rows.starts, strict=True))
+                if start >= before and entry(short) is None
+            ]
+        )
 
-    def _begin_all(
-        self, shorts: Sequence[ShortId], rows: Sequence[Call], now: Instant, window_start: Instant
-    ) -> None:
-        """Begins to track rows that are not, in the order of their starts; history costs least."""
-        if not rows:
+    def _known(self, rows: Columns) -> Columns:
+        """The rows of calls that are tracked."""
+        entry = self.calls.entry
+        return rows.at([place for place, short in enumerate(rows.ids) if entry(short) is not None])
+
+    def _begin_all(self, rows: Columns, now: Instant, window_start: Instant) -> None:
+        """Begins to track rows that are not; history costs least."""
+        ids, starts, numbers, _ = rows
+        if not ids:
             return
-        find, kind_of = self.calls.kinds.find, self._kind
-        starts = [call.start for call in rows]
-        kinds = [
-            find((call.status, call.call_status, call.duration, call.tags)) or kind_of(call)
-            for call in rows
+        kinds = self._kinds_of(rows)
+        bases = {number: kind.base for number, kind in kinds.items()}
+        bases_in = {number: base | IS_IN_WINDOW for number, base in bases.items()}
+        first, last = bisect_left(starts, window_start), bisect_right(starts, now)
+        entries: list[Entry] = [
+            *_packed(bases, numbers[:first], starts[:first]),
+            *_packed(bases_in, numbers[first:last], starts[first:last]),
+            *_packed(bases, numbers[last:], starts[last:]),
         ]
-        numbers = [kind.number for kind in kinds]
+        in_window: Counter[int] = Counter()
+        for number, calls in Counter(numbers[first:last]).items():
+            in_window[kinds[number].number] += calls
         packed_to = {
             number: EVER if kind.odd_codes else self._history_to(kind)
-            for number, kind in dict(zip(numbers, kinds, strict=True)).items()
+            for number, kind in kinds.items()
         }
-        packed = [kind.base | start - EPOCH_MS for kind, start in zip(kinds, starts, strict=True)]
-        first, last = bisect_left(starts, window_start), bisect_right(starts, now)
-        packed[first:last] = [each | IS_IN_WINDOW for each in packed[first:last]]
-        entries: list[Entry] = [*packed]
-        in_window = Counter(numbers[first:last])
         can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
-        for place, (number, start) in enumerate(zip(numbers, starts, strict=True)):
+        all_packed = bisect_right(starts, min(packed_to.values())) if can_pack else 0
+        for place in range(all_packed, len(ids)):
+            number, start = numbers[place], starts[place]
             if can_pack and start <= packed_to[number]:
                 continue
-            each = self._begin(_call(rows[place].id, start, kinds[place]), kinds[place], now)
+            kind = kinds[number]
+            each = self._begin(_call(long_id(ids[place]), start, kind), kind, now)
             each.in_window = first <= place < last
             entries[place] = entry_of(each, self.calls.kinds)
         self._place(in_window)
-        self.calls.add(shorts, starts, entries)
+        self.calls.add(ids, starts, entries)
 
-    def _observe_all(
-        self, known: Iterable[tuple[ShortId, Call]], now: Instant, window_start: Instant
-    ) -> None:
+    def _observe_all(self, rows: Columns, now: Instant, window_start: Instant) -> None:
         """Brings tracked calls in step with their rows; those done and as they were cost least."""
-        for short, call in known:
-            entry, start = self.calls.entry(short), call.start
-            values = (call.status, call.call_status, call.duration, call.tags)
-            kind = self.calls.kinds.find(values) or self._kind(call)
+        kinds = self._kinds_of(rows)
+        for short, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
+            entry, kind = self.calls.entry(short), kinds[number]
             mark = IN_WINDOW if window_start <= start <= now else 0
             if isinstance(entry, int) and are_alike(entry, pack(kind, start, mark)):
                 continue
-            each = self.calls.get(call.id)
+            call_id = long_id(short)
+            each = self.calls.get(call_id)
             if each is not None:
-                labelled = _call(call.id, start, kind)
+                labelled = _call(call_id, start, kind)
                 self._observe(each, labelled, kind=kind, now=now, window_start=window_start)
         if self._by_other_tag_rules:
-            self._by_other_tag_rules -= {short for short, _ in known}
+            self._by_other_tag_rules -= set(rows.ids)
 
-    def _kind(self, call: Call) -> Kind:
+    def _kinds_of(self, rows: Columns) -> dict[int, Kind]:
+        """The kinds of rows by the numbers of their values, found in the order of the rows."""
+        find = self.calls.kinds.find
+        return {
+            number: find(rows.values[number]) or self._kind(rows.values[number])
+            for number in dict.fromkeys(rows.numbers)
+        }
+
+    def _kind(self, values: Values) -> Kind:
         """The kind of a row; a new kind's labels get their series, so that a first count shows."""
-        tags = self._tags.of(call.tags) if call.tags else ()
+        status, call_status, duration, tags = values
         known = len(self.calls.kinds)
-        kind = self.calls.kinds.of((call.status, call.call_status, call.duration, tags))
+        kind = self.calls.kinds.of((status, call_status, duration, self._tags.of(tags)))
         if kind.number == known:
             self._ledger.see(kind)
         return kind
@@ -472,4 +483,8 @@ def _retagged(call: Call, other: Call) -> Call:
     return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
 
 
-_start_of = attrgetter("start")
+def _packed(
+    bases: Mapping[int, int], numbers: Sequence[int], starts: Sequence[Instant]
+) -> list[int]:
+    """Calls without marks of their own, by the base of their kind."""
+    return [bases[number] | start - EPOCH_MS for number, start in zip(numbers, starts, strict=True)]

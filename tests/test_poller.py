@@ -332,13 +332,14 @@ def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll
         poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
         await world.app.start(polling=False)
         await poller.poll()
-        before = poller.snapshot.calls
+        before, memory = poller.snapshot.calls, poller.memory
         store.is_full = True
         await world.wait(120)
         failure = await poller.poll()
         assert failure is not None
         assert failure.reason == "state"
         assert poller.snapshot.calls == before
+        assert poller.memory is memory, "what that poll read, a scan must not think to be known"
         store.is_full = False
         await world.wait(30)
         assert await poller.poll() is None

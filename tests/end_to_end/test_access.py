@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.healthcheck import fault_of
 from tests.certificates import Certificates, make_certificates
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.end_to_end.prometheus import Prometheus, prometheus
@@ -118,6 +119,8 @@ def test_prometheus_scrapes_with_password_or_certificate_and_not_without(tmp_pat
             assert http.get(f"https://{password}/-/healthy").status_code == 200
             with pytest.raises(httpx.TransportError):
                 http.get(f"https://{certificate}/-/healthy")
+        for target in (password, certificate):
+            assert fault_of(target) is None, "by TLS, whatever the certificate"
         for process in (one, other):
             assert "Traceback" not in process.stderr
             assert "change-me" not in process.stderr
