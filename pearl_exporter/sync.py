@@ -16,6 +16,9 @@ the one before it, so that a shift shows (not behind a page of one row, nor behi
 can't be used). The rows (rejected ones included, doubles dropped by id) must come to ``count``.
 Where they do not, the range is read again; two successive equal reads are accepted although
 ``count`` disagrees, and after `MAX_READS` the read is `Inconsistent`.
+
+That a server ignores the order shows only where a page holds rows enough: of fewer than eight, some
+of which can't be used, the rest may look newest first by chance, and rows are passed over.
 """
 
 from bisect import bisect_right
