@@ -52,6 +52,8 @@ def main() -> None:
 
 
 class Job(NamedTuple):
+    """One history: what is answered badly, and where."""
+
     name: str
     at: int
     is_sticky: bool
@@ -178,6 +180,7 @@ class Exporter:
         self._log = log
 
     def get(self, path: str) -> int:
+        """The status of an answer, 0 if there is none."""
         try:
             url = f"http://127.0.0.1:{self.port}{path}"
             return httpx.get(url, timeout=20, trust_env=False).status_code
@@ -185,9 +188,11 @@ class Exporter:
             return 0
 
     def scrape(self) -> Scrape:
+        """What it publishes."""
         return Scrape(scrape(f"http://127.0.0.1:{self.port}"))
 
     def wait_until_up(self) -> None:
+        """Waits for a good poll; ends the program if there is none."""
         for _ in range(200):
             if self.get("/-/ready") == 200 and self.scrape().value("pearl_outbound_up") == 1:
                 return
@@ -197,21 +202,24 @@ class Exporter:
     def leave_descriptors(self, count: int) -> None:
         """It can open so many more files than it has open."""
         pid = self._process.pid
-        have = len(os.listdir(f"/proc/{pid}/fd"))
+        have = len(list(Path(f"/proc/{pid}/fd").iterdir()))
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (have + count, 4096))
 
     @property
     def most_rss_mb(self) -> float:
+        """The most resident memory that it has had."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
     @property
     def cpu_seconds(self) -> float:
+        """CPU used so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def log_lines(self) -> int:
+        """Lines of its log."""
         return len(self._log.read_text().splitlines())
 
 

@@ -20,7 +20,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self._looking: dict[Key, asyncio.Future[Found]] = {}
 
-    async def getaddrinfo(
+    async def getaddrinfo(  # noqa: PLR0913 - asyncio's signature
         self,
         host: Any,
         port: Any,
