@@ -184,9 +184,14 @@ class Poller:
         until = max(self._client.refusals.held_until(self.outbound.id), self._idle_until)
         return max(0.0, until - self._around.clock.monotonic())
 
+    @property
+    def waits_for_token(self) -> bool:
+        """Whether it is the token's fault that polls are passed over."""
+        return self._client.refusals.is_token_refused
+
     def pass_over(self) -> None:
         """A poll fell due that `is_held`: shows why, if that is the token's fault."""
-        if self._client.refusals.is_token_refused:
+        if self.waits_for_token:
             self._publish_withheld()
 
     async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:

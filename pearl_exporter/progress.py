@@ -53,3 +53,19 @@ class Delta(NamedTuple):
 
     progress: Progress
     blocks: Mapping[Instant, bytes | None]
+    journal: bytes | None = None
+    """What became of calls in this poll, if anything did; see `journal`."""
+    journal_from: Instant = 0
+    """The entries of polls before it are of no use any more."""
+
+
+class _PolledAt(msgspec.Struct):
+    polled_at: Instant
+
+
+_decode_polled_at = msgspec.msgpack.Decoder(_PolledAt).decode
+
+
+def polled_at(progress: bytes) -> Instant:
+    """T of the last good poll, out of a saved `Progress` of any version."""
+    return _decode_polled_at(progress).polled_at

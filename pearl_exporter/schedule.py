@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
+from zlib import crc32
 
 from apscheduler.events import (
     EVENT_JOB_MAX_INSTANCES,
@@ -25,6 +26,9 @@ from pearl_exporter.poller import Poller
 HEARTBEAT_SECONDS = 1.0
 WEDGED_SECONDS = 15.0
 """Without a heartbeat for this long the scheduler counts as wedged."""
+
+LOOK_AGAIN_SECONDS = 60.0
+"""How soon, up to twice as long, an outbound that waited for its token looks whether it may ask."""
 
 _HEARTBEAT = "heartbeat"
 _DAWN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -74,6 +78,13 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         return now if previous_fire_time is None else previous_fire_time + self._span
 
 
+class _Once(BaseTrigger):  # type: ignore[misc]
+    """A trigger for the time that its job is given alone."""
+
+    def get_next_fire_time(self, _previous: datetime | None, _now: datetime) -> None:
+        """None after that."""
+
+
 class Schedule:
     """Starts polls on time, and knows whether it is still doing so. Times are monotonic."""
 
@@ -95,8 +106,13 @@ class Schedule:
     @property
     def is_alive(self) -> bool:
         """Whether the scheduler's heart beats."""
-        beat = self._last_beat
-        return beat is not None and self._monotonic() - beat < WEDGED_SECONDS
+        age = self.beat_age
+        return age is not None and age < WEDGED_SECONDS
+
+    @property
+    def beat_age(self) -> float | None:
+        """Seconds since its last beat, None before the first."""
+        return None if self._last_beat is None else self._monotonic() - self._last_beat
 
     def start(self, pollers: Iterable[Poller]) -> None:
         """Begins to poll, each outbound at its own offset into its interval."""
@@ -134,6 +150,8 @@ class Schedule:
     async def remove(self, outbound_id: str) -> None:
         """Polls an outbound no more, and cuts its poll short if one is going on."""
         self._scheduler.remove_job(outbound_id)
+        if self._scheduler.get_job(_again(outbound_id)) is not None:
+            self._scheduler.remove_job(_again(outbound_id))
         del self._pollers[outbound_id]
         task = self._running.get(outbound_id)
         if task is not None:
@@ -177,10 +195,51 @@ class Schedule:
             return
         if poller.is_held():
             poller.pass_over()
+            self._look_again(poller)
             return
         lateness = (self._time.now() - self._due[outbound_id]).total_seconds()
+        await self._run(poller, lateness)
+
+    async def _poll_at_last(self, outbound_id: str) -> None:
+        """A poll that was passed over for a refused token: made up for, if it may ask by now."""
+        poller = self._pollers.get(outbound_id)
+        if poller is None or outbound_id in self._running:
+            return
+        if poller.is_held():
+            self._look_again(poller)
+        else:
+            await self._run(poller, 0.0)
+
+    def _look_again(self, poller: Poller) -> None:
+        """Lets an outbound of a long interval not wait for its next poll when the token is good."""
+        key = poller.outbound.id
+        if self._pollers.get(key) is not poller or not poller.waits_for_token:
+            return
+        seconds = LOOK_AGAIN_SECONDS * (1 + crc32(key.encode()) / 2**32)  # not all at once
+        regular = self.seconds_to_next_poll(key)
+        if regular is not None and seconds < regular:
+            self._scheduler.add_job(
+                self._poll_at_last,
+                _Once(),
+                args=(key,),
+                id=_again(key),
+                next_run_time=self._time.now() + timedelta(seconds=seconds),
+                replace_existing=True,
+            )
+
+    async def _run(self, poller: Poller, lateness: float) -> None:
+        outbound_id = poller.outbound.id
+        if outbound_id in self._running:
+            poller.skip()
+            return
         # a task of our own, which can be cut short without APScheduler calling it a failed job
         task = asyncio.create_task(poller.poll(max(0.0, lateness)))
         self._running[outbound_id] = task
         await asyncio.wait([task])
         del self._running[outbound_id]
+        self._look_again(poller)
+
+
+def _again(outbound_id: str) -> str:
+    """The name of the job that makes up for a poll; no outbound's id has a slash."""
+    return f"{outbound_id}/again"

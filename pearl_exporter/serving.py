@@ -182,6 +182,7 @@ def view_of(app: App, reload: Reload | None = None) -> View:
         seconds_to_next_poll=app.seconds_to_next_poll,
         now=app.api_clock.now,
         reload=reload,
+        beat_age=lambda: app.schedule.beat_age,
     )
 
 

@@ -22,6 +22,7 @@ from pearl_exporter.calls import (
     is_answered,
     is_live,
 )
+from pearl_exporter.journal import Journal
 from pearl_exporter.kinds import (
     EPOCH_MS,
     IN_WINDOW,
@@ -107,6 +108,7 @@ class Tracker:
         codes = (self._statuses, self._call_statuses)
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
+        self._journal = Journal()
         self.calls = TrackedCalls()
         """What is tracked; who reads it changes nothing."""
         self._unknown_codes = [0, 0]
@@ -185,6 +187,8 @@ class Tracker:
         if len(self.calls):
             self._delete_missing(ranges, {*rows.ids, *short_ids(spared)})
         new, known = self._untracked(rows, window_start), self._known(rows)
+        if self.polled_at is not None:  # what was there at T0 needs no entry
+            self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
@@ -208,7 +212,14 @@ class Tracker:
         progress = self._progress()
         if progress is None:
             return None
-        return Delta(progress, self.calls.take_changes())
+        return Delta(
+            progress, self.calls.take_changes(), self._journal.take(), self._journal_from(progress)
+        )
+
+    def _journal_from(self, progress: Progress) -> Instant:
+        """What a poll before this has told, it has told of calls that are forgotten."""
+        starts = (each.call.start for each in self.calls.unsettled.values())
+        return min(self._window_start, progress.edge, *starts)
 
     def _progress(self) -> Progress | None:
         if self.tracking_since is None or self.polled_at is None or self.edge is None:
@@ -410,6 +421,7 @@ class Tracker:
         if each.phase is Phase.SETTLED:
             is_same = short_id(call.id) not in self._by_other_tag_rules
             self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
+            self._journal.revise(call.id, each.call, call)
         self._unplace(each)
         self.calls.replace(each, call)
         self._count_odd_codes(kind.odd_codes & ~each.odd_codes)
@@ -426,6 +438,7 @@ class Tracker:
             each.phase = Phase.SETTLED
             del self.calls.unsettled[call.id]
             self._ledger.settle(call)
+            self._journal.settle(call.id)
 
     def _delete_missing(
         self, ranges: Iterable[tuple[Instant, Instant]], read: set[ShortId]
@@ -448,6 +461,7 @@ class Tracker:
         each.phase = Phase.LOST
         del self.calls.unsettled[each.call.id]
         self._ledger.give_up(reason)
+        self._journal.lose(each.call.id, reason)
 
     def _leave_window(self, each: Tracked) -> None:
         if self._unplace(each):

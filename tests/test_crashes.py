@@ -9,7 +9,8 @@ The recount is fed those polls alone whose commit took effect.
 import asyncio
 import sqlite3
 import tempfile
-from contextlib import suppress
+from collections import Counter
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -26,13 +27,17 @@ from pearl_exporter.budget import Demand
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
+from pearl_exporter.journal import settled_in
 from pearl_exporter.plan import Reading
 from pearl_exporter.poller import Assignment, Poller, Surroundings
+from pearl_exporter.progress import Saved
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.store import open_store
 from pearl_exporter.sync import Page, Search
+from pearl_exporter.tracked import Phase
 from pearl_exporter.tracker import Tracker
 from tests.recount import Poll, Recount, positive
+from tests.saving import calls_of
 from tests.table import Table, by_id
 from tests.test_counting import Histories
 
@@ -366,6 +371,18 @@ class Crashes(Histories):
         assert positive(ledger.revisions) == positive(wanted.revisions)
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
+        self.check_journal()
+
+    def check_journal(self) -> None:
+        """Each tracked call that was counted was counted by exactly one poll; no other was."""
+        path = Path(self.folder.name) / "state.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
+            entries = connection.execute("SELECT entries FROM journal").fetchall()
+        counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
+        calls = calls_of(Saved(None, blocks))
+        for call_id, each in calls.items():
+            assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
 
 
 Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

@@ -12,6 +12,7 @@ import pytest
 from pearl_exporter.config import TokenSource
 from pearl_exporter.metrics import Format
 from pearl_exporter.refusals import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.schedule import LOOK_AGAIN_SECONDS
 from pearl_exporter.simulator import Campaign, Profile, many_campaigns
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, World
@@ -151,6 +152,35 @@ def test_a_token_that_is_taken_again_brings_all_back_within_an_interval_and_with
             assert max(busiest.values()) <= 3  # 30 outbounds, 30 seconds
             assert {each.interval_seconds for each in scene.healths()} == {INTERVAL}
             assert not any(each.catching_up for each in scene.healths())
+
+    run_virtually(story())
+
+
+def test_an_outbound_polled_each_hour_does_not_wait_an_hour_when_the_token_is_good_again():
+    async def story():
+        async with running(5) as scene:
+            often, *others = scene.app.settings.outbounds
+            rare = [
+                each.model_copy(update={"interval": 3600.0, "stale_after": 10_800.0})
+                for each in others
+            ]
+            settings = scene.app.settings.model_copy(update={"outbounds": (often, *rare)})
+            await scene.app.reconfigure(settings)
+            await asyncio.sleep(4000)
+            scene.faults("unauthorized")
+            await asyncio.sleep(4000)  # all have fallen due, and were passed over
+            assert not any(health.up for health in scene.healths())
+            scene.world.simulator.faults.clear()
+            since = scene.now
+            await asyncio.sleep(LONGEST_BACKOFF_SECONDS + 4 * LOOK_AGAIN_SECONDS)
+            assert all(health.up for health in scene.healths())
+            first = {outbound: when for when, outbound, _ in reversed(scene.since(since))}
+            assert len({int(when) for when in first.values()}) == 5, "not all at once"
+            await asyncio.sleep(3600)
+            polls = Counter(outbound for _, outbound, _ in scene.since(since))
+            asked_rarely = [polls[each.id] for each in rare]
+            assert max(asked_rarely) < 15, "one made up for, then each hour again"
+            assert scene.metric("pearl_exporter_polls_skipped_total") == [0] * 5
 
     run_virtually(story())
 

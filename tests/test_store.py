@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from pearl_exporter.calls import Call
 from pearl_exporter.discovery import Saved as Discovered
 from pearl_exporter.errors import StateError
+from pearl_exporter.journal import Told
 from pearl_exporter.progress import Saved
 from pearl_exporter.store import MemoryStore, open_store
+from pearl_exporter.store.look import look_for
 from pearl_exporter.tracker import Rules, Tracker
 from tests.saving import calls_of
 
@@ -181,7 +183,7 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     with sqlite3.connect(path) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         names = {name for (name,) in tables}
-        assert names == {"pearl_exporter_schema", "outbounds", "blocks", "discovered"}
+        assert names == {"pearl_exporter_schema", "outbounds", "blocks", "discovered", "journal"}
     connection.close()
 
 
@@ -461,7 +463,7 @@ def test_a_state_of_version_2_goes_on_where_it_was(tmp_path):
         saved = plain(await store.load("outbound"))
         await store.aclose()
         with sqlite3.connect(path) as connection:
-            connection.execute("DROP TABLE discovered")
+            connection.executescript("DROP TABLE discovered; DROP TABLE journal;")
             connection.execute("UPDATE pearl_exporter_schema SET version = 2")
         connection.close()
         store = open_store(url_of(path))
@@ -470,6 +472,8 @@ def test_a_state_of_version_2_goes_on_where_it_was(tmp_path):
         await store.aclose()
 
     asyncio.run(story())
+    (known,) = look_for(str(path), "done")
+    assert (known.told, known.journal_since) == (Told(), T0)
 
 
 def test_memory_keeps_nothing():

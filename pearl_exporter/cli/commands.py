@@ -14,6 +14,7 @@ import click
 from pearl_exporter import __version__
 from pearl_exporter.app import build_app
 from pearl_exporter.cli.check import run_check
+from pearl_exporter.cli.explain import run_explain
 from pearl_exporter.cli.once import can_be_written, run_once
 from pearl_exporter.cli.simulated import run_demo, run_simulate
 from pearl_exporter.config import (
@@ -151,6 +152,27 @@ def once(config: Path | None, output: Path | None) -> None:
     if output is not None and not can_be_written(output):
         _end(f"--output {output}: its folder does not exist or can't be written to", MISUSED)
     sys.exit(0 if _run(run_once(settings, output)) else FAILED)
+
+
+@main.command()
+@_config_option
+@click.argument("call_id", metavar="CALL_ID")
+@click.option("--outbound", metavar="NAME", help="Look at this one alone, by its name or id.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def explain(config: Path | None, call_id: str, outbound: str | None, *, as_json: bool) -> None:
+    """Tell what is known of one call, such as an exemplar's.
+
+    When it was first seen, when and as what it was counted or why not, and what was revised since.
+    Reads the state beside the exporter that runs, and changes nothing. Exits with 0 if the call is
+    tracked, 1 if not, 2 if the state can't be read.
+    """
+    settings = _settings(config)
+    try:
+        text, is_known = run_explain(settings, call_id, outbound, as_json=as_json)
+    except StateError as error:
+        _end(f"state.url: {error}", MISUSED)
+    click.echo(text, nl=as_json)
+    sys.exit(0 if is_known else FAILED)
 
 
 @main.command()

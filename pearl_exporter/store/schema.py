@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 )
 
 from pearl_exporter.errors import StateError
+from pearl_exporter.progress import polled_at
 from pearl_exporter.store import version_1
 
 metadata = MetaData()
@@ -58,6 +60,17 @@ discovered = Table(
     comment="The outbounds that discovery added, with their names where these may be shown.",
 )
 
+journal = Table(
+    "journal",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("outbound", Integer, ForeignKey(outbounds.c.number), nullable=False),
+    Column("polled_at", BigInteger, nullable=False),
+    Column("entries", LargeBinary, nullable=False),
+    Index("journal_by_poll", "outbound", "polled_at"),
+    comment="What became of calls in one poll, until forgotten; see pearl_exporter.journal.",
+)
+
 
 def _first_tables(connection: Connection) -> None:
     version_1.metadata.create_all(connection)
@@ -82,10 +95,20 @@ def _discovered_outbounds(connection: Connection) -> None:
     discovered.create(connection)
 
 
+def _journal_of_calls(connection: Connection) -> None:
+    journal.create(connection)
+    known = select(outbounds.c.number, outbounds.c.progress)
+    for number, progress in connection.execute(known).all():
+        # nothing is told of the polls up to this one
+        begins = {"outbound": number, "polled_at": polled_at(progress), "entries": b""}
+        connection.execute(journal.insert(), begins)
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _first_tables,
     _calls_in_blocks,
     _discovered_outbounds,
+    _journal_of_calls,
 )
 """What brings a state from version n to n + 1, by n. Never change one that was released."""
 

@@ -22,7 +22,7 @@ from pearl_exporter.calls import Instant
 from pearl_exporter.discovery import Saved as Discovered
 from pearl_exporter.errors import LEFT, StateError
 from pearl_exporter.progress import Delta, Progress, Saved
-from pearl_exporter.store.schema import blocks, discovered, migrate, outbounds
+from pearl_exporter.store.schema import blocks, discovered, journal, migrate, outbounds
 from pearl_exporter.store.sqlite_file import SqliteFile
 
 Result = TypeVar("Result")
@@ -123,6 +123,18 @@ class SqlStore:
             self._upsert_blocks(connection, changed)
         if gone:
             _delete_blocks(connection, number, gone)
+        if delta.journal is not None:
+            connection.execute(
+                journal.insert().inline(),
+                {
+                    "outbound": number,
+                    "polled_at": delta.progress.polled_at,
+                    "entries": delta.journal,
+                },
+            )
+        # also where nothing is to be told: an idle outbound's ids are to go with its calls
+        is_old = journal.c.polled_at < delta.journal_from
+        connection.execute(journal.delete().where(journal.c.outbound == number, is_old))
 
     def _save_progress(self, connection: Connection, outbound_id: str, progress: Progress) -> int:
         # looked up each time: a number remembered from a transaction that failed would be nobody's

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from pearl_exporter.calls import Instant
 from pearl_exporter.metrics import Exposition
+from pearl_exporter.web.checks import list_checks
 from pearl_exporter.web.negotiation import accepts_gzip, choose_format
 from pearl_exporter.web.page import CONTENT_SECURITY_POLICY, render_page
 
@@ -37,6 +38,7 @@ class View:
         seconds_to_next_poll: Until an outbound, by its id, is polled next.
         now: The present, as the API would say.
         reload: Reads the configuration anew; None where that is not allowed over HTTP.
+        beat_age: Seconds since the scheduler's last heartbeat; None before any.
     """
 
     exposition: Exposition
@@ -45,6 +47,7 @@ class View:
     seconds_to_next_poll: Callable[[str], float | None]
     now: Callable[[], Instant]
     reload: Reload | None = None
+    beat_age: Callable[[], float | None] = lambda: None
 
 
 def build_endpoints(view: View) -> Starlette:
@@ -75,7 +78,13 @@ def build_endpoints(view: View) -> Starlette:
             },
         )
 
-    async def healthy(_: Request) -> Response:
+    async def healthy(request: Request) -> Response:
+        if "verbose" in request.query_params:
+            is_alive = view.is_alive()
+            text = list_checks(
+                view.exposition.outbounds, is_alive=is_alive, beat_age=view.beat_age()
+            )
+            return PlainTextResponse(text, status_code=200 if is_alive else 503)
         if view.is_alive():
             return PlainTextResponse("healthy\n")
         return PlainTextResponse("the scheduler's heart does not beat\n", status_code=503)

@@ -12,7 +12,7 @@ from pearl_exporter import __version__
 from pearl_exporter.cli import main
 from tests.programs import run_pearl
 
-COMMANDS = ("serve", "check", "once", "simulate", "demo")
+COMMANDS = ("serve", "check", "once", "explain", "simulate", "demo")
 
 
 def test_the_help_names_every_command_and_where_to_begin() -> None:
@@ -34,6 +34,7 @@ def test_the_help_names_every_command_and_where_to_begin() -> None:
         ("serve", ["--config FILE", "PEARL_CONFIG", "environment", "/metrics", "SIGTERM"]),
         ("check", ["--config FILE", "api.rate_limit", "no state", "0 if all are well", "1 if not"]),
         ("once", ["--config FILE", "--output FILE", "by rename", "no counters", "no state"]),
+        ("explain", ["CALL_ID", "--outbound NAME", "--json", "changes nothing", "1 if not"]),
         ("simulate", ["--listen HOST:PORT", "--seed", "--speed", "--token", "--fault", "/_sim/"]),
         ("demo", ["--listen HOST:PORT", "127.0.0.1:10042", "no token", "incident"]),
     ],

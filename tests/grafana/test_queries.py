@@ -25,7 +25,7 @@ NEEDS_RULES = {"How unusual the shares are"}
 """Panels of recorded series alone. The rules are not loaded here: they take minutes to have values;
 `test_thresholds.py` has them."""
 
-EMPTY_FOR_SOME = {"Success rate", "Oldest live call"}
+EMPTY_FOR_SOME = {"Success rate", "Oldest live"}
 """Columns that only some outbounds fill: those with a success definition, with a live call."""
 
 RARE = {"Success rate", "Answer rate"}

@@ -30,10 +30,10 @@ _COLUMNS = (
     Column("Unreachable", ALL.window_share("unreachable", "outbound"), SHARE, 1),
     Column("Success rate", ALL.success_rate("outbound"), SHARE, 1),
     Column("In window", ALL.total("pearl_window_calls", "outbound"), COUNT),
-    Column("Calls a minute", ALL.a_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
+    Column("Calls/min", ALL.a_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
     Column("Live", ALL.total("pearl_live_calls", "outbound"), COUNT),
     Column(
-        "Oldest live call",
+        "Oldest live",
         ALL.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound"),
         SECONDS,
         steps=thresholds.LIVE_AGE_STEPS,

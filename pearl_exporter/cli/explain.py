@@ -1,0 +1,186 @@
+"""``explain``: what the state tells of one call, for people and for machines."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from pearl_exporter.app import rules_of
+from pearl_exporter.calls import Instant, call_status_label, ended_at, is_answered, status_label
+from pearl_exporter.config import Settings
+from pearl_exporter.errors import StateError
+from pearl_exporter.kinds import Values
+from pearl_exporter.store import MEMORY_URL
+from pearl_exporter.store.look import Known, look_for
+from pearl_exporter.tracked import Phase, Tracked
+from pearl_exporter.tracker import Rules
+
+Facts = dict[str, Any]
+"""What is said, by its name; times as text in UTC."""
+
+
+def run_explain(
+    settings: Settings, call_id: str, outbound: str | None, *, as_json: bool
+) -> tuple[str, bool]:
+    """What to print of a call, and whether it is tracked anywhere; raises `StateError`."""
+    if settings.state.url == MEMORY_URL:
+        raise StateError("memory: keeps nothing that could be explained")
+    known = look_for(make_url(settings.state.url).database or "", call_id)
+    configured = {each.id: each for each in settings.outbounds}
+    names = {
+        each.outbound_id: configured[each.outbound_id].name
+        if each.outbound_id in configured
+        else each.name or each.outbound_id
+        for each in known
+    }
+    chosen = [
+        each for each in known if outbound in {None, each.outbound_id, names[each.outbound_id]}
+    ]
+    if outbound is not None and not chosen:
+        said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
+        raise StateError(f"it holds no outbound of the --outbound given; it holds: {said}")
+    rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
+    found = [
+        {
+            "outbound": names[each.outbound_id],
+            "outbound_id": each.outbound_id,
+            **_facts(each, each.call, rules.get(each.outbound_id)),
+        }
+        for each in chosen
+        if each.call is not None
+    ]
+    tracked = [
+        {
+            "outbound": names[each.outbound_id],
+            "outbound_id": each.outbound_id,
+            "tracked_from": _utc(each.progress.edge),
+            "tracked_to": _utc(each.progress.polled_at),
+        }
+        for each in chosen
+    ]
+    if as_json:
+        return json.dumps({"call": call_id, "found": found, "tracked": tracked}), bool(found)
+    return ("\n".join(map(_lines, found)) if found else _unknown(tracked)), bool(found)
+
+
+def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
+    call, told = each.call, known.told
+    facts: Facts = {"started": _utc(call.start), "state": _state(known, each, rules)}
+    if told.seen_at is None:
+        facts["first_seen"] = _unseen(known)
+    else:
+        facts["first_seen"] = _utc(told.seen_at)
+        facts["first_seen_after_seconds"] = (told.seen_at - call.start) / 1000
+    values = (call.status, call.call_status, call.duration, call.tags)
+    if each.phase is Phase.SETTLED:
+        when = told.settled_at
+        facts["counted_at"] = "not told: before the journal began" if when is None else _utc(when)
+        counted = told.revisions[0][1].before if told.revisions else values
+        facts["counted_as"] = _values(counted, rules)
+    facts["revisions"] = [
+        {"at": _utc(at), "from": _values(each.before, rules), "to": _values(each.after, rules)}
+        for at, each in told.revisions
+    ]
+    facts["is_now"] = _values(values, rules)
+    facts["in_window"] = each.in_window
+    if rules is not None and each.in_window:
+        facts["in_window_until"] = _utc(call.start + rules.window_ms)
+    if rules is not None and each.phase in {Phase.LIVE, Phase.PENDING}:
+        facts["followed_until"] = _utc(call.start + max(rules.follow_ms, rules.window_ms))
+    if each.is_absent:
+        facts["absent"] = "the API does not list it any more"
+    return facts
+
+
+def _state(known: Known, each: Tracked, rules: Rules | None) -> str:
+    told = known.told
+    match each.phase:
+        case Phase.LIVE:
+            seen = "" if each.seen_live_at is None else f", last seen so {_utc(each.seen_live_at)}"
+            return f"live{seen}"
+        case Phase.PENDING:
+            if rules is None:
+                return "finished, to be counted"
+            wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
+            at = ended_at(each.call, each.seen_live_at) + wait
+            return f"finished, counts at {_utc(at)} at the earliest"
+        case Phase.SETTLED:
+            return "counted"
+        case Phase.LOST:
+            when = "" if told.lost_at is None else f", {_utc(told.lost_at)}"
+            return f"not counted: {told.lost_as or 'deleted or follow_expired'}{when}"
+    began = _utc(known.progress.tracking_since)
+    return f"not counted: settled before tracking began ({began}), or read too late to count"
+
+
+def _unseen(known: Known) -> str:
+    if known.journal_since is not None:
+        return f"not told: before the journal began ({_utc(known.journal_since)})"
+    return f"was already there when tracking began ({_utc(known.progress.tracking_since)})"
+
+
+def _values(values: Values, rules: Rules | None) -> Facts:
+    status, call_status, duration, tags = values
+    said: Facts = {
+        "status": status_label(status),
+        "call_status": call_status_label(call_status),
+        "duration_seconds": duration,
+    }
+    if rules is not None and duration > 0:
+        bucket = next((bound for bound in rules.buckets if duration <= bound), None)
+        said["bucket_le"] = "+Inf" if bucket is None else str(float(bucket))
+    return {**said, "tags": list(tags)}
+
+
+def _lines(facts: Facts) -> str:
+    width = max(map(len, facts))
+    said = {**facts, "revisions": "none"}
+    lines = []
+    for key, value in (facts if facts["revisions"] else said).items():
+        name = key.replace("_", " ").ljust(width)
+        if isinstance(value, list):
+            for each in value:
+                change = f"{_text(each['from'])} -> {_text(each['to'])}"
+                lines.append(f"{'revised'.ljust(width)}  {each['at']}: {change}")
+        else:
+            lines.append(f"{name}  {_text(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_text(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return "|".join(map(_printable, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Without what would move a terminal's cursor."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def _unknown(tracked: Sequence[Facts]) -> str:
+    lines = [
+        "This call is not known: it was never read, or it was forgotten. Ask the API for it.",
+        *(
+            f"{_printable(each['outbound'])} ({_printable(each['outbound_id'])}): tracked are "
+            f"calls that started from {each['tracked_from']} to {each['tracked_to']}"
+            for each in tracked
+        ),
+    ]
+    if not tracked:
+        lines.append("The state holds no outbound yet.")
+    return "\n".join(lines) + "\n"
+
+
+def _utc(at: Instant) -> str:
+    try:
+        text = datetime.fromtimestamp(at / 1000, UTC).isoformat(" ", "milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{at} ms since the epoch"
+    return text.replace("+00:00", " UTC")

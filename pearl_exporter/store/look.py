@@ -1,0 +1,124 @@
+"""A look at the state beside the exporter that writes it: takes no lock and changes nothing."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from pearl_exporter.blocks import decode_block
+from pearl_exporter.calls import Instant
+from pearl_exporter.errors import StateError
+from pearl_exporter.journal import Told, told_of
+from pearl_exporter.kinds import Kinds
+from pearl_exporter.labels import is_unicode
+from pearl_exporter.progress import Progress
+from pearl_exporter.short_ids import short_id
+from pearl_exporter.store.schema import MIGRATIONS
+from pearl_exporter.tracked import Tracked, tracked_of
+
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+class Known(NamedTuple):
+    """What one outbound's state tells of a call.
+
+    Attributes:
+        outbound_id: The outbound's id.
+        name: Its name if discovery added it, None otherwise.
+        progress: How far it was polled.
+        call: What is tracked of the call, None if it is not tracked.
+        told: What the journal tells of it.
+        journal_since: T up to which the journal tells nothing, as an older version polled it.
+    """
+
+    outbound_id: str
+    name: str | None
+    progress: Progress
+    call: Tracked | None
+    told: Told
+    journal_since: Instant | None
+
+
+def look_for(path: str, call_id: str) -> list[Known]:
+    """What the state at ``path`` tells of a call, outbound by outbound.
+
+    Raises `StateError` if there is no state, or one that this version can't read as it is.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise StateError(f"{path}: there is no such file: no exporter has kept a state there yet")
+    try:
+        with closing(_opened(file)) as connection:
+            connection.execute("BEGIN")  # all of one moment
+            _check_version(connection)
+            return [*_known(connection, call_id)]
+    except sqlite3.Error as error:
+        raise StateError(f"{path}: {error}") from None
+    except (ValueError, msgspec.MsgspecError):
+        raise StateError(f"{path}: it is damaged") from None
+    except StateError as error:
+        raise StateError(f"{path}: {error}") from None
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    # where no exporter runs there is no log beside the file, and a reader would make one
+    has_log = file.with_name(f"{file.name}-wal").exists()
+    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+    uri = f"file:{quote(str(file.absolute()))}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
+
+
+def _check_version(connection: sqlite3.Connection) -> None:
+    found = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = 'pearl_exporter_schema'"
+    ).fetchone()
+    if found is None:
+        raise StateError("it is no state of pearl-exporter")
+    row = connection.execute("SELECT version FROM pearl_exporter_schema").fetchone()
+    version = 0 if row is None else row[0]
+    if version == len(MIGRATIONS):
+        return
+    age = "an older" if version < len(MIGRATIONS) else "a newer"
+    raise StateError(
+        f"it was written by {age} pearl-exporter (its schema is {version}, that of this version "
+        f"is {len(MIGRATIONS)}): explain by the version that serves"
+    )
+
+
+def _known(connection: sqlite3.Connection, call_id: str) -> Iterator[Known]:
+    names = dict(connection.execute("SELECT id, name FROM discovered"))
+    outbounds = connection.execute("SELECT number, id, progress FROM outbounds").fetchall()
+    for number, outbound_id, progress in outbounds:
+        entries = "FROM journal WHERE outbound = ? ORDER BY number"
+        told = told_of(
+            call_id, connection.execute(f"SELECT polled_at, entries {entries}", (number,))
+        )
+        since = connection.execute(
+            "SELECT polled_at FROM journal WHERE outbound = ? AND entries = x''", (number,)
+        ).fetchone()
+        yield Known(
+            outbound_id,
+            names.get(outbound_id),
+            _decode_progress(progress),
+            _tracked(connection, number, call_id),
+            told,
+            since and since[0],
+        )
+
+
+def _tracked(connection: sqlite3.Connection, number: int, call_id: str) -> Tracked | None:
+    if not is_unicode(call_id):
+        return None
+    short, text = short_id(call_id), call_id.encode()
+    rows = connection.execute("SELECT key, calls FROM blocks WHERE outbound = ?", (number,))
+    for key, content in rows:
+        if text in content or (isinstance(short, bytes) and short in content):
+            kinds = Kinds()
+            entry = decode_block(key, content, kinds).entries.get(short)
+            if entry is not None:
+                return tracked_of(call_id, entry, kinds)
+    return None
