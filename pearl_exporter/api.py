@@ -20,6 +20,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from pearl_exporter import __version__
+from pearl_exporter.bodies import Body
 from pearl_exporter.budget import Budget, Demand
 from pearl_exporter.clock import ApiClock, Clock, parse_http_date
 from pearl_exporter.config import ApiSettings, TokenSource
@@ -42,9 +43,6 @@ from pearl_exporter.listing import Account, Listing, decode_account, decode_list
 from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.sync import Page, Search
-
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""No page is this large: what is larger is no answer of the calls search."""
 
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
@@ -450,12 +448,10 @@ def _search_body(search: Search) -> bytes:
 
 
 async def _read_capped(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BadResponseError(f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB")
-    return bytes(body)
+    body = Body(response.headers.get("content-encoding", ""))
+    async for piece in response.aiter_raw():
+        body.take(piece)
+    return body.whole()
 
 
 async def _skip_body(response: httpx.Response) -> None:
@@ -476,8 +472,6 @@ async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
         yield
     except (TimeoutError, httpx.TimeoutException) as error:
         raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
-    except httpx.DecodingError as error:
-        raise BadResponseError("the answer's content encoding is broken") from error
     except (httpx.HTTPError, OSError) as error:
         raise ConnectionFailedError(f"no connection, or a broken one: {_cause(error)}") from error
 

@@ -27,6 +27,7 @@ from pearl_exporter.config import (
 )
 from pearl_exporter.errors import PearlError, StateError
 from pearl_exporter.logs import print_uncaught, set_up_logging
+from pearl_exporter.names import EventLoop
 from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import (
@@ -275,7 +276,8 @@ def _listener(address: ListenAddress, key: str) -> socket.socket:
 def _run(job: Coroutine[Any, Any, Result]) -> Result:
     """Runs a command's job; what goes wrong on purpose is one line, never a traceback."""
     try:
-        return asyncio.run(job)
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            return runner.run(job)
     except StateError as error:
         _end(f"state.url: {error}", MISUSED)
     except ConfigError as error:  # a file that was well when the settings were read

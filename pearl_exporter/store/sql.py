@@ -100,8 +100,10 @@ class SqlStore:
 
     async def _in_thread(self, work: Callable[[Connection], Result]) -> Result:
         def run() -> Result:
-            with _as_state_errors(self._file.path), self._engine.begin() as connection:
-                return work(connection)
+            with _as_state_errors(self._file.path):
+                self._file.check_place()
+                with self._engine.begin() as connection:
+                    return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
