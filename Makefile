@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TOOLS := $(VENV)/tools
 PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -63,6 +64,33 @@ dashboards-check:  ## check the dashboards against Grafana's own types (needs no
 	npm ci --silent --no-audit --no-fund --ignore-scripts --prefix deploy/grafana/schema
 	node deploy/grafana/schema/check.mjs
 
+.PHONY: soak
+soak: $(VENV)/.installed-bench  ## run for half an hour with faults on and see whether anything grows: ARGS=--minutes=10
+	$(BIN)/python -m bench.soak $(ARGS)
+
+# pip-audit needs the vulnerability service of the package index. --strict: a package that could not
+# be looked up is no package without weaknesses.
+.PHONY: audit
+audit: $(TOOLS)/.installed $(VENV)/.installed-dev  ## look up known vulnerabilities of what runs, by constraints.txt
+	$(BIN)/python -m deploy.third_party --pinned > $(TOOLS)/requirements.txt
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(TOOLS)/requirements.txt
+
+.PHONY: sbom
+sbom: $(TOOLS)/.installed  ## write dist/sbom.json: a CycloneDX list of what an installation holds
+	rm -rf $(TOOLS)/installed && $(PYTHON) -m venv --without-pip $(TOOLS)/installed
+	$(BIN)/python -m pip --python $(TOOLS)/installed/bin/python install --quiet -c constraints.txt .
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py environment $(TOOLS)/installed/bin/python \
+	  --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.json
+
+.PHONY: third-party
+third-party: $(VENV)/.installed-dev  ## write THIRD_PARTY.md: the packages that run, and their licences
+	$(BIN)/python -m deploy.third_party
+
+.PHONY: dist
+dist: $(VENV)/.installed-dev  ## build sdist and wheel into dist/: the same bytes everywhere
+	$(BIN)/python -m hatchling build -d dist
+
 .PHONY: clean
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -71,6 +99,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+# apart from .venv: what looks at packages brings many of its own
+$(TOOLS)/.installed: | $(VENV)/bin/python
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8'
+	@touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable .

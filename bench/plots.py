@@ -1,5 +1,6 @@
 """Draws the plots as SVG. Only this file knows matplotlib."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,40 @@ _COLOURS = {
 }
 
 
+_SETTINGS: Any = {"svg.hashsalt": "pearl-exporter", "svg.fonttype": "none", "font.size": 9}
+_METADATA: Any = {"Date": None, "Creator": None}
+
+
 def draw(plot: Plot, file: Path) -> None:
     """Write one plot. The same figures give the same bytes."""
-    settings: Any = {"svg.hashsalt": "pearl-exporter", "svg.fonttype": "none", "font.size": 9}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-        axes = figure.subplots()
-        (_bars if plot.is_bars else _lines)(axes, plot)
-        if plot.goal is not None:
-            axes.axhline(plot.goal, color="#1a7f37", linewidth=1, linestyle="--", label="goal")
-        axes.set_title(plot.title)
-        axes.set_xlabel(plot.across)
-        axes.set_ylabel(plot.up)
-        axes.grid(visible=True, axis="y", alpha=0.3)
-        axes.legend(frameon=False)
-        figure.savefig(file, metadata={"Date": None, "Creator": None})
+        _draw_on(figure.subplots(), plot)
+        figure.savefig(file, metadata=_METADATA)
+
+
+def draw_together(plots: Sequence[Plot], file: Path) -> None:
+    """Write several plots over the same time into one picture, two in a row."""
+    with mpl.rc_context(_SETTINGS):
+        rows = -(-len(plots) // 2)
+        figure = Figure(figsize=(9.6, 2.4 * rows), layout="constrained")
+        grid = figure.subplots(rows, 2, squeeze=False).flat
+        for axes, plot in zip(grid, plots, strict=False):
+            _draw_on(axes, plot)
+        for axes in list(grid)[len(plots) :]:
+            axes.set_visible(False)
+        figure.savefig(file, metadata=_METADATA)
+
+
+def _draw_on(axes: Axes, plot: Plot) -> None:
+    (_bars if plot.is_bars else _lines)(axes, plot)
+    if plot.goal is not None:
+        axes.axhline(plot.goal, color="#1a7f37", linewidth=1, linestyle="--", label="goal")
+    axes.set_title(plot.title)
+    axes.set_xlabel(plot.across)
+    axes.set_ylabel(plot.up)
+    axes.grid(visible=True, axis="y", alpha=0.3)
+    axes.legend(frameon=False)
 
 
 def _lines(axes: Axes, plot: Plot) -> None:

@@ -21,6 +21,7 @@ PAGE = 100
 
 CALM = "calm"
 USUAL = "usual"
+MIXED = "mixed"
 _CALM_SHARES = (
     "late_row_share",
     "late_outcome_share",
@@ -36,7 +37,8 @@ _CALM_SHARES = (
 class Table:
     """How many calls a window holds, how many come a day, and of what kind the rows are.
 
-    ``kind`` `USUAL` has the simulator's usual share of late, changed and deleted rows, `CALM` none.
+    ``kind`` `USUAL` has the simulator's usual share of late, changed and deleted rows, `CALM` none;
+    of `MIXED` outbounds those that `is_calm` have none.
     """
 
     calls: int
@@ -52,17 +54,21 @@ class Table:
         """The window that holds so many calls."""
         return round(self.calls / self.calls_a_day * 86_400, 3)
 
+    def is_calm(self, number: int) -> bool:
+        """Whether the rows of this outbound, counted from 1, keep what they say."""
+        return self.kind == CALM or (self.kind == MIXED and number % 10 == 0)
+
     def campaigns(self, now_ms: int) -> list[Campaign]:
         """The campaigns, the same for the same ``now_ms``."""
         start_ms = now_ms - round(self.window_seconds * 1000) - self.history_ms
-        shares = dict.fromkeys(_CALM_SHARES, 0.0) if self.kind == CALM else {}
+        calm = dict.fromkeys(_CALM_SHARES, 0.0)
         profiles = [
             Profile(
                 outbound_id=f"65f1c0{number:018x}",
                 name=f"outbound-{number}",
                 calls_a_day=self.calls_a_day,
                 hours=(1.0,) * 24,
-                **shares,  # type: ignore[arg-type]  # all of them are floats
+                **(calm if self.is_calm(number) else {}),  # type: ignore[arg-type]  # floats alone
             )
             for number in range(1, self.outbounds + 1)
         ]

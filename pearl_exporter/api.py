@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -20,6 +20,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from pearl_exporter import __version__
+from pearl_exporter.bodies import Body
 from pearl_exporter.budget import Budget, Demand
 from pearl_exporter.clock import ApiClock, Clock, parse_http_date
 from pearl_exporter.config import ApiSettings, TokenSource
@@ -43,9 +44,6 @@ from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.sync import Page, Search
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""No page is this large: what is larger is no answer of the calls search."""
-
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
 """Up to here an error's body is read to keep its connection; what is longer costs more."""
@@ -66,6 +64,7 @@ _HEADERS = (
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Raised = TypeVar("Raised", bound=BaseException)
 
 
 class _Question(NamedTuple, Generic[Answer]):
@@ -233,13 +232,23 @@ class PearlClient:
     async def _ask_again(
         self, question: _Question[Answer], patience: Patience, failure: ApiError
     ) -> Answer:
-        """What comes of it when it is asked again after its first failure."""
-        first = iter([failure])
+        """What comes of it when it is asked again after its first failure.
 
-        async def ask_once(_key: str) -> Answer:
-            for error in first:
-                raise error
+        No frame here names a failure, and each leaves its frames behind: tenacity keeps it, and
+        with it an answer's bytes would be kept until the collector finds the circle.
+        """
+        failures = [failure]
+        del failure
+
+        async def ask_once(_key: str) -> Answer | None:
+            if failures:
+                raise failures.pop()
             return await self._ask_once(question, patience)
+
+        def give_up(state: RetryCallState) -> None:
+            failed = state.outcome.exception() if state.outcome else None
+            assert isinstance(failed, ApiError)  # noqa: S101 - nothing else is asked again
+            failures.append(_alone(failed))
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(partial(_may_help, patience)),
@@ -249,10 +258,12 @@ class PearlClient:
             stop=lambda state: state.upcoming_sleep >= patience.remaining,
             before_sleep=self._note_retry,
             sleep=asyncio.sleep,
-            reraise=True,
+            retry_error_callback=give_up,
         )
-        answer: Answer = await retrying(ask_once, question.key)
-        return answer
+        answer: Answer | None = await retrying(ask_once, question.key)
+        if failures:
+            raise failures.pop()
+        return cast("Answer", answer)
 
     def _note_retry(self, state: RetryCallState) -> None:
         self._observer.retried()
@@ -263,6 +274,8 @@ class PearlClient:
             error,
             extra={"outbound_id": state.args[0], "attempt": state.attempt_number},
         )
+        if error is not None:
+            _alone(error)
 
     async def _ask_once(self, question: _Question[Answer], patience: Patience) -> Answer:
         began = _now()
@@ -435,12 +448,10 @@ def _search_body(search: Search) -> bytes:
 
 
 async def _read_capped(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BadResponseError(f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB")
-    return bytes(body)
+    body = Body(response.headers.get("content-encoding", ""))
+    async for piece in response.aiter_raw():
+        body.take(piece)
+    return body.whole()
 
 
 async def _skip_body(response: httpx.Response) -> None:
@@ -461,17 +472,22 @@ async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
         yield
     except (TimeoutError, httpx.TimeoutException) as error:
         raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
-    except httpx.DecodingError as error:
-        raise BadResponseError("the answer's content encoding is broken") from error
     except (httpx.HTTPError, OSError) as error:
         raise ConnectionFailedError(f"no connection, or a broken one: {_cause(error)}") from error
 
 
 def _cause(error: BaseException) -> str:
     """What a connection error says; it names hosts and system errors, never what was sent."""
-    # what a broken answer's error says is a part of that answer
-    text = "" if isinstance(error, httpx.ProtocolError) else str(error)
+    # what a broken answer's error says is a part of that answer, and so is what a proxy's does
+    is_quoted = isinstance(error, httpx.ProtocolError | httpx.ProxyError)
+    text = "" if is_quoted else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _alone(error: Raised) -> Raised:
+    """The error without its traceback and cause, and so without the frames that these name."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _may_help(patience: Patience, error: BaseException) -> bool:

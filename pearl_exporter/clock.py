@@ -21,6 +21,12 @@ DOUBT_SECONDS = 300.0
 A step may as well be a fault as its correction, and a T that is hours ahead forgets calls.
 """
 
+_BELIEVABLE = (1_577_836_800.0, 4_102_444_800.0)
+"""From 2020 to 2100: a ``Date`` before or after it is no clock's, but a fault's.
+
+Gone by once, at a first poll, it would count all history, or end where Python's dates end.
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -100,7 +106,7 @@ class ApiClock:
         lies between is the way here alone. Nonsense is ignored.
         """
         date = parse_http_date(date_header)
-        if date is not None:
+        if date is not None and _BELIEVABLE[0] <= date < _BELIEVABLE[1]:
             # the header is cut to whole seconds: half a second later is the best guess
             self._offsets.append(date + 0.5 - received)
 

@@ -5,22 +5,29 @@ bytes that are no UTF-8) is decoded again leniently and row by row, so that one 
 row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` is rejected.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from pearl_exporter.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
 from pearl_exporter.errors import BadResponseError
-from pearl_exporter.labels import is_unicode
-from pearl_exporter.lenient import MAX_CODE, number, read_json, whole_number
+from pearl_exporter.labels import is_unicode, looks_personal
+from pearl_exporter.lenient import number, read_json, whole_number
 from pearl_exporter.sync import Page
 
 MAX_ID_LENGTH = 256
+MAX_CODE = 999_999
 MAX_DURATION_SECONDS = 31 * 86_400.0
-"""Beyond these bounds a field is taken for a mistake and counts as null."""
+"""Beyond these bounds a field is taken for a mistake and counts as null. A longer code becomes a
+label nowhere: it might be a phone number."""
+
+_USUAL_ID_LENGTH = 24
+_HEX_ID = re.compile(r"#?(?=.*[a-fA-F])[0-9a-fA-F-]{16,}")
 
 _USUAL = frozenset({None, *STATUS_LABELS, *CALL_STATUS_LABELS} - ALIASES.keys())
 """Codes that stay as they are."""
@@ -59,6 +66,19 @@ def decode_page(body: bytes) -> Page:
     return _page(answer.count, answer.results or ())
 
 
+def kept_id(call_id: str) -> str:
+    """A call's id as it is kept, counted by and shown: as it is, unless it looks personal.
+
+    The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a
+    phone number or an e-mail address is replaced by its hash, by which it counts as well.
+    """
+    if len(call_id) == _USUAL_ID_LENGTH and call_id.encode().isalnum():
+        return call_id
+    if _HEX_ID.fullmatch(call_id) or not looks_personal(call_id):
+        return call_id
+    return f"#{blake2b(call_id.encode(), digest_size=16).hexdigest()}"
+
+
 def parse_instant(text: str) -> Instant | None:
     """An ISO 8601 date with or without fraction and offset, as an instant; without one it is UTC.
 
@@ -91,7 +111,7 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
             continue
         rejected += 1
         if row.id:
-            rejected_ids.append(row.id)
+            rejected_ids.append(kept_id(row.id))
     ends_usably = call is not None or not rejected
     return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
 
@@ -111,6 +131,9 @@ def _call(row: _Row) -> Call | None:
         call_status = _code(call_status)
     if duration is None or not 0 <= duration <= MAX_DURATION_SECONDS:
         duration = 0.0
+    # asked before it is called, as it passes all of a million rows
+    if len(call_id) != _USUAL_ID_LENGTH or not call_id.encode().isalnum():
+        call_id = kept_id(call_id)
     return Call(call_id, start, status, call_status, duration, _tags(row.tags) if row.tags else ())
 
 

@@ -5,7 +5,6 @@ An outbound is gone only when several good answers in a row did not list it: one
 not end its counting.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,6 +15,7 @@ import msgspec
 
 from pearl_exporter.labels import looks_personal
 from pearl_exporter.listing import PAUSED, SUSPENDED, Listing
+from pearl_exporter.patterns import Pattern
 
 MISSES = 3
 """So many good answers in a row must have left an outbound out before it counts as vanished."""
@@ -38,8 +38,8 @@ class Verdict(Enum):
 class DiscoveryRules(msgspec.Struct, frozen=True):
     """What the section ``discovery`` says."""
 
-    include: re.Pattern[str] = re.compile(".*", re.DOTALL)
-    exclude: re.Pattern[str] = re.compile("")
+    include: Pattern = Pattern(".*")
+    exclude: Pattern = Pattern("")
     skips_paused: bool = False
     keeps_vanished: bool = False
     max_outbounds: int = 500
@@ -137,10 +137,10 @@ def shown_name(outbound: Known) -> str:
 def _fits(outbound: Known, rules: DiscoveryRules) -> bool:
     """Whether name or id fit ``include``, and neither fits ``exclude``."""
     named = [outbound.id] if outbound.name is None else [outbound.id, outbound.name]
-    if rules.exclude.pattern and any(map(rules.exclude.fullmatch, named)):
+    if rules.exclude.pattern and any(map(rules.exclude.fits, named)):
         return False
     # one that was chosen before a restart, under a name that was not kept, is chosen still
-    return outbound.name is None or any(map(rules.include.fullmatch, named))
+    return outbound.name is None or any(map(rules.include.fits, named))
 
 
 def _verdicts(

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 
@@ -12,7 +13,8 @@ class HistogramSnapshot(NamedTuple):
         bounds: Upper bounds in seconds, inclusive, without infinity.
         counts: Calls in each bucket alone (not cumulative), the last one beyond all bounds.
         total_seconds: The sum of all durations.
-        exemplars: For each bucket, the id and duration of its latest call, or None.
+        exemplars: For each bucket, the id and duration of its latest call, None once that is
+            forgotten.
     """
 
     bounds: tuple[float, ...]
@@ -46,6 +48,13 @@ class Histogram:
     def remove(self, duration: float) -> None:
         """Takes out a call that was added with the same duration."""
         self.add(duration, times=-1)
+
+    def forget(self, call_ids: AbstractSet[str]) -> None:
+        """Shows none of these calls as an exemplar any more; they stay counted."""
+        self._exemplars = [
+            None if latest is not None and latest[0] in call_ids else latest
+            for latest in self._exemplars
+        ]
 
     def snapshot(self) -> HistogramSnapshot:
         """What is in it now."""

@@ -19,11 +19,15 @@ Ids = bytes | list[str]
 
 
 class Revision(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A counted call that changed: its values before and after, the tags as labels."""
+    """A counted call that changed: its values before and after, the tags as labels.
+
+    Where ``is_counted`` is false, only the labels of its tags changed, or their order.
+    """
 
     id: str
     before: Values
     after: Values
+    is_counted: bool = True
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -79,11 +83,11 @@ class Journal:
         """A call that was given up."""
         self._lost.setdefault(reason, []).append(short_id(call_id))
 
-    def revise(self, call_id: str, before: Outcome, after: Outcome) -> None:
+    def revise(self, call_id: str, before: Outcome, after: Outcome, *, is_counted: bool) -> None:
         """A counted call that changed; nothing if none of its values did."""
         was, is_ = values_of(before), values_of(after)
         if was != is_:
-            self._revised.append(Revision(call_id, was, is_))
+            self._revised.append(Revision(call_id, was, is_, is_counted))
 
     def take(self) -> bytes | None:
         """The entries since this was last asked; None if there are none."""

@@ -8,6 +8,7 @@ address is folded before anything else sees it. Pure.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote
 
 import msgspec
 
@@ -18,6 +19,7 @@ from pearl_exporter.calls import (
     call_status_label,
     status_label,
 )
+from pearl_exporter.patterns import Pattern
 
 OTHER = "_other"
 """The label of all tags that have no series of their own."""
@@ -51,14 +53,13 @@ class TagRules(msgspec.Struct, frozen=True):
     """What ``metrics.max_tags``, ``tag_include`` and ``tag_exclude`` say."""
 
     max_tags: int = 100
-    include: re.Pattern[str] = re.compile(".*", re.DOTALL)
-    exclude: re.Pattern[str] = re.compile("")
+    include: Pattern = Pattern(".*")
+    exclude: Pattern = Pattern("")
 
     @property
     def text(self) -> str:
         """The rules in one line: equal texts, equal labels."""
-        patterns = (f"{each.pattern!r} {each.flags}" for each in (self.include, self.exclude))
-        return " ".join((str(self.max_tags), *patterns))
+        return f"{self.max_tags} {self.include.pattern!r} {self.exclude.pattern!r}"
 
 
 def looks_personal(tag: str) -> bool:
@@ -66,9 +67,10 @@ def looks_personal(tag: str) -> bool:
 
     Seven digits or more, with what people put between them, pass for a phone number, unless they
     are a date such as 2026-11-23 or 23.11.2026, or years such as 2025/2026; 20251130 may be
-    either, so it is folded. Digits and signs of other scripts count as well.
+    either, so it is folded. Digits and signs of other scripts count as well, and so does what is
+    percent-encoded.
     """
-    text = unicodedata.normalize("NFKC", tag)
+    text = unicodedata.normalize("NFKC", unquote(tag))
     text = "".join(each for each in text if unicodedata.category(each) not in _INVISIBLE)
     if "@" in text and _EMAIL.search(text):
         return True
@@ -116,14 +118,14 @@ class TagLabels:
             tag != OTHER
             and len(tag) <= MAX_TAG_LENGTH
             and is_unicode(tag)
-            and self._rules.include.fullmatch(tag) is not None
+            and self._rules.include.fits(tag)
             and not self._is_excluded(tag)
             and not looks_personal(tag)
         )
 
     def _is_excluded(self, tag: str) -> bool:
         exclude = self._rules.exclude
-        return bool(exclude.pattern) and exclude.fullmatch(tag) is not None
+        return bool(exclude.pattern) and exclude.fits(tag)
 
     def _has_room(self, tag: str) -> bool:
         if len(self._labels) - (OTHER in self._labels) < self._rules.max_tags:

@@ -5,6 +5,7 @@ The ledger counts; that each call is counted exactly once is the tracker's promi
 
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -115,16 +116,27 @@ class Ledger:
             self._untagged += 1
         self._durations[status].add(call.duration, call.id)
 
-    def revise(self, before: Outcome, after: Outcome) -> None:
-        """Counts what of a settled call changed; its own counters keep the first values."""
+    def revise(self, before: Outcome, after: Outcome) -> bool:
+        """Counts what of a settled call changed, and gives whether anything did.
+
+        Its own counters keep the first values.
+        """
+        changed = False
         for field in REVISABLE:
             was, is_ = getattr(before, field), getattr(after, field)
             if was != is_ and not (field == "tags" and set(was) == set(is_)):
                 self._revisions[field] += 1
+                changed = True
+        return changed
 
     def give_up(self, reason: str) -> None:
         """Counts a call that was seen and will never settle; ``reason`` is one of `UNCOUNTED`."""
         self._uncounted[reason] += 1
+
+    def forget(self, call_ids: AbstractSet[str]) -> None:
+        """Lets go of the ids of these calls; they stay counted."""
+        for durations in self._durations.values():
+            durations.forget(call_ids)
 
     def lose(self, seconds: float) -> None:
         """Counts time that lies too far back to be read after an outage."""

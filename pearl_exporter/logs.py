@@ -1,14 +1,23 @@
-"""Log lines on standard error, as logfmt or JSON."""
+"""Log lines on standard error, as logfmt or JSON; of exceptions nobody foresaw, never their words.
+
+What an exception says may be a part of an answer, and so a customer's number.
+"""
 
 import json
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import TracebackType
 
 from logfmter import Logfmter
 from logfmter.formatter import RESERVED
 
 from pearl_exporter.config import LogSettings
+from pearl_exporter.errors import PearlError
+
+_Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def set_up_logging(settings: LogSettings) -> None:
@@ -28,6 +37,31 @@ def set_up_logging(settings: LogSettings) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def print_uncaught(
+    _kind: type[BaseException], error: BaseException, _traceback: TracebackType | None
+) -> None:
+    """Takes the place of `sys.excepthook`."""
+    sys.stderr.write(f"{traceback_of(error)}\n")
+
+
+def traceback_of(error: BaseException) -> str:
+    """A traceback, the first cause first: where, and of which type; its words if they are ours."""
+    lines = []
+    for each in reversed([*_chain(error)]):
+        lines += [line.rstrip("\n") for line in traceback.format_tb(each.__traceback__)]
+        words = f": {each}" if isinstance(each, PearlError) else ""
+        lines.append(f"{type(each).__module__}.{type(each).__qualname__}{words}")
+    return "\n".join(("Traceback (most recent call last), without what was said:", *lines))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
 class _LogfmtFormatter(Logfmter):
     """One line of ``key=value``."""
 
@@ -36,6 +70,9 @@ class _LogfmtFormatter(Logfmter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
         return _moment(record)
+
+    def formatException(self, ei: _Raised) -> str:  # noqa: N802
+        return traceback_of(ei[1]) if ei[1] is not None else ""
 
 
 class _JsonFormatter(logging.Formatter):
@@ -47,6 +84,9 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exc_info"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+    def formatException(self, ei: _Raised) -> str:  # noqa: N802
+        return traceback_of(ei[1]) if ei[1] is not None else ""
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -231,7 +231,8 @@ class Poller:
             self._publish_withheld()
             return error
         except PollError as error:
-            failure, calls = error, None
+            # without its traceback, which would name this frame, which names the failure
+            failure, calls = error.with_traceback(None), None
             health = self._failed(error, token)
         except Exception as error:  # noqa: BLE001 - one poll's bug must not end all polls
             self._log.bug()

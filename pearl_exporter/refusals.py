@@ -9,7 +9,8 @@ first one backs off that outbound alone, and the others' polls, which go on, are
 
 While it is refused, one outbound asks at each moment of a doubling backoff, another one each time,
 and the rest wait. When a page comes, all go on at their own next moments, which are spread as they
-were at the start; those of long intervals within two minutes (see `schedule`). What was refused to an outbound while its token was good proves nothing later.
+were at the start; those of long intervals within two minutes (see `schedule`). What was refused to
+an outbound while its token was good proves nothing later.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -141,6 +141,7 @@ async def run(
     Whoever has heard from ``announce`` that it runs may already tell it to stop. Raises ConfigError
     if the web configuration is bad, which `load_settings` has checked before.
     """
+    asyncio.get_running_loop().set_exception_handler(_tell_of_any_bug)
     web = LiveWebConfig(app.settings.web.config_file)
     stop = stop_event()
     hangups = None if reload is None else _Hangups(reload)
@@ -233,6 +234,11 @@ class _Hangups:
         self._going_on.add(task)  # the loop itself holds its tasks weakly
         task.add_done_callback(self._going_on.discard)
         task.add_done_callback(_tell_of_a_bug)
+
+
+def _tell_of_any_bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop's own words alone: what it would add names the error with what that says."""
+    _log.error(str(context["message"]), exc_info=context.get("exception"))
 
 
 def _tell_of_a_bug(task: asyncio.Future[tuple[str, ...]]) -> None:

@@ -16,6 +16,9 @@ the one before it, so that a shift shows (not behind a page of one row, nor behi
 can't be used). The rows (rejected ones included, doubles dropped by id) must come to ``count``.
 Where they do not, the range is read again; two successive equal reads are accepted although
 ``count`` disagrees, and after `MAX_READS` the read is `Inconsistent`.
+
+That a server ignores the order shows only where a page holds rows enough: of fewer than eight, some
+of which can't be used, the rest may look newest first by chance, and rows are passed over.
 """
 
 from bisect import bisect_right
@@ -234,8 +237,8 @@ class RangeRead:
         self._proven += proven
         self._begin_at(lower)
         self._missing = missing
-        if not rejected:  # where a rejected row lies is not known
-            self._rest = _Rest(upper, rest)
+        # where a rejected row lies is not known: below, there are at least so many
+        self._rest = _Rest(upper, rest - rejected)
 
     def _end_run(self) -> None:
         run = self._run

@@ -206,7 +206,7 @@ class Tracker:
         self._expire(min(window_start, now - self.rules.follow_ms))
         edge, self.unread_to = unread or (window_start, None)
         self.edge = edge if self.edge is None else max(self.edge, edge)
-        self._by_other_tag_rules -= set(self.calls.forget(min(self.edge, window_start)))
+        self._forget(min(self.edge, window_start))
         self._window_start = window_start
         self.polled_at = now
 
@@ -437,8 +437,9 @@ class Tracker:
     def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
         if each.phase is Phase.SETTLED:
             is_same = short_id(call.id) not in self._by_other_tag_rules
-            self._ledger.revise(each.call if is_same else _retagged(each.call, call), call)
-            self._journal.revise(call.id, each.call, call)
+            before = each.call if is_same else _retagged(each.call, call)
+            is_counted = self._ledger.revise(before, call)
+            self._journal.revise(call.id, each.call, call, is_counted=is_counted)
         self._unplace(each)
         self.calls.replace(each, call)
         self._count_odd_codes(kind.odd_codes & ~each.odd_codes)
@@ -498,6 +499,12 @@ class Tracker:
             if each.call.start < before:
                 self._lose(each, "follow_expired")
                 self.calls.keep(each)
+
+    def _forget(self, before: Instant) -> None:
+        """Keeps nothing of the calls that started before this and are done but their counts."""
+        if forgotten := self.calls.forget(before):
+            self._by_other_tag_rules.difference_update(forgotten)
+            self._ledger.forget({*map(long_id, forgotten)})
 
     def _count_odd_codes(self, odd_codes: int) -> None:
         self._unknown_codes[0] += bool(odd_codes & ODD_STATUS)

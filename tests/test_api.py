@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from pearl_exporter.api import MAX_BODY_BYTES, Patience, PearlClient, Token
+from pearl_exporter.api import Patience, PearlClient, Token
+from pearl_exporter.bodies import MAX_BODY_BYTES
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.errors import (

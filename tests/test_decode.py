@@ -6,6 +6,7 @@ read in one go is read leniently; a byte order mark forces that way, so that bot
 
 import codecs
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pearl_exporter.calls import Call, status_label
-from pearl_exporter.decode import decode_page, format_instant, parse_instant
+from pearl_exporter.decode import decode_page, format_instant, kept_id, parse_instant
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.sync import Page
 
@@ -297,9 +298,10 @@ def test_a_bad_code_counts_as_null_and_the_row_stays(field, value):
         (-7, -7),
         (999, 999),
         (4.0, 4),
-        (2**31 - 1, 2**31 - 1),
-        (2**31, None),
-        (-(2**31), None),
+        (999_999, 999_999),
+        (1_000_000, None),
+        (-1_000_000, None),
+        (151_504_200, None),  # a phone number in the wrong field
         (10**30, None),
     ],
 )
@@ -526,3 +528,36 @@ def test_an_instant_is_written_so_that_it_is_read_back(instant):
 def test_the_form_written_is_the_vendors():
     assert format_instant(START_MS) == "2026-11-23T09:40:00.123Z"
     assert format_instant(START_MS - 123) == "2026-11-23T09:40:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "call_id",
+    [
+        "65f1c0ffee65f1c0ffee65f1",
+        "123456789012345678901234",
+        "0b9fa3a4-5a5c-4d0e-8f5c-413012347812",
+        "65F1C0123456789012",
+        "call_17",
+        "x",
+    ],
+)
+def test_an_id_is_kept_as_it_is(call_id):
+    assert call_with(id=call_id).id == kept_id(call_id) == call_id
+
+
+@pytest.mark.parametrize(
+    "call_id",
+    [
+        "+4915150777123",
+        "4915150777123",
+        "call-4915150777123",
+        "jane@example.org",
+        "+49 151 5077 7123",
+    ],
+)
+def test_an_id_that_looks_personal_is_kept_as_a_hash(call_id):
+    kept = call_with(id=call_id).id
+    assert re.fullmatch(r"#[0-9a-f]{32}", kept)
+    assert kept == kept_id(call_id) == kept_id(kept) != kept_id(f"{call_id}0")
+    page = decode_page(json.dumps({"count": 1, "results": [{"id": call_id}]}).encode())
+    assert page.rejected_ids == {kept}

@@ -1,7 +1,5 @@
 """Which listed outbounds are polled, under which label: tables, and what holds for any list."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +16,13 @@ from pearl_exporter.discovery import (
     shown_name,
 )
 from pearl_exporter.listing import ListedOutbound, Listing
+from pearl_exporter.patterns import Pattern
 
 NOBODY = Polled({})
 
 
 def rules(include: str = ".*", exclude: str = "", **more) -> DiscoveryRules:
-    patterns = [re.compile(text, re.DOTALL) for text in (include, exclude)]
+    patterns = [Pattern(text) for text in (include, exclude)]
     return DiscoveryRules(*patterns, **more)
 
 

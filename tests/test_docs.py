@@ -132,7 +132,8 @@ def test_every_metric_that_is_named_exists(page):
         }.get(kind, ("",))
     }
     named = set(re.findall(r"\bpearl_\w*[a-z]\b", re.sub(RECORDED, "", page.read_text())))
-    assert named - {"pearl_exporter"} <= series  # that is the package
+    # the package, and a table of the state
+    assert named - {"pearl_exporter", "pearl_exporter_schema"} <= series
 
 
 def test_the_metrics_page_explains_every_reason_of_a_failed_poll():

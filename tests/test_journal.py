@@ -1,15 +1,18 @@
 """The journal: what it told of each poll is had back call by call, and it stays bounded."""
 
 import asyncio
+import re
 import sqlite3
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import StateError
 from pearl_exporter.journal import Journal, Told, told_of
+from pearl_exporter.labels import TagRules
 from pearl_exporter.short_ids import short_id
 from pearl_exporter.store import open_store
 from pearl_exporter.store.look import look_for
@@ -37,7 +40,9 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
             journal.settle(call_id)
         for call_id in lost:
             journal.lose(call_id, "deleted")
-            journal.revise(call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)))
+            journal.revise(
+                call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
+            )
         journal.see(map(short_id, seen))
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
@@ -50,6 +55,24 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
     assert len(told.revisions) == sum(lost.count(asked) for _, _, lost in polls)
     shorts = (at for at, (seen, _, _) in enumerate(polls) if asked in seen)
     assert told.seen_at == next(shorts, None)
+
+
+def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
+    def polled(tracker: Tracker, rows: list[Call], now: int) -> tuple[int, bytes]:
+        tracker.apply(rows, ranges=[(now - 3_600_000, now + 1)], now=now)
+        delta = tracker.take_delta()
+        assert delta is not None
+        return now, delta.journal or b""
+
+    call = Call("call", T0 + 1000, 100, 4, 5.0, ("vip",))
+    before = Tracker(structs.replace(RULES, tags=TagRules(exclude=re.compile("vip"))))
+    entries = [polled(before, [], T0), polled(before, [call], T0 + 300_000)]
+    after = Tracker(RULES, before.saved())
+    entries.append(polled(after, [call], T0 + 330_000))
+    ((_, change),) = told_of("call", entries).revisions
+    assert (change.before[3], change.after[3]) == (("_other",), ("vip",))
+    assert not change.is_counted
+    assert not any(after.snapshot().ledger.revisions.values())
 
 
 @pytest.mark.parametrize("content", [b"x", b"\x94", b"abc"])

@@ -1,7 +1,5 @@
 """Which label values an outbound may have: codes and tags, first come, first served, for good."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +14,7 @@ from pearl_exporter.labels import (
     looks_personal,
     status_labels,
 )
+from pearl_exporter.patterns import Pattern
 
 # --- codes
 
@@ -112,7 +111,7 @@ def test_other_itself_takes_no_room_even_where_a_customer_writes_it():
 
 
 def test_only_tags_that_found_no_room_count_as_folded_each_once():
-    labels = TagLabels(TagRules(max_tags=1, exclude=re.compile("internal")))
+    labels = TagLabels(TagRules(max_tags=1, exclude=Pattern("internal")))
     for tag in ("a", "b", "b", "c", "internal", "+49 30 123456", "x" * 129):
         labels.of([tag])
     assert labels.folded == 2
@@ -128,7 +127,7 @@ def test_what_is_remembered_of_folded_tags_is_bounded():
 def test_labels_are_kept_over_a_restart_even_where_the_rules_became_stricter():
     before = TagLabels(TagRules(max_tags=3))
     before.of(["a", "b", "c", "d"])
-    after = TagLabels(TagRules(max_tags=1, exclude=re.compile("b")), before.admitted)
+    after = TagLabels(TagRules(max_tags=1, exclude=Pattern("b")), before.admitted)
     assert after.admitted == ("a", "b", "c", OTHER)
     assert after.of(["c", "b", "d", "e"]) == ("c", "b", OTHER)
 
@@ -176,7 +175,7 @@ def test_a_tag_has_the_same_label_whenever_it_comes(calls, max_tags):
     ],
 )
 def test_include_and_exclude_judge_the_whole_tag(include, exclude, tag, label):
-    rules = TagRules(include=re.compile(include, re.DOTALL), exclude=re.compile(exclude, re.DOTALL))
+    rules = TagRules(include=Pattern(include), exclude=Pattern(exclude))
     assert TagLabels(rules).of([tag]) == (label,)
 
 

@@ -14,6 +14,7 @@ from pearl_exporter.config import DiscoverySettings
 from pearl_exporter.discovery import Saved
 from pearl_exporter.errors import StateError
 from pearl_exporter.metrics import Format
+from pearl_exporter.patterns import Pattern
 from pearl_exporter.simulator import Page, Search, many_campaigns
 from pearl_exporter.simulator.platform import LIST
 from pearl_exporter.store import MemoryStore
@@ -453,11 +454,11 @@ def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_early():
             kept = world.app.pollers[0]
             due = world.app.schedule.seconds_to_next_poll(kept.outbound.id)
             asked = world.requests.count(("GET", LIST))
-            await reload(world, exclude=re.compile("load-002"))
+            await reload(world, exclude=Pattern("load-002"))
             assert polled(world) == {"load-001", "load-003"}
             assert world.app.pollers[0] is kept
             assert world.app.schedule.seconds_to_next_poll(kept.outbound.id) == due
-            await reload(world, exclude=re.compile(""))
+            await reload(world, exclude=Pattern(""))
             assert polled(world) == ALL
             assert world.requests.count(("GET", LIST)) == asked == 1
 
@@ -526,7 +527,7 @@ def test_many_changes_leave_no_task_behind():
             tasks = len(asyncio.all_tasks())
             for turn in range(10):
                 change(world, "load-001", name=f"name {turn}", gone=turn % 2 == 0)
-                await reload(world, exclude=re.compile(f"load-00{turn % 5}"))
+                await reload(world, exclude=Pattern(f"load-00{turn % 5}"))
                 await asyncio.sleep(ROUND)
             assert len(asyncio.all_tasks()) <= tasks + 3
 

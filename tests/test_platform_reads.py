@@ -6,7 +6,8 @@ import json
 import httpx
 import pytest
 
-from pearl_exporter.api import MAX_BODY_BYTES, Patience
+from pearl_exporter.api import Patience
+from pearl_exporter.bodies import MAX_BODY_BYTES
 from pearl_exporter.errors import ApiError
 from pearl_exporter.listing import Account, ListedOutbound, Listing
 from tests.test_api import PHONE, TOKEN, URL, WELL, Scene, a_scene, after, virtually

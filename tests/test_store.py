@@ -379,6 +379,30 @@ def test_a_first_commit_that_fails_does_not_spoil_the_next(tmp_path):
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_taken_away_fails_the_commits_until_it_is_back(tmp_path, is_replaced):
+    """Else all would be written to a file that no start finds again."""
+
+    async def story():
+        path, aside = tmp_path / "state.db", tmp_path / "aside.db"
+        store, tracker = open_store(url_of(path)), Tracker(RULES)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        delta = tracker.take_delta()
+        path.rename(aside)
+        if is_replaced:
+            path.write_bytes(aside.read_bytes())
+        with pytest.raises(StateError, match="removed or replaced while it was in use"):
+            await store.commit("outbound", delta)
+        aside.replace(path)
+        await store.commit("outbound", delta)
+        await store.aclose()
+        again = open_store(url_of(path))
+        assert plain(await again.load("outbound")) == plain(tracker.saved())
+        await again.aclose()
+
+    asyncio.run(story())
+
+
 def test_a_truncated_state_says_what_to_do(tmp_path):
     path = tmp_path / "state.db"
     content = damaged_state(path)[:9_000]

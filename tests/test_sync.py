@@ -184,6 +184,16 @@ def test_rejected_rows_count_towards_the_total_and_their_ids_are_told():
     assert read.rejected_ids == table.rejected
 
 
+def test_rows_that_a_first_page_left_out_by_chance_are_found_beside_rejected_ones():
+    """Three usable rows of four look newest first, though the server ignores the order."""
+    at = {"a": 90, "bad": 95, "b": 50, "c": 10, "d": 80, "e": 70, "f": 60}
+    table = Table(order=lambda call: list(at).index(call.id), rejected=frozenset({"bad"}))
+    table.put(*(Call(key, START + offset) for key, offset in at.items()))
+    read = RangeRead(START, END, 4)
+    assert set(read_whole(read, table)) == set(at) - {"bad"}
+    assert read.by_offset
+
+
 def test_a_page_of_nothing_but_rejected_rows_does_not_stop_the_read():
     table = table_of(
         *range(START, START + 10), rejected=frozenset(f"call-00{n}" for n in range(3, 8))

@@ -1,12 +1,11 @@
 """What is tracked, what is counted, and when: the contract's sentences by example."""
 
-import re
-
 import pytest
 from msgspec import structs
 
 from pearl_exporter.calls import Call
 from pearl_exporter.labels import TagRules
+from pearl_exporter.patterns import Pattern
 from pearl_exporter.tracker import Rules, Tracker, TrackerSnapshot
 from tests.recount import positive
 
@@ -362,8 +361,8 @@ def carried_on(outbound: Outbound, rules: Rules) -> Outbound:
     ("before", "after"),
     [
         ({"max_tags": 1}, {"max_tags": 2}),
-        ({"include": re.compile("vip")}, {}),
-        ({"exclude": re.compile("l.*")}, {}),
+        ({"include": Pattern("vip")}, {}),
+        ({"exclude": Pattern("l.*")}, {}),
     ],
 )
 def test_changed_tag_settings_revise_no_call(before, after):
@@ -402,7 +401,7 @@ def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
 
 
 def test_tag_settings_that_are_changed_back_too_soon_revise_no_call():
-    few, all_ = with_tags(exclude=re.compile("vip")), with_tags()
+    few, all_ = with_tags(exclude=Pattern("vip")), with_tags()
     calls = [success(f"call-{number}", at=number, tags=("vip",)) for number in range(4)]
     outbound = Outbound(few)
     outbound.poll(200, *calls)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -50,6 +50,8 @@ class _Recorded(httpx.ASGITransport):
 class World:
     """Build it inside a loop, best a virtual one. ``wait`` moves everybody's time.
 
+    ``wall_ahead`` is how wrong the exporter's wall clock is, in seconds.
+
     ``frozen``, simulated time and the exporter's clock stand still during a poll, so that what must
     have been read is known to the row; else they run with the loop. Of the campaigns the first
     ``configured`` are in the configuration, by default all.
@@ -69,6 +71,7 @@ class World:
         account: Mapping[str, Any] | None = None,
         seed: int = 0,
         store: Store | None = None,
+        wall_ahead: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._frozen = frozen
         self._frozen_for = 0.0
@@ -98,7 +101,10 @@ class World:
             self.settings,
             transport=self._transport,
             store=store,
-            clock=Clock(wall=lambda: DAWN_MS / 1000 + self._elapsed(), monotonic=self._elapsed),
+            clock=Clock(
+                wall=lambda: DAWN_MS / 1000 + self._elapsed() + wall_ahead(),
+                monotonic=self._elapsed,
+            ),
         )
 
     @property

@@ -26,7 +26,8 @@ from pearl_exporter.config import (
     parse_listen,
 )
 from pearl_exporter.errors import PearlError, StateError
-from pearl_exporter.logs import set_up_logging
+from pearl_exporter.logs import print_uncaught, set_up_logging
+from pearl_exporter.names import EventLoop
 from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import (
@@ -85,6 +86,7 @@ def main() -> None:
 
     Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration, or an unusable state.
     """  # noqa: D301 - \b is click's, where lines are to stay as they are
+    sys.excepthook = print_uncaught
 
 
 @main.command()
@@ -274,7 +276,8 @@ def _listener(address: ListenAddress, key: str) -> socket.socket:
 def _run(job: Coroutine[Any, Any, Result]) -> Result:
     """Runs a command's job; what goes wrong on purpose is one line, never a traceback."""
     try:
-        return asyncio.run(job)
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            return runner.run(job)
     except StateError as error:
         _end(f"state.url: {error}", MISUSED)
     except ConfigError as error:  # a file that was well when the settings were read

@@ -10,8 +10,10 @@ from sqlalchemy.engine import make_url
 from pearl_exporter.app import rules_of
 from pearl_exporter.calls import Instant, call_status_label, ended_at, is_answered, status_label
 from pearl_exporter.config import Settings
+from pearl_exporter.decode import kept_id
 from pearl_exporter.errors import StateError
 from pearl_exporter.kinds import Values
+from pearl_exporter.labels import is_unicode
 from pearl_exporter.store import MEMORY_URL
 from pearl_exporter.store.look import Known, look_for
 from pearl_exporter.tracked import Phase, Tracked
@@ -27,6 +29,7 @@ def run_explain(
     """What to print of a call, and whether it is tracked anywhere; raises `StateError`."""
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
+    call_id = kept_id(call_id) if is_unicode(call_id) else call_id
     known = look_for(make_url(settings.state.url).database or "", call_id)
     configured = {each.id: each for each in settings.outbounds}
     names = {
@@ -80,7 +83,12 @@ def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
         counted = told.revisions[0][1].before if told.revisions else values
         facts["counted_as"] = _values(counted, rules)
     facts["revisions"] = [
-        {"at": _utc(at), "from": _values(each.before, rules), "to": _values(each.after, rules)}
+        {
+            "at": _utc(at),
+            "from": _values(each.before, rules),
+            "to": _values(each.after, rules),
+            "is_counted": each.is_counted,
+        }
         for at, each in told.revisions
     ]
     facts["is_now"] = _values(values, rules)
@@ -130,7 +138,7 @@ def _values(values: Values, rules: Rules | None) -> Facts:
     }
     if rules is not None and duration > 0:
         bucket = next((bound for bound in rules.buckets if duration <= bound), None)
-        said["bucket_le"] = "+Inf" if bucket is None else str(bucket)
+        said["bucket_le"] = "+Inf" if bucket is None else str(float(bucket))
     return {**said, "tags": list(tags)}
 
 
@@ -143,7 +151,8 @@ def _lines(facts: Facts) -> str:
         if isinstance(value, list):
             for each in value:
                 change = f"{_text(each['from'])} -> {_text(each['to'])}"
-                lines.append(f"{'revised'.ljust(width)}  {each['at']}: {change}")
+                what = "revised" if each["is_counted"] else "tags relabelled"
+                lines.append(f"{what.ljust(width)}  {each['at']}: {change}")
         else:
             lines.append(f"{name}  {_text(value)}")
     return "\n".join(lines) + "\n"

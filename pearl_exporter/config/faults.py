@@ -14,9 +14,12 @@ from pearl_exporter.errors import ConfigError
 _MAX_SHOWN = 60
 _MAX_TOLD = 100
 _SECRET_KEY = re.compile(r"token|secret|password|authorization|proxy", re.IGNORECASE)
-# A secret under a wrong key, or as one: a whole header, a URL with a password, NLPearl's
-# account:secret pair, a hash of bcrypt.
-_SECRET_VALUE = re.compile(r"bearer|@|^\$2[a-z]\$|^[^\s/:]{8,}:[^\s/:]{8,}$", re.IGNORECASE)
+# A secret under a wrong key, or as one: a whole header, a URL with a password or a query, NLPearl's
+# account:secret pair (localhost:10042 is none), a hash of bcrypt, and, but in a path, a long key.
+_LONG_KEY = re.compile(r"(?=[\w+=~-]*\d)(?=[\w+=~-]*[a-z])[\w+=~-]{24,}", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"bearer|@|://.*[?#]|^\$2[a-z]\$|^[^\s/:]{3,}:(?!\d+$)[^\s/:]{4,}$", re.IGNORECASE
+)
 
 
 class Faults:
@@ -116,18 +119,24 @@ class Faults:
         if isinstance(value, dict):
             return "a mapping"
         text = self._texts.get(path, str(value))
-        if any(_SECRET_KEY.search(str(part)) for part in path) or _SECRET_VALUE.search(text):
+        if any(_SECRET_KEY.search(str(part)) for part in path) or _looks_secret(text):
             return "a value that is not shown"
         if len(text) > _MAX_SHOWN:
             return f"a value of {len(text)} characters"
         return f'"{text}"' if isinstance(value, str) else text
 
 
+def _looks_secret(text: str) -> bool:
+    return bool(_SECRET_VALUE.search(text) or ("/" not in text and _LONG_KEY.search(text)))
+
+
 def _dotted(path: KeyPath) -> str:
     """Write a path; a key that looks like none may be something pasted, so it is not repeated."""
     return ".".join(
         f"(a key of {len(key)} characters)"
-        if len(key) > _MAX_SHOWN or (not key.isidentifier() and _SECRET_VALUE.search(key))
+        if len(key) > _MAX_SHOWN
+        or _LONG_KEY.search(key)
+        or (not key.isidentifier() and _SECRET_VALUE.search(key))
         else key
         for key in map(str, path)
     )

@@ -1,6 +1,5 @@
 """Every key of the configuration, with what the documentation says about it."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
@@ -12,6 +11,7 @@ from pearl_exporter.config.durations import format_duration
 from pearl_exporter.config.environment import variable_of
 from pearl_exporter.config.rules import Check
 from pearl_exporter.config.settings import SECTIONS, OutboundEntry
+from pearl_exporter.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _written(value: object, accepts: str) -> str:
         return "none"
     if isinstance(value, float):
         return f"`{format_duration(value) if accepts.startswith('duration') else f'{value:g}'}`"
-    if isinstance(value, re.Pattern):
+    if isinstance(value, Pattern):
         return f"`'{value.pattern}'`"
     if isinstance(value, bool):
         return f"`{value}`".lower()

@@ -195,6 +195,9 @@ def check_files(api: ApiSettings, entries: Mapping[int, OutboundEntry], faults: 
 
 
 def _check_certificates(path: Path, faults: Faults) -> None:
+    if path.exists() and not path.is_file():  # a pipe would wait for a writer
+        faults.add_value(("api", "ca_file"), "wanted a regular file", str(path))
+        return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:

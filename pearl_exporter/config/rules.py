@@ -9,7 +9,6 @@ import ipaddress
 import math
 import re
 import unicodedata
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 from pearl_exporter.config.durations import WANTED, format_duration, parse_duration
 from pearl_exporter.config.tokens import normalise_token
 from pearl_exporter.config.yaml_lines import OddNumber
+from pearl_exporter.patterns import Pattern
 
 MAX_TEXT = 128
 MAX_LABELS = 10
@@ -194,18 +194,15 @@ def _few(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-def tag_pattern(text: str) -> re.Pattern[str]:
-    """Compile an expression that is matched against whole tags (use ``fullmatch``).
+def tag_pattern(text: str) -> Pattern:
+    """Compile an expression that is matched against whole tags and names.
 
     Raises ValueError where it is no regular expression.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what a later Python may read differently
-            return re.compile(text, re.DOTALL)
-    except (re.error, OverflowError, RecursionError) as error:
-        reason = getattr(error, "msg", None) or "it is too large"
-        raise ValueError(f"wanted a regular expression ({reason})") from None
+        return Pattern(text)
+    except ValueError as error:
+        raise ValueError(f"wanted a regular expression of RE2's ({error})") from None
 
 
 def _path(text: str) -> Path:
@@ -325,7 +322,7 @@ OutboundId = Annotated[
     str, _from_text(str, _outbound_id, f"1 to {MAX_TEXT} letters, digits and any of `_-.~`")
 ]
 Name = Annotated[str, _from_text(str, _name, f"1 to {MAX_TEXT} characters")]
-TagPattern = Annotated[re.Pattern[str], _from_text(re.Pattern, tag_pattern, "regular expression")]
+TagPattern = Annotated[Pattern, _from_text(Pattern, tag_pattern, "regular expression")]
 Labels = Annotated[
     Mapping[
         Annotated[str, AfterValidator(_label_name)],

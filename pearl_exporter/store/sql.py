@@ -100,8 +100,10 @@ class SqlStore:
 
     async def _in_thread(self, work: Callable[[Connection], Result]) -> Result:
         def run() -> Result:
-            with _as_state_errors(self._file.path), self._engine.begin() as connection:
-                return work(connection)
+            with _as_state_errors(self._file.path):
+                self._file.check_place()
+                with self._engine.begin() as connection:
+                    return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
@@ -190,6 +192,9 @@ def _delete_blocks(connection: Connection, number: int, keys: Iterable[Instant])
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # What is forgotten is overwritten, and not only marked as free: a file that is copied or read
+    # without SQLite tells nothing of it. It costs a third more bytes written, and no time.
+    connection.execute("PRAGMA secure_delete=ON")
     # less than a stop may take: another program may hold the database for longer
     connection.execute("PRAGMA busy_timeout=1000")
 

@@ -25,6 +25,8 @@ class SqliteFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock: BinaryIO | None = None
+        self._taken: tuple[int, int] | None = None
+        """Device and number of the file that is in use, whatever stands at its path by now."""
 
     def take(self) -> None:
         """Makes the folder if there is none and locks the file against a second exporter.
@@ -44,6 +46,7 @@ class SqliteFile:
                 self._look_at(path)
             else:
                 _private(path).close()
+            self._taken = _identity(path)
         except BlockingIOError:
             self.release()
             raise StateError(
@@ -62,6 +65,16 @@ class SqliteFile:
         if not start:
             _log.warning("the state is empty: tracking begins anew", extra={"state": self.path})
 
+    def check_place(self) -> None:
+        """Raises `StateError` if the file in use is no longer the one that a start would find.
+
+        SQLite would go on writing to the one that was removed, and all of it would be lost.
+        """
+        if self._taken is not None and _identity(Path(self.path)) != self._taken:
+            raise StateError(
+                "the file was removed or replaced while it was in use: put it back, or restart"
+            )
+
     def check(self, connection: Connection) -> None:
         """Raises `StateError` if the database is damaged, before anything is written to it."""
         result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
@@ -78,6 +91,14 @@ class SqliteFile:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return (found.st_dev, found.st_ino)
 
 
 def _private(path: Path) -> BinaryIO:

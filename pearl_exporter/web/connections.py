@@ -6,6 +6,7 @@ kept us waiting the longest makes room.
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -21,6 +22,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from pearl_exporter.config.web_config import WebConfig
 from pearl_exporter.config.web_rules import alternative_name
 from pearl_exporter.web.access import OPEN_PATHS
+
+_PAUSE_SECONDS = 0.1
+"""After a connection that could not be accepted."""
+
+_SILENCE_SECONDS = 60.0
+"""How long the log says nothing more of the same."""
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +121,7 @@ class Door:
         self._limits = limits
         self._handshakes: dict[asyncio.Task[None], float] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._silent_until = 0.0
 
     def open(self) -> None:
         """Begins to accept."""
@@ -136,12 +144,23 @@ class Door:
             try:
                 sock, _ = await loop.sock_accept(self._listener)
             except OSError as error:
-                # no file descriptor, or one who went before we came: both pass
-                _log.debug("a connection could not be accepted", extra={"error": str(error)})
-                await asyncio.sleep(0.1)
+                await self._after(error)
                 continue
             self._admit(sock, loop.time())
             await asyncio.sleep(0)  # so that every connection is begun before the next is weighed
+
+    async def _after(self, error: OSError) -> None:
+        """Waits a little: no file descriptor, or one who went before we came, and both pass."""
+        _log.debug("a connection could not be accepted", extra={"error": str(error)})
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            self._silent_until = now + _SILENCE_SECONDS
+            _log.warning("no file descriptor is left: idle connections are closed to make room")
+        room = self._make_room(now)
+        await asyncio.sleep(_PAUSE_SECONDS / 10 if room else _PAUSE_SECONDS)
 
     def _admit(self, sock: socket.socket, now: float) -> None:
         count = len(self._connections) + len(self._handshakes)

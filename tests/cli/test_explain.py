@@ -1,6 +1,8 @@
 """``explain``, beside an exporter that runs on a simulated API."""
 
+import asyncio
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,18 +11,35 @@ import pytest
 from click.testing import CliRunner
 
 from pearl_exporter.blocks import decode_block
+from pearl_exporter.calls import Call
 from pearl_exporter.cli import main
+from pearl_exporter.decode import kept_id
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.short_ids import long_id
+from pearl_exporter.store import open_store
+from pearl_exporter.tracker import Rules, Tracker
 from tests.cli.simulated import base_url, simulated_api, write_config
 from tests.cli.test_serve import polled_well
 from tests.programs import run_pearl, running_pearl
 
+T0 = 1_795_000_000_000
+RULES = Rules(
+    window_ms=3_600_000,
+    settle_ms=120_000,
+    settle_unanswered_ms=30_000,
+    follow_ms=86_400_000,
+    catch_up_ms=86_400_000,
+    scan_every_ms=900_000,
+    buckets=(15.0, 30.0),
+)
+
 
 def a_tracked_call(state: Path) -> str:
+    """One of the middle: the oldest may be forgotten, and the newest deleted, any moment."""
     with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
-        key, calls = connection.execute("SELECT key, calls FROM blocks").fetchone()
-    return long_id(next(iter(decode_block(key, calls, Kinds()).entries)))
+        blocks = connection.execute("SELECT key, calls FROM blocks ORDER BY key").fetchall()
+    ids = [short for key, calls in blocks for short in decode_block(key, calls, Kinds()).entries]
+    return long_id(ids[len(ids) // 2])
 
 
 def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
@@ -45,6 +64,80 @@ def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
             options = ["--outbound", "typo", "--config", str(path)]
             typo = runner.invoke(main, ["explain", call_id, *options])
             assert (typo.exit_code, "it holds: one" in typo.output) == (2, True)
+
+
+def kept(path: Path, life: list[tuple[int, list[Call]]], *outbounds: str) -> None:
+    """A state in which each outbound has lived through these polls: seconds after T0, and rows."""
+
+    async def story() -> None:
+        store = open_store(f"sqlite:///{path}")
+        for outbound in outbounds:
+            tracker = Tracker(RULES)
+            for seconds, rows in life:
+                now = T0 + seconds * 1000
+                tracker.apply(rows, ranges=[(now - RULES.window_ms, now + 1)], now=now)
+                delta = tracker.take_delta()
+                assert delta is not None
+                await store.commit(outbound, delta)
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_the_whole_life_of_a_call_in_two_outbounds(tmp_path: Path) -> None:
+    state, start = tmp_path / "state.db", T0 + 1000
+    life = [
+        (0, []),
+        (30, [Call("call", start, 40, 3)]),
+        (60, [Call("call", start, 100, 4, 20.0, ("vip",))]),
+        (300, [Call("call", start, 100, 4, 20.0, ("vip",))]),
+        (330, [Call("call", start, 500, 4, 20.0, ("vip",))]),
+    ]
+    kept(state, life, "a" * 24, "b" * 24)
+    url = {"url": f"sqlite:///{state}"}
+    path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
+    told = CliRunner().invoke(main, ["explain", "call", "--config", str(path)])
+    assert told.exit_code == 0, told.output
+    one, other = told.output.split("\n\n")
+    assert "b" * 24 in other
+    for line in (
+        r"outbound +one",
+        r"state +counted",
+        r"first seen +2026-.* UTC",
+        r"first seen after seconds +29.0",
+        r"counted as +status=success, call_status=completed, duration_seconds=20.0, bucket_le=30.0",
+        r"revised +2026-.*: status=success,.* -> status=error,",
+        r"is now +status=error,.* tags=vip",
+        r"in window +yes",
+    ):
+        assert re.search(line, one), (line, one)
+
+
+def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
+    state, number = tmp_path / "state.db", "call-+4915150777001"
+    kept(state, [(0, []), (30, [Call(kept_id(number), T0 + 1000, 40, 3)])], "a" * 24)
+    url = {"url": f"sqlite:///{state}"}
+    path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
+    told = CliRunner().invoke(main, ["explain", number, "--config", str(path)])
+    assert told.exit_code == 0
+    assert "live" in told.output
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ([], "not counted: deleted, 2026-"),
+        ([Call("call", T0 + 1000, 40, 3)], "live, last seen so 2026-"),
+        ([Call("call", T0 + 1000, 100, 4, 50.0)], "finished, counts at 2026-"),
+    ],
+)
+def test_a_call_that_is_not_counted_says_why(tmp_path: Path, last: list[Call], said: str) -> None:
+    state = tmp_path / "state.db"
+    kept(state, [(0, []), (30, [Call("call", T0 + 1000, 40, 3)]), (60, last)], "a" * 24)
+    url = {"url": f"sqlite:///{state}"}
+    path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
+    told = CliRunner().invoke(main, ["explain", "call", "--config", str(path)])
+    assert said in told.output
 
 
 @pytest.mark.parametrize(

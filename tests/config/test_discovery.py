@@ -1,11 +1,11 @@
 """The sections discovery and account: what they mean, and what they need."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from pearl_exporter.config import ConfigError, Settings, discovered_outbound, load_settings
+from pearl_exporter.patterns import Pattern
 
 TOKEN = {"PEARL_API_TOKEN": "account:key"}
 ON = "discovery: {enabled: true}\n"
@@ -54,7 +54,7 @@ def test_the_environment_can_turn_it_on(load):
         "PEARL_ACCOUNT__INTERVAL": "1m",
     }
     settings = load_settings(None, environ)
-    assert settings.discovery.include == re.compile("spring.*", re.DOTALL)
+    assert settings.discovery.include == Pattern("spring.*")
     assert settings.account.interval == 60
     assert settings.outbounds == ()
 

@@ -32,6 +32,7 @@ LABELS = {
     "PearlOutboundFailing": {**SPRING, "reason": "timeout"},
     "PearlNoCredit": EXPORTER,
     "PearlConfigReloadFailed": EXPORTER,
+    "PearlDiscoveryFailing": EXPORTER,
     "PearlRequestBudgetExceeded": EXPORTER,
 }
 CAMPAIGN = [name for name, rule in alerts().items() if rule["labels"]["scope"] == "campaign"]
@@ -120,6 +121,7 @@ def test_an_outbound_that_cannot_be_polled_silences_itself_alone(server, source)
 
 def test_what_concerns_the_exporter_but_blinds_nobody_silences_nothing(server):
     sources = [alert("PearlConfigReloadFailed"), alert("PearlRequestBudgetExceeded")]
+    sources += [alert("PearlDiscoveryFailing")]
     sources += [alert("PearlTagsFolded"), alert("PearlTimeUncounted"), alert("PearlNoCredit")]
     assert inhibited(server, *sources, alert("PearlErrorSpike"), alert("PearlCallsStuck")) == set()
 

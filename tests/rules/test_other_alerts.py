@@ -356,6 +356,24 @@ def configuration_refused(name: str) -> Scenario:
 
 
 @scenario
+def the_list_cannot_be_read(name: str) -> Scenario:
+    """An hour of health: up to minute 10 well, then not, but for a restart, then well."""
+    labels, alert = target(name), "PearlDiscoveryFailing"
+    up = f"{gauge((10, 1), (20, 0))} {absent(1)} {gauge((4, 0), (25, 1))}"
+    asked = [quiet(9, alert, labels), quiet(20, alert, labels), firing(27, alert, labels)]
+    asked += [firing(minute, alert, labels) for minute in (30, 31, 33)]
+    return Scenario([series("pearl_discovery_up", up, labels)], [*asked, quiet(45, alert, labels)])
+
+
+@scenario
+def a_list_that_fails_for_a_while_alone(name: str) -> Scenario:
+    labels, alert = target(name), "PearlDiscoveryFailing"
+    up = gauge((10, 1), (10, 0), (40, 1))
+    asked = [quiet(minute, alert, labels) for minute in (9, 15, 19, 25, 50)]
+    return Scenario([series("pearl_discovery_up", up, labels)], asked)
+
+
+@scenario
 def nothing_at_all(name: str) -> Scenario:
     """Only health: no alert has what it needs."""
     return Scenario(

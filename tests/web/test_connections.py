@@ -4,10 +4,12 @@ Limits are tenths of seconds here; what is tested is that they are kept, not how
 """
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -182,6 +184,35 @@ async def test_beyond_the_spare_ones_connections_are_closed_at_once():
         assert await until_closed(other) == b""
         for each in (writer, other_writer):
             each.transport.abort()
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """This process can open so many more files."""
+    lowest = os.dup(0)
+    os.close(lowest)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_who_asks_is_answered_though_idle_ones_hold_every_file_descriptor(caplog):
+    async with served(LONG) as port:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(socket.socket()) for _ in range(12)]
+            for client in clients:
+                client.connect(("127.0.0.1", port))  # not accepted before the loop runs again
+            clients[-1].send(GET)
+            clients[-1].setblocking(False)
+            with descriptors_left(3):
+                loop = asyncio.get_running_loop()
+                answer = await asyncio.wait_for(loop.sock_recv(clients[-1], 100), 5)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "no file descriptor is left" in caplog.text
 
 
 # --- TLS

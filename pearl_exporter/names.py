@@ -1,0 +1,62 @@
+"""An event loop whose look-ups of names hold up nothing but themselves.
+
+asyncio looks names up in the few threads that compress scrapes as well, and waits for them at its
+end: a resolver that hangs would leave scrapes unanswered and the exporter unstoppable.
+"""
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+Found = list[tuple[Any, ...]]
+Key = tuple[Any, ...]
+
+
+class EventLoop(asyncio.SelectorEventLoop):
+    """Looks each name up in a thread of its own, once for all who ask at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looking: dict[Key, asyncio.Future[Found]] = {}
+
+    async def getaddrinfo(  # noqa: PLR0913 - asyncio's signature
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Found:
+        """The addresses of a name; raises OSError as `socket.getaddrinfo` does."""
+        key = (host, port, family, type, proto, flags)
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = self._looking[key] = self.create_future()
+            looking.add_done_callback(lambda _: self._looking.pop(key))
+            # a daemon: nobody waits for it at the end
+            threading.Thread(target=self._look_up, args=(key, looking), daemon=True).start()
+        return await asyncio.shield(looking)
+
+    def _look_up(self, key: Key, looking: "asyncio.Future[Found]") -> None:
+        found: Found | OSError
+        try:
+            found = socket.getaddrinfo(*key)
+        except (OSError, UnicodeError) as error:  # a name too long for DNS is a UnicodeError
+            found = error if isinstance(error, OSError) else OSError(str(error))
+        try:
+            self.call_soon_threadsafe(_end, looking, found)
+        except RuntimeError:  # the loop was closed meanwhile
+            return
+
+
+def _end(looking: "asyncio.Future[Found]", found: Found | OSError) -> None:
+    if looking.done():
+        return
+    if isinstance(found, OSError):
+        looking.set_exception(found)
+        looking.exception()  # whoever asked may have given up
+    else:
+        looking.set_result(found)

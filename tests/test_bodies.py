@@ -1,0 +1,89 @@
+"""A body is unpacked within bounds, and what is no body of ours is told plainly."""
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from pearl_exporter.bodies import MAX_BODY_BYTES, MAX_BRACKETS, Body
+from pearl_exporter.errors import BadResponseError
+
+TEXT = b'{"count": 1, "results": []}' * 100
+
+
+def unpacked(encoding: str, body: bytes, size: int = 65_536) -> bytes:
+    taken = Body(encoding)
+    for place in range(0, len(body), size):
+        taken.take(body[place : place + size])
+    return taken.whole()
+
+
+def raw_deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush()
+
+
+@pytest.mark.parametrize("size", [1, 7, 65_536])
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("", TEXT),
+        ("identity", TEXT),
+        ("gzip", gzip.compress(TEXT)),
+        (" X-GZIP , identity", gzip.compress(TEXT)),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", raw_deflate(TEXT)),
+        ("gzip", gzip.compress(TEXT) + b"rubbish behind it"),
+    ],
+)
+def test_it_is_given_as_it_was_packed(encoding, body, size):
+    assert unpacked(encoding, body, size) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
+def test_an_empty_body_is_empty(encoding):
+    assert unpacked(encoding, b"") == b""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "said"),
+    [
+        ("gzip", gzip.compress(TEXT)[:-9], "ends early"),
+        ("gzip", gzip.compress(TEXT)[:5], "ends early"),
+        ("gzip", b"\x1f\x8b" + b"\xff" * 40, "is broken"),
+        ("gzip", gzip.compress(TEXT)[:-8] + b"\0" * 8, "is broken"),  # a wrong checksum
+        ("deflate", b"\xff" * 40, "is broken"),
+        ("br", TEXT, "none that was asked for"),
+        ("gzip, gzip", gzip.compress(gzip.compress(TEXT)), "none that was asked for"),
+    ],
+)
+def test_it_is_no_answer(encoding, body, said):
+    with pytest.raises(BadResponseError, match=said):
+        unpacked(encoding, body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("", b" " * (MAX_BODY_BYTES + 1)), ("gzip", gzip.compress(b" " * (30 * MAX_BODY_BYTES), 9))],
+)
+def test_what_is_too_large_is_given_up_before_it_takes_room(encoding, body):
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadResponseError, match="larger than 16 MiB"):
+            unpacked(encoding, body)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3 * MAX_BODY_BYTES
+
+
+def test_the_largest_one_passes():
+    assert len(unpacked("gzip", gzip.compress(b" " * MAX_BODY_BYTES, 1))) == MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},"])
+def test_a_body_of_brackets_is_refused_before_it_is_made_values_of(unit):
+    assert unpacked("", unit * MAX_BRACKETS)
+    with pytest.raises(BadResponseError, match="500000 lists and objects"):
+        unpacked("", unit * (MAX_BRACKETS + 1))

@@ -1,0 +1,69 @@
+"""A resolver that hangs holds up nothing else, and nobody waits for it at the end."""
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from pearl_exporter.names import EventLoop
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """Names are looked up when it is set; it counts the look-ups."""
+    let = threading.Event()
+    let.asked = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host, *more):
+        let.asked.append(host)
+        assert let.wait(30)
+        return real(host, *more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield let
+    let.set()
+
+
+def run(story):
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        return runner.run(story())
+
+
+def test_all_who_ask_at_the_same_time_share_one_look_up(resolver):
+    async def story():
+        loop = asyncio.get_running_loop()
+        asked = [asyncio.create_task(loop.getaddrinfo("localhost", 80)) for _ in range(50)]
+        await asyncio.sleep(0)
+        # the threads that compress scrapes are free
+        assert await asyncio.to_thread(lambda: "done") == "done"
+        asked[0].cancel()
+        await asyncio.sleep(0)
+        resolver.set()
+        found = await asyncio.gather(*asked[1:])
+        assert found[0] == found[-1] != []
+        assert resolver.asked == ["localhost"]
+        await loop.getaddrinfo("localhost", 80)
+        assert len(resolver.asked) == 2  # nothing is remembered
+
+    run(story)
+
+
+def test_the_end_does_not_wait_for_one_that_hangs(resolver):
+    async def story():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+
+    run(story)
+    assert not resolver.is_set()
+
+
+@pytest.mark.parametrize("name", ["no.invalid", "a" * 70 + ".invalid", "a..b"])
+def test_a_name_that_is_none_is_an_oserror(name):
+    async def story():
+        with pytest.raises(OSError):
+            await asyncio.get_running_loop().create_connection(asyncio.Protocol, name, 80)
+
+    run(story)
