@@ -111,7 +111,10 @@ def _shares(caption: str, counts: Mapping[str, int], total: int) -> str:
         for number, label in found
     )
     head = _heads(("Label", "Calls", "Share", "As a bar"), numbers=range(1, 3))
-    return f'<table class="shares"><caption>{escape(caption)}</caption>{head}<tbody>{rows}</tbody></table>'
+    return (
+        f'<table class="shares"><caption>{escape(caption)}</caption>'
+        f"{head}<tbody>{rows}</tbody></table>"
+    )
 
 
 def _durations(durations: HistogramSnapshot) -> str:
