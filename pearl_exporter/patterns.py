@@ -29,7 +29,9 @@ class Pattern:
             compiled = re2.compile(self.pattern, options)
         except re2.error as error:
             reason = error.args[0] if error.args else b"it is too large"
-            raise ValueError(reason.decode() if isinstance(reason, bytes) else reason) from None
+            text = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+            # behind the colon is a part of the pattern, which may be a secret in the wrong place
+            raise ValueError(text.partition(": ")[0]) from None
         object.__setattr__(self, "_compiled", compiled)
 
     def fits(self, text: str) -> bool:

@@ -374,7 +374,10 @@ class Crashes(Histories):
         self.check_journal()
 
     def check_journal(self) -> None:
-        """Each tracked call that was counted was counted by exactly one poll; no other was."""
+        """Each tracked call that was counted was counted by exactly one poll; no other was.
+
+        One that was forgotten, as by a clock that was ahead, and is read again, is history.
+        """
         path = Path(self.folder.name) / "state.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
@@ -382,7 +385,9 @@ class Crashes(Histories):
         counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
         calls = calls_of(Saved(None, blocks))
         for call_id, each in calls.items():
-            assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
+            assert counted[call_id] <= 1, call_id
+            if each.phase is not Phase.HISTORY:
+                assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
 
 
 Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

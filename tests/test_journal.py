@@ -1,7 +1,6 @@
 """The journal: what it told of each poll is had back call by call, and it stays bounded."""
 
 import asyncio
-import re
 import sqlite3
 
 import pytest
@@ -13,6 +12,7 @@ from pearl_exporter.calls import Call
 from pearl_exporter.errors import StateError
 from pearl_exporter.journal import Journal, Told, told_of
 from pearl_exporter.labels import TagRules
+from pearl_exporter.patterns import Pattern
 from pearl_exporter.short_ids import short_id
 from pearl_exporter.store import open_store
 from pearl_exporter.store.look import look_for
@@ -65,7 +65,7 @@ def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
         return now, delta.journal or b""
 
     call = Call("call", T0 + 1000, 100, 4, 5.0, ("vip",))
-    before = Tracker(structs.replace(RULES, tags=TagRules(exclude=re.compile("vip"))))
+    before = Tracker(structs.replace(RULES, tags=TagRules(exclude=Pattern("vip"))))
     entries = [polled(before, [], T0), polled(before, [call], T0 + 300_000)]
     after = Tracker(RULES, before.saved())
     entries.append(polled(after, [call], T0 + 330_000))

@@ -109,16 +109,27 @@ def _state(known: Known, each: Tracked, rules: Rules | None) -> str:
             seen = "" if each.seen_live_at is None else f", last seen so {_utc(each.seen_live_at)}"
             return f"live{seen}"
         case Phase.PENDING:
-            if rules is None:
-                return "finished, to be counted"
-            wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
-            at = ended_at(each.call, each.seen_live_at) + wait
-            return f"finished, counts at {_utc(at)} at the earliest"
+            return _pending(each, rules)
         case Phase.SETTLED:
             return "counted"
         case Phase.LOST:
             when = "" if told.lost_at is None else f", {_utc(told.lost_at)}"
             return f"not counted: {told.lost_as or 'deleted or follow_expired'}{when}"
+        case Phase.HISTORY:
+            return _history(known)
+
+
+def _pending(each: Tracked, rules: Rules | None) -> str:
+    if rules is None:
+        return "finished, to be counted"
+    wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
+    at = ended_at(each.call, each.seen_live_at) + wait
+    return f"finished, counts at {_utc(at)} at the earliest"
+
+
+def _history(known: Known) -> str:
+    if known.told.settled_at is not None:
+        return f"counted at {_utc(known.told.settled_at)}, forgotten since, and read again"
     began = _utc(known.progress.tracking_since)
     return f"not counted: settled before tracking began ({began}), or read too late to count"
 

@@ -564,7 +564,7 @@ TAKEN = (
         # texts
         (
             "metrics: {tag_include: '('}",
-            'metrics.tag_include: got "(", wanted a regular expression of RE2\'s (missing ): ()',
+            'metrics.tag_include: got "(", wanted a regular expression of RE2\'s (missing ))',
         ),
         ("log: {level: INFO}", 'log.level: got "INFO", wanted one of debug, info, warning, error'),
         ("log: {format: xml}", 'log.format: got "xml", wanted one of logfmt, json'),
