@@ -75,7 +75,8 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .spark { display: block; width: 100%; max-width: 9rem; height: 1.75rem; }
 .chart { display: block; width: 100%; height: 6rem; }
 .meter { display: block; width: 100%; min-width: 2.5rem; height: .75rem; margin-top: .4rem; }
-.bar { fill: var(--bar); } .track, .gap { fill: var(--line); } .gap { opacity: .6; }
+.bar { fill: var(--bar); }
+.low { fill: var(--bad); } .track, .gap { fill: var(--line); } .gap { opacity: .6; }
 .base { stroke: var(--dim); }
 .scroll { overflow-x: auto; }
 @media (max-width: 44rem) {

@@ -1,14 +1,14 @@
 """The page of one outbound, at ``/outbounds/<name>``. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.histogram import HistogramSnapshot
-from pearl_exporter.poll_history import PollHistory, PollRecord
+from pearl_exporter.poll_history import Found, PollRecord
 from pearl_exporter.snapshot import OutboundSnapshot
-from pearl_exporter.web.charts import in_words, meter, sparkline
+from pearl_exporter.web.charts import in_words, last_hours, meter, sparkline
 from pearl_exporter.web.layout import ago, frame, moment, path_of, short_moment, until
 from pearl_exporter.web.next_steps import next_step
 from pearl_exporter.web.page import percent
@@ -44,7 +44,7 @@ def render_outbound(
         _headline(outbound, seconds_to_next_poll, now),
         _window(outbound, now),
         _hours(outbound, now),
-        _last_polls(outbound.history, now),
+        _last_polls(outbound.polls, now),
         '<div class="grid">',
         _counters(outbound),
         _settings(outbound),
@@ -140,24 +140,22 @@ def quantile(durations: HistogramSnapshot, share: float) -> str | None:
 
 
 def _hours(outbound: OutboundSnapshot, now: Instant) -> str:
-    steps = outbound.history.steps
-    counts: dict[str, int] = {}
-    for step in steps:
-        for status, number in step.by_status.items():
-            counts[status] = counts.get(status, 0) + number
-    words = escape(in_words(steps, now))
-    chart = sparkline(steps, now, outbound.name, "chart")
+    hours = last_hours(outbound, now)
+    counts = hours.calls()
+    words = escape(in_words(hours))
+    chart = sparkline(hours, now, outbound.name, "chart")
     table = _shares("Counted in these hours, by outcome", counts, sum(counts.values()))
     return (
-        f"<h2>The last hours</h2>\n<p>Calls counted when they settled: {words}. A low grey band is "
-        f"a time without a good poll. It begins with the exporter's start.</p>\n{chart}\n{table}"
+        f"<h2>The last hours</h2>\n<p>Calls counted when they settled: {words}. Error and "
+        "unreachable hang below the line; a low grey band is a time without a good poll."
+        f"</p>\n{chart}\n{table}"
     )
 
 
-def _last_polls(history: PollHistory, now: Instant) -> str:
-    if not history.polls:
+def _last_polls(polls: Sequence[PollRecord], now: Instant) -> str:
+    if not polls:
         return "<h2>Last polls</h2>\n<p>There was none yet.</p>"
-    rows = "\n".join(_poll(each, now) for each in history.polls)
+    rows = "\n".join(_poll(each, now) for each in polls)
     head = _heads(_POLLS, numbers=range(_FIRST_NUMBER, _LAST_NUMBER + 1))
     return (
         '<h2 id="polls">Last polls</h2>\n'
@@ -173,8 +171,7 @@ def _poll(record: PollRecord, now: Instant) -> str:
     if asked.start is not None and asked.end is not None:
         starts = f"{short_moment(asked.start, now)} to {short_moment(asked.end, now)}"
     numbers: list[str] = [f"{each:,}" for each in (asked.requests, asked.rows)]
-    counted = (record.new, record.late, record.settled, record.revised, record.deleted)
-    numbers += ["–" if record.reason else f"{each:,}" for each in counted]
+    numbers += _found(record.found)
     numbers.append(f"{record.duration_seconds:.2f} s")
     error = "–"
     if record.reason is not None:
@@ -183,6 +180,13 @@ def _poll(record: PollRecord, now: Instant) -> str:
     cells += [f'<td class="n">{each}</td>' for each in numbers]
     at = short_moment(record.at, now)
     return f'<tr><th scope="row">{at}</th>{"".join(cells)}<td>{error}</td></tr>'
+
+
+def _found(found: Found | None) -> list[str]:
+    if found is None:
+        return ["–"] * len(Found.__struct_fields__)
+    counted = (found.new, found.late, found.settled, found.revised, found.deleted)
+    return [f"{each:,}" for each in counted]
 
 
 def _counters(outbound: OutboundSnapshot) -> str:

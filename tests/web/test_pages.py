@@ -1,5 +1,6 @@
 """The pages for people: what they say, and that nothing gets into them that is not theirs."""
 
+import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -9,16 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pearl_exporter.errors import REASONS
-from pearl_exporter.poll_history import (
-    MOST_POLLS,
-    MOST_STEPS,
-    STEP_MS,
-    Asked,
-    PollHistory,
-    PollRecord,
-)
+from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.poll_history import Asked
+from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.sync import Search
-from pearl_exporter.web.charts import in_words, sparkline
+from pearl_exporter.web.charts import in_words, last_hours, sparkline
 from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of
 from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
 from pearl_exporter.web.outbound_page import render_outbound
@@ -144,29 +140,52 @@ def test_a_poll_remembers_what_it_asked_and_got():
     assert list(asked.purposes) == ["new calls", "unsettled calls"]
 
 
-def test_so_many_polls_and_steps_are_remembered_and_no_more():
-    history, counted = PollHistory(), 0
-    for step in range(100):
-        history = history.with_poll(PollRecord(step, Asked(), 0.1))
-        history = history.with_outcomes({"error": counted}, {"error": counted + 2}, step * STEP_MS)
-        counted += 2
-    assert [each.at for each in history.polls] == list(range(99, 99 - MOST_POLLS, -1))
-    assert [each.begins for each in history.steps] == [
-        step * STEP_MS for step in range(100 - MOST_STEPS, 100)
-    ]
+def settled(*steps: dict[str, int] | None) -> OutcomeHistory:
+    """Calls by outcome in the steps up to the present one; None for one without a good poll."""
+    history = OutcomeHistory()
+    for ago, calls in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
+        if calls is not None:
+            history = history.counted(calls, NOW - ago * STEP_MS, is_seamless=False)
+    return history
 
 
-def test_the_polls_of_one_step_add_up():
-    history = PollHistory().with_outcomes({}, {"error": 1}, 10)
-    history = history.with_outcomes({"error": 1}, {"error": 3, "success": 1}, 20)
-    assert [each.by_status for each in history.steps] == [{"error": 3, "success": 1}]
+def drawn(outbound: OutboundSnapshot) -> tuple[dict[str, str], str]:
+    """The outlines by their kinds, and the words."""
+    hours = last_hours(outbound, NOW)
+    picture = sparkline(hours, NOW, outbound.name, "chart")
+    return dict(re.findall(r'<path class="(\w+)" d="([^"]+)"', picture)), in_words(hours)
+
+
+def with_hours(*steps: dict[str, int] | None) -> OutboundSnapshot:
+    outbound = polled()
+    calls = outbound.calls._replace(outcomes=settled(*steps), polled_at=NOW)
+    return replace(outbound, calls=calls)
+
+
+def test_error_and_unreachable_hang_below_the_line():
+    shapes, words = drawn(with_hours({"success": 6}, {"success": 2, "error": 1, "unreachable": 1}))
+    first, second = (MOST_STEPS - 2) * 2, "h2"
+    assert shapes["bar"].startswith(f"M{first} ")
+    assert (shapes["bar"].count("v-"), shapes["bar"].count("h1.6")) == (2, 2)
+    above, below = re.findall(r"v(-?\d+)h1.6", shapes["bar"] + shapes["low"])[::2]
+    assert (int(above) < 0, int(below) > 0) == (True, True)
+    assert second in shapes["low"]
+    assert words.startswith("10 in the last 10 min, 2 of them error or unreachable, at most 6")
 
 
 def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
-    history = PollHistory().with_outcomes({}, {"error": 1}, 0)
-    history = history.with_outcomes({"error": 1}, {"error": 1}, STEP_MS)
-    history = history.with_outcomes({"error": 1}, {"error": 2}, 3 * STEP_MS)
-    picture = sparkline(history.steps, 3 * STEP_MS, "a", "chart")
-    _, bars, gaps, *_ = picture.split('d="')
-    assert (bars.count("z"), gaps.count("z")) == (2, 1)
-    assert "1 steps without a good poll" in in_words(history.steps, 3 * STEP_MS)
+    shapes, words = drawn(with_hours({"success": 1}, {}, None, {"success": 1}))
+    assert (shapes["bar"].count("h1.6"), shapes["gap"].count("v-4")) == (2, 1)
+    assert "1 step without a good poll" in words
+
+
+def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing():
+    outbound = with_hours({"success": 1}, {"success": 1})
+    later = NOW + 3 * STEP_MS
+    assert last_hours(outbound, later).gaps == 3
+    idle = replace(outbound, health=replace(outbound.health, interval_seconds=1800.0))
+    assert last_hours(idle, later).gaps == 0
+    assert last_hours(failed(idle, "timeout", "none came"), later).gaps == 3
+    day_later = last_hours(outbound, NOW + 86_400_000)
+    assert (day_later.steps, day_later.gaps) == ([], MOST_STEPS)
+    assert last_hours(unpolled(), NOW).minutes == 0
