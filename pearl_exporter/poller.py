@@ -255,16 +255,19 @@ class Poller:
         return failure
 
     def _remember(self, took: float, found: Found | None, failure: PollError | None) -> None:
-        """Adds the poll to those that the next snapshot shows."""
-        record = PollRecord(
-            at=self._around.api_clock.now(),
-            asked=self._asked,
-            duration_seconds=took,
-            found=found,
-            reason=failure.reason if failure else None,
-            message=str(failure) if failure else None,
-        )
-        self._snapshot = replace(self._snapshot, polls=with_poll(self._snapshot.polls, record))
+        """Adds the poll to those that the next snapshot shows; a bug in that costs no more."""
+        try:
+            record = PollRecord(
+                at=self._around.api_clock.now(),
+                asked=self._asked,
+                duration_seconds=took,
+                found=found,
+                reason=failure.reason if failure else None,
+                message=str(failure) if failure else None,
+            )
+            self._snapshot = replace(self._snapshot, polls=with_poll(self._snapshot.polls, record))
+        except Exception:  # noqa: BLE001 - the poll itself is over, and must be published
+            self._log.bug()
 
     def _note_demand(self) -> None:
         self._client.demand.polled(self.outbound.id, self._asked.requests)
