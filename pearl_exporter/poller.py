@@ -38,7 +38,7 @@ from pearl_exporter.plan import (
 from pearl_exporter.poll_history import Asked, Found, PollRecord, found_between, with_poll
 from pearl_exporter.poll_log import PollLog, tell_of_budget
 from pearl_exporter.progress import Delta, Saved
-from pearl_exporter.snapshot import Health, OutboundSnapshot
+from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, TrackerSnapshot, snapshot_of
@@ -109,6 +109,7 @@ class Poller:
             labels=self.outbound.labels,
             window_seconds=self.outbound.window,
             stale_after_seconds=self.outbound.stale_after,
+            spans=_spans_of(self.outbound),
             health=Health(interval_seconds=self.outbound.interval),
             calls=Tracker(self._rules).snapshot(),
         )
@@ -494,3 +495,9 @@ def _no_small_step_back(now: Instant, polled_at: Instant | None) -> Instant:
 def _has_other_buckets(saved: Saved, rules: Rules) -> bool:
     durations = saved.progress.ledger.durations.values()
     return any(each.bounds != rules.buckets for each in durations)
+
+
+def _spans_of(outbound: OutboundSettings) -> Spans:
+    return Spans(
+        outbound.interval, outbound.idle_interval, outbound.settle, outbound.settle_unanswered
+    )

@@ -45,6 +45,15 @@ class Health(msgspec.Struct, frozen=True):
     last_message: str | None = None
 
 
+class Spans(msgspec.Struct, frozen=True):
+    """What an outbound is polled by, as configured, in seconds; names as in the configuration."""
+
+    interval: float
+    idle_interval: float
+    settle: float
+    settle_unanswered: float
+
+
 class OutboundSnapshot(msgspec.Struct, frozen=True):
     """One outbound: who it is, how its polls fare, and its calls as of the last good one.
 
@@ -56,6 +65,7 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     window_seconds: float
     stale_after_seconds: float
+    spans: Spans
     health: Health
     calls: TrackerSnapshot
     polls: tuple[PollRecord, ...] = ()

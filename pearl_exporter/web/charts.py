@@ -12,8 +12,8 @@ BAD = ("error", "unreachable")
 """The outcomes that hang below the line."""
 
 _HEIGHT = 40
-_GAP = "v-4h2v4"
-"""The low band of a step without a good poll."""
+_BAND = 4
+"""How high the band of a step without a good poll is."""
 
 
 class Hours(NamedTuple):
@@ -70,42 +70,37 @@ def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
     """
     first = now // STEP_MS - MOST_STEPS + 1
     begins = hours.steps[0].start // STEP_MS - first if hours.steps else MOST_STEPS - hours.missing
-    bad = [sum((calls or {}).get(each, 0) for each in BAD) for _, calls in hours.steps]
-    good = [
-        sum((calls or {}).values()) - below
-        for (_, calls), below in zip(hours.steps, bad, strict=True)
-    ]
+    counts = [each.calls or {} for each in hours.steps]
+    bad = [sum(calls.get(each, 0) for each in BAD) for calls in counts]
+    good = [sum(calls.values()) - below for calls, below in zip(counts, bad, strict=True)]
     tall, deep = max(good, default=0), max(bad, default=0)
     scale = (_HEIGHT - 2) / max(1, tall + deep)
     line = _HEIGHT - 1 - round(deep * scale)
-    gaps = [calls is None for _, calls in hours.steps] + [True] * hours.missing
+    gaps = [each.calls is None for each in hours.steps] + [True] * hours.missing
     shapes = (
-        ("bar", _path(begins, line, [_height(each, -scale) for each in good])),
-        ("low", _path(begins, line, [_height(each, scale) for each in bad])),
-        ("gap", _path(begins, line, [_GAP if each else "" for each in gaps])),
+        ("bar", _outline(begins, line, [line - _height(each * scale) for each in good])),
+        ("low", _outline(begins, line, [line + _height(each * scale) for each in bad])),
+        ("gap", _outline(begins, line, [line - _BAND if each else line for each in gaps])),
     )
     drawn = "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in shapes if path)
     title = escape(f"Calls counted in each 5 minutes, {name}: {in_words(hours)}")
     return (
-        f'<svg class="{css}" viewBox="0 0 {MOST_STEPS * 2} {_HEIGHT}" preserveAspectRatio="none" '
+        f'<svg class="{css}" viewBox="0 0 {MOST_STEPS} {_HEIGHT}" preserveAspectRatio="none" '
         f'role="img"><title>{title}</title>{drawn}'
-        f'<path class="base" d="M0 {line}H{MOST_STEPS * 2}"/></svg>'
+        f'<path class="base" d="M0 {line}H{MOST_STEPS}"/></svg>'
     )
 
 
-def _height(calls: int, scale: float) -> str:
-    """The outline of one bar from the line, and on to the next one; nothing without calls."""
-    if not calls:
-        return ""
-    height = round(calls * scale) or (1 if scale > 0 else -1)
-    return f"v{height}h1.6v{-height}h.4"
+def _height(share: float) -> int:
+    """Whatever is not nothing is to be seen."""
+    return max(round(share), 1) if share else 0
 
 
-def _path(begins: int, line: int, outlines: Sequence[str]) -> str:
-    """One path of outlines from place to place along the line; nothing if there is none."""
-    if not any(outlines):
+def _outline(begins: int, line: int, edges: Sequence[int]) -> str:
+    """A path along an edge, one unit a step, and back along the line; nothing if they are one."""
+    if all(edge == line for edge in edges):
         return ""
-    return f"M{begins * 2} {line}" + "".join(each or "h2" for each in outlines) + "z"
+    return f"M{begins} {line}" + "".join(f"V{edge}h1" for edge in edges) + f"V{line}z"
 
 
 def in_words(hours: Hours) -> str:

@@ -77,7 +77,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .meter { display: block; width: 100%; min-width: 2.5rem; height: .75rem; margin-top: .4rem; }
 .bar { fill: var(--bar); }
 .low { fill: var(--bad); } .track, .gap { fill: var(--line); } .gap { opacity: .6; }
-.base { stroke: var(--dim); }
+.base { stroke: var(--dim); vector-effect: non-scaling-stroke; }
 .scroll { overflow-x: auto; }
 @media (max-width: 44rem) {
   .stack thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px;

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.histogram import HistogramSnapshot
@@ -36,12 +37,16 @@ def render_outbound(
     seconds_to_next_poll: float | None,
     now: Instant,
     *,
+    budget: Budget | None = None,
     refreshes: bool = True,
 ) -> str:
-    """The whole page as HTML, everything that came from elsewhere escaped."""
+    """The whole page as HTML, everything that came from elsewhere escaped.
+
+    ``budget`` is what the outbound's token allows right now, if that is known.
+    """
     parts = (
         f"<h1><bdi>{escape(outbound.name)}</bdi></h1>",
-        _headline(outbound, seconds_to_next_poll, now),
+        _headline(outbound, seconds_to_next_poll, now, budget),
         _window(outbound, now),
         _hours(outbound, now),
         _last_polls(outbound.polls, now),
@@ -64,13 +69,16 @@ def render_unknown(now: Instant) -> str:
     return frame("No such outbound – pearl-exporter", body, now, address=None)
 
 
-def _headline(outbound: OutboundSnapshot, seconds: float | None, now: Instant) -> str:
+def _headline(
+    outbound: OutboundSnapshot, seconds: float | None, now: Instant, budget: Budget | None
+) -> str:
     health = outbound.health
     lines = [f"Last success: {ago(health.last_success, now)}. Next poll: {until(seconds)}."]
     if health.last_reason is not None:
         when = until(seconds) if seconds is not None else "yet to be planned"
         head = f"Its polls fail: {escape(health.last_reason)}"
-        lines = [escape(health.last_message or ""), next_step(health.last_reason, when), *lines]
+        step = next_step(health.last_reason, when, budget)
+        lines = [escape(health.last_message or ""), step, *lines]
     elif not health.up:
         head = "Waiting for its first poll"
     elif outbound.is_stale(now):
@@ -205,10 +213,17 @@ def _counters(outbound: OutboundSnapshot) -> str:
 
 
 def _settings(outbound: OutboundSnapshot) -> str:
+    spans, idle = outbound.spans, []
+    if spans.idle_interval > spans.interval:
+        idle.append(("Interval while idle, up to", format_duration(spans.idle_interval)))
     rows = [
         ("Id", escape(outbound.outbound_id)),
         ("Window", format_duration(outbound.window_seconds)),
-        ("Interval in force", format_duration(round(outbound.health.interval_seconds, 3))),
+        ("Interval, configured", format_duration(spans.interval)),
+        ("Interval, in force", format_duration(round(outbound.health.interval_seconds, 3))),
+        *idle,
+        ("Settle, answered", format_duration(spans.settle)),
+        ("Settle, unanswered", format_duration(spans.settle_unanswered)),
         ("Too old after", format_duration(outbound.stale_after_seconds)),
         *((f"Label {escape(key)}", escape(text)) for key, text in outbound.labels.items()),
     ]

@@ -156,6 +156,12 @@ def drawn(outbound: OutboundSnapshot) -> tuple[dict[str, str], str]:
     return dict(re.findall(r'<path class="(\w+)" d="([^"]+)"', picture)), in_words(hours)
 
 
+def edges(path: str) -> list[int]:
+    """The height of the line, and that of each step."""
+    (line,) = re.findall(r"^M\d+ (\d+)", path)
+    return [int(line), *map(int, re.findall(r"V(\d+)h1", path))]
+
+
 def with_hours(*steps: dict[str, int] | None) -> OutboundSnapshot:
     outbound = polled()
     calls = outbound.calls._replace(outcomes=settled(*steps), polled_at=NOW)
@@ -164,18 +170,22 @@ def with_hours(*steps: dict[str, int] | None) -> OutboundSnapshot:
 
 def test_error_and_unreachable_hang_below_the_line():
     shapes, words = drawn(with_hours({"success": 6}, {"success": 2, "error": 1, "unreachable": 1}))
-    first, second = (MOST_STEPS - 2) * 2, "h2"
-    assert shapes["bar"].startswith(f"M{first} ")
-    assert (shapes["bar"].count("v-"), shapes["bar"].count("h1.6")) == (2, 2)
-    above, below = re.findall(r"v(-?\d+)h1.6", shapes["bar"] + shapes["low"])[::2]
-    assert (int(above) < 0, int(below) > 0) == (True, True)
-    assert second in shapes["low"]
+    line, *above = edges(shapes["bar"])
+    same_line, *below = edges(shapes["low"])
+    heights = [line - edge for edge in above], [edge - same_line for edge in below]
+    assert same_line == line
+    assert heights[0][0] == pytest.approx(3 * heights[0][1], abs=2)
+    assert heights[1][0] == 0
+    assert heights[1][1] == pytest.approx(heights[0][1], abs=1) != 0
     assert words.startswith("10 in the last 10 min, 2 of them error or unreachable, at most 6")
 
 
 def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
     shapes, words = drawn(with_hours({"success": 1}, {}, None, {"success": 1}))
-    assert (shapes["bar"].count("h1.6"), shapes["gap"].count("v-4")) == (2, 1)
+    line, *bars = edges(shapes["bar"])
+    _, *gaps = edges(shapes["gap"])
+    assert [edge != line for edge in bars] == [True, False, False, True]
+    assert [edge != line for edge in gaps] == [False, False, True, False]
     assert "1 step without a good poll" in words
 
 
