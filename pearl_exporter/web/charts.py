@@ -5,6 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 from pearl_exporter.calls import Instant
+from pearl_exporter.config.durations import format_duration
 from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, Step
 from pearl_exporter.snapshot import OutboundSnapshot
 
@@ -66,13 +67,16 @@ def meter(share: float) -> str:
 def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
     """Calls by the step that counted them: upwards the good ones, downwards the `BAD` ones.
 
-    A step without a good poll is a low band.
+    A step without a good poll is a low band. One much higher than nearly all, as after an outage,
+    is cut off: the others would be flat beside it.
     """
     first = now // STEP_MS - MOST_STEPS + 1
     begins = hours.steps[0].start // STEP_MS - first if hours.steps else MOST_STEPS - hours.missing
     counts = [each.calls or {} for each in hours.steps]
     bad = [sum(calls.get(each, 0) for each in BAD) for calls in counts]
     good = [sum(calls.values()) - below for calls, below in zip(counts, bad, strict=True)]
+    most = _most([above + below for above, below in zip(good, bad, strict=True)])
+    good, bad = [min(each, most) for each in good], [min(each, most) for each in bad]
     tall, deep = max(good, default=0), max(bad, default=0)
     scale = (_HEIGHT - 2) / max(1, tall + deep)
     line = _HEIGHT - 1 - round(deep * scale)
@@ -89,6 +93,12 @@ def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
         f'role="img"><title>{title}</title>{drawn}'
         f'<path class="base" d="M0 {line}H{MOST_STEPS}"/></svg>'
     )
+
+
+def _most(calls: Sequence[int]) -> int:
+    """How many calls of a step are drawn: twice what nine in ten of those with any have."""
+    counted = sorted(filter(None, calls))
+    return 2 * counted[len(counted) * 9 // 10] if counted else 0
 
 
 def _height(share: float) -> int:
@@ -113,6 +123,6 @@ def in_words(hours: Hours) -> str:
     gaps = hours.gaps
     tail = f", {gaps} {'step' if gaps == 1 else 'steps'} without a good poll" if gaps else ""
     return (
-        f"{total:,} in the last {hours.minutes} min, {bad:,} of them error or unreachable, "
-        f"at most {most:,} in a step{tail}"
+        f"{total:,} in the last {format_duration(60 * hours.minutes)}, {bad:,} of them error or "
+        f"unreachable, at most {most:,} in a step{tail}"
     )

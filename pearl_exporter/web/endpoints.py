@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pearl_exporter.calls import Instant
 from pearl_exporter.budget import Budget
+from pearl_exporter.calls import Instant
 from pearl_exporter.metrics import Exposition
 from pearl_exporter.web.checks import list_checks
 from pearl_exporter.web.compression import compressed
@@ -36,7 +36,7 @@ class View:
         reload: Reads the configuration anew; None where that is not allowed over HTTP.
         beat_age: Seconds since the scheduler's last heartbeat; None before any.
         is_discovering: Whether discovery is on and has had no answer yet.
-        budget_of: What an outbound's token, by the outbound's id, allows right now; None if unknown.
+        budget_of: What the token of an outbound, by its id, allows right now; None if unknown.
     """
 
     exposition: Exposition

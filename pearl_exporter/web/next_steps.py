@@ -16,7 +16,8 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
         "less often, up to 5 minutes apart; the others are not held back. Check its id.",
         "rate_limited": "The API asks to slow down. All outbounds of the token ask at half the "
         "rate, which grows back with each success, and keep to the pause that the API names. "
-        "{allowed} The next poll is {when}. If this lasts, lower api.rate_limit or lengthen poll.interval.",
+        "{allowed} The next poll is {when}. If this lasts, lower api.rate_limit or lengthen "
+        "poll.interval.",
         "timeout": f"No whole answer came in time. {_SOON} The next poll is {{when}}.",
         "connection": f"The API can't be reached. {_SOON} The next poll is {{when}}. Check the "
         "network, DNS and any proxy between.",

@@ -1,5 +1,8 @@
 """The pages for people: what they say, and that nothing gets into them that is not theirs."""
 
+import asyncio
+import dataclasses
+import gzip
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -9,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.errors import REASONS
 from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.poll_history import Asked
-from pearl_exporter.snapshot import OutboundSnapshot
+from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
 from pearl_exporter.sync import Search
+from pearl_exporter.web import pages
 from pearl_exporter.web.charts import in_words, last_hours, sparkline
 from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of
 from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
@@ -86,6 +91,70 @@ async def test_the_refresh_can_be_stopped_and_goes_on():
     assert 'http-equiv="refresh"' not in stopped
     assert 'href="/outbounds/?name=..&amp;refresh=1"' in stopped
     assert 'http-equiv="refresh"' in going
+
+
+@pytest.mark.parametrize("path", ["/", "/outbounds/a", "/outbounds/b"])
+@pytest.mark.parametrize("wanted", ["gzip", "identity"])
+async def test_a_page_is_compressed_for_whom_that_is_welcome(path, wanted):
+    async with client_of(a_view(polled("a"))) as client:
+        stream = client.stream("GET", path, headers={"Accept-Encoding": wanted})
+        async with stream as answer:
+            raw = b"".join([piece async for piece in answer.aiter_raw()])
+    assert answer.headers.get("content-encoding") == ("gzip" if wanted == "gzip" else None)
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    text = gzip.decompress(raw) if wanted == "gzip" else raw
+    assert text.startswith(b"<!doctype html>")
+
+
+async def test_the_page_is_drawn_once_a_second_however_many_look_at_it(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pages, "render_page", lambda *_, **how: drawn.append(how) or "page")
+    moment = NOW
+    view = dataclasses.replace(a_view(polled()), now=lambda: moment)
+    async with client_of(view) as client:
+        await asyncio.gather(*(client.get("/") for _ in range(5)))
+        assert [each["refreshes"] for each in drawn] == [True]
+        await client.get("/?refresh=0")
+        assert [each["refreshes"] for each in drawn] == [True, False]
+        moment += 999
+        await client.get("/")
+        assert len(drawn) == 2
+        moment += 1
+        await client.get("/")
+        assert len(drawn) == 3
+        moment -= 60_000
+        await client.get("/")
+        assert len(drawn) == 4, "a clock that stepped back shows no old page"
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(2.5, "they may ask 2.5 times a second, of 10 as configured"), (0.0, "Right now they pause")],
+)
+async def test_the_rate_allowed_right_now_is_named_where_the_api_asks_to_slow_down(rate, said):
+    outbound = failed(polled(), "rate_limited", "429")
+    budgets = {outbound.outbound_id: Budget(rate, 10.0, 0, is_refused=False)}
+    view = dataclasses.replace(a_view(outbound), budget_of=budgets.get)
+    async with client_of(view) as client:
+        assert said in (await client.get(path_of(outbound.name))).text
+
+
+def test_the_settings_shown_are_those_in_force():
+    spans = Spans(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
+    outbound = replace(polled(), spans=spans, health=Health(interval_seconds=60.0))
+    text = render_outbound(outbound, 1.0, NOW)
+    shown = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]+)</td>', text))
+    wanted = {
+        "Window": "1h",
+        "Interval, configured": "20s",
+        "Interval, in force": "1m",
+        "Interval while idle, up to": "1m30s",
+        "Settle, answered": "11m40s",
+        "Settle, unanswered": "45s",
+        "Too old after": "5m",
+    }
+    assert {key: shown.get(key) for key in wanted} == wanted
 
 
 def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
@@ -177,7 +246,14 @@ def test_error_and_unreachable_hang_below_the_line():
     assert heights[0][0] == pytest.approx(3 * heights[0][1], abs=2)
     assert heights[1][0] == 0
     assert heights[1][1] == pytest.approx(heights[0][1], abs=1) != 0
-    assert words.startswith("10 in the last 10 min, 2 of them error or unreachable, at most 6")
+    assert words.startswith("10 in the last 10m, 2 of them error or unreachable, at most 6")
+
+
+def test_one_step_far_above_the_others_does_not_flatten_them():
+    shapes, words = drawn(with_hours(*[{"success": 10}] * 30, {"success": 900}))
+    line, usual, *_, top = edges(shapes["bar"])
+    assert line - top == pytest.approx(2 * (line - usual), abs=1)
+    assert "at most 900" in words
 
 
 def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
