@@ -13,6 +13,7 @@ BAD = ("error", "unreachable")
 """The outcomes that hang below the line."""
 
 _HEIGHT = 40
+_CUT = 1.5
 _BAND = 4
 """How high the band of a step without a good poll is."""
 
@@ -74,16 +75,17 @@ def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
     begins = hours.steps[0].start // STEP_MS - first if hours.steps else MOST_STEPS - hours.missing
     counts = [each.calls or {} for each in hours.steps]
     bad = [sum(calls.get(each, 0) for each in BAD) for calls in counts]
-    good = [sum(calls.values()) - below for calls, below in zip(counts, bad, strict=True)]
-    most = _most([above + below for above, below in zip(good, bad, strict=True)])
-    good, bad = [min(each, most) for each in good], [min(each, most) for each in bad]
-    tall, deep = max(good, default=0), max(bad, default=0)
+    every = [sum(calls.values()) for calls in counts]
+    kept = _kept(every)
+    low = [calls * part for calls, part in zip(bad, kept, strict=True)]
+    high = [(calls - b) * part for calls, part, b in zip(every, kept, bad, strict=True)]
+    tall, deep = max(high, default=0), max(low, default=0)
     scale = (_HEIGHT - 2) / max(1, tall + deep)
     line = _HEIGHT - 1 - round(deep * scale)
     gaps = [each.calls is None for each in hours.steps] + [True] * hours.missing
     shapes = (
-        ("bar", _outline(begins, line, [line - _height(each * scale) for each in good])),
-        ("low", _outline(begins, line, [line + _height(each * scale) for each in bad])),
+        ("bar", _outline(begins, line, [line - _height(each * scale) for each in high])),
+        ("low", _outline(begins, line, [line + _height(each * scale) for each in low])),
         ("gap", _outline(begins, line, [line - _BAND if each else line for each in gaps])),
     )
     drawn = "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in shapes if path)
@@ -95,10 +97,11 @@ def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
     )
 
 
-def _most(calls: Sequence[int]) -> int:
-    """How many calls of a step are drawn: twice what nine in ten of those with any have."""
+def _kept(calls: Sequence[int]) -> list[float]:
+    """The share of each step that is drawn: all, up to `_CUT` of what nine in ten have."""
     counted = sorted(filter(None, calls))
-    return 2 * counted[len(counted) * 9 // 10] if counted else 0
+    most = _CUT * counted[len(counted) * 9 // 10] if counted else 0
+    return [min(1.0, most / each) if each else 1.0 for each in calls]
 
 
 def _height(share: float) -> int:

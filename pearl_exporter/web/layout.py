@@ -72,7 +72,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .panel.failing { border-left-color: var(--bad); } .panel p { margin: .25rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
   gap: 0 2rem; align-items: start; } .grid > * { min-width: 0; }
-.spark { display: block; width: 9rem; height: 1.75rem; }
+.spark { display: block; width: 9rem; height: 2rem; }
 .stack td:nth-child(3) { white-space: nowrap; }
 .chart { display: block; width: 100%; height: 6rem; }
 .meter { display: block; width: 100%; min-width: 2.5rem; height: .75rem; margin-top: .4rem; }

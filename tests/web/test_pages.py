@@ -252,7 +252,7 @@ def test_error_and_unreachable_hang_below_the_line():
 def test_one_step_far_above_the_others_does_not_flatten_them():
     shapes, words = drawn(with_hours(*[{"success": 10}] * 30, {"success": 900}))
     line, usual, *_, top = edges(shapes["bar"])
-    assert line - top == pytest.approx(2 * (line - usual), abs=1)
+    assert line - top == pytest.approx(1.5 * (line - usual), abs=1)
     assert "at most 900" in words
 
 
