@@ -10,6 +10,7 @@ from pearl_exporter.bodies import MAX_BODY_BYTES, MAX_BRACKETS, Body
 from pearl_exporter.errors import BadResponseError
 
 TEXT = b'{"count": 1, "results": []}' * 100
+PACKED = gzip.compress(TEXT, mtime=0)
 
 
 def unpacked(encoding: str, body: bytes, size: int = 65_536) -> bytes:
@@ -30,11 +31,11 @@ def raw_deflate(content: bytes) -> bytes:
     [
         ("", TEXT),
         ("identity", TEXT),
-        ("gzip", gzip.compress(TEXT)),
-        (" X-GZIP , identity", gzip.compress(TEXT)),
+        ("gzip", PACKED),
+        (" X-GZIP , identity", PACKED),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", raw_deflate(TEXT)),
-        ("gzip", gzip.compress(TEXT) + b"rubbish behind it"),
+        ("gzip", PACKED + b"rubbish behind it"),
     ],
 )
 def test_it_is_given_as_it_was_packed(encoding, body, size):
@@ -49,13 +50,13 @@ def test_an_empty_body_is_empty(encoding):
 @pytest.mark.parametrize(
     ("encoding", "body", "said"),
     [
-        ("gzip", gzip.compress(TEXT)[:-9], "ends early"),
-        ("gzip", gzip.compress(TEXT)[:5], "ends early"),
+        ("gzip", PACKED[:-9], "ends early"),
+        ("gzip", PACKED[:5], "ends early"),
         ("gzip", b"\x1f\x8b" + b"\xff" * 40, "is broken"),
-        ("gzip", gzip.compress(TEXT)[:-8] + b"\0" * 8, "is broken"),  # a wrong checksum
+        ("gzip", PACKED[:-8] + b"\0" * 8, "is broken"),  # a wrong checksum
         ("deflate", b"\xff" * 40, "is broken"),
         ("br", TEXT, "none that was asked for"),
-        ("gzip, gzip", gzip.compress(gzip.compress(TEXT)), "none that was asked for"),
+        ("gzip, gzip", PACKED, "none that was asked for"),
     ],
 )
 def test_it_is_no_answer(encoding, body, said):
@@ -63,11 +64,11 @@ def test_it_is_no_answer(encoding, body, said):
         unpacked(encoding, body)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body"),
-    [("", b" " * (MAX_BODY_BYTES + 1)), ("gzip", gzip.compress(b" " * (30 * MAX_BODY_BYTES), 9))],
-)
-def test_what_is_too_large_is_given_up_before_it_takes_room(encoding, body):
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_what_is_too_large_is_given_up_before_it_takes_room(encoding):
+    body = b" " * (4 * MAX_BODY_BYTES if encoding else MAX_BODY_BYTES + 1)
+    if encoding:
+        body = gzip.compress(body, 1)
     tracemalloc.start()
     try:
         with pytest.raises(BadResponseError, match="larger than 16 MiB"):

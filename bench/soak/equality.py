@@ -12,6 +12,8 @@ from bench.soak.scraping import fetch as scrape
 from pearl_exporter.calls import call_status_label, status_label
 from pearl_exporter.decode import parse_instant
 from pearl_exporter.simulator.truth import distinct_tags, live
+from pearl_exporter.store.look import look_for
+from pearl_exporter.tracked import Phase
 
 Rows = list[dict[str, Any]]
 
@@ -69,8 +71,12 @@ def differences(lab: Lab, at_ms: int, seen: Scrape) -> list[str]:
             since_ms = round(seen.samples[f'{_SINCE}{{outbound="{name}"}}'] * 1000)
             begun = started_since(lab, id_, since_ms, at_ms=at_ms, t_ms=t_ms)
             published_started = seen.samples[f'pearl_calls_started_total{{outbound="{name}"}}']
-            if published_started != begun:
-                found.append(f"{name}: {published_started:g} calls started, wanted {begun}")
+            if published_started != len(begun):
+                told = [each for row in begun if (each := _unstarted(lab, id_, row))]
+                found.append(
+                    f"{name}: {published_started:g} calls started, wanted {len(begun)}: "
+                    f"tracked since {since_ms}: {told or 'forgotten by now'}"
+                )
     return found
 
 
@@ -95,8 +101,16 @@ def window_of(rows: Rows) -> dict[tuple[str, str], dict[str, float]]:
     }
 
 
-def started_since(lab: Lab, id_: str, since_ms: int, *, at_ms: int, t_ms: int) -> int:
-    """How many calls an exact exporter has seen start that began to track at ``since_ms``.
+def _unstarted(lab: Lab, id_: str, row: dict[str, Any]) -> str | None:
+    """What the state tells of a call that should have been counted as started, and was not."""
+    for known in look_for(str(lab.state), row["id"]):
+        if known.outbound_id == id_ and (known.call is None or known.call.phase is Phase.HISTORY):
+            return f"{row} is {known.call and known.call.phase.name}; {known.told}"
+    return None
+
+
+def started_since(lab: Lab, id_: str, since_ms: int, *, at_ms: int, t_ms: int) -> Rows:
+    """The calls that an exact exporter has seen start that began to track at ``since_ms``.
 
     Of what it saw first, those that had not settled then, and all that came after. Of an outbound
     whose rows keep what they say.
@@ -104,9 +118,9 @@ def started_since(lab: Lab, id_: str, since_ms: int, *, at_ms: int, t_ms: int) -
     first_ms = lab.first_ms
     before = rows_of(lab, id_, first_ms, since_ms=first_ms - 3 * 3_600_000)
     after = rows_of(lab, id_, at_ms, since_ms=first_ms)
-    return sum(_is_to_count(row, since_ms) for row in before) + sum(
-        first_ms < _start(row) <= t_ms for row in after
-    )
+    return [row for row in before if _is_to_count(row, since_ms)] + [
+        row for row in after if first_ms < _start(row) <= t_ms
+    ]
 
 
 def _is_to_count(row: dict[str, Any], since_ms: int) -> bool:
