@@ -236,6 +236,23 @@ def test_the_last_hours_outlast_a_restart_and_show_an_outage_as_a_gap(tmp_path):
     run_virtually(story())
 
 
+def test_steps_between_polls_that_are_meant_to_be_far_apart_are_no_gap():
+    async def story():
+        polled = await Polled(interval=900.0).begin()
+        polled.put(call("a", SECOND))
+        await polled.poll(900)
+        await polled.poll(1801)
+        assert told(polled.poller.snapshot) == [
+            (0, {}),
+            *((step, {}) for step in (1, 2)),
+            (3, {"success": 1}),
+            *((step, None) for step in range(4, 9)),
+            (9, {}),
+        ]
+
+    run_virtually(story())
+
+
 def test_a_state_of_an_earlier_version_begins_them_anew():
     async def story():
         polled = await Polled().begin()

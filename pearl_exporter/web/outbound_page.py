@@ -118,7 +118,7 @@ def _shares(caption: str, counts: Mapping[str, int], total: int) -> str:
         f'<td class="n">{percent(number / total)}</td><td>{meter(number / total)}</td></tr>'
         for number, label in found
     )
-    head = _heads(("Label", "Calls", "Share", "As a bar"), numbers=range(1, 3))
+    head = _heads(("Label", "Calls", "Share", "Bar"), numbers=range(1, 3))
     return (
         f'<table class="shares"><caption>{escape(caption)}</caption>'
         f"{head}<tbody>{rows}</tbody></table>"
