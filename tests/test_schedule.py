@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from pearl_exporter.schedule import WEDGED_SECONDS, Schedule
-from pearl_exporter.simulator import many_campaigns
+from pearl_exporter.simulator import Campaign, Profile, many_campaigns
 from tests.world import DAWN_MS, World
 
 INTERVAL = 0.2
@@ -176,3 +176,14 @@ async def test_after_a_step_of_the_wall_clock_a_new_outbound_begins_on_time(wall
             settings = world.settings.model_copy(update={"outbounds": outbounds})
             await world.app.reconfigure(settings)
         await until(lambda: all(poller.snapshot.health.up for poller in world.app.pollers))
+
+
+async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself():
+    campaign = Campaign(Profile("heartbeat", "heartbeat"), seed=0, start_ms=DAWN_MS - 60_000)
+    world = World([campaign])
+    await world.app.start()
+    try:
+        await until(lambda: world.app.pollers[0].snapshot.health.polls)
+        assert world.app.schedule.is_alive
+    finally:
+        await world.app.stop()
