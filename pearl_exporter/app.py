@@ -11,6 +11,7 @@ from typing import NamedTuple
 import httpx
 
 from pearl_exporter.api import PearlClient, Token
+from pearl_exporter.budget import Budget
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.errors import ConfigError
@@ -124,6 +125,11 @@ class App:
         if scheduled is None or poller is None:
             return None
         return max(scheduled, poller.held_seconds)
+
+    def budget_of(self, outbound_id: str) -> Budget | None:
+        """What an outbound's token allows right now; None if there is no such outbound."""
+        poller = self._pollers.get(outbound_id)
+        return None if poller is None else poller.assignment.client.budget
 
     async def reconfigure(self, settings: Settings) -> Changes:
         """Goes over to new settings while it runs.

@@ -142,6 +142,11 @@ class Ledger:
         """Counts time that lies too far back to be read after an outage."""
         self._uncounted_seconds += seconds
 
+    @property
+    def by_status(self) -> Counter[str]:
+        """Settled calls by outcome, as it is now."""
+        return self._by_status.copy()
+
     def snapshot(self) -> LedgerSnapshot:
         """Every counter as it is now."""
         return LedgerSnapshot(

@@ -35,10 +35,10 @@ from pearl_exporter.plan import (
     PollPlan,
     Reading,
 )
-from pearl_exporter.poll_history import Asked, PollRecord, counted_between
+from pearl_exporter.poll_history import Asked, Found, PollRecord, found_between, with_poll
 from pearl_exporter.poll_log import PollLog, tell_of_budget
 from pearl_exporter.progress import Delta, Saved
-from pearl_exporter.snapshot import Health, OutboundSnapshot
+from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, TrackerSnapshot, snapshot_of
@@ -109,6 +109,7 @@ class Poller:
             labels=self.outbound.labels,
             window_seconds=self.outbound.window,
             stale_after_seconds=self.outbound.stale_after,
+            spans=_spans_of(self.outbound),
             health=Health(interval_seconds=self.outbound.interval),
             calls=Tracker(self._rules).snapshot(),
         )
@@ -155,7 +156,7 @@ class Poller:
         self._snapshot = replace(
             self._snapshot,
             calls=old.snapshot.calls,
-            history=old.snapshot.history,
+            polls=old.snapshot.polls,
             window_seconds=old.snapshot.window_seconds,
         )
         self._publish(replace(old.snapshot.health, interval_seconds=self.outbound.interval))
@@ -214,6 +215,7 @@ class Poller:
         patience = Patience(self.outbound.give_up)
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
+        found: Found | None = None
         self._asked = Asked()
         try:
             tracker = await self._loaded()
@@ -224,6 +226,7 @@ class Poller:
             if not is_first and reading.unread is None:
                 self._note_demand()
             calls = tracker.snapshot()
+            found = found_between(self._snapshot.calls.ledger, calls.ledger, tracker.seen)
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
             self._log.catching_up(reading, self._around.clock.monotonic())
             self._log.polled(len(reading.calls))
@@ -238,33 +241,34 @@ class Poller:
             self._log.bug()
             failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
             health = self._failed(failure, token)
-        self._remember(calls, failure, self._around.clock.monotonic() - began)
+        took = self._around.clock.monotonic() - began
+        self._remember(took, None if failure else found, failure)
         first_turn = (patience.first_turn_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
                 health,
                 polls=health.polls + 1,
-                duration_seconds=self._around.clock.monotonic() - began,
+                duration_seconds=took,
                 lateness_seconds=lateness_seconds + first_turn,
             ),
             calls,
         )
         return failure
 
-    def _remember(
-        self, calls: TrackerSnapshot | None, failure: PollError | None, seconds: float
-    ) -> None:
-        """Adds the poll to the history that the next snapshot shows."""
-        at, history = self._around.api_clock.now(), self._snapshot.history
-        record = PollRecord(at, self._asked, seconds)
-        if failure is not None:
-            record = replace(record, reason=failure.reason, message=str(failure))
-        elif calls is not None and self._tracker is not None:
-            before = self._snapshot.calls.ledger
-            seen = self._tracker.seen._asdict()
-            record = replace(record, **seen, **counted_between(before, calls.ledger))
-            history = history.with_outcomes(before.by_status, calls.ledger.by_status, at)
-        self._snapshot = replace(self._snapshot, history=history.with_poll(record))
+    def _remember(self, took: float, found: Found | None, failure: PollError | None) -> None:
+        """Adds the poll to those that the next snapshot shows; a bug in that costs no more."""
+        try:
+            record = PollRecord(
+                at=self._around.api_clock.now(),
+                asked=self._asked,
+                duration_seconds=took,
+                found=found,
+                reason=failure.reason if failure else None,
+                message=str(failure) if failure else None,
+            )
+            self._snapshot = replace(self._snapshot, polls=with_poll(self._snapshot.polls, record))
+        except Exception:  # noqa: BLE001 - the poll itself is over, and must be published
+            self._log.bug()
 
     def _note_demand(self) -> None:
         self._client.demand.polled(self.outbound.id, self._asked.requests)
@@ -368,6 +372,7 @@ class Poller:
 
     async def _commit(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
         before = tracker.unknown_codes
+        tracker.seamless_ms = self._seamless_ms
         take = partial(_take_reading, tracker, reading, now)
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
         delta = take() if len(reading.calls) < _LARGE_READ else await asyncio.to_thread(take)
@@ -379,12 +384,17 @@ class Poller:
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
             self._around.observer.met_unknown_codes(field, is_ - was)
 
+    @property
+    def _seamless_ms(self) -> int:
+        """How far apart two good polls may be with none missed between them."""
+        return round(2000 * self._idle.interval)
+
     def _succeeded(
         self, now: Instant, reading: Reading, calls: TrackerSnapshot, due: float
     ) -> Health:
         health = self._snapshot.health
         polled_at = self._snapshot.calls.polled_at
-        missed = polled_at is not None and now - polled_at > 2000 * self._idle.interval
+        missed = polled_at is not None and now - polled_at > self._seamless_ms
         self._log.turning_back(now, polled_at)
         if health.last_reason is not None:
             self._log.succeeds_again()
@@ -485,3 +495,9 @@ def _no_small_step_back(now: Instant, polled_at: Instant | None) -> Instant:
 def _has_other_buckets(saved: Saved, rules: Rules) -> bool:
     durations = saved.progress.ledger.durations.values()
     return any(each.bounds != rules.buckets for each in durations)
+
+
+def _spans_of(outbound: OutboundSettings) -> Spans:
+    return Spans(
+        outbound.interval, outbound.idle_interval, outbound.settle, outbound.settle_unanswered
+    )

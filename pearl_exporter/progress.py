@@ -7,6 +7,7 @@ import msgspec
 
 from pearl_exporter.calls import Instant
 from pearl_exporter.ledger import LedgerSnapshot
+from pearl_exporter.outcome_history import OutcomeHistory
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -23,6 +24,7 @@ class Progress(msgspec.Struct, frozen=True):
         unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
         newest: Where the newest call ever read began; 0 before any.
         tag_rules: The rules by which the tags of the tracked calls got their labels.
+        outcomes: The calls settled in the last hours, by outcome.
     """
 
     tracking_since: Instant
@@ -38,6 +40,7 @@ class Progress(msgspec.Struct, frozen=True):
     unread_to: Instant | None = None
     newest: Instant = 0
     tag_rules: str = ""
+    outcomes: OutcomeHistory = OutcomeHistory()
 
 
 class Saved(NamedTuple):

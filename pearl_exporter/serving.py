@@ -185,6 +185,7 @@ def view_of(app: App, reload: Reload | None = None) -> View:
         reload=reload,
         beat_age=lambda: app.schedule.beat_age,
         is_discovering=lambda: not app.platform.is_ready,
+        budget_of=app.budget_of,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pearl_exporter.calls import Instant
-from pearl_exporter.poll_history import PollHistory
+from pearl_exporter.poll_history import PollRecord
 from pearl_exporter.tracker import TrackerSnapshot
 
 
@@ -45,17 +45,30 @@ class Health(msgspec.Struct, frozen=True):
     last_message: str | None = None
 
 
+class Spans(msgspec.Struct, frozen=True):
+    """What an outbound is polled by, as configured, in seconds; names as in the configuration."""
+
+    interval: float
+    idle_interval: float
+    settle: float
+    settle_unanswered: float
+
+
 class OutboundSnapshot(msgspec.Struct, frozen=True):
-    """One outbound: who it is, how its polls fare, and its calls as of the last good one."""
+    """One outbound: who it is, how its polls fare, and its calls as of the last good one.
+
+    ``polls`` are the last ones that ended, the newest first.
+    """
 
     name: str
     outbound_id: str
     labels: Mapping[str, str]
     window_seconds: float
     stale_after_seconds: float
+    spans: Spans
     health: Health
     calls: TrackerSnapshot
-    history: PollHistory = PollHistory()
+    polls: tuple[PollRecord, ...] = ()
 
     def is_stale(self, now: Instant) -> bool:
         """Whether its window is too old to be shown; before the first good poll there is none."""

@@ -37,6 +37,7 @@ from pearl_exporter.kinds import (
 )
 from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
+from pearl_exporter.outcome_history import OutcomeHistory
 from pearl_exporter.progress import Delta, Progress, Saved
 from pearl_exporter.rows import Rows, RowsByStart
 from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
@@ -84,6 +85,7 @@ class TrackerSnapshot(NamedTuple):
     tracking_since: Instant | None
     polled_at: Instant | None
     folded_tags: int
+    outcomes: OutcomeHistory = OutcomeHistory()
 
 
 def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
@@ -127,6 +129,10 @@ class Tracker:
         """Where forgetting began: an untracked row that started before it is HISTORY."""
         self.unread_to = progress.unread_to if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
+        self.outcomes = progress.outcomes if progress else OutcomeHistory()
+        """The calls settled in the last hours, by outcome."""
+        self.seamless_ms = 0
+        """How far apart two good polls may be with none missed between them, as outcomes go."""
         self.seen = Seen(0, 0)
         """What the last read brought that was not known."""
         self._newest: Instant = progress.newest if progress else 0
@@ -184,6 +190,7 @@ class Tracker:
         there but could not be read. What lies ``unread`` behind the window, as an outage has left
         it, is still to be counted: nothing from its start on is forgotten.
         """
+        counted, polled_at = self._ledger.by_status, self.polled_at
         if self.tracking_since is None:
             self.tracking_since = now
         window_start = now - self.rules.window_ms
@@ -209,6 +216,11 @@ class Tracker:
         self._forget(min(self.edge, window_start))
         self._window_start = window_start
         self.polled_at = now
+        self.outcomes = self.outcomes.counted(
+            self._ledger.by_status - counted,
+            now,
+            is_seamless=polled_at is not None and now - polled_at <= self.seamless_ms,
+        )
 
     def saved(self) -> Saved | None:
         """All that another tracker needs to go on from here; None before the first read."""
@@ -249,6 +261,7 @@ class Tracker:
             newest=self._newest,
             # while there is a call that was not read since, the labels are by rules of either kind
             tag_rules=_SEVERAL if self._by_other_tag_rules else self._tag_rules,
+            outcomes=self.outcomes,
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -264,6 +277,7 @@ class Tracker:
             tracking_since=self.tracking_since,
             polled_at=self.polled_at,
             folded_tags=self._tags.folded,
+            outcomes=self.outcomes,
         )
 
     def _live_starts(self) -> list[Instant]:

@@ -23,7 +23,7 @@ from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.labels import TagRules
 from pearl_exporter.ledger import LedgerSnapshot
 from pearl_exporter.metrics import ExporterMetrics, Exposition, Format, collect
-from pearl_exporter.snapshot import Health, OutboundSnapshot
+from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
 from pearl_exporter.tracker import Rules, Tracker, TrackerSnapshot
 from pearl_exporter.window import WindowSnapshot
 from tests.programs import debian_program
@@ -125,6 +125,9 @@ def rules(**changed: object) -> Rules:
     return Rules(**(given | changed))
 
 
+SPANS = Spans(interval=30.0, idle_interval=30.0, settle=600.0, settle_unanswered=60.0)
+
+
 def unpolled(name: str = "new one", outbound_id: str = "65f1c0aaaa") -> OutboundSnapshot:
     """An outbound as it is published before any poll."""
     return OutboundSnapshot(
@@ -133,6 +136,7 @@ def unpolled(name: str = "new one", outbound_id: str = "65f1c0aaaa") -> Outbound
         labels={},
         window_seconds=3600.0,
         stale_after_seconds=300.0,
+        spans=SPANS,
         health=Health(interval_seconds=30.0),
         calls=Tracker(rules()).snapshot(),
     )
@@ -199,6 +203,7 @@ def polled(
         labels={"team": "renewals"} if labels is None else labels,
         window_seconds=3600.0,
         stale_after_seconds=300.0,
+        spans=SPANS,
         health=health,
         calls=calls,
     )

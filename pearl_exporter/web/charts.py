@@ -2,11 +2,57 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 from pearl_exporter.calls import Instant
-from pearl_exporter.poll_history import MOST_STEPS, STEP_MS, OutcomeStep
+from pearl_exporter.config.durations import format_duration
+from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, Step
+from pearl_exporter.snapshot import OutboundSnapshot
+
+BAD = ("error", "unreachable")
+"""The outcomes that hang below the line."""
 
 _HEIGHT = 40
+_CUT = 1.5
+_BAND = 4
+"""How high the band of a step without a good poll is."""
+
+
+class Hours(NamedTuple):
+    """The steps of the last hours up to the present one, the oldest first.
+
+    ``missing`` counts the steps after the last known one in which there should have been a poll.
+    """
+
+    steps: Sequence[Step]
+    missing: int
+
+    @property
+    def minutes(self) -> int:
+        """How long they take."""
+        return (len(self.steps) + self.missing) * STEP_MS // 60_000
+
+    @property
+    def gaps(self) -> int:
+        """Steps without a good poll."""
+        return sum(each.calls is None for each in self.steps) + self.missing
+
+    def calls(self) -> dict[str, int]:
+        """All calls of these hours by outcome."""
+        total: dict[str, int] = {}
+        for _, calls in self.steps:
+            for status, number in (calls or {}).items():
+                total[status] = total.get(status, 0) + number
+        return total
+
+
+def last_hours(outbound: OutboundSnapshot, now: Instant) -> Hours:
+    """What is known of an outbound's last hours."""
+    step, history, health = now // STEP_MS, outbound.calls.outcomes, outbound.health
+    known = [each for each in history.steps() if 0 <= step - each.start // STEP_MS < MOST_STEPS]
+    next_at = (outbound.calls.polled_at or 0) + round(2000 * health.interval_seconds)
+    is_late = bool(history.counts) and (health.last_reason is not None or now > next_at)
+    return Hours(known, min(max(0, step - history.newest), MOST_STEPS) if is_late else 0)
 
 
 def meter(share: float) -> str:
@@ -19,43 +65,67 @@ def meter(share: float) -> str:
     )
 
 
-def sparkline(steps: Sequence[OutcomeStep], now: Instant, name: str, css: str) -> str:
-    """Calls counted in each step of the last hours; a step without a good poll is a low band."""
-    first = now - now % STEP_MS - (MOST_STEPS - 1) * STEP_MS
-    known = {(each.begins - first) // STEP_MS: each.settled for each in steps}
-    most = max(known.values(), default=0)
-    begun = min(known, default=MOST_STEPS)
-    places = range(max(0, begun), MOST_STEPS)
-    bars = "".join(_bar(place, known.get(place, 0), most) for place in places)
-    gaps = "".join(f"M{place * 2} {_HEIGHT}v-4h2v4z" for place in places if place not in known)
-    shapes = "".join(
-        f'<path class="{kind}" d="{path}"/>'
-        for kind, path in (("bar", bars), ("gap", gaps))
-        if path
+def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
+    """Calls by the step that counted them: upwards the good ones, downwards the `BAD` ones.
+
+    A step without a good poll is a low band. One much higher than nearly all, as after an outage,
+    is cut off: the others would be flat beside it.
+    """
+    first = now // STEP_MS - MOST_STEPS + 1
+    begins = hours.steps[0].start // STEP_MS - first if hours.steps else MOST_STEPS - hours.missing
+    counts = [each.calls or {} for each in hours.steps]
+    bad = [sum(calls.get(each, 0) for each in BAD) for calls in counts]
+    every = [sum(calls.values()) for calls in counts]
+    kept = _kept(every)
+    low = [calls * part for calls, part in zip(bad, kept, strict=True)]
+    high = [(calls - b) * part for calls, part, b in zip(every, kept, bad, strict=True)]
+    tall, deep = max(high, default=0), max(low, default=0)
+    scale = (_HEIGHT - 2) / max(1, tall + deep)
+    line = _HEIGHT - 1 - round(deep * scale)
+    gaps = [each.calls is None for each in hours.steps] + [True] * hours.missing
+    shapes = (
+        ("bar", _outline(begins, line, [line - _height(each * scale) for each in high])),
+        ("low", _outline(begins, line, [line + _height(each * scale) for each in low])),
+        ("gap", _outline(begins, line, [line - _BAND if each else line for each in gaps])),
     )
-    title = escape(f"Calls counted in each 5 minutes, {name}")
-    words = escape(in_words(steps, now))
+    drawn = "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in shapes if path)
+    title = escape(f"Calls counted in each 5 minutes, {name}: {in_words(hours)}")
     return (
-        f'<svg class="{css}" viewBox="0 0 {MOST_STEPS * 2} {_HEIGHT}" preserveAspectRatio="none" '
-        f'role="img" aria-label="{title}: {words}"><title>{title}</title><desc>{words}</desc>'
-        f'{shapes}<path class="base" d="M0 {_HEIGHT}H{MOST_STEPS * 2}"/></svg>'
+        f'<svg class="{css}" viewBox="0 0 {MOST_STEPS} {_HEIGHT}" preserveAspectRatio="none" '
+        f'role="img"><title>{title}</title>{drawn}'
+        f'<path class="base" d="M0 {line}H{MOST_STEPS}"/></svg>'
     )
 
 
-def _bar(place: int, settled: int, most: int) -> str:
-    if not settled:
+def _kept(calls: Sequence[int]) -> list[float]:
+    """The share of each step that is drawn: all, up to `_CUT` of what nine in ten have."""
+    counted = sorted(filter(None, calls))
+    most = _CUT * counted[len(counted) * 9 // 10] if counted else 0
+    return [min(1.0, most / each) if each else 1.0 for each in calls]
+
+
+def _height(share: float) -> int:
+    """Whatever is not nothing is to be seen."""
+    return max(round(share), 1) if share else 0
+
+
+def _outline(begins: int, line: int, edges: Sequence[int]) -> str:
+    """A path along an edge, one unit a step, and back along the line; nothing if they are one."""
+    if all(edge == line for edge in edges):
         return ""
-    height = max(1, round(settled / most * (_HEIGHT - 2)))
-    return f"M{place * 2} {_HEIGHT}v-{height}h1.6v{height}z"
+    return f"M{begins} {line}" + "".join(f"V{edge}h1" for edge in edges) + f"V{line}z"
 
 
-def in_words(steps: Sequence[OutcomeStep], now: Instant) -> str:
+def in_words(hours: Hours) -> str:
     """The same as a sentence."""
-    if not steps:
+    if not hours.minutes:
         return "nothing yet"
-    total = sum(each.settled for each in steps)
-    most = max(each.settled for each in steps)
-    passed = (now - now % STEP_MS - steps[0].begins) // STEP_MS + 1
-    gaps = passed - len(steps)
-    tail = f", {gaps} steps without a good poll" if gaps > 0 else ""
-    return f"{total:,} in the last {passed * 5} min, at most {most:,} in a step{tail}"
+    calls = hours.calls()
+    total, bad = sum(calls.values()), sum(calls.get(each, 0) for each in BAD)
+    most = max((sum((each.calls or {}).values()) for each in hours.steps), default=0)
+    gaps = hours.gaps
+    tail = f", {gaps} {'step' if gaps == 1 else 'steps'} without a good poll" if gaps else ""
+    return (
+        f"{total:,} in the last {format_duration(60 * hours.minutes)}, {bad:,} of them error or "
+        f"unreachable, at most {most:,} in a step{tail}"
+    )

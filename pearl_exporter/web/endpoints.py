@@ -3,8 +3,6 @@
 Everything is answered from memory: a scrape never waits for a poll.
 """
 
-import asyncio
-import gzip
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,15 +11,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.calls import Instant
 from pearl_exporter.metrics import Exposition
 from pearl_exporter.web.checks import list_checks
-from pearl_exporter.web.negotiation import accepts_gzip, choose_format
+from pearl_exporter.web.compression import compressed
+from pearl_exporter.web.negotiation import choose_format
 from pearl_exporter.web.pages import page_routes
-
-_LEAST_COMPRESSED_BYTES = 1024
-_GZIP_LEVEL = 1
-"""A scrape is read once, nearby: a higher level costs more time than it saves."""
 
 Reload = Callable[[], Awaitable[tuple[str, ...]]]
 """Reads the configuration anew; gives what is wrong with it, nothing if well."""
@@ -40,6 +36,7 @@ class View:
         reload: Reads the configuration anew; None where that is not allowed over HTTP.
         beat_age: Seconds since the scheduler's last heartbeat; None before any.
         is_discovering: Whether discovery is on and has had no answer yet.
+        budget_of: What the token of an outbound, by its id, allows right now; None if unknown.
     """
 
     exposition: Exposition
@@ -50,6 +47,7 @@ class View:
     reload: Reload | None = None
     beat_age: Callable[[], float | None] = lambda: None
     is_discovering: Callable[[], bool] = lambda: False
+    budget_of: Callable[[str], Budget | None] = lambda _: None
 
 
 def build_endpoints(view: View) -> Starlette:
@@ -58,12 +56,7 @@ def build_endpoints(view: View) -> Starlette:
     async def metrics(request: Request) -> Response:
         format_ = choose_format(", ".join(request.headers.getlist("accept")))
         body = view.exposition.render(format_)
-        headers = {"Vary": "Accept, Accept-Encoding"}
-        wants_gzip = accepts_gzip(", ".join(request.headers.getlist("accept-encoding")))
-        if wants_gzip and len(body) >= _LEAST_COMPRESSED_BYTES:
-            headers["Content-Encoding"] = "gzip"
-            body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL, mtime=0)
-        return Response(body, headers={**headers, "Content-Type": format_.value})
+        return await compressed(request, body, {"Content-Type": format_.value, "Vary": "Accept"})
 
     async def healthy(request: Request) -> Response:
         if "verbose" in request.query_params:

@@ -72,11 +72,13 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .panel.failing { border-left-color: var(--bad); } .panel p { margin: .25rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
   gap: 0 2rem; align-items: start; } .grid > * { min-width: 0; }
-.spark { display: block; width: 100%; max-width: 9rem; height: 1.75rem; }
+.spark { display: block; width: 9rem; height: 2rem; }
+.stack td:nth-child(3) { white-space: nowrap; }
 .chart { display: block; width: 100%; height: 6rem; }
 .meter { display: block; width: 100%; min-width: 2.5rem; height: .75rem; margin-top: .4rem; }
-.bar { fill: var(--bar); } .track, .gap { fill: var(--line); } .gap { opacity: .6; }
-.base { stroke: var(--dim); }
+.bar { fill: var(--bar); } .low { fill: var(--bad); } .track { fill: var(--line); }
+.gap { fill: var(--dim); opacity: .5; }
+.base { stroke: var(--dim); vector-effect: non-scaling-stroke; }
 .scroll { overflow-x: auto; }
 @media (max-width: 44rem) {
   .stack thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px;

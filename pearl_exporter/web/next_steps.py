@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from pearl_exporter.budget import Budget
+
 _SOON = "It asks again at the next poll, and sends a failed request again within a poll."
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
@@ -13,8 +15,9 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
         "not_found": "The API knows no such outbound. This one is asked for again {when}, ever "
         "less often, up to 5 minutes apart; the others are not held back. Check its id.",
         "rate_limited": "The API asks to slow down. All outbounds of the token ask at half the "
-        "rate, which grows back with each success, and keep to the pause that the API names. The "
-        "next poll is {when}. If this lasts, lower api.rate_limit or lengthen poll.interval.",
+        "rate, which grows back with each success, and keep to the pause that the API names. "
+        "{allowed} The next poll is {when}. If this lasts, lower api.rate_limit or lengthen "
+        "poll.interval.",
         "timeout": f"No whole answer came in time. {_SOON} The next poll is {{when}}.",
         "connection": f"The API can't be reached. {_SOON} The next poll is {{when}}. Check the "
         "network, DNS and any proxy between.",
@@ -31,7 +34,16 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def next_step(reason: str, when: str) -> str:
+def next_step(reason: str, when: str, budget: Budget | None = None) -> str:
     """The sentence for a reason of `errors.REASONS`; ``when`` tells of the next poll."""
     sentence = NEXT_STEPS.get(reason, "The next poll is {when}.")
-    return sentence.replace("{when}", when)
+    return sentence.replace("{allowed}", _allowed(budget)).replace("{when}", when)
+
+
+def _allowed(budget: Budget | None) -> str:
+    if budget is None:
+        return ""
+    if not budget.rate:
+        return "Right now they pause."
+    rate, ceiling = (f"{each:.3g}" for each in (budget.rate, budget.ceiling))
+    return f"Right now they may ask {rate} times a second, of {ceiling} as configured."

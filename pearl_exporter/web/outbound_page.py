@@ -1,14 +1,15 @@
 """The page of one outbound, at ``/outbounds/<name>``. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.histogram import HistogramSnapshot
-from pearl_exporter.poll_history import PollHistory, PollRecord
+from pearl_exporter.poll_history import Found, PollRecord
 from pearl_exporter.snapshot import OutboundSnapshot
-from pearl_exporter.web.charts import in_words, meter, sparkline
+from pearl_exporter.web.charts import in_words, last_hours, meter, sparkline
 from pearl_exporter.web.layout import ago, frame, moment, path_of, short_moment, until
 from pearl_exporter.web.next_steps import next_step
 from pearl_exporter.web.page import percent
@@ -36,15 +37,19 @@ def render_outbound(
     seconds_to_next_poll: float | None,
     now: Instant,
     *,
+    budget: Budget | None = None,
     refreshes: bool = True,
 ) -> str:
-    """The whole page as HTML, everything that came from elsewhere escaped."""
+    """The whole page as HTML, everything that came from elsewhere escaped.
+
+    ``budget`` is what the outbound's token allows right now, if that is known.
+    """
     parts = (
         f"<h1><bdi>{escape(outbound.name)}</bdi></h1>",
-        _headline(outbound, seconds_to_next_poll, now),
+        _headline(outbound, seconds_to_next_poll, now, budget),
         _window(outbound, now),
         _hours(outbound, now),
-        _last_polls(outbound.history, now),
+        _last_polls(outbound.polls, now),
         '<div class="grid">',
         _counters(outbound),
         _settings(outbound),
@@ -64,13 +69,16 @@ def render_unknown(now: Instant) -> str:
     return frame("No such outbound – pearl-exporter", body, now, address=None)
 
 
-def _headline(outbound: OutboundSnapshot, seconds: float | None, now: Instant) -> str:
+def _headline(
+    outbound: OutboundSnapshot, seconds: float | None, now: Instant, budget: Budget | None
+) -> str:
     health = outbound.health
     lines = [f"Last success: {ago(health.last_success, now)}. Next poll: {until(seconds)}."]
     if health.last_reason is not None:
         when = until(seconds) if seconds is not None else "yet to be planned"
         head = f"Its polls fail: {escape(health.last_reason)}"
-        lines = [escape(health.last_message or ""), next_step(health.last_reason, when), *lines]
+        step = next_step(health.last_reason, when, budget)
+        lines = [escape(health.last_message or ""), step, *lines]
     elif not health.up:
         head = "Waiting for its first poll"
     elif outbound.is_stale(now):
@@ -110,7 +118,7 @@ def _shares(caption: str, counts: Mapping[str, int], total: int) -> str:
         f'<td class="n">{percent(number / total)}</td><td>{meter(number / total)}</td></tr>'
         for number, label in found
     )
-    head = _heads(("Label", "Calls", "Share", "As a bar"), numbers=range(1, 3))
+    head = _heads(("Label", "Calls", "Share", "Bar"), numbers=range(1, 3))
     return (
         f'<table class="shares"><caption>{escape(caption)}</caption>'
         f"{head}<tbody>{rows}</tbody></table>"
@@ -140,24 +148,22 @@ def quantile(durations: HistogramSnapshot, share: float) -> str | None:
 
 
 def _hours(outbound: OutboundSnapshot, now: Instant) -> str:
-    steps = outbound.history.steps
-    counts: dict[str, int] = {}
-    for step in steps:
-        for status, number in step.by_status.items():
-            counts[status] = counts.get(status, 0) + number
-    words = escape(in_words(steps, now))
-    chart = sparkline(steps, now, outbound.name, "chart")
+    hours = last_hours(outbound, now)
+    counts = hours.calls()
+    words = escape(in_words(hours))
+    chart = sparkline(hours, now, outbound.name, "chart")
     table = _shares("Counted in these hours, by outcome", counts, sum(counts.values()))
     return (
-        f"<h2>The last hours</h2>\n<p>Calls counted when they settled: {words}. A low grey band is "
-        f"a time without a good poll. It begins with the exporter's start.</p>\n{chart}\n{table}"
+        f"<h2>The last hours</h2>\n<p>Calls counted when they settled: {words}. Error and "
+        "unreachable hang below the line; a low grey band is a time without a good poll."
+        f"</p>\n{chart}\n{table}"
     )
 
 
-def _last_polls(history: PollHistory, now: Instant) -> str:
-    if not history.polls:
+def _last_polls(polls: Sequence[PollRecord], now: Instant) -> str:
+    if not polls:
         return "<h2>Last polls</h2>\n<p>There was none yet.</p>"
-    rows = "\n".join(_poll(each, now) for each in history.polls)
+    rows = "\n".join(_poll(each, now) for each in polls)
     head = _heads(_POLLS, numbers=range(_FIRST_NUMBER, _LAST_NUMBER + 1))
     return (
         '<h2 id="polls">Last polls</h2>\n'
@@ -173,8 +179,7 @@ def _poll(record: PollRecord, now: Instant) -> str:
     if asked.start is not None and asked.end is not None:
         starts = f"{short_moment(asked.start, now)} to {short_moment(asked.end, now)}"
     numbers: list[str] = [f"{each:,}" for each in (asked.requests, asked.rows)]
-    counted = (record.new, record.late, record.settled, record.revised, record.deleted)
-    numbers += ["–" if record.reason else f"{each:,}" for each in counted]
+    numbers += _found(record.found)
     numbers.append(f"{record.duration_seconds:.2f} s")
     error = "–"
     if record.reason is not None:
@@ -183,6 +188,13 @@ def _poll(record: PollRecord, now: Instant) -> str:
     cells += [f'<td class="n">{each}</td>' for each in numbers]
     at = short_moment(record.at, now)
     return f'<tr><th scope="row">{at}</th>{"".join(cells)}<td>{error}</td></tr>'
+
+
+def _found(found: Found | None) -> list[str]:
+    if found is None:
+        return ["–"] * len(Found.__struct_fields__)
+    counted = (found.new, found.late, found.settled, found.revised, found.deleted)
+    return [f"{each:,}" for each in counted]
 
 
 def _counters(outbound: OutboundSnapshot) -> str:
@@ -201,10 +213,17 @@ def _counters(outbound: OutboundSnapshot) -> str:
 
 
 def _settings(outbound: OutboundSnapshot) -> str:
+    spans, idle = outbound.spans, []
+    if spans.idle_interval > spans.interval:
+        idle.append(("Interval while idle, up to", format_duration(spans.idle_interval)))
     rows = [
         ("Id", escape(outbound.outbound_id)),
         ("Window", format_duration(outbound.window_seconds)),
-        ("Interval in force", format_duration(round(outbound.health.interval_seconds, 3))),
+        ("Interval, configured", format_duration(spans.interval)),
+        ("Interval, in force", format_duration(round(outbound.health.interval_seconds, 3))),
+        *idle,
+        ("Settle, answered", format_duration(spans.settle)),
+        ("Settle, unanswered", format_duration(spans.settle_unanswered)),
         ("Too old after", format_duration(outbound.stale_after_seconds)),
         *((f"Label {escape(key)}", escape(text)) for key, text in outbound.labels.items()),
     ]

@@ -7,12 +7,13 @@ from typing import NamedTuple
 from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.snapshot import OutboundSnapshot
-from pearl_exporter.web.charts import sparkline
+from pearl_exporter.web.charts import last_hours, sparkline
 from pearl_exporter.web.layout import ago, frame, path_of, until
 
 _TABLE = """<table class="stack">
 <caption>Failing outbounds come first, then those without a window, then by the share of errors,
-then by name. The last column but one counts calls in steps of 5 minutes, for 6 hours.</caption>
+then by name. "Last hours" counts calls in steps of 5 minutes, for 6 hours: error and unreachable
+hang below the line.</caption>
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {rows}
@@ -95,7 +96,7 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
         "–" if stale else percent(share_of(outbound, "error")),
         "–" if stale else percent(share_of(outbound, "unreachable")),
         "–" if window is None else f"{outbound.calls.live:,}",
-        sparkline(outbound.history.steps, now, outbound.name, "spark"),
+        sparkline(last_hours(outbound, now), now, outbound.name, "spark"),
         until(seconds_to_next_poll),
     )
     return "<tr>{}</tr>".format(

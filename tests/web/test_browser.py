@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from pearl_exporter.poll_history import Asked, PollHistory, PollRecord
+from pearl_exporter.poll_history import Asked, Found, PollRecord
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.layout import path_of
 from tests.web.chromium import Chromium
 from tests.web.test_endpoints import NOW, a_view, changed, failed, polled, unpolled
-from tests.web.test_pages import NASTY_NAMES
+from tests.web.test_pages import NASTY_NAMES, settled
 
 LONG = "a-name-without-any-place-to-break-it-" * 4
 
@@ -21,9 +21,9 @@ LONG = "a-name-without-any-place-to-break-it-" * 4
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     asked = Asked({"new calls": None, "unsettled calls": None}, NOW - 10_000, NOW, 2, 51)
-    history = PollHistory((PollRecord(NOW, asked, 0.2, new=3),))
-    history = history.with_outcomes({}, {"error": 3}, NOW)
-    outbounds = [changed(polled(name), history=history) for name in NASTY_NAMES]
+    polls = (PollRecord(NOW, asked, 0.2, Found(new=3)),)
+    calls = polled().calls._replace(outcomes=settled({"success": 9}, None, {"error": 3}))
+    outbounds = [changed(polled(name), polls=polls, calls=calls) for name in NASTY_NAMES]
     outbounds += [failed(polled(LONG), "auth", "the API answered 401"), unpolled("new")]
     outbounds = [changed(each, outbound_id=str(at)) for at, each in enumerate(outbounds)]
     listening = socket.create_server(("127.0.0.1", 0))

@@ -1,5 +1,9 @@
 """The pages for people: what they say, and that nothing gets into them that is not theirs."""
 
+import asyncio
+import dataclasses
+import gzip
+import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -8,17 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from pearl_exporter.budget import Budget
 from pearl_exporter.errors import REASONS
-from pearl_exporter.poll_history import (
-    MOST_POLLS,
-    MOST_STEPS,
-    STEP_MS,
-    Asked,
-    PollHistory,
-    PollRecord,
-)
+from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.poll_history import Asked
+from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
 from pearl_exporter.sync import Search
-from pearl_exporter.web.charts import in_words, sparkline
+from pearl_exporter.web import pages
+from pearl_exporter.web.charts import in_words, last_hours, sparkline
 from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of
 from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
 from pearl_exporter.web.outbound_page import render_outbound
@@ -92,6 +93,70 @@ async def test_the_refresh_can_be_stopped_and_goes_on():
     assert 'http-equiv="refresh"' in going
 
 
+@pytest.mark.parametrize("path", ["/", "/outbounds/a", "/outbounds/b"])
+@pytest.mark.parametrize("wanted", ["gzip", "identity"])
+async def test_a_page_is_compressed_for_whom_that_is_welcome(path, wanted):
+    async with client_of(a_view(polled("a"))) as client:
+        stream = client.stream("GET", path, headers={"Accept-Encoding": wanted})
+        async with stream as answer:
+            raw = b"".join([piece async for piece in answer.aiter_raw()])
+    assert answer.headers.get("content-encoding") == ("gzip" if wanted == "gzip" else None)
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    text = gzip.decompress(raw) if wanted == "gzip" else raw
+    assert text.startswith(b"<!doctype html>")
+
+
+async def test_the_page_is_drawn_once_a_second_however_many_look_at_it(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pages, "render_page", lambda *_, **how: drawn.append(how) or "page")
+    moment = NOW
+    view = dataclasses.replace(a_view(polled()), now=lambda: moment)
+    async with client_of(view) as client:
+        await asyncio.gather(*(client.get("/") for _ in range(5)))
+        assert [each["refreshes"] for each in drawn] == [True]
+        await client.get("/?refresh=0")
+        assert [each["refreshes"] for each in drawn] == [True, False]
+        moment += 999
+        await client.get("/")
+        assert len(drawn) == 2
+        moment += 1
+        await client.get("/")
+        assert len(drawn) == 3
+        moment -= 60_000
+        await client.get("/")
+        assert len(drawn) == 4, "a clock that stepped back shows no old page"
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(2.5, "they may ask 2.5 times a second, of 10 as configured"), (0.0, "Right now they pause")],
+)
+async def test_the_rate_allowed_right_now_is_named_where_the_api_asks_to_slow_down(rate, said):
+    outbound = failed(polled(), "rate_limited", "429")
+    budgets = {outbound.outbound_id: Budget(rate, 10.0, 0, is_refused=False)}
+    view = dataclasses.replace(a_view(outbound), budget_of=budgets.get)
+    async with client_of(view) as client:
+        assert said in (await client.get(path_of(outbound.name))).text
+
+
+def test_the_settings_shown_are_those_in_force():
+    spans = Spans(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
+    outbound = replace(polled(), spans=spans, health=Health(interval_seconds=60.0))
+    text = render_outbound(outbound, 1.0, NOW)
+    shown = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]+)</td>', text))
+    wanted = {
+        "Window": "1h",
+        "Interval, configured": "20s",
+        "Interval, in force": "1m",
+        "Interval while idle, up to": "1m30s",
+        "Settle, answered": "11m40s",
+        "Settle, unanswered": "45s",
+        "Too old after": "5m",
+    }
+    assert {key: shown.get(key) for key in wanted} == wanted
+
+
 def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
     assert "No outbound is configured" not in render_page((), {}, NOW, is_discovering=True)
 
@@ -144,29 +209,69 @@ def test_a_poll_remembers_what_it_asked_and_got():
     assert list(asked.purposes) == ["new calls", "unsettled calls"]
 
 
-def test_so_many_polls_and_steps_are_remembered_and_no_more():
-    history, counted = PollHistory(), 0
-    for step in range(100):
-        history = history.with_poll(PollRecord(step, Asked(), 0.1))
-        history = history.with_outcomes({"error": counted}, {"error": counted + 2}, step * STEP_MS)
-        counted += 2
-    assert [each.at for each in history.polls] == list(range(99, 99 - MOST_POLLS, -1))
-    assert [each.begins for each in history.steps] == [
-        step * STEP_MS for step in range(100 - MOST_STEPS, 100)
-    ]
+def settled(*steps: dict[str, int] | None) -> OutcomeHistory:
+    """Calls by outcome in the steps up to the present one; None for one without a good poll."""
+    history = OutcomeHistory()
+    for ago, calls in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
+        if calls is not None:
+            history = history.counted(calls, NOW - ago * STEP_MS, is_seamless=False)
+    return history
 
 
-def test_the_polls_of_one_step_add_up():
-    history = PollHistory().with_outcomes({}, {"error": 1}, 10)
-    history = history.with_outcomes({"error": 1}, {"error": 3, "success": 1}, 20)
-    assert [each.by_status for each in history.steps] == [{"error": 3, "success": 1}]
+def drawn(outbound: OutboundSnapshot) -> tuple[dict[str, str], str]:
+    """The outlines by their kinds, and the words."""
+    hours = last_hours(outbound, NOW)
+    picture = sparkline(hours, NOW, outbound.name, "chart")
+    return dict(re.findall(r'<path class="(\w+)" d="([^"]+)"', picture)), in_words(hours)
+
+
+def edges(path: str) -> list[int]:
+    """The height of the line, and that of each step."""
+    (line,) = re.findall(r"^M\d+ (\d+)", path)
+    return [int(line), *map(int, re.findall(r"V(\d+)h1", path))]
+
+
+def with_hours(*steps: dict[str, int] | None) -> OutboundSnapshot:
+    outbound = polled()
+    calls = outbound.calls._replace(outcomes=settled(*steps), polled_at=NOW)
+    return replace(outbound, calls=calls)
+
+
+def test_error_and_unreachable_hang_below_the_line():
+    shapes, words = drawn(with_hours({"success": 6}, {"success": 2, "error": 1, "unreachable": 1}))
+    line, *above = edges(shapes["bar"])
+    same_line, *below = edges(shapes["low"])
+    heights = [line - edge for edge in above], [edge - same_line for edge in below]
+    assert same_line == line
+    assert heights[0][0] == pytest.approx(3 * heights[0][1], abs=2)
+    assert heights[1][0] == 0
+    assert heights[1][1] == pytest.approx(heights[0][1], abs=1) != 0
+    assert words.startswith("10 in the last 10m, 2 of them error or unreachable, at most 6")
+
+
+def test_one_step_far_above_the_others_does_not_flatten_them():
+    shapes, words = drawn(with_hours(*[{"success": 10}] * 30, {"success": 900}))
+    line, usual, *_, top = edges(shapes["bar"])
+    assert line - top == pytest.approx(1.5 * (line - usual), abs=1)
+    assert "at most 900" in words
 
 
 def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
-    history = PollHistory().with_outcomes({}, {"error": 1}, 0)
-    history = history.with_outcomes({"error": 1}, {"error": 1}, STEP_MS)
-    history = history.with_outcomes({"error": 1}, {"error": 2}, 3 * STEP_MS)
-    picture = sparkline(history.steps, 3 * STEP_MS, "a", "chart")
-    _, bars, gaps, *_ = picture.split('d="')
-    assert (bars.count("z"), gaps.count("z")) == (2, 1)
-    assert "1 steps without a good poll" in in_words(history.steps, 3 * STEP_MS)
+    shapes, words = drawn(with_hours({"success": 1}, {}, None, {"success": 1}))
+    line, *bars = edges(shapes["bar"])
+    _, *gaps = edges(shapes["gap"])
+    assert [edge != line for edge in bars] == [True, False, False, True]
+    assert [edge != line for edge in gaps] == [False, False, True, False]
+    assert "1 step without a good poll" in words
+
+
+def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing():
+    outbound = with_hours({"success": 1}, {"success": 1})
+    later = NOW + 3 * STEP_MS
+    assert last_hours(outbound, later).gaps == 3
+    idle = replace(outbound, health=replace(outbound.health, interval_seconds=1800.0))
+    assert last_hours(idle, later).gaps == 0
+    assert last_hours(failed(idle, "timeout", "none came"), later).gaps == 3
+    day_later = last_hours(outbound, NOW + 86_400_000)
+    assert (day_later.steps, day_later.gaps) == ([], MOST_STEPS)
+    assert last_hours(unpolled(), NOW).minutes == 0
