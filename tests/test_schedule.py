@@ -1,14 +1,16 @@
 """Who polls when. The event loop goes by the real clock: intervals are short, deadlines long."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 
 from pearl_exporter.schedule import WEDGED_SECONDS, Schedule
-from pearl_exporter.simulator import Campaign, Profile, many_campaigns
+from pearl_exporter.simulator import many_campaigns
 from tests.world import DAWN_MS, World
 
 INTERVAL = 0.2
@@ -179,11 +181,10 @@ async def test_after_a_step_of_the_wall_clock_a_new_outbound_begins_on_time(wall
 
 
 async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself():
-    campaign = Campaign(Profile("heartbeat", "heartbeat"), seed=0, start_ms=DAWN_MS - 60_000)
-    world = World([campaign])
-    await world.app.start()
-    try:
-        await until(lambda: world.app.pollers[0].snapshot.health.polls)
-        assert world.app.schedule.is_alive
-    finally:
-        await world.app.stop()
+    poller = SimpleNamespace(outbound=SimpleNamespace(id="heartbeat", interval=INTERVAL))
+    schedule = Schedule(time.monotonic)
+    schedule.add(poller, INTERVAL)
+    schedule.start(())
+    assert schedule.seconds_to_next_poll("heartbeat") > 0
+    await until(lambda: schedule.is_alive)
+    await schedule.stop()
