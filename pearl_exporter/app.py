@@ -205,7 +205,7 @@ class App:
         return removed, changed
 
     async def _exchange(self, old: Poller, new: Poller) -> None:
-        seconds = self.schedule.seconds_to_next_poll(old.outbound.id)
+        seconds = self.schedule.seconds_to_regular_poll(old.outbound.id)
         await self.schedule.remove(old.outbound.id)
         new.take_over(old)
         interval = new.outbound.interval

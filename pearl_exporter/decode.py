@@ -8,7 +8,6 @@ row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` 
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -36,6 +35,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
 _moment = datetime.fromisoformat
 _MILLISECOND = timedelta(milliseconds=1)
+
+_TagsOfOne = dict[str | None, tuple[str, ...]]
+"""The tags of rows that bear one, by that one: of a page alone, as it may be anything."""
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -104,19 +106,20 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
     rejected_ids = []
     rejected = 0
     call: Call | None = None
+    tags: _TagsOfOne = {}
     for row in rows:
-        call = _call(row)
+        call = _call(row, tags)
         if call is not None:
             calls.append(call)
             continue
         rejected += 1
-        if row.id:
+        if row.id and len(row.id) <= MAX_ID_LENGTH:  # no longer one is ever tracked
             rejected_ids.append(kept_id(row.id))
     ends_usably = call is not None or not rejected
     return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
 
 
-def _call(row: _Row) -> Call | None:
+def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
     """The row as a call, None if it has no usable id or start. Every call passes here."""
     call_id, started = row.id, row.startTime
     if not call_id or len(call_id) > MAX_ID_LENGTH or not started:
@@ -134,7 +137,9 @@ def _call(row: _Row) -> Call | None:
     # asked before it is called, as it passes all of a million rows
     if len(call_id) != _USUAL_ID_LENGTH or not call_id.encode().isalnum():
         call_id = kept_id(call_id)
-    return Call(call_id, start, status, call_status, duration, _tags(row.tags) if row.tags else ())
+    return Call(
+        call_id, start, status, call_status, duration, _tags(row.tags, tags) if row.tags else ()
+    )
 
 
 def _code(value: int | None) -> int | None:
@@ -143,18 +148,15 @@ def _code(value: int | None) -> int | None:
     return ALIASES.get(value, value)
 
 
-def _tags(values: Sequence[str | None]) -> tuple[str, ...]:
-    if len(values) == 1:
-        return _one_tag(values[0])
+def _tags(values: Sequence[str | None], known: _TagsOfOne) -> tuple[str, ...]:
+    if len(values) == 1:  # most rows bear one of a few
+        found = known.get(values[0])
+        if found is None:
+            tag = (values[0] or "").strip()
+            found = known[values[0]] = (tag,) if tag else ()
+        return found
     trimmed = (value.strip() for value in values if value is not None)
     return tuple(dict.fromkeys(tag for tag in trimmed if tag))
-
-
-@lru_cache(maxsize=1024)
-def _one_tag(value: str | None) -> tuple[str, ...]:
-    """Most rows bear one tag of a few: they share one tuple."""
-    tag = (value or "").strip()
-    return (tag,) if tag else ()
 
 
 def _decode_leniently(body: bytes) -> _Answer:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 _SECONDS = 4.0
+_TURNED_AWAY = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "UNEXPECTED_EOF", "BAD_CERTIFICATE")
 DEFAULT_ADDRESS = "127.0.0.1:10042"
 _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104 - is asked, not bound
 
@@ -39,17 +40,25 @@ def fault_of(address: str) -> str | None:
                 return _asked(connection)
         except (HTTPException, ConnectionResetError):
             return _asked_by_tls(host, int(port))
-    except (OSError, HTTPException) as error:  # ssl.SSLError is an OSError
+    except (OSError, HTTPException, ValueError) as error:  # ssl.SSLError is an OSError
         return f"no answer: {error!r}"
 
 
 def _asked_by_tls(host: str, port: int) -> str | None:
     with closing(_tls_connection(host, port)) as connection:
-        connection.connect()
         try:
             return _asked(connection)
-        except (ssl.SSLError, ConnectionResetError):
-            return None  # it wants a client's certificate: it serves, which is all that can be seen
+        except ConnectionRefusedError:
+            raise
+        except (ssl.SSLError, ConnectionResetError) as error:
+            # it wants a client's certificate: it serves, which is all that can be seen
+            return None if _wants_certificate(error) else f"TLS: {error!r}"
+
+
+def _wants_certificate(error: OSError) -> bool:
+    """TLS 1.3 turns one away after the handshake, TLS 1.2 amid it; some close without a word."""
+    told = getattr(error, "reason", None) or ""
+    return isinstance(error, ConnectionResetError) or any(each in told for each in _TURNED_AWAY)
 
 
 def _tls_connection(host: str, port: int) -> HTTPSConnection:

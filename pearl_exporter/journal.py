@@ -66,6 +66,9 @@ class Journal:
     """Collects the entries of one poll."""
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self._seen: list[ShortId] = []
         self._settled: list[ShortId] = []
         self._lost: dict[str, list[ShortId]] = {}
@@ -96,7 +99,7 @@ class Journal:
         lost = {reason: joined_or_long(shorts) for reason, shorts in self._lost.items()}
         seen, settled = joined_or_long(self._seen), joined_or_long(self._settled)
         taken = _encode(_Saved(seen, settled, lost, self._revised))
-        self.__init__()  # type: ignore[misc] # empty, as at first
+        self._clear()
         return taken
 
 

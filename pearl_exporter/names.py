@@ -12,6 +12,9 @@ from typing import Any
 Found = list[tuple[Any, ...]]
 Key = tuple[Any, ...]
 
+_LONGEST_SECONDS = 60.0
+"""Longer than resolvers take that answer at all."""
+
 
 class EventLoop(asyncio.SelectorEventLoop):
     """Looks each name up in a thread of its own, once for all who ask at the same time."""
@@ -33,18 +36,30 @@ class EventLoop(asyncio.SelectorEventLoop):
         """The addresses of a name; raises OSError as `socket.getaddrinfo` does."""
         key = (host, port, family, type, proto, flags)
         looking = self._looking.get(key)
-        if looking is None:
+        if looking is None or looking.done():
             looking = self._looking[key] = self.create_future()
-            looking.add_done_callback(lambda _: self._looking.pop(key))
+            looking.add_done_callback(lambda done: self._forget(key, done))
+            self._begin(key, looking)
+        return await asyncio.shield(looking)
+
+    def _forget(self, key: Key, done: "asyncio.Future[Found]") -> None:
+        if self._looking.get(key) is done:
+            del self._looking[key]
+
+    def _begin(self, key: Key, looking: "asyncio.Future[Found]") -> None:
+        try:
             # a daemon: nobody waits for it at the end
             threading.Thread(target=self._look_up, args=(key, looking), daemon=True).start()
-        return await asyncio.shield(looking)
+        except RuntimeError as error:  # no more threads can be started, for now
+            _end(looking, OSError(str(error)))
+        # a resolver that never answers shall not keep the name from being looked up again
+        self.call_later(_LONGEST_SECONDS, _end, looking, OSError("the resolver does not answer"))
 
     def _look_up(self, key: Key, looking: "asyncio.Future[Found]") -> None:
         found: Found | OSError
         try:
             found = socket.getaddrinfo(*key)
-        except (OSError, UnicodeError) as error:  # a name too long for DNS is a UnicodeError
+        except Exception as error:  # noqa: BLE001 - a name too long for DNS is a UnicodeError
             found = error if isinstance(error, OSError) else OSError(str(error))
         try:
             self.call_soon_threadsafe(_end, looking, found)

@@ -14,7 +14,7 @@ from pearl_exporter.kinds import Values
 from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
 
 
-class Columns(NamedTuple):
+class RowsByStart(NamedTuple):
     """Rows in the order of their starts; ``numbers`` are those of places in ``values``."""
 
     ids: Sequence[ShortId]
@@ -22,12 +22,12 @@ class Columns(NamedTuple):
     numbers: Sequence[int]
     values: Sequence[Values]
 
-    def at(self, places: Sequence[int]) -> "Columns":
+    def at(self, places: Sequence[int]) -> "RowsByStart":
         """Some of the rows, in the order of ``places``."""
         if len(places) == len(self.ids):
             return self
         ids, starts, numbers, values = self
-        return Columns(
+        return RowsByStart(
             [ids[place] for place in places],
             [starts[place] for place in places],
             [numbers[place] for place in places],
@@ -87,11 +87,11 @@ class Rows:
         """The rows that start there or later."""
         return Rows(call for call in self if call.start >= start)
 
-    def by_start(self) -> Columns:
+    def by_start(self) -> RowsByStart:
         """All of them, in the order of their starts."""
         ids, starts, numbers = self._ids, self._starts, self._numbers
         order = sorted(range(len(ids)), key=starts.__getitem__)
-        return Columns(
+        return RowsByStart(
             [ids[place] for place in order],
             array("q", map(starts.__getitem__, order)),
             array("L", map(numbers.__getitem__, order)),

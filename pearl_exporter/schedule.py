@@ -30,7 +30,8 @@ WEDGED_SECONDS = 15.0
 LOOK_AGAIN_SECONDS = 60.0
 """How soon, up to twice as long, an outbound that waited for its token looks whether it may ask."""
 
-_HEARTBEAT = "heartbeat"
+_HEARTBEAT = "/heartbeat"
+"""No outbound's id has a slash."""
 _DAWN = datetime(2000, 1, 1, tzinfo=UTC)
 """What the steady time begins with; no one sees it but APScheduler."""
 
@@ -153,14 +154,23 @@ class Schedule:
         if self._scheduler.get_job(_again(outbound_id)) is not None:
             self._scheduler.remove_job(_again(outbound_id))
         del self._pollers[outbound_id]
+        self._due.pop(outbound_id, None)
         task = self._running.get(outbound_id)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
-        """How long until an outbound is polled next, None if it is not scheduled."""
-        job = self._scheduler.get_job(outbound_id)
+        """How long until an outbound may be polled next, None if it is not scheduled."""
+        soonest = (self.seconds_to_regular_poll(outbound_id), self._seconds_to(_again(outbound_id)))
+        return min((each for each in soonest if each is not None), default=None)
+
+    def seconds_to_regular_poll(self, outbound_id: str) -> float | None:
+        """The same by its interval alone, which goes on whatever is made up for in between."""
+        return self._seconds_to(outbound_id)
+
+    def _seconds_to(self, job_id: str) -> float | None:
+        job = self._scheduler.get_job(job_id)
         if job is None or job.next_run_time is None:
             return None
         return float((job.next_run_time - self._time.now()).total_seconds())
@@ -179,7 +189,8 @@ class Schedule:
         await asyncio.sleep(0)  # APScheduler carries that out in the loop's next round
 
     def _submitted(self, event: JobSubmissionEvent) -> None:
-        self._due[event.job_id] = event.scheduled_run_times[-1]
+        if event.job_id in self._pollers:
+            self._due[event.job_id] = event.scheduled_run_times[-1]
 
     def _overran(self, event: JobSubmissionEvent) -> None:
         poller = self._pollers.get(event.job_id)
@@ -216,7 +227,7 @@ class Schedule:
         if self._pollers.get(key) is not poller or not poller.waits_for_token:
             return
         seconds = LOOK_AGAIN_SECONDS * (1 + crc32(key.encode()) / 2**32)  # not all at once
-        regular = self.seconds_to_next_poll(key)
+        regular = self.seconds_to_regular_poll(key)
         if regular is not None and seconds < regular:
             self._scheduler.add_job(
                 self._poll_at_last,

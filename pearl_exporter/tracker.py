@@ -39,7 +39,7 @@ from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, statu
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.outcome_history import OutcomeHistory
 from pearl_exporter.progress import Delta, Progress, Saved
-from pearl_exporter.rows import Columns, Rows
+from pearl_exporter.rows import Rows, RowsByStart
 from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
 from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
 from pearl_exporter.tracked_calls import EVER, FAR, TrackedCalls
@@ -315,7 +315,7 @@ class Tracker:
         self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
         return (self.edge, window_start) if self.edge < window_start else None
 
-    def _untracked(self, rows: Columns, window_start: Instant) -> Columns:
+    def _untracked(self, rows: RowsByStart, window_start: Instant) -> RowsByStart:
         """The rows that are new; those from behind the edge were tracked once, or never will be."""
         if self.edge is None and not len(self.calls):
             return rows
@@ -329,12 +329,12 @@ class Tracker:
             ]
         )
 
-    def _known(self, rows: Columns) -> Columns:
+    def _known(self, rows: RowsByStart) -> RowsByStart:
         """The rows of calls that are tracked."""
         entry = self.calls.entry
         return rows.at([place for place, short in enumerate(rows.ids) if entry(short) is not None])
 
-    def _begin_all(self, rows: Columns, now: Instant, window_start: Instant) -> None:
+    def _begin_all(self, rows: RowsByStart, now: Instant, window_start: Instant) -> None:
         """Begins to track rows that are not; history costs least."""
         ids, starts, numbers, _ = rows
         if not ids:
@@ -368,7 +368,7 @@ class Tracker:
         self._place(in_window)
         self.calls.add(ids, starts, entries)
 
-    def _observe_all(self, rows: Columns, now: Instant, window_start: Instant) -> None:
+    def _observe_all(self, rows: RowsByStart, now: Instant, window_start: Instant) -> None:
         """Brings tracked calls in step with their rows; those done and as they were cost least."""
         kinds = self._kinds_of(rows)
         for short, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
@@ -384,7 +384,7 @@ class Tracker:
         if self._by_other_tag_rules:
             self._by_other_tag_rules -= set(rows.ids)
 
-    def _kinds_of(self, rows: Columns) -> dict[int, Kind]:
+    def _kinds_of(self, rows: RowsByStart) -> dict[int, Kind]:
         """The kinds of rows by the numbers of their values, found in the order of the rows."""
         find = self.calls.kinds.find
         return {

@@ -9,6 +9,7 @@ import json
 import re
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -561,3 +562,10 @@ def test_an_id_that_looks_personal_is_kept_as_a_hash(call_id):
     assert kept == kept_id(call_id) == kept_id(kept) != kept_id(f"{call_id}0")
     page = decode_page(json.dumps({"count": 1, "results": [{"id": call_id}]}).encode())
     assert page.rejected_ids == {kept}
+
+
+def test_an_id_that_is_too_long_is_no_id_and_is_not_looked_at():
+    """To normalize one of these takes time by its square: hours, at the largest body."""
+    row = {"id": "\u0344" * 1_000_000 + "1" * 7}
+    page = decode_page(msgspec.json.encode({"count": 1, "results": [row]}))
+    assert (page.rejected, page.rejected_ids) == (1, frozenset())

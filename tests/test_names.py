@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from pearl_exporter import names
 from pearl_exporter.names import EventLoop
 
 
@@ -65,5 +66,35 @@ def test_a_name_that_is_none_is_an_oserror(name):
     async def story():
         with pytest.raises(OSError):
             await asyncio.get_running_loop().create_connection(asyncio.Protocol, name, 80)
+
+    run(story)
+
+
+def test_a_look_up_that_cannot_begin_fails_and_the_next_one_is_made(monkeypatch):
+    async def story():
+        loop = asyncio.get_running_loop()
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", no_thread_left)
+            with pytest.raises(OSError, match="can't start new thread"):
+                await loop.getaddrinfo("localhost", 80)
+        assert await loop.getaddrinfo("localhost", 80)
+
+    run(story)
+
+
+def no_thread_left(_thread):
+    raise RuntimeError("can't start new thread")
+
+
+def test_one_that_never_ends_is_given_up_and_the_name_is_looked_up_anew(resolver, monkeypatch):
+    monkeypatch.setattr(names, "_LONGEST_SECONDS", 0.01)
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        with pytest.raises(OSError, match="does not answer"):
+            await loop.getaddrinfo("localhost", 80)
+        resolver.set()
+        assert await loop.getaddrinfo("localhost", 80)
+        assert len(resolver.asked) == 2
 
     run(story)

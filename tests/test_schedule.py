@@ -1,8 +1,10 @@
 """Who polls when. The event loop goes by the real clock: intervals are short, deadlines long."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -176,3 +178,13 @@ async def test_after_a_step_of_the_wall_clock_a_new_outbound_begins_on_time(wall
             settings = world.settings.model_copy(update={"outbounds": outbounds})
             await world.app.reconfigure(settings)
         await until(lambda: all(poller.snapshot.health.up for poller in world.app.pollers))
+
+
+async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself():
+    poller = SimpleNamespace(outbound=SimpleNamespace(id="heartbeat", interval=INTERVAL))
+    schedule = Schedule(time.monotonic)
+    schedule.add(poller, INTERVAL)
+    schedule.start(())
+    assert schedule.seconds_to_next_poll("heartbeat") > 0
+    await until(lambda: schedule.is_alive)
+    await schedule.stop()

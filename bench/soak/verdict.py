@@ -82,7 +82,7 @@ def grown_types(samples: Sequence[Sample], most: int = 8) -> list[str]:
     def mean_of(part: Sequence[Sample], name: str) -> float:
         return sum(each.types.get(name, 0) for each in part) / len(part)
 
-    names = set(samples[-1].types) & set(samples[0].types)
+    names = set(samples[-1].types)
     growth = {
         name: mean_of(samples[-third:], name) - mean_of(samples[:third], name) for name in names
     }

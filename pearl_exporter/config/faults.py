@@ -119,12 +119,15 @@ class Faults:
         if isinstance(value, dict):
             return "a mapping"
         text = self._texts.get(path, str(value))
-        if any(_SECRET_KEY.search(str(part)) for part in path):
+        is_long, is_secret = (
+            len(text) > _MAX_SHOWN,
+            any(_SECRET_KEY.search(str(part)) for part in path),
+        )
+        # a long one is not searched, which takes time by its square
+        if is_secret or (not is_long and _looks_secret(text)):
             return "a value that is not shown"
-        if len(text) > _MAX_SHOWN:  # before it is searched, which takes time by its square
+        if is_long:
             return f"a value of {len(text)} characters"
-        if _looks_secret(text):
-            return "a value that is not shown"
         return f'"{text}"' if isinstance(value, str) else text
 
 

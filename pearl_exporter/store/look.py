@@ -49,19 +49,25 @@ def look_for(path: str, call_id: str) -> list[Known]:
     Raises `StateError` if there is no state, or one that this version can't read as it is.
     """
     file = Path(path)
-    if not file.is_file():
-        raise StateError(f"{path}: there is no such file: no exporter has kept a state there yet")
     try:
+        _check_that_it_is_there(file)
         with closing(_opened(file)) as connection:
             connection.execute("BEGIN")  # all of one moment
             _check_version(connection)
             return [*_known(connection, call_id)]
     except sqlite3.Error as error:
-        raise StateError(f"{path}: {error}") from None
+        raise StateError(f"{path}: {error}; may you read it, and the files beside it?") from None
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}: run it as the exporter's user") from None
     except (ValueError, msgspec.MsgspecError):
         raise StateError(f"{path}: it is damaged") from None
     except StateError as error:
         raise StateError(f"{path}: {error}") from None
+
+
+def _check_that_it_is_there(file: Path) -> None:
+    if not file.is_file():
+        raise StateError("there is no such file: no exporter has kept a state there yet")
 
 
 def _opened(file: Path) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ def list_checks(
     reasons = Counter(each.last_reason for each in healths if each.last_reason is not None)
     unsaved = reasons[_STATE]
     beat = "no heartbeat yet" if beat_age is None else f"last heartbeat {beat_age:.1f} s ago"
-    failing = ", ".join(f"{calls} {reason}" for reason, calls in sorted(reasons.items()))
+    failing = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     up = f"{sum(each.up for each in healths)} of {len(healths)} up"
     lines = [
         _line("scheduler", None if is_alive else beat, beat),
