@@ -73,7 +73,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
   gap: 0 2rem; align-items: start; } .grid > * { min-width: 0; }
 .spark { display: block; width: 9rem; height: 2rem; }
-.stack td:nth-child(3) { white-space: nowrap; }
+.stack td:nth-child(3), .stack td:last-child { white-space: nowrap; }
 .chart { display: block; width: 100%; height: 6rem; }
 .meter { display: block; width: 100%; min-width: 2.5rem; height: .75rem; margin-top: .4rem; }
 .bar { fill: var(--bar); } .low { fill: var(--bad); } .track { fill: var(--line); }
