@@ -78,7 +78,7 @@ def _summary(outbounds: tuple[OutboundSnapshot, ...], *, is_discovering: bool) -
     if not outbounds:
         if is_discovering:
             return "Waiting for the platform's list of outbounds."
-        return "No outbound is configured."
+        return "No outbound is polled: none is configured, and none was discovered."
     failing = sum(each.health.last_reason is not None for each in outbounds)
     if failing:
         return f"{failing} of {len(outbounds)} outbounds can't be polled."

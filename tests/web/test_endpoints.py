@@ -308,7 +308,7 @@ async def test_an_empty_window_has_no_shares() -> None:
 async def test_a_page_without_outbounds_says_so() -> None:
     async with client_of(a_view()) as client:
         text = (await client.get("/")).text
-    assert "No outbound is configured." in text
+    assert "No outbound is polled: none is configured, and none was discovered." in text
     assert "<table" not in text
 
 

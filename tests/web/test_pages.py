@@ -158,7 +158,7 @@ def test_the_settings_shown_are_those_in_force():
 
 
 def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
-    assert "No outbound is configured" not in render_page((), {}, NOW, is_discovering=True)
+    assert "No outbound is polled" not in render_page((), {}, NOW, is_discovering=True)
 
 
 def test_the_failing_come_first_then_by_name():
