@@ -48,6 +48,9 @@ _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
 """Up to here an error's body is read to keep its connection; what is longer costs more."""
 
+_LARGE_BODY_BYTES = 512 * 1024
+"""No usual page is so large: it is decoded in a thread, lest scrapes wait for seconds."""
+
 KEEPALIVE_SECONDS = 300.0
 """Longer than the usual interval, so that a poll need not connect anew."""
 
@@ -296,7 +299,11 @@ class PearlClient:
         sent = _now()
         try:
             seconds = min(self._settings.timeout, patience.remaining)
-            answer = question.decode(await self._send(question.url, question.body, seconds))
+            body = await self._send(question.url, question.body, seconds)
+            if len(body) < _LARGE_BODY_BYTES:
+                answer = question.decode(body)
+            else:
+                answer = await asyncio.to_thread(question.decode, body)
         except ApiError as error:
             self._note_failure(sent, error)
             raise
