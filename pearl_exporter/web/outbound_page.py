@@ -10,7 +10,14 @@ from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.poll_history import Found, PollRecord
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.web.charts import in_words, last_hours, meter, sparkline
-from pearl_exporter.web.layout import ago, frame, moment, path_of, short_moment, until
+from pearl_exporter.web.layout import (
+    frame,
+    last_success,
+    moment,
+    path_of,
+    short_moment,
+    until,
+)
 from pearl_exporter.web.next_steps import next_step
 from pearl_exporter.web.page import percent
 
@@ -73,7 +80,7 @@ def _headline(
     outbound: OutboundSnapshot, seconds: float | None, now: Instant, budget: Budget | None
 ) -> str:
     health = outbound.health
-    lines = [f"Last success: {ago(health.last_success, now)}. Next poll: {until(seconds)}."]
+    lines = [f"Last success: {last_success(outbound, now)}. Next poll: {until(seconds)}."]
     if health.last_reason is not None:
         when = until(seconds) if seconds is not None else "yet to be planned"
         head = f"Its polls fail: {escape(health.last_reason)}"

@@ -8,7 +8,7 @@ from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.web.charts import last_hours, sparkline
-from pearl_exporter.web.layout import ago, frame, path_of, until
+from pearl_exporter.web.layout import frame, last_success, path_of, until
 
 _TABLE = """<table class="stack">
 <caption>Failing outbounds come first, then those without a window, then by the share of errors,
@@ -91,7 +91,7 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
     cells = (
         f'<a href="{escape(path_of(outbound.name))}"><bdi>{escape(outbound.name)}</bdi></a>',
         state_of(outbound, now),
-        ago(outbound.health.last_success, now),
+        last_success(outbound, now),
         "–" if window is None else _calls(window.calls, outbound.window_seconds),
         "–" if stale else percent(share_of(outbound, "error")),
         "–" if stale else percent(share_of(outbound, "unreachable")),

@@ -20,7 +20,7 @@ from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
 from pearl_exporter.sync import Search
 from pearl_exporter.web import pages
 from pearl_exporter.web.charts import in_words, last_hours, sparkline
-from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of
+from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of, until
 from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
 from pearl_exporter.web.outbound_page import render_outbound
 from pearl_exporter.web.page import render_page
@@ -159,6 +159,18 @@ def test_the_settings_shown_are_those_in_force():
 
 def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
     assert "No outbound is polled" not in render_page((), {}, NOW, is_discovering=True)
+
+
+def test_after_a_restart_the_last_success_is_that_of_the_saved_state():
+    saved = polled().calls._replace(polled_at=NOW - 200_000)
+    outbound = failed(replace(unpolled(), calls=saved), "connection", "refused")
+    for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
+        assert "3 min ago, before the restart" in text
+    assert "Last success: never." in render_outbound(unpolled(), 1.0, NOW)
+
+
+def test_what_is_due_within_half_a_second_is_due_now():
+    assert [until(each) for each in (None, -1.0, 0.4, 0.6)] == ["–", "now", "now", "in 1 s"]
 
 
 def test_the_failing_come_first_then_by_name():
