@@ -119,7 +119,9 @@ class App:
         return self.platform.is_ready and all(each.snapshot.was_tried for each in self.pollers)
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
-        """How long until an outbound is polled next, None if that is not known."""
+        """How long until an outbound is polled next; 0 during a poll, None if not known."""
+        if self.schedule.is_polling(outbound_id):
+            return 0.0
         scheduled = self.schedule.seconds_to_next_poll(outbound_id)
         poller = self._pollers.get(outbound_id)
         if scheduled is None or poller is None:

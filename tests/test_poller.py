@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -158,6 +159,38 @@ def test_a_long_read_shows_its_progress(caplog):
         assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
         assert heard[-1][1] == heard[-1][2] == len(poller._tracker.calls)
         assert any("reading: " in record.getMessage() for record in caplog.records)
+
+    run_virtually(story())
+
+
+def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends():
+    async def story():
+        shown = {}
+        world = world_of(api={"rate_limit": 10, "page_size": 10})
+        poller = world.app.pollers[0]
+        publish = poller._around.publish
+
+        def note(snapshot):
+            if snapshot.read_so_far is not None:
+                shown.setdefault(snapshot.read_so_far, asyncio.get_running_loop().time())
+            publish(snapshot)
+
+        poller._around = type(poller._around)(**{**vars(poller._around), "publish": note})
+        await world.app.start()
+        await until(lambda: shown)
+        assert world.app.seconds_to_next_poll(poller.outbound.id) == 0
+        assert world.app.exposition.outbounds[0].read_so_far == next(iter(shown))
+        await until(lambda: not world.app.schedule.is_polling(poller.outbound.id))
+        assert poller.snapshot.health.up
+        assert world.app.exposition.outbounds[0].read_so_far is None
+        assert world.app.seconds_to_next_poll(poller.outbound.id) > 0
+        told = list(shown)
+        pauses = [after - before for before, after in pairwise(shown.values())]
+        assert len(pauses) > 3
+        assert all(pause >= 1 for pause in pauses)
+        assert sorted(told) == told
+        assert told[-1].received <= told[-1].expected == len(poller._tracker.calls)
+        await world.app.stop()
 
     run_virtually(story())
 

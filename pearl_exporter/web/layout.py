@@ -181,6 +181,15 @@ def last_success(outbound: OutboundSnapshot, now: Instant) -> str:
     return ago(ended, now)
 
 
+def read_so_far(outbound: OutboundSnapshot) -> str | None:
+    """How far a long read that is under way has come, in words."""
+    so_far = outbound.read_so_far
+    if so_far is None:
+        return None
+    which = "first read" if outbound.calls.polled_at is None else "reading everything anew"
+    return f"{which}: {so_far.received:,} of {so_far.expected:,} calls"
+
+
 def until(seconds: float | None) -> str:
     """How soon something will be."""
     if seconds is None:

@@ -15,6 +15,7 @@ from pearl_exporter.web.layout import (
     last_success,
     moment,
     path_of,
+    read_so_far,
     short_moment,
     until,
 )
@@ -81,6 +82,9 @@ def _headline(
 ) -> str:
     health = outbound.health
     lines = [f"Last success: {last_success(outbound, now)}. Next poll: {until(seconds)}."]
+    reading = read_so_far(outbound)
+    if reading is not None:
+        lines.insert(0, f"{reading[0].upper()}{reading[1:]}.")
     if health.last_reason is not None:
         when = until(seconds) if seconds is not None else "yet to be planned"
         head = f"Its polls fail: {escape(health.last_reason)}"

@@ -16,7 +16,7 @@ from pearl_exporter.budget import Budget
 from pearl_exporter.errors import REASONS
 from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.poll_history import Asked
-from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
+from pearl_exporter.snapshot import Health, OutboundSnapshot, ReadSoFar, Spans
 from pearl_exporter.sync import Search
 from pearl_exporter.web import pages
 from pearl_exporter.web.charts import in_words, last_hours, sparkline
@@ -167,6 +167,17 @@ def test_after_a_restart_the_last_success_is_that_of_the_saved_state():
     for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
         assert "3 min ago, before the restart" in text
     assert "Last success: never." in render_outbound(unpolled(), 1.0, NOW)
+
+
+def test_the_pages_say_how_far_a_long_read_has_come():
+    first = replace(unpolled("new"), read_so_far=ReadSoFar(4_257, 23_898))
+    again = replace(failed(polled("old"), "timeout", "none"), read_so_far=ReadSoFar(1, 2))
+    text = render_page((first,), {}, NOW)
+    assert "first read: 4,257 of 23,898 calls" in text
+    assert "no poll failing, 1 yet to be read for the first time since the start." in text
+    assert "reading everything anew: 1 of 2 calls" in render_page((again,), {}, NOW)
+    assert "<p>First read: 4,257 of 23,898 calls.</p>" in render_outbound(first, 0.0, NOW)
+    assert "read: " not in render_page((unpolled(),), {}, NOW)
 
 
 def test_what_is_due_within_half_a_second_is_due_now():
