@@ -27,6 +27,7 @@ from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.config.files import file_stamp
 from pearl_exporter.decode import decode_page, format_instant
 from pearl_exporter.errors import (
+    CHECK_ITS_FORM,
     ApiError,
     AuthError,
     BadRequestError,
@@ -383,7 +384,7 @@ class PearlClient:
         status = response.status_code
         said = f"the API answered {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
         if status in (401, 403):
-            return AuthError(f"{said}: is the token right, in the form accountId:secretKey?")
+            return AuthError(f"{said}: {CHECK_ITS_FORM}")
         if status == httpx.codes.NOT_FOUND:
             what = "the outbound's id right, and api.url" if is_search else "api.url right"
             return NotFoundError(f"{said}: is {what}?")

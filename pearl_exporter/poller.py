@@ -16,8 +16,8 @@ from pearl_exporter.api import Patience, PearlClient
 from pearl_exporter.calls import Instant
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
-from pearl_exporter.decode import format_instant
 from pearl_exporter.errors import (
+    CHECK_ITS_FORM,
     LEFT,
     AuthError,
     BadResponseError,
@@ -458,26 +458,22 @@ class Poller:
             self._log.token_refused(refusals.sharing)
 
     def _publish_withheld(self) -> None:
-        """Shows that it is not asked for while the API refuses the token, and until when."""
+        """Shows that it is not asked for while the API refuses the token.
+
+        When that is tried again is not said: other outbounds try it as well, and put it off.
+        """
         health, refusals = self._snapshot.health, self._client.refusals
-        left = round((refusals.next_at - self._around.clock.monotonic()) * 1000)
-        at = format_instant(self._around.api_clock.now() + left)
-        message = (
-            f"not asked: the API refuses the token, and one of its {refusals.sharing} outbounds "
-            f"tries it again from {at[:19]}Z on"
+        withheld = replace(
+            health,
+            up=False,
+            interval_seconds=refusals.interval(self.outbound.id),
+            catching_up=health.catching_up or health.last_success is not None,
+            last_reason=AuthError.reason,
+            last_message=f"not asked: the API refuses the token, and one of its {refusals.sharing} "
+            f"outbounds at a time tries it again: {CHECK_ITS_FORM}",
         )
-        if (health.up, health.last_message) == (False, message):
-            return
-        self._publish(
-            replace(
-                health,
-                up=False,
-                interval_seconds=refusals.interval(self.outbound.id),
-                catching_up=health.catching_up or health.last_success is not None,
-                last_reason=AuthError.reason,
-                last_message=message,
-            )
-        )
+        if withheld != health:
+            self._publish(withheld)
 
     def _publish(self, health: Health, calls: TrackerSnapshot | None = None) -> None:
         self._snapshot = replace(self._snapshot, health=health)

@@ -291,6 +291,22 @@ def test_a_refused_token_is_tried_less_and_less_until_it_changes():
     run_virtually(story())
 
 
+def test_the_next_poll_of_a_refused_token_comes_when_the_page_says():
+    async def story():
+        world = world_of(faults=["unauthorized"])
+        await world.app.start()
+        poller = world.app.pollers[0]
+        for polls in range(1, 6):
+            await until(lambda polls=polls: poller.snapshot.health.polls == polls, within=400)
+            left = world.app.seconds_to_next_poll(poller.outbound.id)
+            began = asyncio.get_running_loop().time()
+            await until(lambda polls=polls: poller.snapshot.health.polls > polls, within=400)
+            assert asyncio.get_running_loop().time() - began == pytest.approx(left, abs=1)
+        await world.app.stop()
+
+    run_virtually(story())
+
+
 class _FullDisk(MemoryStore):
     def __init__(self):
         self.saved = None

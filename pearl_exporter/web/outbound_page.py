@@ -19,7 +19,7 @@ from pearl_exporter.web.layout import (
     short_moment,
     until,
 )
-from pearl_exporter.web.next_steps import next_step
+from pearl_exporter.web.next_steps import next_step, reason_in_words
 from pearl_exporter.web.page import percent
 
 _MOST_TAGS = 10
@@ -87,7 +87,7 @@ def _headline(
         lines.insert(0, f"{reading[0].upper()}{reading[1:]}.")
     if health.last_reason is not None:
         when = until(seconds) if seconds is not None else "yet to be planned"
-        head = f"Its polls fail: {escape(health.last_reason)}"
+        head = f"Its polls fail: {escape(reason_in_words(health.last_reason))}"
         step = next_step(health.last_reason, when, budget)
         lines = [escape(health.last_message or ""), step, *lines]
     elif not health.up:
@@ -194,7 +194,8 @@ def _poll(record: PollRecord, now: Instant) -> str:
     numbers.append(f"{record.duration_seconds:.2f} s")
     error = "–"
     if record.reason is not None:
-        error = f'<span class="bad">{escape(record.reason)}</span>: {escape(record.message or "")}'
+        words = escape(reason_in_words(record.reason))
+        error = f'<span class="bad">{words}</span>: {escape(record.message or "")}'
     cells = [f"<td>{escape(', '.join(asked.purposes) or '–')}</td>", f'<td class="w">{starts}</td>']
     cells += [f'<td class="n">{each}</td>' for each in numbers]
     at = short_moment(record.at, now)

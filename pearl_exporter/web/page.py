@@ -9,6 +9,7 @@ from pearl_exporter.config.durations import format_duration
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.web.charts import last_hours, sparkline
 from pearl_exporter.web.layout import frame, last_success, path_of, read_so_far, until
+from pearl_exporter.web.next_steps import reason_in_words
 
 _TABLE = """<table class="stack">
 <caption>Failing outbounds come first, then those without a window, then by the share of errors,
@@ -116,7 +117,7 @@ def state_of(outbound: OutboundSnapshot, now: Instant) -> str:
     if health.last_reason is not None:
         message = escape(health.last_message or "")
         age = " (its window is too old to be shown)" if stale and health.last_success else ""
-        reason = f'<span class="bad">{escape(health.last_reason)}</span>'
+        reason = f'<span class="bad">{escape(reason_in_words(health.last_reason))}</span>'
         more = "".join(
             f'<small class="dim">{each}</small>' for each in (message + age, reading) if each
         )

@@ -21,7 +21,7 @@ from pearl_exporter.sync import Search
 from pearl_exporter.web import pages
 from pearl_exporter.web.charts import in_words, last_hours, sparkline
 from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of, until
-from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
+from pearl_exporter.web.next_steps import NAMES, NEXT_STEPS, next_step
 from pearl_exporter.web.outbound_page import render_outbound
 from pearl_exporter.web.page import render_page
 from tests.web.test_endpoints import NOW, a_view, client_of, failed, polled, unpolled
@@ -59,6 +59,18 @@ def test_each_reason_has_a_sentence_that_says_when():
 def test_the_page_says_what_is_done_next_about_an_error(reason):
     text = render_outbound(failed(polled(), reason, "why"), 240.0, NOW)
     assert next_step(reason, "in 4 min") in text
+
+
+def test_each_reason_has_words_beside_its_code():
+    assert set(NAMES) == set(REASONS)
+    outbound = failed(polled(), "not_found", "the API answered 404")
+    for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
+        assert "no such outbound (not_found)" in text
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_it_is_never_the_api_that_asks_again(reason):
+    assert "It asks again" not in next_step(reason, "now")
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)
