@@ -1206,7 +1206,7 @@ async def test_where_nobody_listens_the_reason_is_the_connection():
     async with Raw(GOOD)() as url:
         pass
     async with a_real_client(url) as client:
-        with pytest.raises(ConnectionFailedError, match="127.0.0.1:[0-9]+: refused, nobody"):
+        with pytest.raises(ConnectionFailedError, match="refused, nobody listens there"):
             await client.search("out", SEARCH, Patience(0.5))
 
 
