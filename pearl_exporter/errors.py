@@ -90,6 +90,10 @@ class AuthError(ApiError):
     reason = "auth"
 
 
+CHECK_ITS_FORM = "is the token right, in the form accountId:secretKey?"
+"""What a user should ask about a refused token."""
+
+
 class WithheldError(AuthError):
     """Not asked, since the API refuses the token to others; no poll, and so none that failed."""
 
