@@ -160,7 +160,10 @@ def _counts(
         "scrapes that failed": f"{watch.failed}",
         "slowest scrape": f"{watch.slowest_seconds:.2f} s",
         "sums of an outbound's calls that were compared": f"{watch.balances:,}",
-        "polls": f"{last.total('pearl_exporter_polls_total'):,.0f} (one each {INTERVAL_SECONDS} s: {wanted:,.0f})",
+        "polls": (
+            f"{last.total('pearl_exporter_polls_total'):,.0f} "
+            f"(one each {INTERVAL_SECONDS} s: {wanted:,.0f})"
+        ),
         "polls that failed": f"{last.total('pearl_exporter_poll_failures_total'):,.0f}",
         "polls skipped, as the one before went on": (
             f"{last.total('pearl_exporter_polls_skipped_total'):,.0f}"
