@@ -1,10 +1,22 @@
-"""What a store does with the deltas of polls, in memory."""
+"""What a store does with the deltas of polls, in memory; and rules for what is saved."""
 
 from pearl_exporter.blocks import decode_block
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.progress import Delta, Saved
 from pearl_exporter.short_ids import long_id
 from pearl_exporter.tracked import Tracked, tracked_of
+from pearl_exporter.tracker import Rules
+
+T0 = 1_795_000_000_000
+RULES = Rules(
+    window_ms=3_600_000,
+    settle_ms=120_000,
+    settle_unanswered_ms=30_000,
+    follow_ms=86_400_000,
+    catch_up_ms=86_400_000,
+    scan_every_ms=900_000,
+    buckets=(10.0, 60.0),
+)
 
 
 def merged(saved: Saved | None, delta: Delta) -> Saved:

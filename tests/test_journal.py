@@ -16,18 +16,9 @@ from pearl_exporter.patterns import Pattern
 from pearl_exporter.short_ids import short_id
 from pearl_exporter.store import open_store
 from pearl_exporter.store.look import look_for
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Tracker
+from tests.saving import RULES, T0
 
-T0 = 1_795_000_000_000
-RULES = Rules(
-    window_ms=3_600_000,
-    settle_ms=120_000,
-    settle_unanswered_ms=30_000,
-    follow_ms=86_400_000,
-    catch_up_ms=86_400_000,
-    scan_every_ms=900_000,
-    buckets=(10.0, 60.0),
-)
 IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(codec="utf-8")))
 
 

@@ -21,19 +21,8 @@ from pearl_exporter.journal import Told
 from pearl_exporter.progress import Saved
 from pearl_exporter.store import MemoryStore, open_store
 from pearl_exporter.store.look import look_for
-from pearl_exporter.tracker import Rules, Tracker
-from tests.saving import calls_of
-
-T0 = 1_795_000_000_000
-RULES = Rules(
-    window_ms=3_600_000,
-    settle_ms=120_000,
-    settle_unanswered_ms=30_000,
-    follow_ms=86_400_000,
-    catch_up_ms=86_400_000,
-    scan_every_ms=900_000,
-    buckets=(10.0, 60.0),
-)
+from pearl_exporter.tracker import Tracker
+from tests.saving import RULES, T0, calls_of
 
 
 def url_of(path: Path) -> str:

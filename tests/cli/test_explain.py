@@ -17,21 +17,11 @@ from pearl_exporter.decode import kept_id
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.short_ids import long_id
 from pearl_exporter.store import open_store
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Tracker
 from tests.cli.simulated import base_url, simulated_api, write_config
 from tests.cli.test_serve import polled_well
 from tests.programs import run_pearl, running_pearl
-
-T0 = 1_795_000_000_000
-RULES = Rules(
-    window_ms=3_600_000,
-    settle_ms=120_000,
-    settle_unanswered_ms=30_000,
-    follow_ms=86_400_000,
-    catch_up_ms=86_400_000,
-    scan_every_ms=900_000,
-    buckets=(15.0, 30.0),
-)
+from tests.saving import RULES, T0
 
 
 def a_tracked_call(state: Path) -> str:
