@@ -44,10 +44,14 @@ from pearl_exporter.listing import Account, Listing, decode_account, decode_list
 from pearl_exporter.network import AsyncioBackend
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.sync import Page, Search
+from pearl_exporter.unreached import why_unreached
 
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
 """Up to here an error's body is read to keep its connection; what is longer costs more."""
+
+_LARGE_BODY_BYTES = 512 * 1024
+"""No usual page is so large: it is decoded in a thread, lest scrapes wait for seconds."""
 
 KEEPALIVE_SECONDS = 300.0
 """Longer than the usual interval, so that a poll need not connect anew."""
@@ -297,7 +301,11 @@ class PearlClient:
         sent = _now()
         try:
             seconds = min(self._settings.timeout, patience.remaining)
-            answer = question.decode(await self._send(question.url, question.body, seconds))
+            body = await self._send(question.url, question.body, seconds)
+            if len(body) < _LARGE_BODY_BYTES:
+                answer = question.decode(body)
+            else:
+                answer = await asyncio.to_thread(question.decode, body)
         except ApiError as error:
             self._note_failure(sent, error)
             raise
@@ -356,7 +364,7 @@ class PearlClient:
         code = "none"
         try:
             async with (
-                _as_api_errors(timeout_seconds),
+                self._as_api_errors(timeout_seconds, url),
                 asyncio.timeout(timeout_seconds),
                 aclosing(await self._transport.handle_async_request(request)) as response,
             ):
@@ -368,6 +376,23 @@ class PearlClient:
         finally:
             self._observer.requested(code, self._clock.monotonic() - sent)
         raise self._error_of(response, is_search=body is not None)
+
+    @asynccontextmanager
+    async def _as_api_errors(self, timeout_seconds: float, url: httpx.URL) -> AsyncIterator[None]:
+        """The one place where httpx' errors become ours."""
+        try:
+            yield
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise ConnectionFailedError(self._why(error, url)) from error
+
+    def _why(self, error: BaseException, url: httpx.URL) -> str:
+        host = url.netloc.decode("ascii")  # without a user's name
+        why = None
+        if isinstance(error, httpx.ConnectError):
+            why = why_unreached(error, host, has_proxy=self._settings.proxy is not None)
+        return why or f"no connection to {host}, or a broken one: {_cause(error)}"
 
     def _headers(self, url: httpx.URL) -> httpx.Headers:
         """Made anew only for another token: checking them costs as much as sending them."""
@@ -464,17 +489,6 @@ async def _skip_body(response: httpx.Response) -> None:
                 skipped += len(chunk)
                 if skipped > _SKIP_BYTES:
                     return
-
-
-@asynccontextmanager
-async def _as_api_errors(timeout_seconds: float) -> AsyncIterator[None]:
-    """The one place where httpx' errors become ours."""
-    try:
-        yield
-    except (TimeoutError, httpx.TimeoutException) as error:
-        raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
-    except (httpx.HTTPError, OSError) as error:
-        raise ConnectionFailedError(f"no connection, or a broken one: {_cause(error)}") from error
 
 
 def _cause(error: BaseException) -> str:

@@ -5,6 +5,7 @@ An error carries the decision, so that nobody downstream has to guess::
     PearlError
     ├── ConfigError          the user's configuration is wrong: say so, exit 2, start nothing
     ├── StateError           the state can't be read or written      reason "state"
+    │   └── DiskError            as the disk is full or fails: a later start may do
     ├── Inconsistent         no read of the range agreed with itself reason "inconsistent"
     └── ApiError             a request to NLPearl failed             retry?
         ├── AuthError            401, 403                            no   "auth"
@@ -65,6 +66,10 @@ class StateError(PollError):
     """The state could not be read or written."""
 
     reason = "state"
+
+
+class DiskError(StateError):
+    """The disk is full, or fails: nothing is wrong with the state, and it may be well later."""
 
 
 class Inconsistent(PollError):  # noqa: N818 - a state of the data, named as the contract names it

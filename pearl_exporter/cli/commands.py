@@ -25,7 +25,7 @@ from pearl_exporter.config import (
     load_settings,
     parse_listen,
 )
-from pearl_exporter.errors import PearlError, StateError
+from pearl_exporter.errors import DiskError, PearlError, StateError
 from pearl_exporter.logs import print_uncaught, set_up_logging
 from pearl_exporter.names import EventLoop
 from pearl_exporter.reload import Reloader
@@ -165,9 +165,9 @@ def explain(config: Path | None, call_id: str, outbound: str | None, *, as_json:
 
     When it was first seen, when and as what it was counted or why not, and what was revised since.
     Reads the state beside the exporter that runs, and changes nothing. Exits with 0 if the call is
-    tracked, 1 if not, 2 if the state can't be read.
+    tracked, 1 if not, 2 if the state can't be read. Needs no token.
     """
-    settings = _settings(config)
+    settings = _settings(config, asks_api=False)
     try:
         text, is_known = run_explain(settings, call_id, outbound, as_json=as_json)
     except StateError as error:
@@ -244,9 +244,9 @@ def demo(listen: ListenAddress, seed: int) -> None:
     _run(run_demo(_listener(listen, "--listen"), seed))
 
 
-def _settings(config: Path | None) -> Settings:
+def _settings(config: Path | None, *, asks_api: bool = True) -> Settings:
     try:
-        return load_settings(config, os.environ)
+        return load_settings(config, os.environ, asks_api=asks_api)
     except ConfigError as error:
         _refuse(error)
 
@@ -261,7 +261,11 @@ def _store(url: str) -> Store:
     try:
         return open_store(url)
     except StateError as error:
-        _end(f"state.url: {error}", MISUSED)
+        _refuse_state(error)
+
+
+def _refuse_state(error: StateError) -> NoReturn:
+    _end(f"state.url: {error}", FAILED if isinstance(error, DiskError) else MISUSED)
 
 
 def _listener(address: ListenAddress, key: str) -> socket.socket:
@@ -279,7 +283,7 @@ def _run(job: Coroutine[Any, Any, Result]) -> Result:
         with asyncio.Runner(loop_factory=EventLoop) as runner:
             return runner.run(job)
     except StateError as error:
-        _end(f"state.url: {error}", MISUSED)
+        _refuse_state(error)
     except ConfigError as error:  # a file that was well when the settings were read
         _refuse(error)
     except PearlError as error:

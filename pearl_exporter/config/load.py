@@ -8,6 +8,8 @@ checked by its model (`settings`, `rules`), then what needs more than one key, o
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from pearl_exporter.config import resolve
 from pearl_exporter.config.environment import Tree, overlay
 from pearl_exporter.config.faults import Faults
@@ -40,16 +42,21 @@ _NO_OUTBOUNDS = (
 )
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], *, asks_api: bool = True
+) -> Settings:
     """Read the settings from a file, if there is one, and from environment variables.
 
     Token files, certificate files and the web configuration are read once, to see that they can
-    be used.
+    be used. Who asks the API nothing needs none of these: then no file but ``path`` is looked at,
+    and the settings hold an empty token.
     Raises ConfigError with every fault that was found; no fault quotes a secret.
     """
     faults = Faults("" if path is None else str(path))
     tree = {} if path is None else read_sections(path, _KNOWN, faults)
     overlay(tree, environ, faults)
+    if not asks_api:
+        resolve.leave_out_token(tree)
     api = _section(ApiSettings, "api", tree, faults)
     poll = _section(PollSettings, "poll", tree, faults)
     discovery = _section(DiscoverySettings, "discovery", tree, faults)
@@ -62,9 +69,12 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     entries = _entries([] if listed is None and discovery.enabled else listed, faults)
     resolve.check_timings(poll, entries, faults)
     resolve.check_unique(entries, faults)
-    resolve.check_token(tree, entries, faults, asks=discovery.enabled or account.enabled)
-    resolve.check_files(api, entries, faults)
-    check_web_config(web.config_file, faults)
+    if asks_api:
+        resolve.check_token(tree, entries, faults, asks=discovery.enabled or account.enabled)
+        resolve.check_files(api, entries, faults)
+        check_web_config(web.config_file, faults)
+    else:
+        api = api.model_copy(update={"token": SecretStr("")})
     faults.raise_any()
     return Settings(
         api=api,

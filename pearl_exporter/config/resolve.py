@@ -180,6 +180,14 @@ def check_token(
         faults.add(("api", "token"), _WITHOUT)
 
 
+def leave_out_token(tree: Mapping[str, object]) -> None:
+    """Take the API's token out of ``tree``, and with it whatever is wrong with it."""
+    api = tree.get("api")
+    if isinstance(api, dict):
+        api.pop("token", None)
+        api.pop("token_file", None)
+
+
 def check_files(api: ApiSettings, entries: Mapping[int, OutboundEntry], faults: Faults) -> None:
     """Report token files without a usable token and a trust root without certificates."""
     token_files: list[tuple[KeyPath, Path | None]] = [(("api",), api.token_file)]

@@ -5,6 +5,7 @@ object ``{"fault": "rate_limit", "probability": 0.1, "retry_after": 2}``. `FAULT
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,9 @@ def _checked(name: str, given: Mapping[str, Any], settings: Mapping[str, Value])
 
 def _flag(text: str) -> dict[str, Any]:
     """Split ``name:probability,key=value,…``; everything but the name may be left out."""
-    name, _, rest = text.partition(":")
+    found = re.match(r"([^:,]*)[:,]?(.*)", text, re.DOTALL)
+    assert found is not None  # noqa: S101 - both parts may be empty
+    name, rest = found.groups()
     given: dict[str, Any] = {"fault": name.strip()}
     for part in filter(None, (part.strip() for part in rest.split(","))):
         key, equals, value = part.partition("=")

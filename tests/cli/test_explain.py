@@ -150,3 +150,31 @@ def test_where_nothing_is_kept_it_says_so(tmp_path: Path, url: str, said: str) -
     assert told.exit_code == 2
     assert said in told.output
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize(
+    "api", ["{}", "{token_file: gone}", "{token: }", "{token: x, token_file: gone}", "{token: 4}"]
+)
+@pytest.mark.parametrize("outbound", ["", ", token_file: gone"])
+def test_it_needs_no_token(tmp_path: Path, api: str, outbound: str) -> None:
+    """The service alone may know it, as under systemd."""
+    state, path = tmp_path / "state.db", tmp_path / "config.yml"
+    kept(state, [(0, []), (30, [Call("call", T0 + 1000, 40, 3)])], "a" * 24)
+    path.write_text(
+        f"api: {api}\nstate: {{url: 'sqlite:///{state}'}}\n"
+        f"outbounds: [{{id: {'a' * 24}, name: one{outbound}}}]\n"
+        "web: {config_file: gone.yml}\ndiscovery: {enabled: true}\n"
+    )
+    variables = {"PEARL_API_TOKEN_FILE": str(tmp_path / "gone")}
+    told = CliRunner().invoke(main, ["explain", "call", "--config", str(path)], env=variables)
+    assert told.exit_code == 0, told.output
+    assert "live" in told.output
+
+
+def test_what_else_is_wrong_with_the_configuration_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text("api: {token_fil: x}\noutbounds: [{id: a}]\npoll: {window: 5x}\n")
+    told = CliRunner().invoke(main, ["explain", "call", "--config", str(path)])
+    assert told.exit_code == 2
+    assert 'did you mean "token_file"?' in told.output
+    assert "poll.window" in told.output

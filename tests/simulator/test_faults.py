@@ -34,6 +34,7 @@ def test_a_flag_may_bear_the_common_settings():
 
 def test_a_flag_needs_no_probability():
     assert fault("clamp:limit=7") == fault({"fault": "clamp", "limit": "7"})
+    assert fault("clamp,limit=7") == fault("clamp:limit=7")
 
 
 @pytest.mark.parametrize(
