@@ -178,9 +178,11 @@ def _last_polls(polls: Sequence[PollRecord], now: Instant) -> str:
     head = _heads(_POLLS, numbers=range(_FIRST_NUMBER, _LAST_NUMBER + 1))
     return (
         '<h2 id="polls">Last polls</h2>\n'
-        '<div class="scroll" role="region" aria-labelledby="polls" tabindex="0">'
-        '<table class="polls"><caption>Newest first. Late: first seen although it started '
-        f"where an earlier poll had read.</caption>{head}<tbody>\n{rows}\n</tbody></table></div>"
+        # no caption: it would be as wide as the table, and scroll with it
+        '<p class="dim">Newest first. Late: first seen although it started where an earlier poll '
+        'had read.</p>\n<div class="scroll" role="region" aria-labelledby="polls" tabindex="0">'
+        f'<table class="polls" aria-labelledby="polls">{head}<tbody>\n{rows}\n</tbody>'
+        "</table></div>"
     )
 
 

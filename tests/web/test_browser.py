@@ -52,6 +52,9 @@ PATHS = ["/?refresh=0", *(path_of(name) for name in ("a/b", "..", LONG, "new"))]
 def test_a_page_fits_and_breaks_no_rule(browser, address, path, width, theme):
     browser.open(address + path, width=width, theme=theme)
     assert browser.value("document.documentElement.scrollWidth") <= width
+    texts = "[...document.querySelectorAll('p, caption')]"
+    ends = browser.value(f"{texts}.map(text => text.getBoundingClientRect().right)")
+    assert max(ends) <= width, "a text is cut off"
     faults = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
     told = [each for each in browser.told if each["method"] in faults]
     assert [each for each in told if "favicon" not in str(each)] == []
