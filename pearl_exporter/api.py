@@ -27,6 +27,7 @@ from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.config.files import file_stamp
 from pearl_exporter.decode import decode_page, format_instant
 from pearl_exporter.errors import (
+    CHECK_ITS_FORM,
     ApiError,
     AuthError,
     BadRequestError,
@@ -48,6 +49,9 @@ from pearl_exporter.unreached import why_unreached
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
 """Up to here an error's body is read to keep its connection; what is longer costs more."""
+
+_LARGE_BODY_BYTES = 512 * 1024
+"""No usual page is so large: it is decoded in a thread, lest scrapes wait for seconds."""
 
 KEEPALIVE_SECONDS = 300.0
 """Longer than the usual interval, so that a poll need not connect anew."""
@@ -297,7 +301,11 @@ class PearlClient:
         sent = _now()
         try:
             seconds = min(self._settings.timeout, patience.remaining)
-            answer = question.decode(await self._send(question.url, question.body, seconds))
+            body = await self._send(question.url, question.body, seconds)
+            if len(body) < _LARGE_BODY_BYTES:
+                answer = question.decode(body)
+            else:
+                answer = await asyncio.to_thread(question.decode, body)
         except ApiError as error:
             self._note_failure(sent, error)
             raise
@@ -401,7 +409,7 @@ class PearlClient:
         status = response.status_code
         said = f"the API answered {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
         if status in (401, 403):
-            return AuthError(f"{said}: is the token right, in the form accountId:secretKey?")
+            return AuthError(f"{said}: {CHECK_ITS_FORM}")
         if status == httpx.codes.NOT_FOUND:
             what = "the outbound's id right, and api.url" if is_search else "api.url right"
             return NotFoundError(f"{said}: is {what}?")

@@ -6,6 +6,7 @@ Real parts by default, replaced by keyword in tests. No constructor starts anyth
 import asyncio
 import logging
 from collections.abc import Iterable
+from math import ceil
 from typing import NamedTuple
 
 import httpx
@@ -21,7 +22,7 @@ from pearl_exporter.platform import Host, Platform
 from pearl_exporter.platform_metrics import PlatformCollector
 from pearl_exporter.poll_log import tell_of_budget
 from pearl_exporter.poller import Assignment, Poller, ProgressListener, Surroundings
-from pearl_exporter.schedule import Schedule
+from pearl_exporter.schedule import LOOK_AGAIN_SECONDS, Schedule
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.store import MemoryStore, Store
 from pearl_exporter.tracker import Rules
@@ -119,12 +120,18 @@ class App:
         return self.platform.is_ready and all(each.snapshot.was_tried for each in self.pollers)
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
-        """How long until an outbound is polled next, None if that is not known."""
+        """How long until an outbound is polled next; 0 during a poll, None if not known."""
+        if self.schedule.is_polling(outbound_id):
+            return 0.0
         scheduled = self.schedule.seconds_to_next_poll(outbound_id)
         poller = self._pollers.get(outbound_id)
         if scheduled is None or poller is None:
             return None
-        return max(scheduled, poller.held_seconds)
+        # those that fall due while it is held are passed over
+        pause = poller.outbound.interval
+        if poller.waits_for_token:
+            pause = min(pause, LOOK_AGAIN_SECONDS)
+        return scheduled + pause * max(0, ceil((poller.held_seconds - scheduled) / pause))
 
     def budget_of(self, outbound_id: str) -> Budget | None:
         """What an outbound's token allows right now; None if there is no such outbound."""

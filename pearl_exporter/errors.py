@@ -5,6 +5,7 @@ An error carries the decision, so that nobody downstream has to guess::
     PearlError
     ├── ConfigError          the user's configuration is wrong: say so, exit 2, start nothing
     ├── StateError           the state can't be read or written      reason "state"
+    │   └── DiskError            as the disk is full or fails: a later start may do
     ├── Inconsistent         no read of the range agreed with itself reason "inconsistent"
     └── ApiError             a request to NLPearl failed             retry?
         ├── AuthError            401, 403                            no   "auth"
@@ -67,6 +68,10 @@ class StateError(PollError):
     reason = "state"
 
 
+class DiskError(StateError):
+    """The disk is full, or fails: nothing is wrong with the state, and it may be well later."""
+
+
 class Inconsistent(PollError):  # noqa: N818 - a state of the data, named as the contract names it
     """The answers for one range kept contradicting each other, however often it was read."""
 
@@ -83,6 +88,10 @@ class AuthError(ApiError):
     """The API refused the token (401 or 403)."""
 
     reason = "auth"
+
+
+CHECK_ITS_FORM = "is the token right, in the form accountId:secretKey?"
+"""What a user should ask about a refused token."""
 
 
 class WithheldError(AuthError):

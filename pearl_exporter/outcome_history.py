@@ -23,7 +23,7 @@ class Step(NamedTuple):
     calls: Mapping[str, int] | None
 
 
-class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True):
+class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The last steps of one outbound, compact enough to be saved with each poll.
 
     Attributes:

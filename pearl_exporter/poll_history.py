@@ -14,7 +14,7 @@ MOST_POLLS = 20
 """So many polls are remembered of an outbound."""
 
 
-class Asked(msgspec.Struct):
+class Asked(msgspec.Struct, gc=False):
     """What one poll has asked so far.
 
     Attributes:
@@ -43,7 +43,7 @@ class Asked(msgspec.Struct):
         self.rows += page.received
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """What a good poll found.
 
     Attributes:
@@ -61,7 +61,7 @@ class Found(msgspec.Struct, frozen=True):
     deleted: int = 0
 
 
-class PollRecord(msgspec.Struct, frozen=True):
+class PollRecord(msgspec.Struct, frozen=True, gc=False):
     """One poll that ended. Instants in milliseconds.
 
     Attributes:

@@ -16,8 +16,8 @@ from pearl_exporter.api import Patience, PearlClient
 from pearl_exporter.calls import Instant
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
-from pearl_exporter.decode import format_instant
 from pearl_exporter.errors import (
+    CHECK_ITS_FORM,
     LEFT,
     AuthError,
     BadResponseError,
@@ -38,7 +38,7 @@ from pearl_exporter.plan import (
 from pearl_exporter.poll_history import Asked, Found, PollRecord, found_between, with_poll
 from pearl_exporter.poll_log import PollLog, tell_of_budget
 from pearl_exporter.progress import Delta, Saved
-from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
+from pearl_exporter.snapshot import Health, OutboundSnapshot, ReadSoFar, Spans
 from pearl_exporter.store import Store
 from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, TrackerSnapshot, snapshot_of
@@ -48,6 +48,9 @@ ProgressListener = Callable[[str, int, int], None]
 
 COMMIT_SECONDS = 2.0
 """How long a poll that is cut short goes on committing: stopping must not take long."""
+
+SHOW_SECONDS = 1.0
+"""How often it is published, at most, how far a whole read has come."""
 
 _LARGE_READ = 5_000
 """Rows from which on the tracker works in a thread, so that scrapes need not wait for it, and the
@@ -98,6 +101,8 @@ class Poller:
         self._log = PollLog(self.outbound.name)
         self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
         self._idle_until = 0.0
+        self._shown_at = 0.0
+        """When it was last published how far a poll's read has come, or the poll began."""
         self._asked = Asked()
         self._has_waste = False
         """Whether many calls were read or loaded, and what that took is still the process's."""
@@ -203,7 +208,9 @@ class Poller:
         refusals.use(token)
         refusals.begin(self.outbound.id)
         try:
-            return await self._poll(lateness_seconds, token)
+            failure = await self._poll(lateness_seconds, token)
+            self._show_read_so_far(None)
+            return failure
         finally:
             refusals.end(self.outbound.id)
             if self._has_waste:
@@ -216,7 +223,7 @@ class Poller:
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
         found: Found | None = None
-        self._asked = Asked()
+        self._asked, self._shown_at = Asked(), began
         try:
             tracker = await self._loaded()
             now, reading = await self._read(tracker, patience)
@@ -343,7 +350,15 @@ class Poller:
         if read is None:
             return told_at
         self._around.on_progress(self.outbound.name, read.received, read.expected)
+        if now - self._shown_at >= SHOW_SECONDS:
+            self._shown_at = now
+            self._show_read_so_far(ReadSoFar(read.received, read.expected))
         return self._log.progress(read.received, read.expected, told_at=told_at, now=now)
+
+    def _show_read_so_far(self, so_far: ReadSoFar | None) -> None:
+        if so_far != self._snapshot.read_so_far:
+            self._snapshot = replace(self._snapshot, read_so_far=so_far)
+            self.show()
 
     async def _page(self, search: Search, patience: Patience) -> Page:
         page = await self._client.search(self.outbound.id, search, patience)
@@ -443,26 +458,22 @@ class Poller:
             self._log.token_refused(refusals.sharing)
 
     def _publish_withheld(self) -> None:
-        """Shows that it is not asked for while the API refuses the token, and until when."""
+        """Shows that it is not asked for while the API refuses the token.
+
+        When that is tried again is not said: other outbounds try it as well, and put it off.
+        """
         health, refusals = self._snapshot.health, self._client.refusals
-        left = round((refusals.next_at - self._around.clock.monotonic()) * 1000)
-        at = format_instant(self._around.api_clock.now() + left)
-        message = (
-            f"not asked: the API refuses the token, and one of its {refusals.sharing} outbounds "
-            f"tries it again from {at[:19]}Z on"
+        withheld = replace(
+            health,
+            up=False,
+            interval_seconds=refusals.interval(self.outbound.id),
+            catching_up=health.catching_up or health.last_success is not None,
+            last_reason=AuthError.reason,
+            last_message=f"not asked: the API refuses the token, and one of its {refusals.sharing} "
+            f"outbounds at a time tries it again: {CHECK_ITS_FORM}",
         )
-        if (health.up, health.last_message) == (False, message):
-            return
-        self._publish(
-            replace(
-                health,
-                up=False,
-                interval_seconds=refusals.interval(self.outbound.id),
-                catching_up=health.catching_up or health.last_success is not None,
-                last_reason=AuthError.reason,
-                last_message=message,
-            )
-        )
+        if withheld != health:
+            self._publish(withheld)
 
     def _publish(self, health: Health, calls: TrackerSnapshot | None = None) -> None:
         self._snapshot = replace(self._snapshot, health=health)

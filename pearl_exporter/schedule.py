@@ -175,6 +175,10 @@ class Schedule:
             return None
         return float((job.next_run_time - self._time.now()).total_seconds())
 
+    def is_polling(self, outbound_id: str) -> bool:
+        """Whether a poll of an outbound is under way."""
+        return outbound_id in self._running
+
     async def stop(self) -> None:
         """Starts no further poll and cuts short those going on; what they read is not published."""
         if not self._scheduler.running:

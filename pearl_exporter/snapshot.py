@@ -1,6 +1,7 @@
 """What is known of one outbound at one moment, for a scrape and for the page. Pure, immutable."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -54,10 +55,18 @@ class Spans(msgspec.Struct, frozen=True):
     settle_unanswered: float
 
 
+class ReadSoFar(NamedTuple):
+    """How far a whole read of many pages has come: calls received, and calls expected."""
+
+    received: int
+    expected: int
+
+
 class OutboundSnapshot(msgspec.Struct, frozen=True):
     """One outbound: who it is, how its polls fare, and its calls as of the last good one.
 
-    ``polls`` are the last ones that ended, the newest first.
+    ``polls`` are the last ones that ended, the newest first. ``read_so_far`` is that of the poll
+    under way, None unless it reads everything and that takes seconds.
     """
 
     name: str
@@ -69,6 +78,7 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
     health: Health
     calls: TrackerSnapshot
     polls: tuple[PollRecord, ...] = ()
+    read_so_far: ReadSoFar | None = None
 
     def is_stale(self, now: Instant) -> bool:
         """Whether its window is too old to be shown; before the first good poll there is none."""

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
@@ -21,10 +22,12 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from pearl_exporter import api as api_module
 from pearl_exporter.api import Patience, PearlClient, Token
 from pearl_exporter.bodies import MAX_BODY_BYTES
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import ApiSettings, TokenSource
+from pearl_exporter.decode import decode_page
 from pearl_exporter.errors import (
     REASONS,
     ApiError,
@@ -285,6 +288,21 @@ def test_an_answer_is_read_whatever_its_content_type_says(content_type):
             assert (page.count, [call.id for call in page.calls], page.rejected) == (7, ["c1"], 1)
 
     run_virtually(main())
+
+
+async def test_a_large_answer_is_decoded_beside_the_event_loop(monkeypatch):
+    decoded_in = []
+
+    def decode(body: bytes) -> Page:
+        decoded_in.append(threading.current_thread())
+        return decode_page(body)
+
+    monkeypatch.setattr(api_module, "decode_page", decode)
+    async with a_scene(clock=Clock()) as scene:
+        for size in (100, 600_000):
+            scene.answer(httpx.Response(200, json={**EMPTY, "filler": "x" * size}))
+            assert (await scene.search()).count == 0
+    assert [each is threading.main_thread() for each in decoded_in] == [True, False]
 
 
 @virtually

@@ -312,3 +312,8 @@ def test_every_variable_that_is_named_exists(page):
 def test_no_page_names_a_package_registry_or_a_home_folder(page):
     text = page.read_text()
     assert not re.search(r"pypi\.|/simple/|--(extra-)?index-url|(?<!\w)/(home|root|Users)/", text)
+
+
+def test_runbooks_ask_for_the_age_of_the_data_which_is_known_after_a_restart_too():
+    for page in (ROOT / "docs" / "runbooks").glob("*.md"):
+        assert "pearl_outbound_last_success" not in page.read_text(), page.name

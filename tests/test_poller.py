@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -162,6 +163,38 @@ def test_a_long_read_shows_its_progress(caplog):
     run_virtually(story())
 
 
+def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends():
+    async def story():
+        shown = {}
+        world = world_of(api={"rate_limit": 10, "page_size": 10})
+        poller = world.app.pollers[0]
+        publish = poller._around.publish
+
+        def note(snapshot):
+            if snapshot.read_so_far is not None:
+                shown.setdefault(snapshot.read_so_far, asyncio.get_running_loop().time())
+            publish(snapshot)
+
+        poller._around = type(poller._around)(**{**vars(poller._around), "publish": note})
+        await world.app.start()
+        await until(lambda: shown)
+        assert world.app.seconds_to_next_poll(poller.outbound.id) == 0
+        assert world.app.exposition.outbounds[0].read_so_far == next(iter(shown))
+        await until(lambda: not world.app.schedule.is_polling(poller.outbound.id))
+        assert poller.snapshot.health.up
+        assert world.app.exposition.outbounds[0].read_so_far is None
+        assert world.app.seconds_to_next_poll(poller.outbound.id) > 0
+        told = list(shown)
+        pauses = [after - before for before, after in pairwise(shown.values())]
+        assert len(pauses) > 3
+        assert all(pause >= 1 for pause in pauses)
+        assert sorted(told) == told
+        assert told[-1].received <= told[-1].expected == len(poller._tracker.calls)
+        await world.app.stop()
+
+    run_virtually(story())
+
+
 @pytest.mark.parametrize("skew", [-3600, -30, 45, 7200])
 def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
     async def story():
@@ -254,6 +287,22 @@ def test_a_refused_token_is_tried_less_and_less_until_it_changes():
         await poller.poll()
         assert poller.snapshot.health.interval_seconds == 30
         assert not poller.is_held()
+
+    run_virtually(story())
+
+
+def test_the_next_poll_of_a_refused_token_comes_when_the_page_says():
+    async def story():
+        world = world_of(faults=["unauthorized"])
+        await world.app.start()
+        poller = world.app.pollers[0]
+        for polls in range(1, 6):
+            await until(lambda polls=polls: poller.snapshot.health.polls == polls, within=400)
+            left = world.app.seconds_to_next_poll(poller.outbound.id)
+            began = asyncio.get_running_loop().time()
+            await until(lambda polls=polls: poller.snapshot.health.polls > polls, within=400)
+            assert asyncio.get_running_loop().time() - began == pytest.approx(left, abs=1)
+        await world.app.stop()
 
     run_virtually(story())
 

@@ -39,14 +39,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         selector.loop = self
         self.now = 1000.0
+        self._in_threads: set[asyncio.Future[Any]] = set()
         super().__init__(selector)
 
     def time(self) -> float:
         return self.now
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> "asyncio.Future[Any]":
+        future = super().run_in_executor(executor, func, *args)
+        self._in_threads.add(future)
+        future.add_done_callback(self._in_threads.discard)
+        return future
+
     def awaits_threads(self) -> bool:
-        executor = getattr(self, "_default_executor", None)
-        return executor is not None
+        return bool(self._in_threads) or getattr(self, "_default_executor", None) is not None
 
 
 def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:

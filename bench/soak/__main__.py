@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.processes import Others, progress
 from bench.soak.equality import differences, stand_still
-from bench.soak.lab import Lab, lab_of, wait_until_ready
+from bench.soak.lab import INTERVAL_SECONDS, Lab, lab_of, wait_until_ready
 from bench.soak.page import Soak, grown, write
 from bench.soak.samples import Inside, Sample, look
 from bench.soak.scraping import BadCompany, Scrape, Watch, fetch
@@ -152,7 +152,7 @@ def _counts(
     ours = (samples[-1].cpu_seconds - samples[0].cpu_seconds) / span
     api = (samples[-1].api_cpu_seconds - samples[0].api_cpu_seconds) / span
     late = last.by_outbound("pearl_outbound_poll_lateness_seconds").values()
-    wanted = span / 30.0 * len(lab.api.outbounds)
+    wanted = span / INTERVAL_SECONDS * len(lab.api.outbounds)
     return {
         "reloads": f"{timetable.reloads}",
         "slow and silent clients, one after another": f"{company.ended.total()}",
@@ -160,7 +160,10 @@ def _counts(
         "scrapes that failed": f"{watch.failed}",
         "slowest scrape": f"{watch.slowest_seconds:.2f} s",
         "sums of an outbound's calls that were compared": f"{watch.balances:,}",
-        "polls": f"{last.total('pearl_exporter_polls_total'):,.0f} (one each 30 s: {wanted:,.0f})",
+        "polls": (
+            f"{last.total('pearl_exporter_polls_total'):,.0f} "
+            f"(one each {INTERVAL_SECONDS} s: {wanted:,.0f})"
+        ),
         "polls that failed": f"{last.total('pearl_exporter_poll_failures_total'):,.0f}",
         "polls skipped, as the one before went on": (
             f"{last.total('pearl_exporter_polls_skipped_total'):,.0f}"

@@ -14,6 +14,9 @@ from typing import Any
 from bench.processes import fetch, free_port, running, samples
 from bench.world import MIXED, Api, Table
 
+INTERVAL_SECONDS = 15
+"""So short that all that is kept of the last polls is full before the warm-up is over."""
+
 WINDOW_SECONDS = 1200
 CALLS_A_DAY = 2400.0
 """Of each outbound: 33 calls in its window."""
@@ -106,7 +109,7 @@ def write_config(folder: Path, api: Api, port: int, variant: int) -> Path:
             "concurrency": 4,
         },
         "poll": {
-            "interval": "30s",
+            "interval": f"{INTERVAL_SECONDS}s",
             "window": f"{WINDOW_SECONDS}s",
             "settle": f"{SETTLE_SECONDS}s",
             "settle_unanswered": f"{UNANSWERED_SECONDS}s",

@@ -26,7 +26,7 @@ from pearl_exporter.config import (
     load_settings,
     parse_listen,
 )
-from pearl_exporter.errors import PearlError, StateError
+from pearl_exporter.errors import DiskError, PearlError, StateError
 from pearl_exporter.logs import print_uncaught, set_up_logging
 from pearl_exporter.names import EventLoop
 from pearl_exporter.reload import Reloader
@@ -265,7 +265,11 @@ def _store(url: str) -> Store:
     try:
         return open_store(url)
     except StateError as error:
-        _end(f"state.url: {error}", MISUSED)
+        _refuse_state(error)
+
+
+def _refuse_state(error: StateError) -> NoReturn:
+    _end(f"state.url: {error}", FAILED if isinstance(error, DiskError) else MISUSED)
 
 
 def _listener(address: ListenAddress, key: str) -> socket.socket:
@@ -284,7 +288,7 @@ def _run(job: Coroutine[Any, Any, Result]) -> Result:
         with asyncio.Runner(loop_factory=EventLoop) as runner:
             return runner.run(job)
     except StateError as error:
-        _end(f"state.url: {error}", MISUSED)
+        _refuse_state(error)
     except ConfigError as error:  # a file that was well when the settings were read
         _refuse(error)
     except PearlError as error:

@@ -6,6 +6,7 @@ read by Prometheus as a reset, worse than losing it.
 """
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from sqlalchemy.schema import Table
 
 from pearl_exporter.calls import Instant
 from pearl_exporter.discovery import Saved as Discovered
-from pearl_exporter.errors import LEFT, StateError
+from pearl_exporter.errors import LEFT, DiskError, StateError
 from pearl_exporter.progress import Delta, Progress, Saved
 from pearl_exporter.store.schema import blocks, discovered, journal, migrate, outbounds
 from pearl_exporter.store.sqlite_file import SqliteFile
@@ -199,27 +200,33 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA busy_timeout=1000")
 
 
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
 @contextmanager
 def _as_state_errors(path: str) -> Iterator[None]:
     """A database's errors as ours: the driver's own words, never the values of a statement."""
     try:
         yield
     except DBAPIError as error:
-        raise StateError(f"{path}: {_said(error.orig)}") from None
+        raise _state_error(path, error.orig) from None
     except sqlite3.Error as error:
-        raise StateError(f"{path}: {_said(error)}") from None
+        raise _state_error(path, error) from None
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror or error}") from None
+        kind = DiskError if error.errno in _FULL_DISK else StateError
+        raise kind(f"{path}: {error.strerror or error}") from None
     except StateError as error:
-        raise StateError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
-def _said(error: BaseException | None) -> str:
-    """What a driver said, and for a damaged file what to do."""
-    name = getattr(error, "sqlite_errorname", "")
+def _state_error(path: str, error: BaseException | None) -> StateError:
+    """What a driver said, and for a full disk or a damaged file what to do."""
+    name, said = getattr(error, "sqlite_errorname", ""), _one_line(error)
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return DiskError(f"{path}: {said}: is the disk full? Make room, or name another state.url")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return f"it is damaged ({_one_line(error)}); {LEFT}"
-    return _one_line(error)
+        said = f"it is damaged ({said}); {LEFT}"
+    return StateError(f"{path}: {said}")
 
 
 def _one_line(error: BaseException | None) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pearl_exporter import __version__
 from pearl_exporter.calls import Instant
+from pearl_exporter.snapshot import OutboundSnapshot
 
 REFRESH_SECONDS = 15
 
@@ -172,11 +173,28 @@ def ago(then: Instant | None, now: Instant) -> str:
     return "never" if then is None else f"{span((now - then) / 1000)} ago"
 
 
+def last_success(outbound: OutboundSnapshot, now: Instant) -> str:
+    """How long ago an outbound's last good poll was; after a restart the saved state tells."""
+    ended, polled_at = outbound.health.last_success, outbound.calls.polled_at
+    if ended is None and polled_at is not None:
+        return f"{ago(polled_at, now)}, before the restart"
+    return ago(ended, now)
+
+
+def read_so_far(outbound: OutboundSnapshot) -> str | None:
+    """How far a long read that is under way has come, in words."""
+    so_far = outbound.read_so_far
+    if so_far is None:
+        return None
+    which = "first read" if outbound.calls.polled_at is None else "reading everything anew"
+    return f"{which}: {so_far.received:,} of {so_far.expected:,} calls"
+
+
 def until(seconds: float | None) -> str:
     """How soon something will be."""
     if seconds is None:
         return "–"
-    return "now" if seconds <= 0 else f"in {span(seconds)}"
+    return "now" if round(seconds) <= 0 else f"in {span(seconds)}"
 
 
 def span(seconds: float) -> str:

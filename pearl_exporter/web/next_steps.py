@@ -1,11 +1,27 @@
-"""What the exporter will do next about a failed poll, in a sentence for each reason. Pure."""
+"""What failed polls mean and what is done next about them, in words for each reason. Pure."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from pearl_exporter.budget import Budget
 
-_SOON = "It asks again at the next poll, and sends a failed request again within a poll."
+_SOON = "The exporter asks again at the next poll, and sends a failed request again within a poll."
+
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "auth": "token refused",
+        "not_found": "no such outbound",
+        "rate_limited": "asked to slow down",
+        "timeout": "no answer in time",
+        "connection": "API not reached",
+        "server_error": "API fails",
+        "bad_request": "request refused",
+        "bad_response": "no proper answer",
+        "inconsistent": "answers contradict each other",
+        "state": "state not read or written",
+    }
+)
+"""What each reason of `errors.REASONS` means, in a few words."""
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -32,6 +48,11 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
         "{when}, tries again. Check the disk, and the file that state.url names.",
     }
 )
+
+
+def reason_in_words(reason: str) -> str:
+    """What a reason means, with the code by which metrics and log call it."""
+    return f"{NAMES[reason]} ({reason})" if reason in NAMES else reason
 
 
 def next_step(reason: str, when: str, budget: Budget | None = None) -> str:

@@ -10,8 +10,16 @@ from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.poll_history import Found, PollRecord
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.web.charts import in_words, last_hours, meter, sparkline
-from pearl_exporter.web.layout import ago, frame, moment, path_of, short_moment, until
-from pearl_exporter.web.next_steps import next_step
+from pearl_exporter.web.layout import (
+    frame,
+    last_success,
+    moment,
+    path_of,
+    read_so_far,
+    short_moment,
+    until,
+)
+from pearl_exporter.web.next_steps import next_step, reason_in_words
 from pearl_exporter.web.page import percent
 
 _MOST_TAGS = 10
@@ -73,10 +81,13 @@ def _headline(
     outbound: OutboundSnapshot, seconds: float | None, now: Instant, budget: Budget | None
 ) -> str:
     health = outbound.health
-    lines = [f"Last success: {ago(health.last_success, now)}. Next poll: {until(seconds)}."]
+    lines = [f"Last success: {last_success(outbound, now)}. Next poll: {until(seconds)}."]
+    reading = read_so_far(outbound)
+    if reading is not None:
+        lines.insert(0, f"{reading[0].upper()}{reading[1:]}.")
     if health.last_reason is not None:
         when = until(seconds) if seconds is not None else "yet to be planned"
-        head = f"Its polls fail: {escape(health.last_reason)}"
+        head = f"Its polls fail: {escape(reason_in_words(health.last_reason))}"
         step = next_step(health.last_reason, when, budget)
         lines = [escape(health.last_message or ""), step, *lines]
     elif not health.up:
@@ -183,7 +194,8 @@ def _poll(record: PollRecord, now: Instant) -> str:
     numbers.append(f"{record.duration_seconds:.2f} s")
     error = "–"
     if record.reason is not None:
-        error = f'<span class="bad">{escape(record.reason)}</span>: {escape(record.message or "")}'
+        words = escape(reason_in_words(record.reason))
+        error = f'<span class="bad">{words}</span>: {escape(record.message or "")}'
     cells = [f"<td>{escape(', '.join(asked.purposes) or '–')}</td>", f'<td class="w">{starts}</td>']
     cells += [f'<td class="n">{each}</td>' for each in numbers]
     at = short_moment(record.at, now)

@@ -8,7 +8,8 @@ from pearl_exporter.calls import Instant
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.web.charts import last_hours, sparkline
-from pearl_exporter.web.layout import ago, frame, path_of, until
+from pearl_exporter.web.layout import frame, last_success, path_of, read_so_far, until
+from pearl_exporter.web.next_steps import reason_in_words
 
 _TABLE = """<table class="stack">
 <caption>Failing outbounds come first, then those without a window, then by the share of errors,
@@ -82,7 +83,9 @@ def _summary(outbounds: tuple[OutboundSnapshot, ...], *, is_discovering: bool) -
     failing = sum(each.health.last_reason is not None for each in outbounds)
     if failing:
         return f"{failing} of {len(outbounds)} outbounds can't be polled."
-    return f"{_plural(len(outbounds), 'outbound')}, no poll failing."
+    waiting = sum(not each.health.up for each in outbounds)
+    tail = f", {waiting} yet to be read for the first time since the start" if waiting else ""
+    return f"{_plural(len(outbounds), 'outbound')}, no poll failing{tail}."
 
 
 def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: Instant) -> str:
@@ -91,7 +94,7 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
     cells = (
         f'<a href="{escape(path_of(outbound.name))}"><bdi>{escape(outbound.name)}</bdi></a>',
         state_of(outbound, now),
-        ago(outbound.health.last_success, now),
+        last_success(outbound, now),
         "–" if window is None else _calls(window.calls, outbound.window_seconds),
         "–" if stale else percent(share_of(outbound, "error")),
         "–" if stale else percent(share_of(outbound, "unreachable")),
@@ -110,11 +113,17 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
 def state_of(outbound: OutboundSnapshot, now: Instant) -> str:
     """How its polls fare, as HTML."""
     health, stale = outbound.health, outbound.is_stale(now)
+    reading = read_so_far(outbound)
     if health.last_reason is not None:
         message = escape(health.last_message or "")
         age = " (its window is too old to be shown)" if stale and health.last_success else ""
-        reason = f'<span class="bad">{escape(health.last_reason)}</span>'
-        return f'<span>{reason}<small class="dim">{message}{age}</small></span>'
+        reason = f'<span class="bad">{escape(reason_in_words(health.last_reason))}</span>'
+        more = "".join(
+            f'<small class="dim">{each}</small>' for each in (message + age, reading) if each
+        )
+        return f"<span>{reason}{more}</span>"
+    if reading is not None:
+        return reading
     if not health.up:
         return '<span class="dim">waiting for the first poll</span>'
     if stale:

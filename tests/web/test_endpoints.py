@@ -280,7 +280,7 @@ async def test_the_next_poll_may_be_due_or_unknown(seconds: float | None, said: 
 async def test_the_page_shows_a_failure_with_its_reason() -> None:
     page = await page_of(failed(polled(), "auth", "the API answered 401"), unpolled())
     row, _ = page.outbounds  # the failing one comes first
-    assert row["State"] == "auththe API answered 401"
+    assert row["State"] == "token refused (auth)the API answered 401"
     assert row["Calls in window"] == "79 in 1h"  # of the last good poll, not yet too old
 
 

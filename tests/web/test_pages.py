@@ -16,12 +16,12 @@ from pearl_exporter.budget import Budget
 from pearl_exporter.errors import REASONS
 from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.poll_history import Asked
-from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
+from pearl_exporter.snapshot import Health, OutboundSnapshot, ReadSoFar, Spans
 from pearl_exporter.sync import Search
 from pearl_exporter.web import pages
 from pearl_exporter.web.charts import in_words, last_hours, sparkline
-from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of
-from pearl_exporter.web.next_steps import NEXT_STEPS, next_step
+from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of, until
+from pearl_exporter.web.next_steps import NAMES, NEXT_STEPS, next_step
 from pearl_exporter.web.outbound_page import render_outbound
 from pearl_exporter.web.page import render_page
 from tests.web.test_endpoints import NOW, a_view, client_of, failed, polled, unpolled
@@ -59,6 +59,18 @@ def test_each_reason_has_a_sentence_that_says_when():
 def test_the_page_says_what_is_done_next_about_an_error(reason):
     text = render_outbound(failed(polled(), reason, "why"), 240.0, NOW)
     assert next_step(reason, "in 4 min") in text
+
+
+def test_each_reason_has_words_beside_its_code():
+    assert set(NAMES) == set(REASONS)
+    outbound = failed(polled(), "not_found", "the API answered 404")
+    for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
+        assert "no such outbound (not_found)" in text
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_it_is_never_the_api_that_asks_again(reason):
+    assert "It asks again" not in next_step(reason, "now")
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)
@@ -159,6 +171,29 @@ def test_the_settings_shown_are_those_in_force():
 
 def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
     assert "No outbound is polled" not in render_page((), {}, NOW, is_discovering=True)
+
+
+def test_after_a_restart_the_last_success_is_that_of_the_saved_state():
+    saved = polled().calls._replace(polled_at=NOW - 200_000)
+    outbound = failed(replace(unpolled(), calls=saved), "connection", "refused")
+    for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
+        assert "3 min ago, before the restart" in text
+    assert "Last success: never." in render_outbound(unpolled(), 1.0, NOW)
+
+
+def test_the_pages_say_how_far_a_long_read_has_come():
+    first = replace(unpolled("new"), read_so_far=ReadSoFar(4_257, 23_898))
+    again = replace(failed(polled("old"), "timeout", "none"), read_so_far=ReadSoFar(1, 2))
+    text = render_page((first,), {}, NOW)
+    assert "first read: 4,257 of 23,898 calls" in text
+    assert "no poll failing, 1 yet to be read for the first time since the start." in text
+    assert "reading everything anew: 1 of 2 calls" in render_page((again,), {}, NOW)
+    assert "<p>First read: 4,257 of 23,898 calls.</p>" in render_outbound(first, 0.0, NOW)
+    assert "read: " not in render_page((unpolled(),), {}, NOW)
+
+
+def test_what_is_due_within_half_a_second_is_due_now():
+    assert [until(each) for each in (None, -1.0, 0.4, 0.6)] == ["–", "now", "now", "in 1 s"]
 
 
 def test_the_failing_come_first_then_by_name():
