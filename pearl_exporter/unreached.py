@@ -16,13 +16,23 @@ _NO_TLS = frozenset(
 
 def why_unreached(error: BaseException, host: str, *, has_proxy: bool) -> str | None:
     """The whole message; None where no error of the system is behind ``error``."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__cause__ or cause.__context__
+    cause = _of_the_system(error)
     said = None if cause is None else _said(cause, "the proxy's" if has_proxy else "its")
     if said is None:
         return None
     return f"no connection to {host}{' through api.proxy' if has_proxy else ''}: {said}"
+
+
+def _of_the_system(error: BaseException) -> OSError | None:
+    """What ``error`` was raised from. httpcore cuts the cause off, and contexts form circles."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, OSError):
+            return cause
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _said(error: OSError, whose: str) -> str | None:

@@ -86,3 +86,9 @@ def test_what_can_t_be_had_here(error, said):
 def test_an_error_without_a_system_s_behind_it_is_left_to_others():
     assert why_unreached(ValueError(SECRET), "host", has_proxy=False) is None
     assert why_unreached(OSError(SECRET), "host", has_proxy=False) is None
+
+
+def test_errors_that_form_a_circle_are_walked_once():
+    one, other = ValueError(), ValueError()
+    one.__cause__, other.__cause__ = other, one
+    assert why_unreached(one, "host", has_proxy=False) is None

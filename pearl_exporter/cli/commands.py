@@ -1,6 +1,7 @@
 """The commands and their options; what each does is in a file of its own."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -41,6 +42,7 @@ from pearl_exporter.store import Store, open_store
 
 FAILED = 1
 MISUSED = 2
+_TAKEN = "is another one running? Name another address (serve: web.listen; demo: --listen)"
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +172,8 @@ def explain(config: Path | None, call_id: str, outbound: str | None, *, as_json:
     settings = _settings(config, asks_api=False)
     try:
         text, is_known = run_explain(settings, call_id, outbound, as_json=as_json)
+    except LookupError as error:
+        _end(f"--outbound: {error}", MISUSED)
     except StateError as error:
         _end(f"state.url: {error}", MISUSED)
     click.echo(text, nl=as_json)
@@ -274,7 +278,8 @@ def _listener(address: ListenAddress, key: str) -> socket.socket:
     except OSError as error:
         # asyncio's and socket's texts say the address again
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        _end(f"{key}: can't listen on {address}: {reason or error}", FAILED)
+        hint = f": {_TAKEN}" if error.errno == errno.EADDRINUSE else ""
+        _end(f"{key}: can't listen on {address}: {reason or error}{hint}", FAILED)
 
 
 def _run(job: Coroutine[Any, Any, Result]) -> Result:

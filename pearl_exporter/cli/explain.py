@@ -26,7 +26,10 @@ Facts = dict[str, Any]
 def run_explain(
     settings: Settings, call_id: str, outbound: str | None, *, as_json: bool
 ) -> tuple[str, bool]:
-    """What to print of a call, and whether it is tracked anywhere; raises `StateError`."""
+    """What to print of a call, and whether it is tracked anywhere.
+
+    Raises `StateError` if the state can't be read, LookupError if it has no such ``outbound``.
+    """
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
     call_id = kept_id(call_id) if is_unicode(call_id) else call_id
@@ -43,7 +46,7 @@ def run_explain(
     ]
     if outbound is not None and not chosen:
         said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
-        raise StateError(f"it holds no outbound of the --outbound given; it holds: {said}")
+        raise LookupError(f"the state holds no outbound of this name or id; it holds: {said}")
     rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
     found = [
         {

@@ -47,3 +47,6 @@ def _found(app: App, settings: Settings) -> Iterator[str]:
         yield f"skip  {choice.label} ({choice.outbound.id}): {_WHY[choice.verdict]}"
     if len(unpolled) > MOST_TOLD:
         yield f"skip  {len(unpolled) - MOST_TOLD} more"
+    if len(unpolled) == len(choices):
+        why = "none that it lists is left" if choices else "it lists none to this token"
+        yield f"WARNING  discovery finds no outbounds of the platform to poll: {why}"

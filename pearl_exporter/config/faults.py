@@ -7,12 +7,14 @@
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
 from pearl_exporter.config.yaml_lines import Document, KeyPath
 from pearl_exporter.errors import ConfigError
 
 _MAX_SHOWN = 60
 _MAX_TOLD = 100
+_MAX_PATH = 200
 _SECRET_KEY = re.compile(r"token|secret|password|authorization|proxy", re.IGNORECASE)
 # A secret under a wrong key, or as one: a whole header, a URL with a password or a query, NLPearl's
 # account:secret pair (localhost:10042 is none), a hash of bcrypt, and, but in a path, a long key.
@@ -68,6 +70,14 @@ class Faults:
         if message.startswith("wanted"):
             message = f"got {self._shown(path, value)}, {message}"
         self.add(path, message)
+
+    def add_file(self, path: KeyPath, message: str, file: Path) -> None:
+        """Report a fault of a file that a key names, with where it was looked for."""
+        self.add(path, f"{message}{_looked_for(file)}")
+
+    def name_of(self, path: KeyPath) -> str:
+        """Give what sets the value at ``path``: its variable, else the key itself."""
+        return self._variables.get(path) or _dotted(path)
 
     def add_unknown(self, path: KeyPath, sections: Mapping[str, Iterable[str]]) -> None:
         """Report an unknown key, with the nearest of those that its section knows."""
@@ -133,6 +143,19 @@ class Faults:
 
 def _looks_secret(text: str) -> bool:
     return bool(_SECRET_VALUE.search(text) or ("/" not in text and _LONG_KEY.search(text)))
+
+
+def _looked_for(file: Path) -> str:
+    """Say where a file was looked for; nothing where its path may be a secret that was pasted."""
+    text = str(file)
+    if len(text) > _MAX_PATH or _looks_secret(text):
+        return ""
+    if file.is_absolute():
+        return f': "{text}"'
+    try:
+        return f': "{text}", from the working directory {Path.cwd()}'
+    except OSError:  # it was removed
+        return f': "{text}"'
 
 
 def _dotted(path: KeyPath) -> str:

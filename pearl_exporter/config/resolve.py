@@ -174,7 +174,8 @@ def check_token(
         return
     given = [key for key in ("token", "token_file") if api.get(key) is not None]
     if len(given) > 1:
-        faults.add(("api", "token_file"), "there is a token as well; wanted one of both")
+        other = faults.name_of(("api", "token"))
+        faults.add(("api", "token_file"), f"there is {other} as well; wanted one of both")
     own = bool(entries) and all(entry.token_file is not None for entry in entries.values())
     if not given and (asks or (not own and tree.get("outbounds") != [])):
         faults.add(("api", "token"), _WITHOUT)
@@ -197,7 +198,7 @@ def check_files(api: ApiSettings, entries: Mapping[int, OutboundEntry], faults: 
             try:
                 TokenSource(file=path).read()
             except ValueError as error:
-                faults.add((*section, "token_file"), str(error))
+                faults.add_file((*section, "token_file"), str(error), path)
     if api.ca_file is not None:
         _check_certificates(api.ca_file, faults)
 

@@ -42,8 +42,13 @@ class Check(BeforeValidator):
     accepts: str = ""
 
 
-def _from_text(kind: type, check: Callable[[str], object], accepts: str) -> Check:
-    """Give a check that makes a ``kind`` of text; what is one already passes."""
+def _from_text(
+    kind: type, check: Callable[[str], object], accepts: str, wanted: str = "text; put it in quotes"
+) -> Check:
+    """Give a check that makes a ``kind`` of text; what is one already passes.
+
+    ``wanted`` is told where YAML took the value for something else.
+    """
 
     def checked(value: object) -> object:
         if isinstance(value, kind) and kind is not str:
@@ -51,8 +56,8 @@ def _from_text(kind: type, check: Callable[[str], object], accepts: str) -> Chec
         if isinstance(value, str):
             return check(value)
         # YAML takes on, 123 and 65e1234567 for something else than their writer did.
-        quote = "; put it in quotes" if isinstance(value, (bool, int, float, OddNumber)) else ""
-        raise ValueError(f"wanted text{quote}")
+        is_taken = isinstance(value, (bool, int, float, OddNumber))
+        raise ValueError(f"wanted {wanted if is_taken else 'text'}")
 
     return Check(checked, accepts=accepts)
 
@@ -316,7 +321,12 @@ FilePath = Annotated[Path, _from_text(Path, _path, "path of a file")]
 StateUrl = Annotated[str, _from_text(str, _state_url, "`sqlite:///PATH` or `memory:`")]
 Listen = Annotated[
     ListenAddress,
-    _from_text(ListenAddress, parse_listen, "`host:port`, `:port` or `[::]:port`"),
+    _from_text(
+        ListenAddress,
+        parse_listen,
+        "`host:port`, `:port` or `[::]:port`",
+        'host:port such as "0.0.0.0:10042"',
+    ),
 ]
 OutboundId = Annotated[
     str, _from_text(str, _outbound_id, f"1 to {MAX_TEXT} letters, digits and any of `_-.~`")

@@ -57,7 +57,7 @@ def check_web_config(path: Path | None, faults: Faults) -> None:
         return
     if not path.is_file():
         reason = "is no regular file" if path.exists() else "there is no such file"
-        faults.add(("web", "config_file"), reason)
+        faults.add_file(("web", "config_file"), reason, path)
         return
     try:
         read_web_config(path)

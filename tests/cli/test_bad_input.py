@@ -114,7 +114,9 @@ def test_a_taken_port(tmp_path: Path, command: str) -> None:
         else:
             key, arguments = "--listen", ["--listen", address]
         (line,) = complaints(tmp_path, command, *arguments, code=1)
-    assert line == f"pearl-exporter: {key}: can't listen on {address}: Address already in use"
+    said, hint = line.split(": is another one running? ")
+    assert said == f"pearl-exporter: {key}: can't listen on {address}: Address already in use"
+    assert hint == "Name another address (serve: web.listen; demo: --listen)"
 
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:

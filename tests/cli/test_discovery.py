@@ -28,6 +28,18 @@ def test_check_says_what_discovery_finds_and_tries_it(tmp_path: Path) -> None:
     assert (told.stderr, told.returncode) == ("", 0)
 
 
+def test_check_warns_of_patterns_that_leave_nothing(tmp_path: Path) -> None:
+    with simulated_api() as api:
+        nothing = {"enabled": True, "include": "nothing"}
+        path = write_config(tmp_path, api.url, "", outbounds=[], discovery=nothing)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    assert told.stdout.splitlines()[-2:] == [
+        "WARNING  discovery finds no outbounds of the platform to poll: none that it lists is left",
+        "no outbounds configured or found: nothing to check",
+    ]
+    assert told.returncode == 0
+
+
 def test_check_tells_of_a_list_that_cannot_be_read(tmp_path: Path) -> None:
     with simulated_api("html:outbound=/v1/Outbound") as api:
         path = write_config(tmp_path, api.url, "", outbounds=[], discovery={"enabled": True})

@@ -210,18 +210,27 @@ NO_TOKEN = (
         (
             f"{ONE}api: {{token: x, token_file: good}}",
             {},
-            "config.yml:2: api.token_file: there is a token as well; wanted one of both",
+            "config.yml:2: api.token_file: there is api.token as well; wanted one of both",
         ),
         (
             f"{ONE}api: {{token_file: gone}}",
             {},
-            "config.yml:2: api.token_file: there is no such file",
+            'config.yml:2: api.token_file: there is no such file: "gone", from {here}',
         ),
-        (f"{ONE}api: {{token_file: .}}", {}, "config.yml:2: api.token_file: is no regular file"),
+        (
+            f"{ONE}api: {{token_file: /gone/token}}",
+            {},
+            'config.yml:2: api.token_file: there is no such file: "/gone/token"',
+        ),
+        (
+            f"{ONE}api: {{token_file: .}}",
+            {},
+            'config.yml:2: api.token_file: is no regular file: ".", from {here}',
+        ),
         (
             "outbounds: [{id: a, token_file: empty}]",
             TOKEN,
-            "config.yml:1: outbounds.0.token_file: the token is empty",
+            'config.yml:1: outbounds.0.token_file: the token is empty: "empty", from {here}',
         ),
         (
             ONE,
@@ -234,19 +243,27 @@ NO_TOKEN = (
         (
             ONE,
             {"PEARL_API_TOKEN_FILE": "gone"},
-            "PEARL_API_TOKEN_FILE: there is no such file",
+            'PEARL_API_TOKEN_FILE: there is no such file: "gone", from {here}',
         ),
         (
             ONE,
             TOKEN | {"PEARL_API_TOKEN_FILE": "good"},
-            "PEARL_API_TOKEN_FILE: there is a token as well; wanted one of both",
+            "PEARL_API_TOKEN_FILE: there is PEARL_API_TOKEN as well; wanted one of both",
         ),
     ],
 )
 def test_a_token_that_is_missing_or_unusable(text, environ, message):
     Path("good").write_text("a:b")
     Path("empty").write_text("\n")
-    assert faults(text, environ) == [message]
+    here = f"the working directory {Path.cwd()}"
+    assert faults(text, environ) == [message.replace("{here}", here)]
+
+
+@pytest.mark.parametrize("pasted", ["acct-4711:s3cr3t", "k3y0123456789abcdefghijkl", "x" * 300])
+def test_a_token_in_the_place_of_its_file_is_not_repeated(pasted):
+    (fault,) = faults(f"{ONE}api: {{token_file: '{pasted}'}}")
+    assert pasted not in fault
+    assert "api.token_file: " in fault
 
 
 # --- the environment
@@ -631,7 +648,14 @@ TAKEN = (
             ),
         ),
         # files
-        ("web: {config_file: gone.yml}", "web.config_file: there is no such file"),
+        (
+            "web: {config_file: /gone/web.yml}",
+            'web.config_file: there is no such file: "/gone/web.yml"',
+        ),
+        (
+            "web: {listen: 10042}",
+            'web.listen: got 10042, wanted host:port such as "0.0.0.0:10042"',
+        ),
         (
             "api: {ca_file: gone.pem}",
             (

@@ -377,4 +377,4 @@ def test_a_file_that_is_not_there_is_a_fault_of_the_key_that_names_it(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load_settings(main_config(tmp_path, "gone.yml"), {})
     (fault,) = caught.value.faults
-    assert fault.endswith("config.yml:3: web.config_file: there is no such file")
+    assert 'config.yml:3: web.config_file: there is no such file: "gone.yml", from ' in fault
