@@ -212,7 +212,9 @@ class Schedule:
             poller.pass_over()
             self._look_again(poller)
             return
-        lateness = (self._time.now() - self._due[outbound_id]).total_seconds()
+        # a poll that was about to begin when its outbound was exchanged is the new poller's first
+        now = self._time.now()
+        lateness = (now - self._due.get(outbound_id, now)).total_seconds()
         await self._run(poller, lateness)
 
     async def _poll_at_last(self, outbound_id: str) -> None:

@@ -188,3 +188,13 @@ async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself()
     assert schedule.seconds_to_next_poll("heartbeat") > 0
     await until(lambda: schedule.is_alive)
     await schedule.stop()
+
+
+async def test_a_poll_about_to_begin_while_its_outbound_is_exchanged_is_made_all_the_same():
+    async with running(1, interval=1000.0) as world:
+        schedule, poller = world.app.schedule, world.app.pollers[0]
+        await until(lambda: poller.snapshot.health.polls == 1)
+        await schedule.remove(poller.outbound.id)
+        schedule.add(poller, 1000.0)
+        await schedule._poll(poller.outbound.id)  # as APScheduler had submitted it before
+        assert poller.snapshot.health.polls == 2
