@@ -36,7 +36,7 @@ EXPECTED = {
     "reason": {"auth", "not_found", "rate_limited", "timeout", "connection", "server_error"}
     | {"bad_request", "bad_response", "inconsistent", "state", "deleted", "follow_expired"},
     "field": {"status", "call_status", "duration", "tags"},
-    "code": {"200"},
+    "code": {"200", "none"},  # none: on a busy machine a request may get no answer in time
 }
 """The values of labels that are known beforehand."""
 
