@@ -48,8 +48,6 @@ def _asked_by_tls(host: str, port: int) -> str | None:
     with closing(_tls_connection(host, port)) as connection:
         try:
             return _asked(connection)
-        except ConnectionRefusedError:
-            raise
         except (ssl.SSLError, ConnectionResetError) as error:
             # it wants a client's certificate: it serves, which is all that can be seen
             return None if _wants_certificate(error) else f"TLS: {error!r}"

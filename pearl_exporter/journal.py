@@ -12,7 +12,15 @@ import msgspec
 from pearl_exporter.calls import Instant, Outcome
 from pearl_exporter.kinds import Values
 from pearl_exporter.labels import is_unicode
-from pearl_exporter.short_ids import ShortId, cut, joined_or_long, long_id, short_id, short_ids
+from pearl_exporter.short_ids import (
+    ShortId,
+    cut,
+    joined_or_long,
+    long_id,
+    may_hold,
+    short_id,
+    short_ids,
+)
 
 Ids = bytes | list[str]
 """As `joined_or_long` has them."""
@@ -115,11 +123,9 @@ def told_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> Told:
     """
     if not is_unicode(call_id):
         return Told()
-    short, told, text = short_id(call_id), Told(), call_id.encode()
+    short, told = short_id(call_id), Told()
     for at, content in entries:
-        # most of a journal is of other calls: it need not be taken apart
-        is_there = text in content or (isinstance(short, bytes) and short in content)
-        if not content or not is_there:
+        if not content or not may_hold(content, call_id):
             continue
         saved = _read(content)
         if short in _shorts(saved.seen) and told.seen_at is None:

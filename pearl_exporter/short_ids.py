@@ -32,6 +32,15 @@ def long_id(short: ShortId) -> str:
     return short if isinstance(short, str) else short.hex()
 
 
+def may_hold(content: bytes, call_id: str) -> bool:
+    """Whether saved calls or entries may name this id; most don't, and need not be taken apart.
+
+    The id must be Unicode.
+    """
+    short = short_id(call_id)
+    return call_id.encode() in content or (isinstance(short, bytes) and short in content)
+
+
 def joined_or_long(shorts: Iterable[ShortId]) -> bytes | list[str]:
     """Many as one string of bytes, if all are bytes; else the ids themselves."""
     shorts = [*shorts]

@@ -175,7 +175,7 @@ def explain(config: Path | None, call_id: str, outbound: str | None, *, as_json:
     except LookupError as error:
         _end(f"--outbound: {error}", MISUSED)
     except StateError as error:
-        _end(f"state.url: {error}", MISUSED)
+        _refuse_state(error)
     click.echo(text, nl=as_json)
     sys.exit(0 if is_known else FAILED)
 

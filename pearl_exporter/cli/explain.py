@@ -12,6 +12,7 @@ from pearl_exporter.calls import Instant, call_status_label, ended_at, is_answer
 from pearl_exporter.config import Settings
 from pearl_exporter.decode import kept_id
 from pearl_exporter.errors import StateError
+from pearl_exporter.journal import values_of
 from pearl_exporter.kinds import Values
 from pearl_exporter.labels import is_unicode
 from pearl_exporter.store import MEMORY_URL
@@ -48,19 +49,15 @@ def run_explain(
         said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
         raise LookupError(f"the state holds no outbound of this name or id; it holds: {said}")
     rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
+    whose = {key: {"outbound": name, "outbound_id": key} for key, name in names.items()}
     found = [
-        {
-            "outbound": names[each.outbound_id],
-            "outbound_id": each.outbound_id,
-            **_facts(each, each.call, rules.get(each.outbound_id)),
-        }
+        {**whose[each.outbound_id], **_facts(each, each.call, rules.get(each.outbound_id))}
         for each in chosen
         if each.call is not None
     ]
     tracked = [
         {
-            "outbound": names[each.outbound_id],
-            "outbound_id": each.outbound_id,
+            **whose[each.outbound_id],
             "tracked_from": _utc(each.progress.edge),
             "tracked_to": _utc(each.progress.polled_at),
         }
@@ -79,7 +76,7 @@ def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
     else:
         facts["first_seen"] = _utc(told.seen_at)
         facts["first_seen_after_seconds"] = (told.seen_at - call.start) / 1000
-    values = (call.status, call.call_status, call.duration, call.tags)
+    values = values_of(call)
     if each.phase is Phase.SETTLED:
         when = told.settled_at
         facts["counted_at"] = "not told: before the journal began" if when is None else _utc(when)

@@ -129,10 +129,8 @@ class Faults:
         if isinstance(value, dict):
             return "a mapping"
         text = self._texts.get(path, str(value))
-        is_long, is_secret = (
-            len(text) > _MAX_SHOWN,
-            any(_SECRET_KEY.search(str(part)) for part in path),
-        )
+        is_long = len(text) > _MAX_SHOWN
+        is_secret = any(_SECRET_KEY.search(str(part)) for part in path)
         # a long one is not searched, which takes time by its square
         if is_secret or (not is_long and _looks_secret(text)):
             return "a value that is not shown"

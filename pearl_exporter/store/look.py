@@ -16,7 +16,7 @@ from pearl_exporter.journal import Told, told_of
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.labels import is_unicode
 from pearl_exporter.progress import Progress
-from pearl_exporter.short_ids import short_id
+from pearl_exporter.short_ids import may_hold, short_id
 from pearl_exporter.store.schema import MIGRATIONS
 from pearl_exporter.tracked import Tracked, tracked_of
 
@@ -119,12 +119,11 @@ def _known(connection: sqlite3.Connection, call_id: str) -> Iterator[Known]:
 def _tracked(connection: sqlite3.Connection, number: int, call_id: str) -> Tracked | None:
     if not is_unicode(call_id):
         return None
-    short, text = short_id(call_id), call_id.encode()
     rows = connection.execute("SELECT key, calls FROM blocks WHERE outbound = ?", (number,))
     for key, content in rows:
-        if text in content or (isinstance(short, bytes) and short in content):
+        if may_hold(content, call_id):
             kinds = Kinds()
-            entry = decode_block(key, content, kinds).entries.get(short)
+            entry = decode_block(key, content, kinds).entries.get(short_id(call_id))
             if entry is not None:
                 return tracked_of(call_id, entry, kinds)
     return None
