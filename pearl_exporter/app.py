@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import httpx
 
-from pearl_exporter.api import PearlClient, Token
+from pearl_exporter.api import PearlClient
 from pearl_exporter.budget import Budget
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
@@ -21,11 +21,13 @@ from pearl_exporter.metrics import ExporterMetrics, Exposition
 from pearl_exporter.platform import Host, Platform
 from pearl_exporter.platform_metrics import PlatformCollector
 from pearl_exporter.poll_log import tell_of_budget
-from pearl_exporter.poller import Assignment, Poller, ProgressListener, Surroundings
+from pearl_exporter.poller import Assignment, Poller
+from pearl_exporter.rules import Rules
 from pearl_exporter.schedule import LOOK_AGAIN_SECONDS, Schedule
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.store import MemoryStore, Store
-from pearl_exporter.tracker import Rules
+from pearl_exporter.surroundings import ProgressListener, Surroundings
+from pearl_exporter.token import Token
 
 MOST_NAMED = 50
 """So many outbounds are named in one log line; the rest are counted."""

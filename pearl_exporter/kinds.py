@@ -6,7 +6,7 @@ start, in one integer. That takes a third of the memory of an object, and a row 
 is compared with it in one step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -74,6 +74,10 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
         """What makes the kind."""
         return (self.status, self.call_status, self.duration, self.tags)
 
+    def call(self, call_id: str, start: Instant) -> Call:
+        """A call of this kind."""
+        return Call(call_id, start, self.status, self.call_status, self.duration, self.tags)
+
 
 class Kinds:
     """The kinds of one outbound's calls, numbered as they come."""
@@ -120,9 +124,7 @@ class Kinds:
 
     def call(self, call_id: str, packed: int) -> Call:
         """A packed call as it was last read."""
-        kind = self._numbered[packed >> _KIND_SHIFT]
-        start = start_of(packed)
-        return Call(call_id, start, kind.status, kind.call_status, kind.duration, kind.tags)
+        return self._numbered[packed >> _KIND_SHIFT].call(call_id, start_of(packed))
 
     def bearing(self, statuses: frozenset[int]) -> frozenset[int]:
         """The numbers of the kinds with one of these outcomes."""
@@ -153,6 +155,13 @@ def can_be_packed(start: Instant) -> bool:
 def pack(kind: Kind, start: Instant, marks: int) -> int:
     """A call of this kind; its start is one that `can_be_packed`."""
     return kind.base | start - EPOCH_MS | marks << _START_BITS
+
+
+def pack_alike(
+    bases: Mapping[int, int], numbers: Sequence[int], starts: Sequence[Instant]
+) -> list[int]:
+    """Calls with the same marks, each by the number of its base."""
+    return [bases[number] | start - EPOCH_MS for number, start in zip(numbers, starts, strict=True)]
 
 
 def kind_number_of(packed: int) -> int:

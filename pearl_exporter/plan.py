@@ -15,21 +15,22 @@ A small window is read whole each time, which costs no more. So is everything at
 after a wider window, and where the server's order or dates forbid reading downward (see `sync`).
 """
 
-import math
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.backlog import FIRST_SLICE_MS, Backlog
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.reader import Range, Reader
+from pearl_exporter.requests import (
+    ENOUGH_REQUESTS,
+    LEAST_CATCH_UP_REQUESTS,
+    SMALL_WINDOW_PAGES,
+)
 from pearl_exporter.rows import Rows
 from pearl_exporter.statuses import SETS, OutcomeCount, Verdict
 from pearl_exporter.sync import Page, RangeRead, Search, read_start, unread
 from pearl_exporter.tracked import Phase, Tracked
 from pearl_exporter.tracker import Tracker
-
-SMALL_WINDOW_PAGES = 3
-"""Up to so many pages a whole read is no dearer than a plan."""
 
 LEAP = 6
 """How many times longer a part is, in which a difference is looked for, than the one above it."""
@@ -47,27 +48,11 @@ COUNT_EVERY = 4
 MOST_FRUITLESS = 3
 """Searches for a changed outcome that found none, after which the outbound does without them."""
 
-ENOUGH_REQUESTS = 3
 MOST_PASSED_OVER = 3
-"""A poll that has asked so often leaves the scan alone, but not so many polls in a row."""
-
-LEAST_CATCH_UP_REQUESTS = 5
-MOST_CATCH_UP_REQUESTS = 100
-"""A poll goes on with a backlog for so many requests, the more the less else the rate must do."""
+"""A poll that has asked often leaves the scan alone, but not so many polls in a row."""
 
 
 Steps = Generator[Search, Page, "Reading"]
-
-
-def usual_requests(calls: int, page_size: int, new_share: float) -> float:
-    """How many requests a poll usually takes, over so many calls in the window.
-
-    ``new_share`` is the share of them that is new since the poll before.
-    """
-    pages = max(1.0, calls / page_size)
-    if pages <= SMALL_WINDOW_PAGES:
-        return math.ceil(pages)
-    return min(pages, ENOUGH_REQUESTS + pages * new_share)
 
 
 class Memory(NamedTuple):

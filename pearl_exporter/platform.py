@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from pearl_exporter.api import Patience, PearlClient
+from pearl_exporter.api import PearlClient
 from pearl_exporter.config import (
     DiscoverySettings,
     OutboundSettings,
@@ -30,9 +30,10 @@ from pearl_exporter.discovery import (
 )
 from pearl_exporter.errors import PollError, StateError
 from pearl_exporter.listing import Account, Listing, is_running
+from pearl_exporter.patience import Patience
 from pearl_exporter.platform_metrics import PlatformSnapshot, WatchSnapshot
-from pearl_exporter.poller import Surroundings
 from pearl_exporter.snapshot import OutboundSnapshot
+from pearl_exporter.surroundings import Surroundings
 from pearl_exporter.watch import Watch
 
 VANISHED = "vanished"

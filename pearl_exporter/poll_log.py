@@ -19,6 +19,7 @@ class PollLog:
     """Tells of the outbound of this name. Moments are monotonic seconds."""
 
     def __init__(self, outbound: str) -> None:
+        self.outbound = outbound
         self._extra = {"outbound": outbound}
         self._told_of_backlog_at: float | None = None
 

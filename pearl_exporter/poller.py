@@ -1,23 +1,19 @@
-"""One poll of one outbound: asks `plan`, calls `api`, feeds the tracker, commits, publishes.
+"""One poll of one outbound: has it read, feeds the tracker, commits, publishes.
 
 The shell around the pure core. A poll is all or nothing: what could not be read whole is not
 published, and what is published was committed to the store before.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pearl_exporter.api import Patience, PearlClient
+from pearl_exporter.api import PearlClient
 from pearl_exporter.calls import Instant
-from pearl_exporter.clock import TOLERATED_SKEW_SECONDS, ApiClock, Clock
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.errors import (
-    CHECK_ITS_FORM,
     LEFT,
     AuthError,
     BadResponseError,
@@ -26,57 +22,28 @@ from pearl_exporter.errors import (
     StateError,
     WithheldError,
 )
+from pearl_exporter.health import Health
 from pearl_exporter.idle import Idle
 from pearl_exporter.memory import give_back
-from pearl_exporter.plan import (
-    LEAST_CATCH_UP_REQUESTS,
-    MOST_CATCH_UP_REQUESTS,
-    Memory,
-    PollPlan,
-    Reading,
-)
+from pearl_exporter.patience import Patience
+from pearl_exporter.plan import Memory, Reading
 from pearl_exporter.poll_history import Asked, Found, PollRecord, found_between, with_poll
 from pearl_exporter.poll_log import PollLog, tell_of_budget
+from pearl_exporter.poll_reader import PollReader
 from pearl_exporter.progress import Delta, Saved
-from pearl_exporter.snapshot import Health, OutboundSnapshot, ReadSoFar, Spans
-from pearl_exporter.store import Store
-from pearl_exporter.sync import Page, Search
-from pearl_exporter.tracker import CODE_FIELDS, Rules, Tracker, TrackerSnapshot, snapshot_of
-
-ProgressListener = Callable[[str, int, int], None]
-"""Hears an outbound's name, the calls read so far and the calls expected, after each page."""
+from pearl_exporter.requests import spare_requests
+from pearl_exporter.rules import Rules
+from pearl_exporter.snapshot import OutboundSnapshot, ReadSoFar, Spans
+from pearl_exporter.surroundings import Surroundings
+from pearl_exporter.sync import Page
+from pearl_exporter.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
 
 COMMIT_SECONDS = 2.0
 """How long a poll that is cut short goes on committing: stopping must not take long."""
 
-SHOW_SECONDS = 1.0
-"""How often it is published, at most, how far a whole read has come."""
-
 _LARGE_READ = 5_000
 """Rows from which on the tracker works in a thread, so that scrapes need not wait for it, and the
 memory that they took is worth giving back."""
-
-
-class PollObserver(Protocol):
-    """Who wants to know what polls read: the exporter's own metrics."""
-
-    def read_rows(self, received: int, rejected: int) -> None:
-        """A page came with so many rows, of which so many were skipped."""
-
-    def met_unknown_codes(self, field: str, calls: int) -> None:
-        """So many calls bore a code of no table for the first time."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What the pollers share: where to keep, where to publish, what time it is."""
-
-    store: Store
-    clock: Clock
-    api_clock: ApiClock
-    observer: PollObserver
-    publish: Callable[[OutboundSnapshot], None]
-    on_progress: ProgressListener
 
 
 class Assignment(NamedTuple):
@@ -101,9 +68,6 @@ class Poller:
         self._log = PollLog(self.outbound.name)
         self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
         self._idle_until = 0.0
-        self._shown_at = 0.0
-        """When it was last published how far a poll's read has come, or the poll began."""
-        self._asked = Asked()
         self._has_waste = False
         """Whether many calls were read or loaded, and what that took is still the process's."""
         self._is_abandoned = False
@@ -114,7 +78,12 @@ class Poller:
             labels=self.outbound.labels,
             window_seconds=self.outbound.window,
             stale_after_seconds=self.outbound.stale_after,
-            spans=_spans_of(self.outbound),
+            spans=Spans(
+                self.outbound.interval,
+                self.outbound.idle_interval,
+                self.outbound.settle,
+                self.outbound.settle_unanswered,
+            ),
             health=Health(interval_seconds=self.outbound.interval),
             calls=Tracker(self._rules).snapshot(),
         )
@@ -172,9 +141,7 @@ class Poller:
 
     def skip(self) -> None:
         """Counts a poll that fell due while the one before was still going on."""
-        health = self._snapshot.health
-        behind = health.catching_up or health.last_success is not None
-        self._publish(replace(health, skipped=health.skipped + 1, catching_up=behind))
+        self._publish(self._snapshot.health.skipped_one())
 
     def is_held(self) -> bool:
         """Whether a poll that falls due now is passed over.
@@ -223,15 +190,15 @@ class Poller:
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
         found: Found | None = None
-        self._asked, self._shown_at = Asked(), began
+        reader = self._new_reader()
         try:
             tracker = await self._loaded()
-            now, reading = await self._read(tracker, patience)
+            now, reading = await reader.read(tracker, self.memory, patience)
             is_first = tracker.polled_at is None
             self._has_waste |= len(reading.calls) >= _LARGE_READ
             await self._take(tracker, reading, now)
             if not is_first and reading.unread is None:
-                self._note_demand()
+                self._note_demand(reader.asked)
             calls = tracker.snapshot()
             found = found_between(self._snapshot.calls.ledger, calls.ledger, tracker.seen)
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
@@ -249,7 +216,7 @@ class Poller:
             failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
             health = self._failed(failure, token)
         took = self._around.clock.monotonic() - began
-        self._remember(took, None if failure else found, failure)
+        self._remember(reader.asked, took, None if failure else found, failure)
         first_turn = (patience.first_turn_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
@@ -262,12 +229,14 @@ class Poller:
         )
         return failure
 
-    def _remember(self, took: float, found: Found | None, failure: PollError | None) -> None:
+    def _remember(
+        self, asked: Asked, took: float, found: Found | None, failure: PollError | None
+    ) -> None:
         """Adds the poll to those that the next snapshot shows; a bug in that costs no more."""
         try:
             record = PollRecord(
                 at=self._around.api_clock.now(),
-                asked=self._asked,
+                asked=asked,
                 duration_seconds=took,
                 found=found,
                 reason=failure.reason if failure else None,
@@ -277,8 +246,8 @@ class Poller:
         except Exception:  # noqa: BLE001 - the poll itself is over, and must be published
             self._log.bug()
 
-    def _note_demand(self) -> None:
-        self._client.demand.polled(self.outbound.id, self._asked.requests)
+    def _note_demand(self, asked: Asked) -> None:
+        self._client.demand.polled(self.outbound.id, asked.requests)
         tell_of_budget(self._client.demand, self._client.limiter.ceiling)
 
     async def _loaded(self) -> Tracker:
@@ -299,76 +268,30 @@ class Poller:
         except ValueError as error:
             raise StateError(f"{error} (outbound {self.outbound.id}); {LEFT}") from None
 
-    async def _read(self, tracker: Tracker, patience: Patience) -> tuple[Instant, Reading]:
-        """Reads all that this poll must read, as of the API's present."""
-        api_clock, clock = self._around.api_clock, self._around.clock
-        was_known, began = api_clock.is_known, clock.monotonic()
-        now = _no_small_step_back(api_clock.now(), tracker.polled_at)
-        plan = self._plan(tracker, now)
-        steps = plan.steps()
-        told_at = began
-        try:
-            search = next(steps)
-            while True:
-                self._asked.note(plan.purpose, search)
-                page = await self._page(search, patience)
-                if not was_known and api_clock.is_known:
-                    was_known = True
-                    elapsed = (clock.monotonic() - began) * 1000
-                    if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
-                        self._log.skew(self._around.api_clock.skew_text)
-                        return await self._read(tracker, patience)
-                search = steps.send(page)
-                told_at = self._tell_of_progress(plan, told_at)
-        except StopIteration as end:
-            self._tell_of_progress(plan, told_at)
-            reading: Reading = end.value
-            self._log.oddities(reading.memory, self.memory)
-            return now, reading
-
-    def _plan(self, tracker: Tracker, now: Instant) -> PollPlan:
-        return PollPlan(
-            tracker,
-            now=now,
-            limit=self._page_size,
-            memory=self.memory,
-            spare=self._spare_requests(),
+    def _new_reader(self) -> PollReader:
+        return PollReader(
+            partial(self._client.search, self.outbound.id),
+            self._around,
+            self._log,
+            page_size=self._page_size,
+            spare=spare_requests(
+                self._client.limiter.rate, self.outbound.interval, self._client.refusals.sharing
+            ),
+            on_page=self._note_page,
+            on_read_so_far=self._show_read_so_far,
         )
-
-    def _spare_requests(self) -> int:
-        """Half of what the rate allows to one poll, beside the other outbounds of the token."""
-        allowed = (
-            self._client.limiter.rate
-            * self.outbound.interval
-            / max(1, self._client.refusals.sharing)
-        )
-        return round(min(max(allowed / 2, LEAST_CATCH_UP_REQUESTS), MOST_CATCH_UP_REQUESTS))
-
-    def _tell_of_progress(self, plan: PollPlan, told_at: float) -> float:
-        """Shows how far a read of everything has come; gives when the log was last told."""
-        read, now = plan.read, self._around.clock.monotonic()
-        if read is None:
-            return told_at
-        self._around.on_progress(self.outbound.name, read.received, read.expected)
-        if now - self._shown_at >= SHOW_SECONDS:
-            self._shown_at = now
-            self._show_read_so_far(ReadSoFar(read.received, read.expected))
-        return self._log.progress(read.received, read.expected, told_at=told_at, now=now)
 
     def _show_read_so_far(self, so_far: ReadSoFar | None) -> None:
         if so_far != self._snapshot.read_so_far:
             self._snapshot = replace(self._snapshot, read_so_far=so_far)
             self.show()
 
-    async def _page(self, search: Search, patience: Patience) -> Page:
-        page = await self._client.search(self.outbound.id, search, patience)
-        self._asked.answer(page)
+    def _note_page(self, page: Page) -> None:
         if self._client.refusals.accepted(self.outbound.id):
             self._log.token_taken(self._client.refusals.sharing)
         self._around.observer.read_rows(page.received, page.rejected)
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
-        return page
 
     async def _take(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
         """Brings the tracker in step and commits: wholly, even if the poll is cut short now.
@@ -407,29 +330,22 @@ class Poller:
     def _succeeded(
         self, now: Instant, reading: Reading, calls: TrackerSnapshot, due: float
     ) -> Health:
-        health = self._snapshot.health
         polled_at = self._snapshot.calls.polled_at
         missed = polled_at is not None and now - polled_at > self._seamless_ms
         self._log.turning_back(now, polled_at)
-        if health.last_reason is not None:
+        if self._snapshot.health.last_reason is not None:
             self._log.succeeds_again()
-        ended = self._around.api_clock.now()
         catching_up = reading.unread is not None
-        caught_up = health.catching_up or missed or health.caught_up_at is None
         self._idle.polled(calls, is_behind=catching_up, at=due)
         if self._idle.interval > self.outbound.interval:
             # half an interval early, so that the poll that falls due just then is not missed
             self._idle_until = due + self._idle.interval - self.outbound.interval / 2
-        return replace(
-            health,
-            up=True,
-            last_success=ended,
-            full_scan_at=ended if reading.scanned else health.full_scan_at,
+        return self._snapshot.health.succeeded(
+            self._around.api_clock.now(),
             interval_seconds=self._idle.interval,
+            scanned=reading.scanned,
+            missed=missed,
             catching_up=catching_up,
-            caught_up_at=ended if caught_up and not catching_up else health.caught_up_at,
-            last_reason=None,
-            last_message=None,
         )
 
     def _failed(self, error: PollError, token: str) -> Health:
@@ -437,15 +353,8 @@ class Poller:
         self._log.failed(error, health.last_reason)
         if isinstance(error, AuthError | NotFoundError):
             self._refused(error, token)
-        return replace(
-            health,
-            up=False,
-            failures={**health.failures, error.reason: health.failures.get(error.reason, 0) + 1},
-            interval_seconds=self._client.refusals.interval(self.outbound.id),
-            catching_up=True,
-            last_reason=error.reason,
-            last_message=str(error),
-        )
+        interval = self._client.refusals.interval(self.outbound.id)
+        return health.failed(error, interval_seconds=interval)
 
     def _refused(self, error: PollError, token: str) -> None:
         """Backs off, unless the token has changed meanwhile: the new one is yet to be tried."""
@@ -458,20 +367,10 @@ class Poller:
             self._log.token_refused(refusals.sharing)
 
     def _publish_withheld(self) -> None:
-        """Shows that it is not asked for while the API refuses the token.
-
-        When that is tried again is not said: other outbounds try it as well, and put it off.
-        """
+        """Shows that it is not asked for while the API refuses the token."""
         health, refusals = self._snapshot.health, self._client.refusals
-        withheld = replace(
-            health,
-            up=False,
-            interval_seconds=refusals.interval(self.outbound.id),
-            catching_up=health.catching_up or health.last_success is not None,
-            last_reason=AuthError.reason,
-            last_message=f"not asked: the API refuses the token, and one of its {refusals.sharing} "
-            f"outbounds at a time tries it again: {CHECK_ITS_FORM}",
-        )
+        interval = refusals.interval(self.outbound.id)
+        withheld = health.withheld(interval_seconds=interval, outbounds=refusals.sharing)
         if withheld != health:
             self._publish(withheld)
 
@@ -496,19 +395,6 @@ def _take_reading(tracker: Tracker, reading: Reading, now: Instant) -> Delta | N
     return tracker.take_delta()
 
 
-def _no_small_step_back(now: Instant, polled_at: Instant | None) -> Instant:
-    """T, but not a little before the last poll's: the clock's correction may set in or end."""
-    if polled_at is not None and 0 < polled_at - now <= 2 * TOLERATED_SKEW_SECONDS * 1000:
-        return polled_at
-    return now
-
-
 def _has_other_buckets(saved: Saved, rules: Rules) -> bool:
     durations = saved.progress.ledger.durations.values()
     return any(each.bounds != rules.buckets for each in durations)
-
-
-def _spans_of(outbound: OutboundSettings) -> Spans:
-    return Spans(
-        outbound.interval, outbound.idle_interval, outbound.settle, outbound.settle_unanswered
-    )

@@ -6,44 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from pearl_exporter.calls import Instant
+from pearl_exporter.health import Health
 from pearl_exporter.poll_history import PollRecord
 from pearl_exporter.tracker import TrackerSnapshot
-
-
-class Health(msgspec.Struct, frozen=True):
-    """How the polls of one outbound fare. Instants in milliseconds, spans in seconds.
-
-    Attributes:
-        had_page: Whether any page came yet.
-        up: Whether the last poll succeeded; False before any.
-        polls: Polls that ended, good or failed.
-        failures: Polls that failed, by reason.
-        skipped: Polls that fell due while the one before was still going on.
-        last_success: End of the last good poll.
-        interval_seconds: The interval in force, longer after a refused token or id, and while idle.
-        duration_seconds: The last poll's.
-        lateness_seconds: The last poll's start, its first turn included, against its schedule.
-        catching_up: Whether calls of an outage are not counted yet.
-        caught_up_at: When that last ended, or the first good poll.
-        full_scan_at: End of the last good read of the whole window.
-        last_reason: Why the last poll failed, or there was none; None if it did not.
-        last_message: The same, for people.
-    """
-
-    had_page: bool = False
-    up: bool = False
-    polls: int = 0
-    failures: Mapping[str, int] = msgspec.field(default_factory=dict)
-    skipped: int = 0
-    last_success: Instant | None = None
-    interval_seconds: float = 0.0
-    duration_seconds: float | None = None
-    lateness_seconds: float | None = None
-    catching_up: bool = False
-    caught_up_at: Instant | None = None
-    full_scan_at: Instant | None = None
-    last_reason: str | None = None
-    last_message: str | None = None
 
 
 class Spans(msgspec.Struct, frozen=True):

@@ -30,7 +30,8 @@ import msgspec
 from pearl_exporter.calls import Call, Instant
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.rows import Rows
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.rules import Rules
+from pearl_exporter.tracker import Tracker
 
 MAX_READS = 5
 """How often one range is read before its answers are called inconsistent."""

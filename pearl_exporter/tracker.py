@@ -10,54 +10,31 @@ uncounted.
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from typing import NamedTuple
 
-import msgspec
-
-from pearl_exporter.calls import (
-    Call,
-    Instant,
-    ended_at,
-    is_answered,
-    is_live,
-)
+from pearl_exporter.calls import Call, Instant
 from pearl_exporter.journal import Journal
 from pearl_exporter.kinds import (
-    EPOCH_MS,
     IN_WINDOW,
     IS_IN_WINDOW,
-    ODD_CALL_STATUS,
-    ODD_STATUS,
     Kind,
     Values,
     are_alike,
     can_be_packed,
     pack,
+    pack_alike,
 )
-from pearl_exporter.labels import TagLabels, TagRules, call_status_labels, status_labels
+from pearl_exporter.labels import TagLabels, call_status_labels, status_labels
 from pearl_exporter.ledger import Ledger, LedgerSnapshot
 from pearl_exporter.outcome_history import OutcomeHistory
 from pearl_exporter.progress import Delta, Progress, Saved
 from pearl_exporter.rows import Rows, RowsByStart
-from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
-from pearl_exporter.tracked import UNSETTLED, Entry, Phase, Tracked, entry_of
+from pearl_exporter.rules import Rules
+from pearl_exporter.short_ids import long_id, short_ids
+from pearl_exporter.tracked import Entry, Phase, Tracked, entry_of
 from pearl_exporter.tracked_calls import EVER, FAR, TrackedCalls
+from pearl_exporter.transitions import Books, Transitions
 from pearl_exporter.window import Window, WindowSnapshot
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """How the calls of one outbound are counted; spans are in milliseconds, buckets in seconds."""
-
-    window_ms: int
-    settle_ms: int
-    settle_unanswered_ms: int
-    follow_ms: int
-    catch_up_ms: int
-    scan_every_ms: int
-    buckets: tuple[float, ...]
-    tags: TagRules = TagRules()
-
 
 _SEVERAL = "several"
 """No rules' text: some calls' tags got their labels by other rules than some others'."""
@@ -120,7 +97,8 @@ class Tracker:
         self._journal = Journal()
         self.calls = TrackedCalls()
         """What is tracked; who reads it changes nothing."""
-        self._unknown_codes = [0, 0]
+        books = Books(self._window, self._ledger, self._journal)
+        self._transitions = Transitions(rules, self.calls, books)
         self.tracking_since = progress.tracking_since if progress else None
         """T0: when the first good poll without saved state began."""
         self.polled_at = progress.polled_at if progress else None
@@ -138,7 +116,6 @@ class Tracker:
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         self._tag_rules = rules.tags.text
-        self._by_other_tag_rules: set[ShortId] = set()
         in_window = self.calls.load(blocks)
         self._place(in_window.kinds)
         for each in in_window.objects:
@@ -148,12 +125,13 @@ class Tracker:
         for each in self.calls.unsettled.values():
             self._ledger.see(each.call)
         if progress is not None and progress.tag_rules not in ("", self._tag_rules):
-            self._by_other_tag_rules.update(self.calls.ids_between(EVER, FAR))
+            self._transitions.by_other_tag_rules.update(self.calls.ids_between(EVER, FAR))
 
     @property
     def unknown_codes(self) -> tuple[int, int]:
         """Calls met that bear a code of no table, by `CODE_FIELDS`, since this tracker began."""
-        return (self._unknown_codes[0], self._unknown_codes[1])
+        outcomes, telephony_states = self._transitions.unknown_codes
+        return (outcomes, telephony_states)
 
     def oldest_unsettled(self, since: Instant) -> Instant | None:
         """The start of the oldest call from ``since`` on that is live or pending."""
@@ -166,7 +144,7 @@ class Tracker:
 
     def is_due(self, each: Tracked, now: Instant) -> bool:
         """Whether a pending call's next good read would settle it, if it is as it was."""
-        return now >= self._settles_at(each)
+        return now >= self.rules.settles_at(each.call, each.seen_live_at)
 
     def in_window(self, codes: frozenset[int]) -> int:
         """How many calls of the window, as of the last poll, bear one of these outcomes."""
@@ -201,19 +179,22 @@ class Tracker:
         if rows.ids:
             self._newest = max(self._newest, rows.starts[-1])
         if len(self.calls):
-            self._delete_missing(ranges, {*rows.ids, *short_ids(spared)})
-        new, known = self._untracked(rows, window_start), self._known(rows)
+            read = {*rows.ids, *short_ids(spared)}
+            for start, end in ranges:
+                for each in self.calls.missing(start, end, read):
+                    self._transitions.delete(each)
+        new, known = self._told_apart(rows, window_start)
         self.seen = Seen(len(new.ids), self._late(new.starts))
         if self.polled_at is not None:  # what was there at T0 needs no entry
             self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
-            self._leave_window(each)
-        self._expire(min(window_start, now - self.rules.follow_ms))
+            self._transitions.leave_window(each)
+        self._transitions.expire(min(window_start, now - self.rules.follow_ms))
         edge, self.unread_to = unread or (window_start, None)
         self.edge = edge if self.edge is None else max(self.edge, edge)
-        self._forget(min(self.edge, window_start))
+        self._transitions.forget(min(self.edge, window_start))
         self._window_start = window_start
         self.polled_at = now
         self.outcomes = self.outcomes.counted(
@@ -260,7 +241,7 @@ class Tracker:
             unread_to=self.unread_to,
             newest=self._newest,
             # while there is a call that was not read since, the labels are by rules of either kind
-            tag_rules=_SEVERAL if self._by_other_tag_rules else self._tag_rules,
+            tag_rules=_SEVERAL if self._transitions.by_other_tag_rules else self._tag_rules,
             outcomes=self.outcomes,
         )
 
@@ -304,7 +285,7 @@ class Tracker:
         come. Gives what of it lies behind the window: it is to be read as after an outage.
         """
         for each in self.calls.between(now + 1, FAR):
-            self._leave_window(each)
+            self._transitions.leave_window(each)
         for each in self.calls.unsettled.values():
             if each.seen_live_at is not None and each.seen_live_at > now:
                 each.seen_live_at = now
@@ -315,24 +296,25 @@ class Tracker:
         self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
         return (self.edge, window_start) if self.edge < window_start else None
 
-    def _untracked(self, rows: RowsByStart, window_start: Instant) -> RowsByStart:
-        """The rows that are new; those from behind the edge were tracked once, or never will be."""
+    def _told_apart(
+        self, rows: RowsByStart, window_start: Instant
+    ) -> tuple[RowsByStart, RowsByStart]:
+        """The rows that are new, and those of calls that are tracked.
+
+        Those from behind the edge that are neither were tracked once, or never will be.
+        """
         if self.edge is None and not len(self.calls):
-            return rows
+            return rows, rows.at([])
         before = EVER if self.edge is None else min(self.edge, window_start)
         entry = self.calls.entry
-        return rows.at(
-            [
-                place
-                for place, (short, start) in enumerate(zip(rows.ids, rows.starts, strict=True))
-                if start >= before and entry(short) is None
-            ]
-        )
-
-    def _known(self, rows: RowsByStart) -> RowsByStart:
-        """The rows of calls that are tracked."""
-        entry = self.calls.entry
-        return rows.at([place for place, short in enumerate(rows.ids) if entry(short) is not None])
+        new: list[int] = []
+        known: list[int] = []
+        for place, (short, start) in enumerate(zip(rows.ids, rows.starts, strict=True)):
+            if entry(short) is not None:
+                known.append(place)
+            elif start >= before:
+                new.append(place)
+        return rows.at(new), rows.at(known)
 
     def _begin_all(self, rows: RowsByStart, now: Instant, window_start: Instant) -> None:
         """Begins to track rows that are not; history costs least."""
@@ -344,16 +326,16 @@ class Tracker:
         bases_in = {number: base | IS_IN_WINDOW for number, base in bases.items()}
         first, last = bisect_left(starts, window_start), bisect_right(starts, now)
         entries: list[Entry] = [
-            *_packed(bases, numbers[:first], starts[:first]),
-            *_packed(bases_in, numbers[first:last], starts[first:last]),
-            *_packed(bases, numbers[last:], starts[last:]),
+            *pack_alike(bases, numbers[:first], starts[:first]),
+            *pack_alike(bases_in, numbers[first:last], starts[first:last]),
+            *pack_alike(bases, numbers[last:], starts[last:]),
         ]
         in_window: Counter[int] = Counter()
         for number, calls in Counter(numbers[first:last]).items():
             in_window[kinds[number].number] += calls
+        history_to = {number: self._history_to(kind) for number, kind in kinds.items()}
         packed_to = {
-            number: EVER if kind.odd_codes else self._history_to(kind)
-            for number, kind in kinds.items()
+            number: EVER if kind.odd_codes else history_to[number] for number, kind in kinds.items()
         }
         can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
         all_packed = bisect_right(starts, min(packed_to.values())) if can_pack else 0
@@ -362,7 +344,8 @@ class Tracker:
             if can_pack and start <= packed_to[number]:
                 continue
             kind = kinds[number]
-            each = self._begin(_call(long_id(ids[place]), start, kind), kind, now)
+            call, is_history = kind.call(long_id(ids[place]), start), start <= history_to[number]
+            each = self._transitions.begin(call, kind, now, is_history=is_history)
             each.in_window = first <= place < last
             entries[place] = entry_of(each, self.calls.kinds)
         self._place(in_window)
@@ -379,10 +362,12 @@ class Tracker:
             call_id = long_id(short)
             each = self.calls.get(call_id)
             if each is not None:
-                labelled = _call(call_id, start, kind)
-                self._observe(each, labelled, kind=kind, now=now, window_start=window_start)
-        if self._by_other_tag_rules:
-            self._by_other_tag_rules -= set(rows.ids)
+                labelled = kind.call(call_id, start)
+                self._transitions.observe(
+                    each, labelled, kind=kind, now=now, window_start=window_start
+                )
+        if self._transitions.by_other_tag_rules:
+            self._transitions.by_other_tag_rules -= set(rows.ids)
 
     def _kinds_of(self, rows: RowsByStart) -> dict[int, Kind]:
         """The kinds of rows by the numbers of their values, found in the order of the rows."""
@@ -411,132 +396,4 @@ class Tracker:
         forgotten = EVER if self.edge is None else self.edge - 1
         if kind.is_live or self.tracking_since is None:
             return forgotten
-        rules = self.rules
-        wait = rules.settle_ms if kind.is_answered else rules.settle_unanswered_ms
-        return max(forgotten, self.tracking_since - kind.lasts_ms - wait)
-
-    def _settles_at(self, each: Tracked) -> Instant:
-        rules = self.rules
-        wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
-        return ended_at(each.call, each.seen_live_at) + wait
-
-    def _begin(self, call: Call, kind: Kind, now: Instant) -> Tracked:
-        """Begins to track a call; whether it is in the window is the caller's business."""
-        each = Tracked(call, Phase.HISTORY, odd_codes=kind.odd_codes)
-        self._count_odd_codes(kind.odd_codes)
-        if call.start > self._history_to(kind):
-            self._ledger.start()
-            self.calls.unsettled[call.id] = each
-            each.phase = Phase.PENDING
-            self._advance(each, now)
-        return each
-
-    def _observe(
-        self, each: Tracked, call: Call, *, kind: Kind, now: Instant, window_start: Instant
-    ) -> None:
-        """Brings a tracked call in step with its row."""
-        was = copy(each)
-        if each.call != call:
-            self._change(each, call, kind)
-        if each.is_absent:
-            self.calls.appear(each)
-        if each.phase in UNSETTLED:
-            self._advance(each, now)
-        if not each.in_window and window_start <= call.start <= now:
-            self._window.add(call)
-            each.in_window = True
-        if each != was:
-            self.calls.keep(each)
-
-    def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
-        if each.phase is Phase.SETTLED:
-            is_same = short_id(call.id) not in self._by_other_tag_rules
-            before = each.call if is_same else _retagged(each.call, call)
-            is_counted = self._ledger.revise(before, call)
-            self._journal.revise(call.id, each.call, call, is_counted=is_counted)
-        self._unplace(each)
-        self.calls.replace(each, call)
-        self._count_odd_codes(kind.odd_codes & ~each.odd_codes)
-        each.odd_codes |= kind.odd_codes
-
-    def _advance(self, each: Tracked, now: Instant) -> None:
-        call = each.call
-        if is_live(call):
-            each.phase = Phase.LIVE
-            each.seen_live_at = now
-        elif now < self._settles_at(each):
-            each.phase = Phase.PENDING
-        else:
-            each.phase = Phase.SETTLED
-            del self.calls.unsettled[call.id]
-            self._ledger.settle(call)
-            self._journal.settle(call.id)
-
-    def _delete_missing(
-        self, ranges: Iterable[tuple[Instant, Instant]], read: set[ShortId]
-    ) -> None:
-        for start, end in ranges:
-            for each in self.calls.missing(start, end, read):
-                self._delete(each)
-
-    def _delete(self, each: Tracked) -> None:
-        was = copy(each)
-        self._unplace(each)
-        if not each.is_absent:
-            self.calls.vanish(each)
-        if each.phase in UNSETTLED:
-            self._lose(each, "deleted")
-        if each != was:
-            self.calls.keep(each)
-
-    def _lose(self, each: Tracked, reason: str) -> None:
-        each.phase = Phase.LOST
-        del self.calls.unsettled[each.call.id]
-        self._ledger.give_up(reason)
-        self._journal.lose(each.call.id, reason)
-
-    def _leave_window(self, each: Tracked) -> None:
-        if self._unplace(each):
-            self.calls.keep(each)
-
-    def _unplace(self, each: Tracked) -> bool:
-        """Takes a call out of the window; gives whether it was there. It is to be kept after."""
-        was_there = each.in_window
-        if was_there:
-            self._window.remove(each.call)
-            each.in_window = False
-        return was_there
-
-    def _expire(self, before: Instant) -> None:
-        """Gives up the unsettled calls that started too long ago."""
-        for each in list(self.calls.unsettled.values()):
-            if each.call.start < before:
-                self._lose(each, "follow_expired")
-                self.calls.keep(each)
-
-    def _forget(self, before: Instant) -> None:
-        """Keeps nothing of the calls that started before this and are done but their counts."""
-        if forgotten := self.calls.forget(before):
-            self._by_other_tag_rules.difference_update(forgotten)
-            self._ledger.forget({*map(long_id, forgotten)})
-
-    def _count_odd_codes(self, odd_codes: int) -> None:
-        self._unknown_codes[0] += bool(odd_codes & ODD_STATUS)
-        self._unknown_codes[1] += bool(odd_codes & ODD_CALL_STATUS)
-
-
-def _call(call_id: str, start: Instant, kind: Kind) -> Call:
-    """A row with the labels of its tags."""
-    return Call(call_id, start, kind.status, kind.call_status, kind.duration, kind.tags)
-
-
-def _retagged(call: Call, other: Call) -> Call:
-    """A call with another one's tags."""
-    return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
-
-
-def _packed(
-    bases: Mapping[int, int], numbers: Sequence[int], starts: Sequence[Instant]
-) -> list[int]:
-    """Calls without marks of their own, by the base of their kind."""
-    return [bases[number] | start - EPOCH_MS for number, start in zip(numbers, starts, strict=True)]
+        return max(forgotten, self.rules.settled_before(kind, self.tracking_since))

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 from pydantic import SecretStr
 
-from pearl_exporter.api import PearlClient, Token
+from pearl_exporter.api import PearlClient
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import ApiSettings, TokenSource
+from pearl_exporter.token import Token
 
 
 @asynccontextmanager

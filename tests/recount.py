@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pearl_exporter.calls import Call
-from pearl_exporter.tracker import Rules
+from pearl_exporter.rules import Rules
 
 NAMES = {
     1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",

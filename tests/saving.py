@@ -3,9 +3,9 @@
 from pearl_exporter.blocks import decode_block
 from pearl_exporter.kinds import Kinds
 from pearl_exporter.progress import Delta, Saved
+from pearl_exporter.rules import Rules
 from pearl_exporter.short_ids import long_id
 from pearl_exporter.tracked import Tracked, tracked_of
-from pearl_exporter.tracker import Rules
 
 T0 = 1_795_000_000_000
 RULES = Rules(

@@ -86,9 +86,9 @@ class _Polls:
 
     def __init__(self, poller: Poller, bad: Mapping[int, Bad], *, is_sticky: bool) -> None:
         self.poller = poller
-        self.transport = _Spoiling(poller._client._transport, bad, is_sticky=is_sticky)
+        self.transport = _Spoiling(poller._client._wire._transport, bad, is_sticky=is_sticky)
         self.reasons: set[str] = set()
-        poller._client._transport = self.transport
+        poller._client._wire._transport = self.transport
 
     async def poll(self) -> bool:
         """Polls; gives whether that completed a scan of the whole window."""

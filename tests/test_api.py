@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from pearl_exporter import api as api_module
-from pearl_exporter.api import Patience, PearlClient, Token
+from pearl_exporter.api import PearlClient
 from pearl_exporter.bodies import MAX_BODY_BYTES
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import ApiSettings, TokenSource
@@ -40,7 +40,9 @@ from pearl_exporter.errors import (
     RequestTimeoutError,
     ServerError,
 )
+from pearl_exporter.patience import Patience
 from pearl_exporter.sync import Page, Search
+from pearl_exporter.token import Token
 from tests.real_client import a_real_client
 from tests.serving import serving
 from tests.virtual_time import EPOCH_SECONDS, run_virtually, virtual_clock
@@ -1010,7 +1012,7 @@ def test_every_answer_tells_the_apis_time_by_its_head(status):
                 )
 
             scene.answer(respond)
-            scene.client._api_clock = api_clock
+            scene.client._wire._api_clock = api_clock
             with suppress(ApiError):
                 await scene.search(give_up=41.0)
             assert api_clock.skew_seconds == pytest.approx(-100.0, abs=0.501)

@@ -85,7 +85,7 @@ def test_a_date_that_is_none_of_a_clock_is_not_gone_by(date, caplog):
 
     async def story():
         world, poller = a_world()
-        dated = poller._client._transport = _Dated(poller._client._transport, date)
+        dated = poller._client._wire._transport = _Dated(poller._client._wire._transport, date)
         await world.app.start(polling=False)
         for _ in range(3):
             await assert_right(world, poller)

@@ -17,7 +17,8 @@ from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.plan import Memory, PollPlan, Reading
 from pearl_exporter.progress import Saved
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.rules import Rules
+from pearl_exporter.tracker import Tracker
 from tests.recount import Poll, Recount, bucketed, live, passed_over, positive, recount_window
 from tests.saving import copied, merged
 from tests.table import Table, by_id, run_plan

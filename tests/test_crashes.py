@@ -29,10 +29,11 @@ from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.journal import settled_in
 from pearl_exporter.plan import Reading
-from pearl_exporter.poller import Assignment, Poller, Surroundings
+from pearl_exporter.poller import Assignment, Poller
 from pearl_exporter.progress import Saved
 from pearl_exporter.refusals import Refusals
 from pearl_exporter.store import open_store
+from pearl_exporter.surroundings import Surroundings
 from pearl_exporter.sync import Page, Search
 from pearl_exporter.tracked import Phase
 from pearl_exporter.tracker import Tracker
@@ -291,7 +292,7 @@ class Crashes(Histories):
         self.client.table, poller._page_size = self.table, limit
         with (
             patch("pearl_exporter.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
-            patch.object(poller, "_spare_requests", lambda: self.spare),
+            patch("pearl_exporter.poller.spare_requests", lambda *_: self.spare),
         ):
             failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:

@@ -5,9 +5,10 @@ import sqlite3
 import pytest
 
 from pearl_exporter.calls import Call
+from pearl_exporter.rules import Rules
 from pearl_exporter.store import open_store
 from pearl_exporter.store.sql import _set_up_sqlite
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Tracker
 
 SECOND = 1000
 NOON = 1_795_000_000_000

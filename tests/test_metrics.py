@@ -19,12 +19,14 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from pearl_exporter.budget import Budget
 from pearl_exporter.catalogue import OUTBOUND_METRICS
+from pearl_exporter.health import Health
 from pearl_exporter.histogram import HistogramSnapshot
 from pearl_exporter.labels import TagRules
 from pearl_exporter.ledger import LedgerSnapshot
 from pearl_exporter.metrics import ExporterMetrics, Exposition, Format, collect
-from pearl_exporter.snapshot import Health, OutboundSnapshot, Spans
-from pearl_exporter.tracker import Rules, Tracker, TrackerSnapshot
+from pearl_exporter.rules import Rules
+from pearl_exporter.snapshot import OutboundSnapshot, Spans
+from pearl_exporter.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.window import WindowSnapshot
 from tests.programs import debian_program
 

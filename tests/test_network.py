@@ -13,9 +13,10 @@ import httpcore
 import pytest
 import trustme
 
-from pearl_exporter.api import Patience, PearlClient
+from pearl_exporter.api import PearlClient
 from pearl_exporter.errors import ConnectionFailedError
 from pearl_exporter.network import AsyncioBackend, AsyncioStream
+from pearl_exporter.patience import Patience
 from pearl_exporter.sync import Page, Search
 from tests.real_client import a_real_client
 
@@ -221,7 +222,7 @@ async def test_the_client_uses_this_network_over_tls_and_keeps_its_connection(tl
     ):
         for _ in range(3):
             assert await search(client) == Page(0, [])
-        (connection,) = client._transport._pool.connections
+        (connection,) = client._wire._transport._pool.connections
         assert isinstance(connection._connection._network_stream, AsyncioStream)
     assert served == ["TLSv1.3"]
 

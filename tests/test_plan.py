@@ -17,8 +17,9 @@ from pearl_exporter.plan import (
     PollPlan,
     Reading,
 )
+from pearl_exporter.rules import Rules
 from pearl_exporter.statuses import SETS
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Tracker
 from tests.table import Table, by_id, run_plan
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

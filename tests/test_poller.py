@@ -227,7 +227,7 @@ def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_re
     async def story():
         world = world_of(frozen=True)
         poller = world.app.pollers[0]
-        poller._client._api_clock = ApiClock(Clock())  # hears the headers in this one's place
+        poller._client._wire._api_clock = ApiClock(Clock())  # hears the headers in this one's place
         await world.app.start(polling=False)
         await poller.poll()
         asked = world.simulator.traffic.total

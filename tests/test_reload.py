@@ -137,7 +137,7 @@ async def test_an_outbound_that_stays_is_not_polled_early():
 async def test_new_settings_of_the_api_go_to_a_new_client_and_the_old_one_is_closed():
     async with running(1) as world:
         (old,) = world.app.clients.values()
-        old._transport = closed = AsyncMock()
+        old._wire._transport = closed = AsyncMock()
         settings = world.settings.model_copy(
             update={"api": ApiSettings(url="http://simulated", rate_limit=500.0)}
         )

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pearl_exporter.calls import Call
 from pearl_exporter.errors import Inconsistent
+from pearl_exporter.rules import Rules
 from pearl_exporter.sync import MAX_READS, Page, RangeRead, read_start, unread
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Tracker
 from tests.table import Table, read_whole
 
 START, END = 1_000, 2_000

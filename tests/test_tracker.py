@@ -6,7 +6,8 @@ from msgspec import structs
 from pearl_exporter.calls import Call
 from pearl_exporter.labels import TagRules
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.tracker import Rules, Tracker, TrackerSnapshot
+from pearl_exporter.rules import Rules
+from pearl_exporter.tracker import Tracker, TrackerSnapshot
 from tests.recount import positive
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from pearl_exporter.api import Patience
 from pearl_exporter.errors import ConnectionFailedError
+from pearl_exporter.patience import Patience
 from pearl_exporter.sync import Search
 from pearl_exporter.unreached import why_unreached
 from tests.real_client import a_real_client

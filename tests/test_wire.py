@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from pearl_exporter.api import Patience
 from pearl_exporter.errors import ApiError
+from pearl_exporter.patience import Patience
 from pearl_exporter.sync import Page, Search
 from tests.real_client import a_real_client
 from tests.wire import ANSWERS, served
@@ -19,7 +19,7 @@ async def test_whatever_comes_ends_by_its_reason_within_the_timeout():
             told = await asyncio.wait_for(
                 asyncio.gather(*(_reason(client, name) for name in ANSWERS)), 30
             )
-            assert not client._transport._pool.connections
+            assert not client._wire._transport._pool.connections
     for (name, (_, reasons)), reason in zip(ANSWERS.items(), told, strict=True):
         assert reason in (reasons or {None}), name
 

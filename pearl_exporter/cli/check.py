@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import click
 
-from pearl_exporter.api import Patience, PearlClient
+from pearl_exporter.api import PearlClient
 from pearl_exporter.app import App, build_app
 from pearl_exporter.cli.found import ask_platform
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.errors import ApiError
-from pearl_exporter.plan import usual_requests
+from pearl_exporter.patience import Patience
+from pearl_exporter.requests import usual_requests
 from pearl_exporter.sync import Search
 
 

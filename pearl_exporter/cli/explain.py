@@ -15,10 +15,10 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.journal import values_of
 from pearl_exporter.kinds import Values
 from pearl_exporter.labels import is_unicode
+from pearl_exporter.rules import Rules
 from pearl_exporter.store import MEMORY_URL
 from pearl_exporter.store.look import Known, look_for
 from pearl_exporter.tracked import Phase, Tracked
-from pearl_exporter.tracker import Rules
 
 Facts = dict[str, Any]
 """What is said, by its name; times as text in UTC."""

@@ -15,8 +15,9 @@ from bench.alert_quality.counting import (
 )
 from bench.alert_quality.world import HOUR_MS, MINUTE_MS, START_MS, Incident, Outbound, World
 from pearl_exporter.calls import Call
+from pearl_exporter.rules import Rules
 from pearl_exporter.simulator import Profile
-from pearl_exporter.tracker import Rules, Tracker
+from pearl_exporter.tracker import Tracker
 
 NOON = START_MS + 12 * HOUR_MS
 END = NOON + 2 * HOUR_MS

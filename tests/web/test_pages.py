@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from pearl_exporter.budget import Budget
 from pearl_exporter.errors import REASONS
+from pearl_exporter.health import Health
 from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.poll_history import Asked
-from pearl_exporter.snapshot import Health, OutboundSnapshot, ReadSoFar, Spans
+from pearl_exporter.snapshot import OutboundSnapshot, ReadSoFar, Spans
 from pearl_exporter.sync import Search
 from pearl_exporter.web import pages
 from pearl_exporter.web.charts import in_words, last_hours, sparkline
