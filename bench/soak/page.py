@@ -7,9 +7,16 @@ from pathlib import Path
 
 from bench.plots import draw_together
 from bench.report import Line, Plot, machine, table
-from bench.soak.figures import course
+from bench.soak.figures import Course, course
 from bench.soak.samples import Sample
-from bench.soak.verdict import FIGURES, bounds, exceeded, grown_types
+from bench.soak.verdict import (
+    FIGURES,
+    JOURNAL_FULL_SECONDS,
+    Judged,
+    bounds,
+    exceeded,
+    grown_types,
+)
 
 _DRAWN = ("rss", "objects", "descriptors", "tasks", "threads", "state")
 
@@ -32,17 +39,25 @@ class Soak:
         """The samples after the warm-up."""
         return [each for each in self.samples if each.at >= self.warm_up]
 
+    def course(self, judged: Judged) -> Course:
+        """How one figure went from when it is judged on.
+
+        Raises ValueError where the soak was too short for that.
+        """
+        samples = [each for each in self.judged if each.at >= judged.full_after]
+        values = [judged.read(each) / judged.unit for each in samples]
+        return course([each.at for each in samples], values)
+
 
 def grown(soak: Soak) -> list[str]:
-    """Every bound that was exceeded."""
-    times = [each.at for each in soak.judged]
-    return [
-        f"{judged.title}: {what}"
-        for judged in FIGURES.values()
-        for what in exceeded(
-            judged, course(times, [judged.read(each) / judged.unit for each in soak.judged])
-        )
-    ]
+    """Every bound that was exceeded, and every figure that there was no time to judge."""
+    found = []
+    for judged in FIGURES.values():
+        try:
+            found += [f"{judged.title}: {what}" for what in exceeded(judged, soak.course(judged))]
+        except ValueError as error:
+            found.append(f"{judged.title}: too short a soak to judge it: {error}")
+    return found
 
 
 def write(soak: Soak, folder: Path) -> str:
@@ -65,7 +80,8 @@ def _page(soak: Soak) -> str:
     judgement = f"**Verdict: {'flat' if not wrong else 'not well'}.**"
     warm_up = (
         f"The first {soak.warm_up / 60:.3g} minutes are the warm-up, of which growth and slope are "
-        "not reckoned."
+        f"not reckoned. The state's journal is full after {JOURNAL_FULL_SECONDS / 60:.3g} minutes, "
+        "one window and the settling: the state file is judged from then on."
     )
     parts = [
         "# Soak",
@@ -85,10 +101,12 @@ def _page(soak: Soak) -> str:
 
 
 def _held(soak: Soak) -> str:
-    times = [each.at for each in soak.judged]
     rows = []
     for judged in FIGURES.values():
-        went = course(times, [judged.read(each) / judged.unit for each in soak.judged])
+        try:
+            went = soak.course(judged)
+        except ValueError:
+            continue
         rows.append(
             (
                 judged.title,
