@@ -49,7 +49,8 @@ class Reckoned:
 def reckon(lab: Lab, still: Stillness, gaps: dict[str, float]) -> tuple[Reckoned, Reckoned]:
     """Of the calm outbounds, and of the others. ``gaps``: the longest between polls, in seconds."""
     calm, others = Reckoned(), Reckoned()
-    campaigns = lab.table.campaigns(lab.api.now_ms)
+    campaigns, published = lab.table.campaigns(lab.api.now_ms), counters(still.seen)
+    revisions = still.seen.by_outbound(_REVISIONS)
     for (name, id_), campaign in zip(names(lab).items(), campaigns, strict=True):
         assert campaign.outbound_id == id_
         tracking = Tracking(
@@ -63,10 +64,9 @@ def reckon(lab: Lab, still: Stillness, gaps: dict[str, float]) -> tuple[Reckoned
         calls = campaign.calls(tracking.since - FOLLOW_MS, tracking.at)
         least, most = bounds_of([fates_of(campaign, call, tracking) for call in calls])
         reckoned = calm if lab.is_calm(name) else others
-        compare(reckoned, name, counters(still.seen, name), (least, most))
-        if lab.is_calm(name):
-            revised = still.seen.by_outbound(_REVISIONS).get(name)
-            reckoned.faults += [f"{name}: {revised:g} revisions, wanted none"] * bool(revised)
+        compare(reckoned, name, published[name], (least, most))
+        if lab.is_calm(name) and revisions[name]:
+            reckoned.faults.append(f"{name}: {revisions[name]:g} revisions, wanted none")
     return calm, others
 
 
@@ -103,14 +103,15 @@ def _told(fate: Fate) -> Iterator[tuple[Series, int]]:
             yield ("pearl_untagged_calls_total", ""), 1
 
 
-def counters(seen: Scrape, outbound: str) -> dict[Series, float]:
-    """The counters of calls of one outbound, as they were scraped."""
-    return {
-        (metric, label(series, key) if key else ""): value
-        for metric, key in _LABELS.items()
-        for series, value in seen.samples.items()
-        if series.startswith(f'{metric}{{outbound="{outbound}"')
-    }
+def counters(seen: Scrape) -> dict[str, dict[Series, float]]:
+    """The counters of calls, as they were scraped, by outbound."""
+    found: dict[str, dict[Series, float]] = {}
+    for series, value in seen.samples.items():
+        metric = series.partition("{")[0]
+        if (key := _LABELS.get(metric)) is not None:
+            told = found.setdefault(label(series, "outbound"), {})
+            told[metric, label(series, key) if key else ""] = value
+    return found
 
 
 def compare(
