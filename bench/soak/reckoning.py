@@ -41,8 +41,9 @@ class Reckoned:
     bounded: int = 0
     """Those for which it leaves a range."""
     width: float = 0.0
-    """All the ranges of the calls started by what they allow at most."""
+    """Of how many calls the truth leaves open whether they were seen."""
     started: float = 0.0
+    """Calls started, as published; likewise ``uncounted``, for any reason."""
     uncounted: float = 0.0
 
 
