@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from bench.soak.figures import Course, course, least_squares
-from bench.soak.page import Soak, grown
+from bench.soak.page import Soak, grown, write
 from bench.soak.samples import Sample
 from bench.soak.scraping import Scrape, Watch, label
 from bench.soak.verdict import FIGURES, JOURNAL_FULL_SECONDS, exceeded
@@ -79,7 +79,10 @@ def soak(minutes: float, state: Callable[[float], float]) -> Soak:
 def test_the_state_file_is_judged_once_its_journal_is_full():
     assert grown(soak(30, lambda at: 1e6 + 1e6 * min(at, JOURNAL_FULL_SECONDS))) == []
     assert "state file, MB: grew by" in grown(soak(30, lambda at: 1e6 + 1e3 * at))[0]
-    assert "too short a soak" in grown(soak(7, lambda _at: 1e6))[0]
+
+
+def test_a_soak_that_ends_before_the_journal_is_full_says_so(tmp_path):
+    assert "| too short to judge |" in write(soak(20, lambda at: 1e6 + 1e3 * at), tmp_path)
 
 
 def test_the_longest_time_between_two_polls_is_remembered():

@@ -18,6 +18,7 @@ from bench.soak.verdict import (
     grown_types,
 )
 
+_LEAST_SAMPLES = 30
 _DRAWN = ("rss", "objects", "descriptors", "tasks", "threads", "state")
 
 
@@ -39,25 +40,23 @@ class Soak:
         """The samples after the warm-up."""
         return [each for each in self.samples if each.at >= self.warm_up]
 
-    def course(self, judged: Judged) -> Course:
-        """How one figure went from when it is judged on.
-
-        Raises ValueError where the soak was too short for that.
-        """
+    def course(self, judged: Judged) -> Course | None:
+        """How one figure went from when it is judged on; None where that leaves too little."""
         samples = [each for each in self.judged if each.at >= judged.full_after]
+        if judged.full_after and len(samples) < _LEAST_SAMPLES:
+            return None
         values = [judged.read(each) / judged.unit for each in samples]
         return course([each.at for each in samples], values)
 
 
 def grown(soak: Soak) -> list[str]:
-    """Every bound that was exceeded, and every figure that there was no time to judge."""
-    found = []
-    for judged in FIGURES.values():
-        try:
-            found += [f"{judged.title}: {what}" for what in exceeded(judged, soak.course(judged))]
-        except ValueError as error:
-            found.append(f"{judged.title}: too short a soak to judge it: {error}")
-    return found
+    """Every bound that was exceeded."""
+    return [
+        f"{judged.title}: {what}"
+        for judged in FIGURES.values()
+        if (went := soak.course(judged)) is not None
+        for what in exceeded(judged, went)
+    ]
 
 
 def write(soak: Soak, folder: Path) -> str:
@@ -80,8 +79,9 @@ def _page(soak: Soak) -> str:
     judgement = f"**Verdict: {'flat' if not wrong else 'not well'}.**"
     warm_up = (
         f"The first {soak.warm_up / 60:.3g} minutes are the warm-up, of which growth and slope are "
-        f"not reckoned. The state's journal is full after {JOURNAL_FULL_SECONDS / 60:.3g} minutes, "
-        "one window and the settling: the state file is judged from then on."
+        "not reckoned. The state's journal reaches back to the oldest call that has not settled: "
+        f"it is full after {JOURNAL_FULL_SECONDS / 60:.3g} minutes, and the state file is judged "
+        "from then on."
     )
     parts = [
         "# Soak",
@@ -103,9 +103,9 @@ def _page(soak: Soak) -> str:
 def _held(soak: Soak) -> str:
     rows = []
     for judged in FIGURES.values():
-        try:
-            went = soak.course(judged)
-        except ValueError:
+        went = soak.course(judged)
+        if went is None:
+            rows.append((judged.title, *[""] * 4, bounds(judged), "too short to judge"))
             continue
         rows.append(
             (

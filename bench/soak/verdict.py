@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.soak.figures import Course
-from bench.soak.lab import SETTLE_SECONDS, WINDOW_SECONDS
+from bench.soak.lab import FOLLOW_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS
 from bench.soak.samples import Sample
 
 MB = 1_000_000
-JOURNAL_FULL_SECONDS = WINDOW_SECONDS + SETTLE_SECONDS
-"""The state's journal tells of the calls that are tracked: from here on they go as they come."""
+JOURNAL_FULL_SECONDS = max(WINDOW_SECONDS, FOLLOW_SECONDS) + SETTLE_SECONDS
+"""The state's journal reaches back to the oldest call that has not settled: it grows until then."""
 
 
 @dataclass(frozen=True)
