@@ -62,7 +62,7 @@ class Memory(NamedTuple):
         by_offset: Whether the server's order or dates forbid reading downward.
         ignores_statuses: Whether the filter by ``statuses`` brings codes that were not asked for.
         covered_from: Whence on every call is tracked; None after a start.
-        uncountable: Rows that the API counts, but that can't be read, as of the last whole read.
+        uncountable: Rows that the API counts, but that can't be read.
         scanned_to: How far down the scan through the window has come, None if none is under way.
         scan_began: When the scan under way began, or the last one.
         turn: Polls with a request to spare, which outcomes and the scan share.
@@ -101,6 +101,15 @@ class Reading(NamedTuple):
     scanned: bool
     unread: Range | None
     memory: Memory
+
+
+class _Part(NamedTuple):
+    """A range, the API's count of it, and how much larger that is than ours."""
+
+    start: Instant
+    end: Instant
+    count: int
+    excess: int
 
 
 class PollPlan:
@@ -219,18 +228,28 @@ class PollPlan:
     def _try_head(self, low: Instant) -> Generator[Search, Page, bool | None]:
         upper = self.now + 1
         new_from = self._tracker.polled_at or low
-        while upper > low:
+        counted: int | None = None
+        agrees: bool | None = True
+        while upper > low and agrees:
             below = yield from self._reader.down(low, upper)
             if below is None:
                 return False
-            if below.instant <= new_from:
-                return (yield from self._narrow(low, below.instant, below.rest))
+            counted = below.all_rows if counted is None else counted
             upper = below.instant
-        return True
+            if upper <= new_from:
+                agrees, upper = (yield from self._narrow(low, upper, below.rest)), low
+        if agrees and counted is not None:
+            self._note_uncountable(low, counted)
+        return agrees
 
-    def _agrees(self, start: Instant, end: Instant, count: int) -> bool:
-        excess = count - self._tracker.calls.present(start, end)
-        return 0 <= excess <= self._memory.uncountable
+    def _note_uncountable(self, low: Instant, counted: int) -> None:
+        """What is counted and not known can't be read, as far as so many such rows were met."""
+        unknown = counted - self._reader.known_between(self._tracker.calls, low, self.now + 1)
+        met = self._memory.uncountable + self._reader.rejected
+        self._memory = self._memory._replace(uncountable=min(max(0, unknown), met))
+
+    def _part(self, start: Instant, end: Instant, count: int) -> _Part:
+        return _Part(start, end, count, count - self._tracker.calls.present(start, end))
 
     def _narrow(
         self, low: Instant, high: Instant, rest: int
@@ -240,13 +259,12 @@ class PollPlan:
         None if the API counts fewer rows of a range than it did a moment ago.
         """
         self.purpose = "search for a difference"
-        doubtful = [(low, high, rest)]
+        doubtful = [self._part(low, high, rest)]
         for _ in range(MOST_NARROWING):
-            while doubtful and self._agrees(*doubtful[-1]):
-                doubtful.pop()
-            if not doubtful:
+            doubtful = [part for part in doubtful if part.excess]
+            if self._is_explained(doubtful):
                 return True
-            start, end, count = doubtful.pop()
+            start, end, count, _ = doubtful.pop()
             middle = self._cut(start, end, is_oldest=start == low)
             below = yield from self._reader.down(middle, end)
             if below is None:
@@ -254,11 +272,20 @@ class PollPlan:
             if middle == start and below.all_rows < count:
                 return None
             parts = (
-                (middle, below.instant, below.rest),
-                (start, middle, count - below.all_rows),
+                self._part(middle, below.instant, below.rest),
+                self._part(start, middle, count - below.all_rows),
             )
-            doubtful += [part for part in parts if part[0] < part[1]]
+            doubtful += [part for part in parts if part.start < part.end]
         return False
+
+    def _is_explained(self, doubtful: Sequence[_Part]) -> bool:
+        """Whether rows that can't be read, and were not met in this poll, make the difference.
+
+        Each explains one row, wherever it is: what all parts hold too many is added up.
+        """
+        left = max(0, self._memory.uncountable - self._reader.rejected)
+        excesses = [part.excess for part in doubtful]
+        return min(excesses, default=0) >= 0 and sum(excesses) <= left
 
     def _cut(self, start: Instant, end: Instant, *, is_oldest: bool) -> Instant:
         """Where to ask next in a range that differs; its start if one page holds it.

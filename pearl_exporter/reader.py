@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.rows import Rows
 from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, rows_from
+from pearl_exporter.tracked_calls import TrackedCalls
 
 Range = tuple[Instant, Instant]
 
@@ -29,6 +30,7 @@ class Reader:
         calls: The rows read so far.
         ranges: The ranges that were read whole.
         spared: Ids of rows that are there, but could not be read.
+        rejected: How many such rows the pages held, those without an id included.
         asked: Requests made, reads of whole ranges apart.
     """
 
@@ -37,6 +39,7 @@ class Reader:
         self.calls = Rows()
         self.ranges: list[Range] = []
         self.spared: set[str] = set()
+        self.rejected = 0
         self.asked = 0
 
     def search(self, start: Instant, end: Instant) -> Search:
@@ -63,6 +66,18 @@ class Reader:
         """Lets go of what was read."""
         self.calls = Rows()
         self.ranges.clear()
+        self.rejected = 0
+
+    def known_between(self, calls: TrackedCalls, start: Instant, end: Instant) -> int:
+        """How many calls there are, by what is tracked and by what was read of this range alone."""
+        known = calls.present(start, end) + len(self.calls)
+        for first, last in self.ranges:
+            known -= calls.present(first, last)
+        spared = (calls.get(call_id) for call_id in self.spared)
+        return known + sum(
+            each is not None and not each.is_absent and self.is_proven(each.call.start)
+            for each in spared
+        )
 
     def is_proven(self, at: Instant) -> bool:
         """Whether a range that was read whole holds this instant."""
@@ -82,6 +97,7 @@ class Reader:
         page = yield self.search(start, end)
         calls = page.calls
         self.spared |= page.rejected_ids
+        self.rejected += page.rejected
         if not is_newest_first(calls) or (calls and calls[0].start > end):
             return None
         if page.received > page.count:

@@ -351,6 +351,36 @@ def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
     assert outbound.requests == 1
 
 
+@pytest.mark.parametrize("unreadable", [1, 3])
+def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadable):
+    outbound, requests = Outbound(QUIET), []
+    for turn in range(200):
+        new = [done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)]
+        outbound.table.put(*new)
+        if turn == 5:
+            outbound.table.rejected = frozenset(call.id for call in new[:unreadable])
+        outbound.poll()
+        requests.append(outbound.requests)
+        gone = turn > 5 + HOUR // (30 * SECOND)
+        assert outbound.memory.uncountable == (unreadable if 5 <= turn and not gone else 0)
+    assert max(requests) <= 2
+    assert outbound.memory.fruitless == 0
+
+
+@pytest.mark.parametrize("turns", [1, 60, 130])
+@pytest.mark.parametrize("unreadable", ["new-0-1", "old-0500"])
+def test_a_row_that_can_not_be_read_hides_no_other(unreadable, turns):
+    """Neither in the head nor below, nor when it has left the window."""
+    outbound = Outbound(QUIET, rejected=frozenset({unreadable}))
+    for turn in range(turns):
+        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)))
+        outbound.poll()
+    started = outbound.tracker.snapshot().ledger.started
+    outbound.table.put(done("late", outbound.now - 50 * MINUTE, duration=2_990.0))
+    outbound.poll()
+    assert outbound.tracker.snapshot().ledger.started == started + 1
+
+
 def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():
     outbound = Outbound(miscount=3)
     outbound.poll()
