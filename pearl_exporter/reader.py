@@ -7,6 +7,8 @@ A page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its
 from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.rows import Rows
 from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, rows_from
@@ -94,7 +96,9 @@ class Reader:
 
         None if the page is out of order or unreadable, so that nothing can be told from it.
         """
-        page = yield self.search(start, end)
+        page = yield from self._page(start, end)
+        if page is None:
+            return None
         calls = page.calls
         self.spared |= page.rejected_ids
         self.rejected += page.rejected
@@ -120,6 +124,23 @@ class Reader:
             above = len(read.calls) + rows_from(end, calls)
         repeated = rows_from(end, calls)
         return Below(lower, page.count - page.rejected - above, page.count - repeated)
+
+    def _page(self, start: Instant, end: Instant) -> Generator[Search, Page, Page | None]:
+        """The newest page of a range, on to where it holds a row that can be read.
+
+        None if the table changed meanwhile, for further rows are asked for by their place.
+        """
+        page = yield self.search(start, end)
+        while not page.calls and 0 < page.rejected < page.count:
+            more = yield self.search(start, end)._replace(skip=page.rejected)
+            if more.count != page.count or not more.received:
+                return None
+            page = replace(
+                more,
+                rejected=page.rejected + more.rejected,
+                rejected_ids=page.rejected_ids | more.rejected_ids,
+            )
+        return page
 
     def live_between(
         self, start: Instant, end: Instant
