@@ -253,6 +253,15 @@ def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
     assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(sorted(began)))
 
 
+def test_a_page_of_nothing_but_rows_that_can_not_be_read_stops_no_scan():
+    unreadable = frozenset(f"old-{number:04d}" for number in range(600, 850))
+    outbound, scans = Outbound(rejected=unreadable), 0
+    for _ in range(60):
+        scans += outbound.poll().scanned
+        assert outbound.requests <= 4
+    assert scans == 1
+
+
 def test_after_a_short_outage_all_that_is_new_is_read_at_once():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(700)))

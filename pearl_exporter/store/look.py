@@ -1,5 +1,6 @@
 """A look at the state beside the exporter that writes it: takes no lock and changes nothing."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -72,7 +73,7 @@ def _check_that_it_is_there(file: Path) -> None:
 
 def _opened(file: Path) -> sqlite3.Connection:
     # where no exporter runs there is no log beside the file, and a reader would make one
-    has_log = file.with_name(f"{file.name}-wal").exists()
+    has_log = Path(f"{os.path.realpath(file)}-wal").exists()
     mode = "mode=ro" if has_log else "mode=ro&immutable=1"
     uri = f"file:{quote(str(file.absolute()))}?{mode}"
     return sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
