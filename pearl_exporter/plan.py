@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from pearl_exporter.backlog import FIRST_SLICE_MS, Backlog
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
+from pearl_exporter.narrowing import Narrowing
 from pearl_exporter.reader import Range, Reader
 from pearl_exporter.requests import (
     ENOUGH_REQUESTS,
@@ -31,12 +32,6 @@ from pearl_exporter.statuses import SETS, OutcomeCount, Verdict
 from pearl_exporter.sync import Page, RangeRead, Search, read_start, unread
 from pearl_exporter.tracked import Phase, Tracked
 from pearl_exporter.tracker import Tracker
-
-LEAP = 6
-"""How many times longer a part is, in which a difference is looked for, than the one above it."""
-
-MOST_NARROWING = 40
-"""Requests after which a difference that can't be found makes the poll read everything."""
 
 LONGEST_CALL_MS = 7_200_000
 STUCK_EVERY_MS = 300_000
@@ -103,15 +98,6 @@ class Reading(NamedTuple):
     memory: Memory
 
 
-class _Part(NamedTuple):
-    """A range, the API's count of it, and how much larger that is than ours."""
-
-    start: Instant
-    end: Instant
-    count: int
-    excess: int
-
-
 class PollPlan:
     """The plan of one poll at ``now``; `steps` runs it.
 
@@ -141,7 +127,6 @@ class PollPlan:
             unread(tracker, tracker.rules, now), memory.slice_ms, by_offset=memory.by_offset
         )
         self._reader = Reader(limit)
-        self._leap = limit
 
     def steps(self) -> Steps:
         """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
@@ -237,7 +222,11 @@ class PollPlan:
             counted = below.all_rows if counted is None else counted
             upper = below.instant
             if upper <= new_from:
-                agrees, upper = (yield from self._narrow(low, upper, below.rest)), low
+                self.purpose = "search for a difference"
+                narrowing = Narrowing(
+                    self._tracker, self._reader, self._limit, self._memory.uncountable
+                )
+                agrees, upper = (yield from narrowing.steps(low, upper, below.rest)), low
         if agrees and counted is not None:
             self._note_uncountable(low, counted)
         return agrees
@@ -247,60 +236,6 @@ class PollPlan:
         unknown = counted - self._reader.known_between(self._tracker.calls, low, self.now + 1)
         met = self._memory.uncountable + self._reader.rejected
         self._memory = self._memory._replace(uncountable=min(max(0, unknown), met))
-
-    def _part(self, start: Instant, end: Instant, count: int) -> _Part:
-        return _Part(start, end, count, count - self._tracker.calls.present(start, end))
-
-    def _narrow(
-        self, low: Instant, high: Instant, rest: int
-    ) -> Generator[Search, Page, bool | None]:
-        """Finds, by halves, where the API's count of ``[low, high)`` and ours differ.
-
-        None if the API counts fewer rows of a range than it did a moment ago.
-        """
-        self.purpose = "search for a difference"
-        doubtful = [self._part(low, high, rest)]
-        for _ in range(MOST_NARROWING):
-            doubtful = [part for part in doubtful if part.excess]
-            if self._is_explained(doubtful):
-                return True
-            start, end, count, _ = doubtful.pop()
-            middle = self._cut(start, end, is_oldest=start == low)
-            below = yield from self._reader.down(middle, end)
-            if below is None:
-                return False
-            if middle == start and below.all_rows < count:
-                return None
-            parts = (
-                self._part(middle, below.instant, below.rest),
-                self._part(start, middle, count - below.all_rows),
-            )
-            doubtful += [part for part in parts if part.start < part.end]
-        return False
-
-    def _is_explained(self, doubtful: Sequence[_Part]) -> bool:
-        """Whether rows that can't be read, and were not met in this poll, make the difference.
-
-        Each explains one row, wherever it is: what all parts hold too many is added up.
-        """
-        left = max(0, self._memory.uncountable - self._reader.rejected)
-        excesses = [part.excess for part in doubtful]
-        return min(excesses, default=0) >= 0 and sum(excesses) <= left
-
-    def _cut(self, start: Instant, end: Instant, *, is_oldest: bool) -> Instant:
-        """Where to ask next in a range that differs; its start if one page holds it.
-
-        What comes late or is deleted is seldom old: from the head down, each part looked at is
-        several times as long as the one above it; within a part the halves are.
-        """
-        calls = self._tracker.calls
-        present = calls.present(start, end)
-        if present <= self._limit:
-            return start
-        if not is_oldest:
-            return calls.halfway(start, end)
-        self._leap *= LEAP
-        return calls.cut(start, end, max(present // 2, present - self._leap))
 
     def _unsettled(self) -> Generator[Search, Page, None]:
         """Looks at the calls below the head that are live, or due to settle."""

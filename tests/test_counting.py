@@ -1,8 +1,8 @@
 """Any history of calls gives the counts of a brute-force recount: nothing lost, nothing doubled.
 
-Rows appear late, change, go live again, can't be read, are deleted and come back; polls come at any time, with
-long gaps, over any page size, and the table may change while it is read. The recount is fed what
-was read; that what is read is what the API holds is `test_sync`'s to show.
+Rows appear late, change, go live again, can't be read, are deleted and come back; polls come at any
+time, with long gaps, over any page size, and the table may change while it is read. The recount is
+fed what was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
 from itertools import pairwise

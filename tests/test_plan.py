@@ -370,8 +370,8 @@ def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadabl
             outbound.table.rejected = frozenset(call.id for call in new[:unreadable])
         outbound.poll()
         requests.append(outbound.requests)
-        gone = turn > 5 + HOUR // (30 * SECOND)
-        assert outbound.memory.uncountable == (unreadable if 5 <= turn and not gone else 0)
+        is_there = 5 <= turn <= 5 + HOUR // (30 * SECOND)
+        assert outbound.memory.uncountable == (unreadable if is_there else 0)
     assert max(requests) <= 2
     assert outbound.memory.fruitless == 0
 
