@@ -20,7 +20,7 @@ class _Part(NamedTuple):
 
     start: Instant
     end: Instant
-    count: int
+    counted: int
     excess: int
 
 
@@ -47,22 +47,22 @@ class Narrowing:
             doubtful = [part for part in doubtful if part.excess]
             if self._is_explained(doubtful):
                 return True
-            start, end, count, _ = doubtful.pop()
+            start, end, counted, _ = doubtful.pop()
             middle = self._cut(start, end, is_oldest=start == low)
             below = yield from self._reader.down(middle, end)
             if below is None:
                 return False
-            if middle == start and below.all_rows < count:
+            if middle == start and below.all_rows < counted:
                 return None
             parts = (
                 self._part(middle, below.instant, below.rest),
-                self._part(start, middle, count - below.all_rows),
+                self._part(start, middle, counted - below.all_rows),
             )
             doubtful += [part for part in parts if part.start < part.end]
         return False
 
-    def _part(self, start: Instant, end: Instant, count: int) -> _Part:
-        return _Part(start, end, count, count - self._tracker.calls.present(start, end))
+    def _part(self, start: Instant, end: Instant, counted: int) -> _Part:
+        return _Part(start, end, counted, counted - self._tracker.calls.present(start, end))
 
     def _is_explained(self, doubtful: Sequence[_Part]) -> bool:
         """Whether rows that can't be read, and were not met in this poll, make the difference.
