@@ -18,6 +18,7 @@ from pearl_exporter.labels import is_unicode
 from pearl_exporter.progress import Progress
 from pearl_exporter.short_ids import may_hold, short_id
 from pearl_exporter.store.schema import MIGRATIONS
+from pearl_exporter.store.sqlite_file import A_FOLDER
 from pearl_exporter.tracked import Tracked, tracked_of
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -66,6 +67,8 @@ def look_for(path: str, call_id: str) -> list[Known]:
 
 
 def _check_that_it_is_there(file: Path) -> None:
+    if file.is_dir():
+        raise StateError(A_FOLDER)
     if not file.is_file():
         raise StateError("there is no such file: no exporter has kept a state there yet")
 
