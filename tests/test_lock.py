@@ -73,3 +73,10 @@ def test_the_dockerfile_installs_by_hash_alone():
     assert len(installs) == 4
     assert all("--require-hashes" in each or "--no-index" in each for each in installs)
     assert set(re.findall(r"requirements/(\S+)", text)) == set(LOCKS)
+
+
+def test_the_lock_is_for_the_python_of_the_image():
+    (tag,) = set(
+        re.findall(r"^FROM \S+/python:(3\.\d+)-", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    )
+    assert f"--python-version {tag} " in (ROOT / "Makefile").read_text()

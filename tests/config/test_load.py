@@ -403,9 +403,10 @@ def test_faults_of_the_outbounds_variable():
 def test_a_file_that_is_not_there():
     with pytest.raises(ConfigError) as caught:
         load_settings(Path("gone.yml"), TOKEN)
-    assert caught.value.faults == (
+    (fault,) = caught.value.faults
+    assert fault == (
         "gone.yml: can't be read: No such file or directory, from the working directory "
-        f"{Path.cwd()}; name the file by --config or PEARL_CONFIG",
+        f"{Path.cwd()}; name the file by --config or PEARL_CONFIG"
     )
 
 
