@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := $(VENV)/tools
 PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+# Tests start this program some hundred times; each would compile its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help

@@ -1,6 +1,45 @@
-"""For all tests: nothing is timed, so that a busy machine fails none of them."""
+"""For all tests: nothing is timed, so that a busy machine fails none of them; in which order."""
 
+import os
+from collections.abc import Iterable
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+LONG = (
+    "tests/end_to_end/test_alerts.py",
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_exactness.py",
+    "tests/rules/test_share_alerts.py",
+    "tests/cli/test_serve.py",
+    "tests/end_to_end/test_kill.py",
+    "tests/end_to_end/test_outage.py",
+    "tests/test_crashes.py",
+    "tests/test_manners.py",
+    "tests/test_bench.py",
+    "tests/cli/test_bad_input.py",
+    "tests/end_to_end/test_access.py",
+)
+"""The files that take 10 s and more, in the order of their beginning: first the two that mostly
+wait, for what Prometheus and Alertmanager do at their intervals. A file runs in one process, and
+one that began last would leave the others with nothing to do."""
+
+MOST_WORKERS = 8
+"""Each reads and collects all tests for itself, which takes some seconds of a CPU."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core: a third of the time of all tests is waiting for other programs."""
+    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.nodeid, LONG))
+
+
+def _place(nodeid: str, files: Iterable[str]) -> int:
+    """Of the test's file, behind all of them if it is none of them."""
+    return ([*files, nodeid.partition("::")[0]]).index(nodeid.partition("::")[0])

@@ -14,9 +14,8 @@ def test_it_prints_a_line_for_each_outbound_and_the_budget(tmp_path: Path) -> No
     with simulated_api(outbounds=2) as api:
         other = api.others[0]
         outbounds = [{"id": api.outbound, "name": "one"}, {"id": other}]
-        path = write_config(
-            tmp_path, api.url, api.outbound, outbounds=outbounds, poll={"interval": "1m"}
-        )
+        sections = {"outbounds": outbounds, "poll": {"interval": "1m"}, "api": {"rate_limit": 2}}
+        path = write_config(tmp_path, api.url, api.outbound, **sections)
         told = run_pearl(tmp_path, "check", "--config", path)
     one, two, budget = told.stdout.splitlines()
     calls = r"[1-9][0-9,]* calls? in its window of 10m"
