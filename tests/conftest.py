@@ -14,18 +14,23 @@ LONG = (
     "tests/end_to_end/test_demo.py",
     "tests/end_to_end/test_exactness.py",
     "tests/rules/test_share_alerts.py",
+    "tests/test_manners.py",
+    "tests/test_crashes.py",
     "tests/cli/test_serve.py",
     "tests/end_to_end/test_kill.py",
     "tests/end_to_end/test_outage.py",
-    "tests/test_crashes.py",
-    "tests/test_manners.py",
+    "tests/alert_quality/test_short.py",
     "tests/test_bench.py",
     "tests/cli/test_bad_input.py",
     "tests/end_to_end/test_access.py",
+    "tests/grafana/test_queries.py",
 )
-"""The files that take 10 s and more, in the order of their beginning: first the two that mostly
-wait, for what Prometheus and Alertmanager do at their intervals. A file runs in one process, and
-one that began last would leave the others with nothing to do."""
+"""The files that take 10 s and more, in the order of their beginning. A file runs in one process:
+one that began last would leave the other processes with nothing to do.
+
+First the two that mostly wait, for what Prometheus and Alertmanager do at their intervals, and
+beside them those that mostly reckon.
+"""
 
 MOST_WORKERS = 8
 """Each reads and collects all tests for itself, which takes some seconds of a CPU."""

@@ -97,7 +97,7 @@ def test_a_dead_api_is_told_when_patience_ends(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
     path = write_config(tmp_path, dead, "65f1c0ffee", poll={"give_up": "2s"})
-    told = run_pearl(tmp_path, "check", "--config", path, seconds=10)
+    told = run_pearl(tmp_path, "check", "--config", path)
     assert told.stdout.startswith("FAIL  one (65f1c0ffee): connection: no connection")
     assert told.returncode == 1
 
