@@ -2,7 +2,6 @@
 
 import gc
 import os
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,16 +41,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _place(item.nodeid, LONG))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    gone = [file for file in LONG if not (config.rootpath / file).exists()]
+    if gone:
+        raise pytest.UsageError(f"LONG in tests/conftest.py names files that are gone: {gone}")
+    places = {file: place for place, file in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_collection_finish() -> None:
     """Five thousand tests stay to the end: the garbage collector need not look at them again."""
     gc.collect()
     gc.freeze()
-
-
-def _place(nodeid: str, files: Iterable[str]) -> int:
-    """Of the test's file, behind all of them if it is none of them."""
-    return ([*files, nodeid.partition("::")[0]]).index(nodeid.partition("::")[0])
