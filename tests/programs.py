@@ -78,7 +78,7 @@ class Running:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ends(self, *, seconds: float = 5) -> int:
+    def ends(self, *, seconds: float = 30) -> int:
         """Its exit code; the test fails if it does not end in time."""
         return self.process.wait(seconds)
 
