@@ -54,7 +54,7 @@ def slow_reader(url: str) -> Iterator[None]:
         slow.setblocking(False)
         requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100
         # when it takes no more requests, it is stuck in an answer
-        while select.select([], [slow], [], 0.3)[1]:
+        while select.select([], [slow], [], 1)[1]:
             slow.send(requests)
         yield
 
