@@ -7,6 +7,8 @@ TOOLS := $(VENV)/tools
 PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --constraints constraints.txt \
 	--python-platform linux --python-version 3.13 --custom-compile-command "make lock"
+# Tests start this program some hundred times; each would compile its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
