@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from pearl_exporter.errors import LEFT, StateError
 
+A_FOLDER = "it is a folder: name a file in it, such as pearl-exporter.db"
+
 _MAGIC = b"SQLite format 3\0"
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ class SqliteFile:
         Raises `StateError` if it is in use or no SQLite database, OSError if it can't be reached.
         """
         path = Path(self.path)
+        if os.path.isdir(path):  # noqa: PTH112 - which raises nothing
+            raise StateError(A_FOLDER)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
