@@ -10,6 +10,7 @@ from pearl_exporter.backlog import SLICE_PAGES
 from pearl_exporter.calls import Call
 from pearl_exporter.plan import (
     COUNT_EVERY,
+    ENOUGH_REQUESTS,
     LEAST_CATCH_UP_REQUESTS,
     MOST_FRUITLESS,
     SMALL_WINDOW_PAGES,
@@ -251,6 +252,14 @@ def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
         began.add(outbound.memory.scan_began)
     assert scans >= 2
     assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(sorted(began)))
+
+
+def test_a_scan_takes_a_quarter_of_the_requests_at_most_that_polls_are_reckoned_with():
+    outbound, polls, scanning = Outbound(replace(RULES, scan_every_ms=0)), 200, 0
+    for _ in range(polls):
+        outbound.poll(0.1)
+        scanning += sum(not search.statuses for search in outbound.table.searches) - 1
+    assert polls / 2 < scanning <= polls * ENOUGH_REQUESTS / 4
 
 
 def test_a_page_of_nothing_but_rows_that_can_not_be_read_stops_no_scan():
