@@ -183,6 +183,23 @@ def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
     assert outbound.is_right()
 
 
+def test_what_has_left_the_window_is_looked_at_a_last_time():
+    """A row that came late, and one that was deleted, since the poll before and just inside it."""
+    outbound = Outbound(QUIET)
+    for turn in range(3):
+        outbound.table.put(
+            done(f"late-{turn}", outbound.now - HOUR + 10 * SECOND, duration=3_600.0),
+            Call(f"live-{turn}", outbound.now - HOUR + 40 * SECOND, 40, 3),
+        )
+        outbound.poll()
+        del outbound.table.rows[f"live-{turn}"]
+        outbound.poll()
+        ledger = outbound.tracker.snapshot().ledger
+        assert ledger.started == 2 * (turn + 1)
+        assert ledger.uncounted["deleted"] == turn + 1
+        assert outbound.is_right()
+
+
 def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
     outbound = Outbound()
     outbound.table.put(done("late", T0 - 30 * MINUTE + 7))
