@@ -50,7 +50,10 @@ class Body:
         """All of it, once the last piece was taken."""
         if self._unpacker is not None and not self._unpacker.is_whole:
             raise BadResponseError("the answer's content encoding is broken: it ends early")
-        if self._content.count(b"{") + self._content.count(b"[") > MAX_BRACKETS:
+        if (
+            len(self._content) > MAX_BRACKETS  # asked first, as counting costs more than decoding
+            and self._content.count(b"{") + self._content.count(b"[") > MAX_BRACKETS
+        ):
             raise BadResponseError(f"the answer has more than {MAX_BRACKETS} lists and objects")
         return bytes(self._content)
 

@@ -102,7 +102,7 @@ def format_instant(instant: Instant) -> str:
 
 
 def _page(count: int, rows: Iterable[_Row]) -> Page:
-    calls = []
+    calls: list[Call] = []
     rejected_ids = []
     rejected = 0
     call: Call | None = None
@@ -120,7 +120,10 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
 
 
 def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
-    """The row as a call, None if it has no usable id or start. Every call passes here."""
+    """The row as a call, None if it has no usable id or start.
+
+    Every call passes here, so it asks before it calls.
+    """
     call_id, started = row.id, row.startTime
     if not call_id or len(call_id) > MAX_ID_LENGTH or not started:
         return None
@@ -134,7 +137,6 @@ def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
         call_status = _code(call_status)
     if duration is None or not 0 <= duration <= MAX_DURATION_SECONDS:
         duration = 0.0
-    # asked before it is called, as it passes all of a million rows
     if len(call_id) != _USUAL_ID_LENGTH or not call_id.encode().isalnum():
         call_id = kept_id(call_id)
     return Call(

@@ -90,6 +90,9 @@ class Rows:
     def by_start(self) -> RowsByStart:
         """All of them, in the order of their starts."""
         ids, starts, numbers = self._ids, self._starts, self._numbers
+        upward = array("q", sorted(starts))
+        if upward == starts[::-1]:  # as pages are read
+            return RowsByStart(ids[::-1], upward, numbers[::-1], list(self._numbered))
         order = sorted(range(len(ids)), key=starts.__getitem__)
         return RowsByStart(
             [ids[place] for place in order],

@@ -5,8 +5,7 @@ logged, stored or quoted: an error text may hold a customer's phone number.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 import httpx
@@ -97,7 +96,6 @@ class Wire:
         code = "none"
         try:
             async with (
-                self._as_api_errors(timeout_seconds, url),
                 asyncio.timeout(timeout_seconds),
                 aclosing(await self._transport.handle_async_request(request)) as response,
             ):
@@ -106,6 +104,10 @@ class Wire:
                 if response.status_code == httpx.codes.OK:
                     return await _read_capped(response)
                 await _skip_body(response)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise ConnectionFailedError(self._why(error, url)) from error
         finally:
             self._observer.requested(code, self._clock.monotonic() - sent)
         raise error_of(
@@ -120,16 +122,6 @@ class Wire:
         if url is None:
             url = self._urls[path] = httpx.URL(f"{self._settings.url.rstrip('/')}{path}")
         return url
-
-    @asynccontextmanager
-    async def _as_api_errors(self, timeout_seconds: float, url: httpx.URL) -> AsyncIterator[None]:
-        """The one place where httpx' errors become ours."""
-        try:
-            yield
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
-        except (httpx.HTTPError, OSError) as error:
-            raise ConnectionFailedError(self._why(error, url)) from error
 
     def _why(self, error: BaseException, url: httpx.URL) -> str:
         host = url.netloc.decode("ascii")  # without a user's name

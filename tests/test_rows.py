@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from pearl_exporter.calls import Call
 from pearl_exporter.rows import Rows
+from pearl_exporter.short_ids import long_id
 
 T0 = 1_790_000_000_000
 IDS = st.sampled_from(["a", "b", "65f1c0ffee65f1c0ffee0001", "65F1C0FFEE65F1C0FFEE0001", "c" * 24])
@@ -41,12 +42,13 @@ def test_a_row_that_comes_again_takes_the_place_of_the_one_before(pages: list[li
 def test_columns_are_the_rows_in_the_order_of_their_starts(pages: list[list[Call]]) -> None:
     rows, oracle = taken(pages)
     ids, starts, numbers, values = rows.by_start()
-    in_order = sorted(oracle.values(), key=lambda call: call.start)
-    assert list(starts) == [call.start for call in in_order]
-    assert [values[number] for number in numbers] == [
-        (call.status, call.call_status, call.duration, call.tags) for call in in_order
-    ]
-    assert len(ids) == len(in_order)
+    assert list(starts) == sorted(starts)
+    columns = {
+        long_id(short): Call(long_id(short), start, *values[number])
+        for short, start, number in zip(ids, starts, numbers, strict=True)
+    }
+    assert columns == oracle
+    assert len(ids) == len(oracle)
 
 
 @given(PAGES, st.integers(T0, T0 + 4))
