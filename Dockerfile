@@ -8,14 +8,23 @@
 FROM docker.io/library/python:3.13-slim-trixie AS build
 
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
+COPY requirements requirements
 COPY pearl_exporter pearl_exporter
-# without pip in it, the environment can be copied as it is; with --compile, a read-only root file
-# system costs no start-up time
+# What is fetched has the hash that it had when the tests passed, what builds the program too; a
+# source that would have to be compiled is no help here. Without pip in it, the environment can be
+# copied as it is; with --compile, a read-only root file system costs no start-up time.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv --without-pip /opt/pearl-exporter \
- && python -m pip --python /opt/pearl-exporter/bin/python install \
-        --disable-pip-version-check --compile -c constraints.txt .
+    export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+ && python -m venv --without-pip /opt/pearl-exporter \
+ && python -m pip --python /opt/pearl-exporter/bin/python install --compile \
+        --require-hashes --no-deps --only-binary=:all: -r requirements/image.txt \
+ && python -m pip install \
+        --require-hashes --no-deps --only-binary=:all: -r requirements/image-build.txt \
+ && python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist . \
+ && python -m pip --python /opt/pearl-exporter/bin/python install --compile \
+        --no-deps --no-index dist/*.whl \
+ && python -m pip --python /opt/pearl-exporter/bin/python check
 
 
 FROM docker.io/library/python:3.13-slim-trixie

@@ -5,6 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := $(VENV)/tools
 PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-annotate --constraints constraints.txt \
+	--python-platform linux --python-version 3.13 --custom-compile-command "make lock"
+# Tests start this program some hundred times; each would compile its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -73,7 +77,9 @@ soak: $(VENV)/.installed-bench  ## run for half an hour with faults on and see w
 .PHONY: audit
 audit: $(TOOLS)/.installed $(VENV)/.installed-dev  ## look up known vulnerabilities of what runs, by constraints.txt
 	$(BIN)/python -m deploy.third_party --pinned > $(TOOLS)/requirements.txt
-	$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(TOOLS)/requirements.txt
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(TOOLS)/requirements.txt || \
+	  { echo "No clean audit: a weakness is listed above; or the service could not be asked, if" \
+	    "that says \"not found on PyPI\", or something of a connection."; exit 1; }
 
 .PHONY: sbom
 sbom: $(TOOLS)/.installed  ## write dist/sbom.json: a CycloneDX list of what an installation holds
@@ -86,6 +92,12 @@ sbom: $(TOOLS)/.installed  ## write dist/sbom.json: a CycloneDX list of what an 
 .PHONY: third-party
 third-party: $(VENV)/.installed-dev  ## write THIRD_PARTY.md: the packages that run, and their licences
 	$(BIN)/python -m deploy.third_party
+
+# The image is Linux with the Python of the Dockerfile, on any kind of processor: hashes of all files of a release.
+.PHONY: lock
+lock: $(TOOLS)/.installed  ## write requirements/: what the image installs, with hashes, by constraints.txt
+	$(COMPILE) pyproject.toml --output-file requirements/image.txt
+	echo hatchling | $(COMPILE) - --output-file requirements/image-build.txt
 
 .PHONY: dist
 dist: $(VENV)/.installed-dev  ## build sdist and wheel into dist/: the same bytes everywhere
@@ -103,7 +115,7 @@ $(VENV)/bin/python:
 # apart from .venv: what looks at packages brings many of its own
 $(TOOLS)/.installed: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8'
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8' 'uv>=0.13,<1'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -105,6 +105,14 @@ class PearlClient:
             is_refused=self.refusals.is_token_refused,
         )
 
+    @property
+    def trouble(self) -> ApiError | None:
+        """What fails for all of the token's outbounds since the last good answer, if anything."""
+        if self._common_failure is None:
+            return None
+        kind, said = self._common_failure
+        return kind(said)
+
     def forget(self, outbound_id: str) -> None:
         """Drops what is remembered of an outbound that is polled no more with the token."""
         self.limiter.forget(outbound_id)

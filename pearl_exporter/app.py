@@ -16,6 +16,7 @@ from pearl_exporter.budget import Budget
 from pearl_exporter.clock import ApiClock, Clock
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.errors import ConfigError
+from pearl_exporter.first_polls import FirstPolls
 from pearl_exporter.labels import TagRules
 from pearl_exporter.metrics import ExporterMetrics, Exposition
 from pearl_exporter.platform import Host, Platform
@@ -100,6 +101,7 @@ class App:
                 await poller.start()
             if polling:
                 self._tell_of_budget()
+                self._around.first_polls.expect(self._pollers)
                 self.schedule.start(self.pollers)
                 self.platform.start()
 
@@ -179,6 +181,7 @@ class App:
         removed, changed = await self._go_over(wanted)
         for poller in added:
             poller.show()
+        self._around.first_polls.expect(poller.outbound.id for poller in added)
         self.schedule.add_staggered(added)
         self._keep_limits(settings, clients)  # once more: what was asked for while polls ended
         unused, self.clients = self.clients, clients
@@ -203,6 +206,7 @@ class App:
             if new is None:
                 await self.schedule.remove(key)
                 self.exposition.withdraw(key)
+                self._around.first_polls.forget(key)
                 removed.append(old)
             elif new.assignment == old.assignment:
                 wanted[key] = old
@@ -314,8 +318,14 @@ def build_app(
         clock_skew_seconds=lambda: api_clock.skew_seconds,
     )
     exposition = Exposition(exporter, api_clock.now)
+    first_polls = FirstPolls()
+
+    def publish(outbound: OutboundSnapshot) -> None:
+        exposition.publish(outbound)
+        first_polls.heard(outbound)
+
     around = Surroundings(
-        store or MemoryStore(), clock, api_clock, exporter, exposition.publish, on_progress
+        store or MemoryStore(), clock, api_clock, exporter, publish, on_progress, first_polls
     )
     app = App(settings, around, exporter, exposition, transport)
     return app

@@ -76,6 +76,9 @@ class Platform:
         self._account = Watch[Account](
             "the account", self._ask_for_account, _nothing_to_do, around.api_clock.now
         )
+        self.asking = ""
+        """What `once` asks for right now; empty while it asks nothing."""
+        self._is_insistent = True
         self._is_started = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._set_intervals()
@@ -127,10 +130,20 @@ class Platform:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def once(self) -> list[tuple[str, PollError]]:
-        """Asks for all that is wanted one time; gives what failed, with what it was."""
-        asked = {each.subject: await each.once() for each in self._watches if each.is_on}
-        return [(subject, error) for subject, error in asked.items() if error is not None]
+    async def once(self, *, is_insistent: bool = True) -> list[tuple[str, PollError]]:
+        """Asks for all that is wanted one time; gives what failed, with what it was.
+
+        ``is_insistent`` says whether a request that fails is sent again.
+        """
+        self._is_insistent = is_insistent
+        failed = []
+        for watch in self._watches:
+            if watch.is_on:
+                self.asking = watch.subject
+                error = await watch.once()
+                failed += [(watch.subject, error)] if error is not None else []
+        self.asking = ""
+        return failed
 
     @property
     def _watches(self) -> tuple[Watch[Listing] | Watch[Account], ...]:
@@ -168,10 +181,13 @@ class Platform:
         )
 
     async def _ask_for_listing(self) -> Listing:
-        return await self._host.client().listing(Patience(self.settings.poll.give_up))
+        return await self._host.client().listing(self._patience())
 
     async def _ask_for_account(self) -> Account:
-        return await self._host.client().account(Patience(self.settings.poll.give_up))
+        return await self._host.client().account(self._patience())
+
+    def _patience(self) -> Patience:
+        return Patience(self.settings.poll.give_up, is_insistent=self._is_insistent)
 
     async def _take(self, listing: Listing) -> None:
         self._statuses = {each.id: each.status for each in listing.outbounds}

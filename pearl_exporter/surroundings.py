@@ -1,10 +1,11 @@
 """What all pollers of a process share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.first_polls import FirstPolls
 from pearl_exporter.snapshot import OutboundSnapshot
 from pearl_exporter.store import Store
 
@@ -32,3 +33,4 @@ class Surroundings:
     observer: PollObserver
     publish: Callable[[OutboundSnapshot], None]
     on_progress: ProgressListener
+    first_polls: FirstPolls = field(default_factory=FirstPolls)

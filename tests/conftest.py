@@ -1,6 +1,56 @@
-"""For all tests: nothing is timed, so that a busy machine fails none of them."""
+"""For all tests: nothing is timed, so that a busy machine fails none of them; in which order."""
 
+import gc
+import os
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+LONG = (
+    "tests/end_to_end/test_alerts.py",
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_exactness.py",
+    "tests/rules/test_share_alerts.py",
+    "tests/test_manners.py",
+    "tests/test_crashes.py",
+    "tests/cli/test_serve.py",
+    "tests/end_to_end/test_kill.py",
+    "tests/end_to_end/test_outage.py",
+    "tests/alert_quality/test_short.py",
+    "tests/test_bench.py",
+    "tests/cli/test_bad_input.py",
+    "tests/end_to_end/test_access.py",
+    "tests/grafana/test_queries.py",
+)
+"""The files that take 10 s and more, in the order of their beginning. A file runs in one process:
+one that began last would leave the other processes with nothing to do.
+
+First the two that mostly wait, for what Prometheus and Alertmanager do at their intervals, and
+beside them those that mostly reckon.
+"""
+
+MOST_WORKERS = 8
+"""Each reads and collects all tests for itself, which takes some seconds of a CPU."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core: a third of the time of all tests is waiting for other programs."""
+    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    gone = [file for file in LONG if not (config.rootpath / file).exists()]
+    if gone:
+        raise pytest.UsageError(f"LONG in tests/conftest.py names files that are gone: {gone}")
+    places = {file: place for place, file in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """Five thousand tests stay to the end: the garbage collector need not look at them again."""
+    gc.collect()
+    gc.freeze()

@@ -31,13 +31,18 @@ def debian_program(name: str) -> str:
     return path
 
 
-def eventually(look: Callable[[], Value], *, seconds: float, what: str) -> Value:
-    """The first true value that ``look`` gives; the test fails if none comes in time."""
+def eventually(
+    look: Callable[[], Value], *, seconds: float, what: str, every: float = 0.02
+) -> Value:
+    """The first true value that ``look`` gives; the test fails if none comes in time.
+
+    ``every`` is how many seconds it rests between looks: more where a look is costly.
+    """
     deadline = time.monotonic() + seconds
     while not (value := look()):
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds:g} s still not: {what}; the last was {value!r}")
-        time.sleep(0.02)
+        time.sleep(every)
     return value
 
 
@@ -73,7 +78,7 @@ class Running:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ends(self, *, seconds: float = 5) -> int:
+    def ends(self, *, seconds: float = 30) -> int:
         """Its exit code; the test fails if it does not end in time."""
         return self.process.wait(seconds)
 

@@ -1216,7 +1216,7 @@ async def test_a_search_cut_short_over_a_real_socket_frees_its_connection():
     server = Raw(raw("200 OK", b'{"count": 0, ', length=100), GOOD)
     async with server() as url, a_real_client(url) as client:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
+            async with asyncio.timeout(0.5):
                 await client.search("out", SEARCH, Patience(60.0))
         assert await client.search("out", SEARCH, Patience(5.0)) == Page(0, [])
         assert server.connections == 2

@@ -12,7 +12,7 @@ import yaml
 
 from pearl_exporter.catalogue import OUTBOUND_METRICS
 from pearl_exporter.cli import main
-from pearl_exporter.config import load_settings
+from pearl_exporter.config import ConfigError, load_settings
 from pearl_exporter.config.keys import settings_keys
 from pearl_exporter.errors import REASONS
 from pearl_exporter.metrics import ExporterMetrics
@@ -276,9 +276,20 @@ def test_the_readme_has_examples_of_both_kinds():
     assert set(kinds) == {True, False}
 
 
-def test_the_example_file_loads():
-    settings = load_settings(ROOT / "docs" / "example-config.yml", {})
+def test_the_example_file_loads(tmp_path):
+    filled_in = tmp_path / "config.yml"
+    example = (ROOT / "docs" / "example-config.yml").read_text()
+    filled_in.write_text(re.sub(r"\bYOUR_(?=[A-Z])", "MY_", example))
+    settings = load_settings(filled_in, {})
     assert [outbound.name for outbound in settings.outbounds] == ["spring-renewals"]
+
+
+def test_the_example_file_is_refused_until_its_placeholders_are_replaced():
+    with pytest.raises(ConfigError) as refused:
+        load_settings(ROOT / "docs" / "example-config.yml", {})
+    token, outbound = refused.value.faults
+    assert ': api.token: "YOUR_ACCOUNT_ID" stands for a part of the token; put your own' in token
+    assert ': outbounds.0.id: "YOUR_OUTBOUND_ID" stands for an id; put the id of one' in outbound
 
 
 def test_the_readmes_keys_and_defaults_are_the_programs():

@@ -1,11 +1,11 @@
 """The exporter over the simulated API in one process, in virtual time: nobody sleeps."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import httpx
+import msgspec
 from pydantic import SecretStr
 
 from pearl_exporter.app import App, build_app
@@ -125,5 +125,5 @@ class World:
     def served(self, outbound_id: str, start: int, end: int) -> dict[str, Call]:
         """The usable rows that the API holds right now and that start in ``[start, end]``."""
         rows = self.simulator.campaigns[outbound_id].rows(start - 1000, end + 1000, self.now_ms)
-        page = decode_page(json.dumps({"count": len(rows), "results": rows}).encode())
+        page = decode_page(msgspec.json.encode({"count": len(rows), "results": rows}))
         return {call.id: call for call in page.calls if start <= call.start <= end}

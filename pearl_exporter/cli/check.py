@@ -8,6 +8,7 @@ import click
 from pearl_exporter.api import PearlClient
 from pearl_exporter.app import App, build_app
 from pearl_exporter.cli.found import ask_platform
+from pearl_exporter.cli.waiting import told_while_waiting
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
@@ -30,7 +31,8 @@ async def run_check(settings: Settings) -> bool:
     app = build_app(settings)
     findings: list[Finding] = []
     try:
-        lines, is_well = await ask_platform(app, settings)
+        async with told_while_waiting(app, lambda: app.platform.asking):
+            lines, is_well = await ask_platform(app, settings)
         for line in lines:
             click.echo(line)
         for outbound in app.settings.outbounds:
@@ -55,10 +57,10 @@ async def _try(app: App, outbound: OutboundSettings) -> Finding:
     client: PearlClient = app.clients[outbound.token]
     now = app.api_clock.now()
     search = Search(now - round(outbound.window * 1000), now, skip=0, limit=1)
+    patience = Patience(outbound.give_up, is_insistent=False)
     try:
-        page = await client.search(
-            outbound.id, search, Patience(outbound.give_up, is_insistent=False)
-        )
+        async with told_while_waiting(app, lambda: outbound.name):
+            page = await client.search(outbound.id, search, patience)
     except ApiError as error:
         return Finding(outbound, None, error)
     return Finding(outbound, page.count, None)

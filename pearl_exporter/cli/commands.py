@@ -64,13 +64,22 @@ class _Listen(click.ParamType[ListenAddress]):
             self.fail(str(error), param, ctx)
 
 
+class _FilePath(click.Path):
+    """A path that is not empty: a shell makes one of a variable that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("the name is empty; name a file, or leave the option out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _config_option(command: Command) -> Command:
     return click.option(
         "--config",
         "config",
         metavar="FILE",
         envvar="PEARL_CONFIG",
-        type=click.Path(path_type=Path),
+        type=_FilePath(path_type=Path),
         help="The configuration file (YAML). Without it PEARL_CONFIG names the file, or "
         "environment variables alone are the configuration.",
     )(command)
@@ -141,7 +150,7 @@ def check(config: Path | None) -> None:
 @click.option(
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_FilePath(path_type=Path, dir_okay=False),
     help="Write there, by rename, instead of to standard output: for a textfile collector.",
 )
 def once(config: Path | None, output: Path | None) -> None:

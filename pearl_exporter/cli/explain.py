@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import make_url
@@ -10,7 +9,7 @@ from sqlalchemy.engine import make_url
 from pearl_exporter.app import rules_of
 from pearl_exporter.calls import Instant, call_status_label, ended_at, is_answered, status_label
 from pearl_exporter.config import Settings
-from pearl_exporter.decode import kept_id
+from pearl_exporter.decode import format_instant, kept_id
 from pearl_exporter.errors import StateError
 from pearl_exporter.journal import values_of
 from pearl_exporter.kinds import Values
@@ -21,7 +20,7 @@ from pearl_exporter.store.look import Known, look_for
 from pearl_exporter.tracked import Phase, Tracked
 
 Facts = dict[str, Any]
-"""What is said, by its name; times as text in UTC."""
+"""What is said, by its name; moments as text, RFC 3339 in UTC."""
 
 
 def run_explain(
@@ -200,7 +199,6 @@ def _unknown(tracked: Sequence[Facts]) -> str:
 
 def _utc(at: Instant) -> str:
     try:
-        text = datetime.fromtimestamp(at / 1000, UTC).isoformat(" ", "milliseconds")
-    except (ValueError, OverflowError, OSError):
+        return format_instant(at)
+    except OverflowError:
         return f"{at} ms since the epoch"
-    return text.replace("+00:00", " UTC")

@@ -8,6 +8,7 @@ import click
 
 from pearl_exporter.app import App, build_app
 from pearl_exporter.cli.progress import shown_progress
+from pearl_exporter.cli.waiting import told_while_waiting
 from pearl_exporter.config import Settings
 
 
@@ -33,14 +34,22 @@ async def run_once(settings: Settings, output: Path | None) -> bool:
 
 async def _poll_all(app: App) -> bool:
     await app.start(polling=False)
-    unasked = await app.platform.once()
+    async with told_while_waiting(app, lambda: app.platform.asking):
+        unasked = await app.platform.once()
     for subject, error in unasked:
         click.echo(f"{subject}: {error.reason}: {error}", err=True)
-    failures = await asyncio.gather(*(poller.poll() for poller in app.pollers))
+    async with told_while_waiting(app, lambda: _unanswered(app)):
+        failures = await asyncio.gather(*(poller.poll() for poller in app.pollers))
     for poller, failure in zip(app.pollers, failures, strict=True):
         if failure is not None:
             click.echo(f"{poller.outbound.name}: {failure.reason}: {failure}", err=True)
     return not any(failures) and not unasked
+
+
+def _unanswered(app: App) -> str:
+    """Whom nothing has come from."""
+    names = [each.outbound.name for each in app.pollers if not each.snapshot.was_tried]
+    return f"{len(names)} outbounds" if len(names) > 1 else "".join(names)
 
 
 def can_be_written(path: Path) -> bool:

@@ -148,12 +148,17 @@ def _looked_for(file: Path) -> str:
     text = str(file)
     if len(text) > _MAX_PATH or _looks_secret(text):
         return ""
+    return f': "{text}"{looked_from(file)}'
+
+
+def looked_from(file: Path) -> str:
+    """Say where a relative path begins."""
     if file.is_absolute():
-        return f': "{text}"'
+        return ""
     try:
-        return f': "{text}", from the working directory {Path.cwd()}'
+        return f", from the working directory {Path.cwd()}"
     except OSError:  # it was removed
-        return f': "{text}"'
+        return ""
 
 
 def _dotted(path: KeyPath) -> str:

@@ -1,5 +1,6 @@
 """Small files that the configuration names: read with a bound, and whether they have changed."""
 
+import errno
 import os
 import select
 import stat
@@ -10,6 +11,12 @@ from pathlib import Path
 
 _PIPE_SECONDS = 5.0
 """How long a pipe may take to be written whole: one that nobody writes must not hang the start."""
+
+_REMEDIES = {
+    errno.EACCES: "; the user that runs this must be able to read it",
+    errno.EISDIR: "; wanted a file",
+}
+"""What to do, by what the system says."""
 
 
 def read_capped(path: Path, most_bytes: int, too_large: str) -> bytes:
@@ -60,7 +67,8 @@ def reasons() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(f"can't be read: {error.strerror or type(error).__name__}") from None
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"can't be read: {reason}{_REMEDIES.get(error.errno or 0, '')}") from None
 
 
 def file_stamp(path: Path) -> object:

@@ -5,6 +5,7 @@ checked by its model (`settings`, `rules`), then what needs more than one key, o
 (`resolve`). Every step reports to the same `Faults`, so that the user gets all of them at once.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 
 from pearl_exporter.config import resolve
 from pearl_exporter.config.environment import Tree, overlay
-from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.faults import Faults, looked_from
 from pearl_exporter.config.sections import Model, checked, read_sections
 from pearl_exporter.config.settings import (
     SECTIONS,
@@ -29,6 +30,7 @@ from pearl_exporter.config.settings import (
 )
 from pearl_exporter.config.web_config import check_web_config
 from pearl_exporter.config.yaml_lines import KeyPath
+from pearl_exporter.errors import ConfigError
 
 _KNOWN = {
     "": ("api", "poll", "outbounds", "discovery", "account", "metrics", "state", "web", "log"),
@@ -53,7 +55,7 @@ def load_settings(
     Raises ConfigError with every fault that was found; no fault quotes a secret.
     """
     faults = Faults("" if path is None else str(path))
-    tree = {} if path is None else read_sections(path, _KNOWN, faults)
+    tree = {} if path is None else _read(path, faults)
     overlay(tree, environ, faults)
     if not asks_api:
         resolve.leave_out_token(tree)
@@ -87,6 +89,16 @@ def load_settings(
         web=web,
         log=log,
     )
+
+
+def _read(path: Path, faults: Faults) -> Tree:
+    try:
+        return read_sections(path, _KNOWN, faults)
+    except ConfigError as error:
+        if os.path.exists(path):  # noqa: PTH110 - which raises nothing, whatever the path is
+            raise
+        remedy = f"{looked_from(path)}; name the file by --config or PEARL_CONFIG"
+        raise ConfigError([f"{fault}{remedy}" for fault in error.faults]) from None
 
 
 # --- one section, by its model

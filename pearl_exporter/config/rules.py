@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
 from pearl_exporter.config.durations import WANTED, format_duration, parse_duration
+from pearl_exporter.config.placeholders import refuse_placeholder_id
 from pearl_exporter.config.tokens import normalise_token
 from pearl_exporter.config.yaml_lines import OddNumber
 from pearl_exporter.patterns import Pattern
@@ -171,6 +172,7 @@ def _outbound_id(text: str) -> str:
     text = _clean(text, "the id")
     if not _ID.fullmatch(text) or not text.strip("."):
         raise ValueError("wanted an id of letters, digits and any of _ - . ~")
+    refuse_placeholder_id(text)
     return text
 
 

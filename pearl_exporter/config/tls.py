@@ -4,7 +4,8 @@ import os
 import ssl
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,15 +38,21 @@ class TlsError(Exception):
         super().__init__(message)
 
 
-def server_context(tls: TlsSettings) -> tuple[ssl.SSLContext, list[TlsError]]:
+def server_context(
+    tls: TlsSettings, wrong: AbstractSet[str] = frozenset()
+) -> tuple[ssl.SSLContext, list[TlsError]]:
     """Make the context, certificate and key loaded, and tell what can't be had of it.
 
     Paths are taken as they are; the files are read anew at each call. No message holds a key.
+    ``wrong`` are keys with a fault of their own: what depends on them is not tried, since what
+    came of it would be a fault of a fault.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     faults = []
-    for step in (_set_versions, _set_ciphers, _set_curve, _load_key_pair, _load_client_ca):
+    for step, needed in _STEPS:
+        if needed & wrong:
+            continue
         try:
             step(context, tls)
         except TlsError as error:
@@ -109,11 +116,14 @@ def _load_key_pair(context: ssl.SSLContext, tls: TlsSettings) -> None:
     pems, faults = [], []
     for key, label in ((certificate_key, _CERTIFICATE), (key_key, _PRIVATE_KEY)):
         try:
-            pems.append(_pem(tls, key, label))
+            if getattr(tls, key) is not None:  # else it is missing or wrong, which is told
+                pems.append(_pem(tls, key, label))
         except TlsError as error:
             faults.append(error)
     if faults:
         raise ExceptionGroup("certificate and key", faults)
+    if len(pems) < len((certificate_key, key_key)):
+        return
 
     def no_passphrase() -> str:
         raise TlsError(key_key, "the key has a passphrase, which nobody is there to type")
@@ -132,15 +142,25 @@ def _load_key_pair(context: ssl.SSLContext, tls: TlsSettings) -> None:
 
 def _load_client_ca(context: ssl.SSLContext, tls: TlsSettings) -> None:
     context.verify_mode = _MODES[tls.client_auth_type]
-    if tls.client_auth_type == "NoClientCert":
-        return
     key = "client_ca" if tls.client_ca else "client_ca_file"
+    if getattr(tls, key) is None:  # a mode that needs one is refused without
+        return
     authority = _pem(tls, key, _CERTIFICATE)
     try:
         with _as_file(authority) as path:
             context.load_verify_locations(path)
     except ssl.SSLError:
         raise TlsError(key, "OpenSSL can't read these certificates") from None
+
+
+_STEPS: tuple[tuple[Callable[[ssl.SSLContext, TlsSettings], None], frozenset[str]], ...] = (
+    (_set_versions, frozenset({"min_version", "max_version"})),
+    (_set_ciphers, frozenset({"min_version", "max_version"})),
+    (_set_curve, frozenset()),
+    (_load_key_pair, frozenset()),
+    (_load_client_ca, frozenset()),
+)
+"""What is tried, and the keys without which that has no meaning."""
 
 
 def _pem(tls: TlsSettings, key: str, label: bytes) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pearl_exporter.config.files import read_capped, reasons
+from pearl_exporter.config.placeholders import refuse_placeholder_token
 
 _MAX_FILE_BYTES = 64 * 1024
 
@@ -17,9 +18,9 @@ def normalise_token(text: str) -> str:
     """Give the bare token in ``text``, which may be pasted with more than itself.
 
     White space around it, quotes around it and a leading "Bearer " (in any case, repeated) are
-    taken off. Raises ValueError, whose message never holds the token, where nothing is left, or
-    where what is left could not stand in an HTTP header: inner white space, control characters,
-    anything but ASCII.
+    taken off. Raises ValueError, whose message never holds the token, where nothing is left, where
+    it is an example's, or where what is left could not stand in an HTTP header: inner white space,
+    control characters, anything but ASCII.
     """
     token = _unwrapped(text)
     if not token:
@@ -30,6 +31,7 @@ def normalise_token(text: str) -> str:
         raise ValueError("the token has characters that are not ASCII; was it copied whole?")
     if not token.isprintable():
         raise ValueError("the token has control characters; was it copied whole?")
+    refuse_placeholder_token(token)
     return token
 
 

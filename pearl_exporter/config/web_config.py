@@ -86,8 +86,7 @@ def read_web_config(path: Path) -> WebConfig:
         given = (tls.cert_file, tls.key_file, tls.client_ca_file)
         files |= {file: file_stamp(file) for file in given if file is not None}
         _check_fit(tls, faults)
-        if not faults.wrong("tls_server_config"):
-            context = _context(tls, faults)
+        context = _context(tls, faults)
     faults.raise_any()
     return WebConfig(
         tls=tls,
@@ -115,10 +114,16 @@ def _users(listed: object, faults: Faults) -> dict[str, SecretStr]:
         return {}
     users = {}
     for name, value in listed.items():
-        try:
-            users[rules.user_name(name)] = rules.bcrypt_hash(value)
-        except ValueError as error:
-            faults.add(("basic_auth_users", name), str(error))
+        wrong = []
+        for check, given in ((rules.user_name, name), (rules.bcrypt_hash, value)):
+            try:
+                check(given)
+            except ValueError as error:
+                wrong.append(str(error))
+        if wrong:
+            faults.add(("basic_auth_users", name), "; ".join(wrong))
+        else:
+            users[name] = SecretStr(value)
     return users
 
 
@@ -159,7 +164,7 @@ def _check_fit(tls: TlsSettings, faults: Faults) -> None:
 
 
 def _context(tls: TlsSettings, faults: Faults) -> ssl.SSLContext:
-    context, errors = server_context(tls)
+    context, errors = server_context(tls, faults.wrong("tls_server_config"))
     for error in errors:
         faults.add(("tls_server_config", error.key), str(error))
     return context

@@ -143,9 +143,17 @@ def _http2(value: object) -> bool:
 def _headers(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError("wanted a mapping of headers to texts")  # noqa: TRY004 - pydantic's way
-    return {
-        name: _header(name, text) for name, text in value.items() if text is not None and text != ""
-    }
+    headers, faults = {}, []
+    for name, text in value.items():
+        if text is None or text == "":
+            continue
+        try:
+            headers[name] = _header(name, text)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return headers
 
 
 def _header(name: str, text: object) -> str:

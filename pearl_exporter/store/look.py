@@ -1,5 +1,6 @@
 """A look at the state beside the exporter that writes it: takes no lock and changes nothing."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,9 +19,23 @@ from pearl_exporter.labels import is_unicode
 from pearl_exporter.progress import Progress
 from pearl_exporter.short_ids import may_hold, short_id
 from pearl_exporter.store.schema import MIGRATIONS
+from pearl_exporter.store.sqlite_file import A_FOLDER
 from pearl_exporter.tracked import Tracked, tracked_of
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+LOOKS = 5
+"""So often it is looked again where the state changes meanwhile."""
+
+
+class _Stamp(NamedTuple):
+    """What tells whether a file changed, and whether there is SQLite's log beside it."""
+
+    has_log: bool
+    inode: int
+    size: int
+    modified_ns: int
 
 
 class Known(NamedTuple):
@@ -51,10 +66,7 @@ def look_for(path: str, call_id: str) -> list[Known]:
     file = Path(path)
     try:
         _check_that_it_is_there(file)
-        with closing(_opened(file)) as connection:
-            connection.execute("BEGIN")  # all of one moment
-            _check_version(connection)
-            return [*_known(connection, call_id)]
+        return _settled(file, call_id)
     except sqlite3.Error as error:
         raise StateError(f"{path}: {error}; may you read it, and the files beside it?") from None
     except OSError as error:
@@ -66,16 +78,45 @@ def look_for(path: str, call_id: str) -> list[Known]:
 
 
 def _check_that_it_is_there(file: Path) -> None:
+    if file.is_dir():
+        raise StateError(A_FOLDER)
     if not file.is_file():
         raise StateError("there is no such file: no exporter has kept a state there yet")
 
 
-def _opened(file: Path) -> sqlite3.Connection:
-    # where no exporter runs there is no log beside the file, and a reader would make one
-    has_log = file.with_name(f"{file.name}-wal").exists()
-    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+def _settled(file: Path, call_id: str) -> list[Known]:
+    """What one look finds, if nothing changed under it.
+
+    Where an exporter runs there is a log beside the file, by which SQLite shows one moment of it.
+    Where none runs a reader would make that log, so SQLite is told that the file never changes,
+    and whether that held is looked at afterwards: an exporter may start meanwhile.
+    """
+    for _ in range(LOOKS):
+        before = _stamp(file)
+        try:
+            known = _look(file, call_id, is_at_rest=not before.has_log)
+        except (sqlite3.Error, ValueError, msgspec.MsgspecError, StateError):
+            if before.has_log or _stamp(file) == before:
+                raise
+        else:
+            if before.has_log or _stamp(file) == before:
+                return known
+    raise StateError("it changed with every look at it, does an exporter start there? Ask again")
+
+
+def _stamp(file: Path) -> _Stamp:
+    found = file.stat()
+    has_log = Path(f"{os.path.realpath(file)}-wal").exists()
+    return _Stamp(has_log, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _look(file: Path, call_id: str, *, is_at_rest: bool) -> list[Known]:
+    mode = "mode=ro&immutable=1" if is_at_rest else "mode=ro"
     uri = f"file:{quote(str(file.absolute()))}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
+    with closing(sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)) as connection:
+        connection.execute("BEGIN")  # all of one moment
+        _check_version(connection)
+        return [*_known(connection, call_id)]
 
 
 def _check_version(connection: sqlite3.Connection) -> None:

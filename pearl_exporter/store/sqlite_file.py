@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from pearl_exporter.errors import LEFT, StateError
 
+A_FOLDER = "it is a folder: name a file in it, such as pearl-exporter.db"
+
 _MAGIC = b"SQLite format 3\0"
 
 _log = logging.getLogger(__name__)
@@ -34,12 +36,15 @@ class SqliteFile:
         Raises `StateError` if it is in use or no SQLite database, OSError if it can't be reached.
         """
         path = Path(self.path)
+        if os.path.isdir(path):  # noqa: PTH112 - which raises nothing
+            raise StateError(A_FOLDER)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise StateError(f"its folder {path.parent} can't be made: {reason}") from error
-        self._lock = _private(path.with_name(f"{path.name}.lock"))
+        # by whatever link the file is named, it has one lock
+        self._lock = _private(Path(f"{os.path.realpath(path)}.lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists():

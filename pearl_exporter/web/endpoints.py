@@ -19,6 +19,11 @@ from pearl_exporter.web.compression import compressed
 from pearl_exporter.web.negotiation import choose_format
 from pearl_exporter.web.pages import page_routes
 
+_RELOAD_IS_OFF = (
+    "reloading over HTTP is off: set web.enable_reload: true (or PEARL_WEB__ENABLE_RELOAD=true) "
+    "and start anew; a SIGHUP to the process reloads without it\n"
+)
+
 Reload = Callable[[], Awaitable[tuple[str, ...]]]
 """Reads the configuration anew; gives what is wrong with it, nothing if well."""
 
@@ -83,6 +88,8 @@ def build_endpoints(view: View) -> Starlette:
     ]
     if view.reload is not None:
         routes.append(Route("/-/reload", _reload_by(view.reload), methods=["POST"]))
+    else:  # not there, whatever the method
+        routes.append(Route("/-/reload", PlainTextResponse(_RELOAD_IS_OFF, status_code=404)))
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False  # what is not an endpoint is 404
     return app

@@ -31,9 +31,12 @@ def simulated_api(*faults: str, outbounds: int = 1) -> Iterator[Api]:
 
 
 def write_config(folder: Path, api_url: str, outbound: str, **sections: Any) -> Path:
-    """A configuration of one outbound named ``one``; ``sections`` go over it key by key."""
+    """A configuration of one outbound named ``one``; ``sections`` go over it key by key.
+
+    Its rate is above the default, which would make whoever waits for a poll wait for seconds.
+    """
     config: dict[str, Any] = {
-        "api": {"url": api_url, "token": TOKEN},
+        "api": {"url": api_url, "token": TOKEN, "rate_limit": 50},
         "poll": {"interval": "1s", "window": "10m"},
         "outbounds": [{"id": outbound, "name": "one"}],
         "web": {"listen": "127.0.0.1:0"},

@@ -1,6 +1,7 @@
 """Bad input: one clear line for each fault, the right exit code, no traceback, nothing started."""
 
 import os
+import re
 import socket
 from contextlib import chdir
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from pearl_exporter.cli import main
+from pearl_exporter.errors import StateError
+from pearl_exporter.store import open_store
 from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.programs import run_pearl
 
@@ -43,7 +46,10 @@ def complaints_here(folder: Path, *arguments: str, **variables: str) -> list[str
 
 def test_a_process_tells_a_bad_configuration_on_standard_error(tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, "serve", "--config", "no.yml", code=2)
-    assert line == "pearl-exporter: no.yml: can't be read: No such file or directory"
+    assert line == (
+        "pearl-exporter: no.yml: can't be read: No such file or directory, from the working "
+        f"directory {tmp_path}; name the file by --config or PEARL_CONFIG"
+    )
 
 
 @pytest.mark.parametrize("command", LOADING)
@@ -56,12 +62,55 @@ def test_a_file_that_is_no_yaml(tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize("command", LOADING)
 def test_a_file_that_is_missing(tmp_path: Path, command: str) -> None:
     (line,) = complaints_here(tmp_path, command, "--config", "no.yml")
-    assert line == "pearl-exporter: no.yml: can't be read: No such file or directory"
+    assert line == (
+        "pearl-exporter: no.yml: can't be read: No such file or directory, from the working "
+        f"directory {tmp_path}; name the file by --config or PEARL_CONFIG"
+    )
 
 
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     (line,) = complaints_here(tmp_path, "check", "--config", ".")
-    assert line == "pearl-exporter: .: can't be read: Is a directory"
+    assert line == "pearl-exporter: .: can't be read: Is a directory; wanted a file"
+
+
+@pytest.mark.parametrize("option", ["--config", "--output"])
+def test_a_name_that_is_empty(tmp_path: Path, config: Path, option: str) -> None:
+    """As a shell makes of a variable that is not set."""
+    arguments = ["once", "--config", str(config), option, ""]
+    told = complaints_here(tmp_path, *arguments)
+    assert told[-1] == (
+        f"Error: Invalid value for '{option}': the name is empty; name a file, or leave the "
+        "option out"
+    )
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, config: Path) -> None:
+    config.chmod(0)
+    tmp_path.chmod(0o755)
+    is_root = os.geteuid() == 0
+    with chdir(tmp_path):
+        try:
+            if is_root:
+                os.seteuid(65534)
+            told = CliRunner().invoke(main, ["check", "--config", "config.yml"])
+        finally:
+            if is_root:
+                os.seteuid(0)
+    assert told.exit_code == 2
+    assert told.stderr == (
+        "pearl-exporter: config.yml: can't be read: Permission denied; the user that runs this "
+        "must be able to read it\n"
+    )
+
+
+def test_a_folder_in_the_place_of_the_state(tmp_path: Path) -> None:
+    said = f"{tmp_path}: it is a folder: name a file in it, such as pearl-exporter.db"
+    state = {"url": f"sqlite:///{tmp_path}"}
+    path = write_config(tmp_path, "http://127.0.0.1:9", "65f1c0ffee", state=state)
+    (line,) = complaints_here(tmp_path, "explain", "x", "--config", str(path))
+    assert line == f"pearl-exporter: state.url: {said}"
+    with pytest.raises(StateError, match=re.escape(said)):
+        open_store(state["url"])
 
 
 def test_the_file_named_by_the_environment_is_missing(tmp_path: Path) -> None:

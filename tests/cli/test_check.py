@@ -14,9 +14,8 @@ def test_it_prints_a_line_for_each_outbound_and_the_budget(tmp_path: Path) -> No
     with simulated_api(outbounds=2) as api:
         other = api.others[0]
         outbounds = [{"id": api.outbound, "name": "one"}, {"id": other}]
-        path = write_config(
-            tmp_path, api.url, api.outbound, outbounds=outbounds, poll={"interval": "1m"}
-        )
+        sections = {"outbounds": outbounds, "poll": {"interval": "1m"}, "api": {"rate_limit": 2}}
+        path = write_config(tmp_path, api.url, api.outbound, **sections)
         told = run_pearl(tmp_path, "check", "--config", path)
     one, two, budget = told.stdout.splitlines()
     calls = r"[1-9][0-9,]* calls? in its window of 10m"
@@ -98,7 +97,7 @@ def test_a_dead_api_is_told_when_patience_ends(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
     path = write_config(tmp_path, dead, "65f1c0ffee", poll={"give_up": "2s"})
-    told = run_pearl(tmp_path, "check", "--config", path, seconds=10)
+    told = run_pearl(tmp_path, "check", "--config", path)
     assert told.stdout.startswith("FAIL  one (65f1c0ffee): connection: no connection")
     assert told.returncode == 1
 

@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_the_whole_life_of_a_call_in_two_outbounds(tmp_path: Path) -> None:
     for line in (
         r"outbound +one",
         r"state +counted",
-        r"first seen +2026-.* UTC",
+        r"first seen +2026-\S+Z",
         r"first seen after seconds +29.0",
         r"counted as +status=success, call_status=completed, duration_seconds=20.0, bucket_le=30.0",
         r"revised +2026-.*: status=success,.* -> status=error,",
@@ -103,6 +104,25 @@ def test_the_whole_life_of_a_call_in_two_outbounds(tmp_path: Path) -> None:
         r"in window +yes",
     ):
         assert re.search(line, one), (line, one)
+
+
+def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
+    state = tmp_path / "state.db"
+    live = [Call("call", T0 + 1000, 40, 3)]
+    done = [Call("call", T0 + 1000, 100, 4, 20.0)]
+    revised = [Call("call", T0 + 1000, 500, 4, 20.0)]
+    kept(state, [(0, []), (30, live), (300, done), (330, revised)], "a" * 24)
+    path = write_config(
+        tmp_path, "http://127.0.0.1:1", "a" * 24, state={"url": f"sqlite:///{state}"}
+    )
+    options = ["--json", "--config", str(path)]
+    told = json.loads(CliRunner().invoke(main, ["explain", "call", *options]).output)
+    (fact,), (tracked,) = told["found"], told["tracked"]
+    moments = [fact["started"], fact["first_seen"], fact["counted_at"], fact["in_window_until"]]
+    moments += [fact["revisions"][0]["at"], tracked["tracked_from"], tracked["tracked_to"]]
+    for moment in moments:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", moment), moment
+    assert datetime.fromisoformat(fact["started"]).timestamp() * 1000 == T0 + 1000
 
 
 def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:

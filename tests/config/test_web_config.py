@@ -256,6 +256,41 @@ basic_auth_users:
     ]
 
 
+def test_files_are_looked_at_whatever_else_is_wrong(faults):
+    text = """
+tls_server_config:
+  cert_file: gone.crt
+  key_file: gone.key
+  client_ca_file: gone.pem
+  client_auth_type: Require
+  min_version: SSL3
+  cert_fil: x
+"""
+    told = faults(text)
+    assert [fault.split(": ")[1].partition(".")[2] for fault in told] == [
+        *("cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version", "cert_fil")
+    ]
+
+
+def test_one_of_certificate_and_key_is_looked_at_without_the_other(faults):
+    told = faults("tls_server_config: {cert_file: 4, key_file: gone.key, curve_preferences: []}")
+    assert [each.split(": ")[1] for each in told] == [
+        "tls_server_config.cert_file",
+        "tls_server_config.key_file",
+    ]
+
+
+def test_every_header_and_both_faults_of_a_user_are_told(faults):
+    headers, user = faults(
+        "http_server_config: {headers: {Server: x, X-Frame-Options: allow}}\n"
+        "basic_auth_users: {'a:b': hunter2}\n"
+    )
+    assert "Server" in headers
+    assert "X-Frame-Options takes deny or sameorigin" in headers
+    assert "no colon" in user
+    assert "no bcrypt hash" in user
+
+
 @pytest.mark.parametrize("text", ["[", "- a\n", "just text", b"\xff\xfe\x00", "a: *b\n"])
 def test_what_is_no_configuration_is_told_so(faults, text):
     (fault,) = faults(text)

@@ -82,9 +82,9 @@ class Watch:
 
     async def _compare(self, tracker, reading, now) -> None:
         """Every row is as the API has it, and every range that was read whole is whole."""
-        first = min(start for start, _ in reading.ranges)
-        rows = self._world.served(self._poller.outbound.id, min(first, now - 7_200_000), now)
         calls = by_id(reading.calls)
+        starts = [*(start for start, _ in reading.ranges), *(call.start for call in reading.calls)]
+        rows = self._world.served(self._poller.outbound.id, min(starts), now)
         assert calls == {key: rows.get(key) for key in calls}
         poll = Poll(now, tuple(reading.ranges), calls)
         assert all(key in calls for key, row in rows.items() if poll.covers(row.start))

@@ -23,6 +23,8 @@ from tests.serving import serving
 
 OUTBOUND = "65f1c0000000000000000001"
 SETTLE_SECONDS = 2
+LOOK_EVERY_SECONDS = 0.1
+"""Ten looks at a poll: more would find nothing, and take the CPU from who is looked at."""
 
 
 def steady_campaign(calls_a_day: int = 300_000) -> Campaign:
@@ -99,7 +101,7 @@ class Exporter:
             scraped = self.scrape()
             if scraped is not None and condition(scraped):
                 return scraped
-            time.sleep(0.02)
+            time.sleep(LOOK_EVERY_SECONDS)
         raise AssertionError(f"not within {within} s; the log: {self._log.read_text()}")
 
 
@@ -154,6 +156,7 @@ def kill_and_compare(folder: Path, *, kills: int) -> Scrape:
                 scraped = exporter.scrape()
                 if scraped is not None:
                     watch(scraped)
+                time.sleep(LOOK_EVERY_SECONDS)
             exporter.kill()
             exporter.start()
             watch(exporter.scrape_until(lambda _: True))

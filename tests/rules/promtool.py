@@ -5,6 +5,7 @@ that run together in one world cost hardly more than one of them: each has label
 """
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
@@ -173,7 +174,9 @@ def run(
         )
     )
     command = [debian_program("promtool"), "test", "rules", str(file)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    # a tenth of its time goes into freeing memory of which it needs little
+    env = os.environ | {"GOGC": "400"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     return "" if ran.returncode == 0 else ran.stdout + ran.stderr
 
 

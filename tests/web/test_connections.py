@@ -27,6 +27,7 @@ from tests.certificates import Certificates, make_certificates
 
 SHORT = Limits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, look=0.02)
 LONG = Limits()
+SECONDS = Limits(handshake=1, request=1, answer=1, idle=1, look=0.02)
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = 20_000_000
 
@@ -135,12 +136,12 @@ async def test_who_stays_without_asking_is_closed():
 
 
 async def test_who_asks_now_and_then_keeps_the_connection():
-    async with served(SHORT) as port:
+    async with served(SECONDS) as port:
         reader, writer = await opened(port)
         for _ in range(6):  # longer than any limit, but for no request
             writer.write(GET)
             assert await asyncio.wait_for(reader.readuntil(b"xxxxx"), 5)
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.2)
         writer.close()
 
 

@@ -164,12 +164,23 @@ async def test_healthy_begins_with_the_schedule_and_an_api_that_is_down_is_no_re
 
 @pytest.mark.parametrize(
     "path",
-    ["/nope", "/metrics/x", "/-/", "/-/reload", "/favicon.ico", "/%00", "/../etc", "/Metrics"],
+    ["/nope", "/metrics/x", "/-/", "/-/reload/", "/favicon.ico", "/%00", "/../etc", "/Metrics"],
 )
 async def test_anything_else_is_404(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, follow_redirects=False)
     assert answer.status_code == 404
     assert answer.text == "Not Found"
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_a_reload_that_is_off_is_404_and_says_what_turns_it_on(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    for _ in range(2):
+        answer = await client.request(method, "/-/reload")
+        assert answer.status_code == 404
+        assert "web.enable_reload: true" in answer.text
+        assert "SIGHUP" in answer.text
 
 
 @pytest.mark.parametrize("path", PATHS)
