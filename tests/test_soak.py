@@ -1,12 +1,16 @@
 """How a soak reckons and judges, by values; the soak itself takes half an hour: make soak."""
 
 import random
+from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 
 from bench.soak.figures import Course, course, least_squares
+from bench.soak.page import Soak, grown, write
+from bench.soak.samples import Sample
 from bench.soak.scraping import Scrape, Watch, label
-from bench.soak.verdict import FIGURES, exceeded
+from bench.soak.verdict import FIGURES, JOURNAL_FULL_SECONDS, exceeded
 
 EXPOSITION = """# HELP pearl_calls_total x
 # TYPE pearl_calls_total counter
@@ -62,6 +66,30 @@ def test_memory_is_judged_by_growth_and_by_what_of_its_slope_is_sure(went, said)
     assert [each.partition(",")[0] for each in found] == [
         each if "grew" in each else f"{each} an hour" for each in said
     ]
+
+
+def soak(minutes: float, state: Callable[[float], float]) -> Soak:
+    """One in which all stands still but the state file, which is as large as it is told."""
+    times = [10.0 * number for number in range(round(minutes * 6))]
+    still = dict.fromkeys((each.name for each in fields(Sample)), 1)
+    samples = [Sample(**{**still, "at": at, "state": state(at), "types": {}}) for at in times]
+    return Soak(minutes, 1, minutes * 15, samples, [], {}, [])
+
+
+def test_the_state_file_is_judged_once_its_journal_is_full():
+    assert grown(soak(30, lambda at: 1e6 + 1e6 * min(at, JOURNAL_FULL_SECONDS))) == []
+    assert "state file, MB: grew by" in grown(soak(30, lambda at: 1e6 + 1e3 * at))[0]
+
+
+def test_a_soak_that_ends_before_the_journal_is_full_says_so(tmp_path):
+    assert "| too short to judge |" in write(soak(20, lambda at: 1e6 + 1e3 * at), tmp_path)
+
+
+def test_the_longest_time_between_two_polls_is_remembered():
+    watch = Watch()
+    for moment in (100, 115, 160, 160, 175):
+        watch(Scrape(f'pearl_outbound_data_timestamp_seconds{{outbound="a"}} {moment}\n'))
+    assert watch.gaps == {"a": 45}
 
 
 def test_counters_that_fall_and_calls_that_are_nowhere_are_told():

@@ -4,5 +4,6 @@
 
 `__main__` runs it; `lab` starts exporter and simulated API; `exporter` is the exporter that tells
 what it holds; `troubles` is what goes wrong when; `scraping` looks at every scrape; `samples` is
-what the kernel says; `figures` reckons, `verdict` judges, `equality` compares with the truth.
+what the kernel says; `figures` reckons, `verdict` judges, `page` writes. In the end `equality`
+compares the windows with the truth, and `reckoning` the counters, with what `fates` says of calls.
 """

@@ -16,6 +16,7 @@ from bench.processes import Others, progress
 from bench.soak.equality import differences, stand_still
 from bench.soak.lab import INTERVAL_SECONDS, Lab, lab_of, wait_until_ready
 from bench.soak.page import Soak, grown, write
+from bench.soak.reckoning import Reckoned, reckon
 from bench.soak.samples import Inside, Sample, look
 from bench.soak.scraping import BadCompany, Scrape, Watch, fetch
 from bench.soak.troubles import ALWAYS, CYCLES, Timetable, set_faults
@@ -68,14 +69,16 @@ def run(lab: Lab, minutes: float, others: Others) -> Soak:
     lab.reload(0)
     progress("faults off; comparing with the truth")
     time.sleep(min(_CALM_SECONDS, seconds / 10))
+    differing, compared = _compare(lab, watch)
     return Soak(
         minutes=minutes,
         outbounds=len(lab.api.outbounds),
         warm_up=seconds / CYCLES,
         samples=samples,
         troubles=timetable.met,
-        faults=[*watch.faults, *errors, *_compare(lab, watch), *_log_faults(lab)],
+        faults=[*watch.faults, *errors, *differing, *_log_faults(lab)],
         counts=_counts(lab, watch, timetable, company, samples)
+        | compared
         | {"processor time that others took meanwhile": f"{others.share():.0%} of all cores"},
     )
 
@@ -128,13 +131,31 @@ def _scrape(lab: Lab, watch: Watch, is_over: threading.Event) -> None:
             watch(Scrape(text))
 
 
-def _compare(lab: Lab, watch: Watch) -> list[str]:
+def _compare(lab: Lab, watch: Watch) -> tuple[list[str], dict[str, str]]:
+    """What is wrong in the end, and how much was compared."""
+    gaps = dict(watch.gaps)
     try:
-        at_ms, seen = stand_still(lab)
+        still = stand_still(lab)
     except TimeoutError as error:
-        return [str(error)]
-    watch(seen)
-    return differences(lab, at_ms, seen)
+        return [str(error)], {}
+    watch(still.seen)
+    calm, others = reckon(lab, still, gaps)
+    return [*differences(lab, still), *calm.faults, *others.faults], {
+        "longest time between two good polls of an outbound": f"{max(gaps.values()):.0f} s",
+        **_told("outbounds whose rows keep what they say", calm),
+        **_told("the others", others),
+    }
+
+
+def _told(which: str, reckoned: Reckoned) -> dict[str, str]:
+    return {
+        f"{which}: counters that equal the truth": f"{reckoned.exact:,}",
+        f"{which}: counters within what it leaves open": f"{reckoned.bounded:,}",
+        f"{which}: calls started": (
+            f"{reckoned.started:,.0f}, open in the truth {reckoned.width:,.0f}, "
+            f"uncounted {reckoned.uncounted:,.0f}"
+        ),
+    }
 
 
 def _log_faults(lab: Lab) -> list[str]:

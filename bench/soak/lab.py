@@ -17,12 +17,14 @@ from bench.world import MIXED, Api, Table
 INTERVAL_SECONDS = 15
 """So short that all that is kept of the last polls is full before the warm-up is over."""
 
-WINDOW_SECONDS = 1200
-CALLS_A_DAY = 2400.0
-"""Of each outbound: 33 calls in its window."""
+WINDOW_SECONDS = 360
+"""So short that the state's journal is full before the warm-up of half an hour is over."""
+CALLS_A_DAY = 7200.0
+"""Of each outbound: 30 calls in its window."""
 SETTLE_SECONDS = 60
 UNANSWERED_SECONDS = 30
-SCAN_SECONDS = 300
+FOLLOW_SECONDS = 1200
+SCAN_SECONDS = 120
 TOKENS = 3
 """Accounts, and so API clients; an outbound's token is that of its number."""
 
@@ -98,7 +100,7 @@ def write_config(folder: Path, api: Api, port: int, variant: int) -> Path:
         outbounds = outbounds[: -min(10, len(outbounds) // 2)]
     if variant == 2:
         outbounds = [
-            {**each, "window": f"{WINDOW_SECONDS + 300}s"} if number < 20 else each
+            {**each, "window": f"{WINDOW_SECONDS + 90}s"} if number < 20 else each
             for number, each in enumerate(outbounds)
         ]
     config: dict[str, Any] = {
@@ -114,7 +116,7 @@ def write_config(folder: Path, api: Api, port: int, variant: int) -> Path:
             "settle": f"{SETTLE_SECONDS}s",
             "settle_unanswered": f"{UNANSWERED_SECONDS}s",
             "full_scan_every": f"{SCAN_SECONDS}s",
-            "follow": "20m",
+            "follow": f"{FOLLOW_SECONDS}s",
         },
         "outbounds": outbounds,
         "state": {"url": f"sqlite:///{folder}/state.db"},

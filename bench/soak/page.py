@@ -7,10 +7,18 @@ from pathlib import Path
 
 from bench.plots import draw_together
 from bench.report import Line, Plot, machine, table
-from bench.soak.figures import course
+from bench.soak.figures import Course, course
 from bench.soak.samples import Sample
-from bench.soak.verdict import FIGURES, bounds, exceeded, grown_types
+from bench.soak.verdict import (
+    FIGURES,
+    JOURNAL_FULL_SECONDS,
+    Judged,
+    bounds,
+    exceeded,
+    grown_types,
+)
 
+_LEAST_SAMPLES = 30
 _DRAWN = ("rss", "objects", "descriptors", "tasks", "threads", "state")
 
 
@@ -32,16 +40,22 @@ class Soak:
         """The samples after the warm-up."""
         return [each for each in self.samples if each.at >= self.warm_up]
 
+    def course(self, judged: Judged) -> Course | None:
+        """How one figure went from when it is judged on; None where that leaves too little."""
+        samples = [each for each in self.judged if each.at >= judged.full_after]
+        if judged.full_after and len(samples) < _LEAST_SAMPLES:
+            return None
+        values = [judged.read(each) / judged.unit for each in samples]
+        return course([each.at for each in samples], values)
+
 
 def grown(soak: Soak) -> list[str]:
     """Every bound that was exceeded."""
-    times = [each.at for each in soak.judged]
     return [
         f"{judged.title}: {what}"
         for judged in FIGURES.values()
-        for what in exceeded(
-            judged, course(times, [judged.read(each) / judged.unit for each in soak.judged])
-        )
+        if (went := soak.course(judged)) is not None
+        for what in exceeded(judged, went)
     ]
 
 
@@ -65,7 +79,9 @@ def _page(soak: Soak) -> str:
     judgement = f"**Verdict: {'flat' if not wrong else 'not well'}.**"
     warm_up = (
         f"The first {soak.warm_up / 60:.3g} minutes are the warm-up, of which growth and slope are "
-        "not reckoned."
+        "not reckoned. The state's journal reaches back to the oldest call that has not settled: "
+        f"it is full after {JOURNAL_FULL_SECONDS / 60:.3g} minutes, and the state file is judged "
+        "from then on."
     )
     parts = [
         "# Soak",
@@ -85,10 +101,12 @@ def _page(soak: Soak) -> str:
 
 
 def _held(soak: Soak) -> str:
-    times = [each.at for each in soak.judged]
     rows = []
     for judged in FIGURES.values():
-        went = course(times, [judged.read(each) / judged.unit for each in soak.judged])
+        went = soak.course(judged)
+        if went is None:
+            rows.append((judged.title, *[""] * 4, bounds(judged), "too short to judge"))
+            continue
         rows.append(
             (
                 judged.title,

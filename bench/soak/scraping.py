@@ -18,6 +18,7 @@ _PARTS = (
     "pearl_pending_calls",
     "pearl_calls_uncounted_total",
 )
+DATA = "pearl_outbound_data_timestamp_seconds"
 _STARTED = "pearl_calls_started_total"
 _OF_POLLS = "pearl_exporter_"
 _FALLS_TOLD = 5
@@ -102,12 +103,19 @@ class Watch:
     failed: int = 0
     slowest_seconds: float = 0.0
     last: Scrape | None = None
+    gaps: dict[str, float] = field(default_factory=dict)
+    """At most so many seconds were between two good polls, by outbound."""
+    _moments: dict[str, float] = field(default_factory=dict)
     _seen: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, scrape: Scrape) -> None:
         """Takes a scrape that came after all before it."""
         self.scrapes += 1
         self.last = scrape
+        for outbound, moment in scrape.by_outbound(DATA).items():
+            before = self._moments.get(outbound, moment)
+            self.gaps[outbound] = max(self.gaps.get(outbound, 0.0), moment - before)
+            self._moments[outbound] = moment
         fallen = [
             f"{series}: {self._seen[series]:g} -> {scrape.samples[series]:g}"
             for series in scrape.growing

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.soak.figures import Course
+from bench.soak.lab import FOLLOW_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS
 from bench.soak.samples import Sample
 
 MB = 1_000_000
+JOURNAL_FULL_SECONDS = max(WINDOW_SECONDS, FOLLOW_SECONDS) + SETTLE_SECONDS
+"""The state's journal reaches back to the oldest call that has not settled: it grows until then."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Judged:
     """How much by the hour, two standard errors granted, in its unit."""
     most: float | None = None
     """What it may never exceed, in its unit."""
+    full_after: float = 0.0
+    """Seconds from the start until it holds all that it will; not judged before."""
 
 
 FIGURES: Mapping[str, Judged] = {
@@ -39,7 +44,13 @@ FIGURES: Mapping[str, Judged] = {
     "tasks": Judged("asyncio tasks", lambda each: each.tasks, growth=5),
     "descriptors": Judged("file descriptors", lambda each: each.descriptors, growth=5),
     "threads": Judged("threads", lambda each: each.threads, growth=1),
-    "state": Judged("state file, MB", lambda each: each.state, MB, growth_share=0.05),
+    "state": Judged(
+        "state file, MB",
+        lambda each: each.state,
+        MB,
+        growth_share=0.05,
+        full_after=JOURNAL_FULL_SECONDS,
+    ),
     "wal": Judged("its write-ahead log, MB", lambda each: each.wal, MB, most=16.0),
 }
 """Growth and slopes are of the samples after the warm-up."""
