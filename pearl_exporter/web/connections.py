@@ -30,7 +30,7 @@ _SILENCE_SECONDS = 60.0
 """How long the log says nothing more of the same."""
 
 _PIECE = 1024
-"""So many bytes are looked at at once: h11 measures a header while its end has not come, no later."""
+"""So many bytes are taken in at once: h11 measures a header only while its end has not come."""
 
 _log = logging.getLogger(__name__)
 
