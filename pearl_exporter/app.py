@@ -268,13 +268,14 @@ class App:
         return {key: poller.snapshot for key, poller in self._pollers.items()}
 
     def _keep_limits(self, settings: Settings, clients: dict[TokenSource, PearlClient]) -> None:
-        """New clients of a token keep to what the same API has asked for lately."""
+        """New clients of a token know what the same API has asked for, and what polls took."""
         if settings.api.url != self.settings.api.url:
             return
         for token, client in clients.items():
             old = self.clients.get(token)
             if old is not None and old is not client:
                 client.limiter.take_over(old.limiter)
+                client.demand.take_over(old.demand)
 
     def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
         return PearlClient(
