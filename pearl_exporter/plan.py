@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from pearl_exporter.backlog import FIRST_SLICE_MS, Backlog
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
+from pearl_exporter.narrowing import Narrowing
 from pearl_exporter.reader import Range, Reader
 from pearl_exporter.requests import (
     ENOUGH_REQUESTS,
@@ -31,12 +32,6 @@ from pearl_exporter.statuses import SETS, OutcomeCount, Verdict
 from pearl_exporter.sync import Page, RangeRead, Search, read_start, unread
 from pearl_exporter.tracked import Phase, Tracked
 from pearl_exporter.tracker import Tracker
-
-LEAP = 6
-"""How many times longer a part is, in which a difference is looked for, than the one above it."""
-
-MOST_NARROWING = 40
-"""Requests after which a difference that can't be found makes the poll read everything."""
 
 LONGEST_CALL_MS = 7_200_000
 STUCK_EVERY_MS = 300_000
@@ -62,7 +57,7 @@ class Memory(NamedTuple):
         by_offset: Whether the server's order or dates forbid reading downward.
         ignores_statuses: Whether the filter by ``statuses`` brings codes that were not asked for.
         covered_from: Whence on every call is tracked; None after a start.
-        uncountable: Rows that the API counts, but that can't be read, as of the last whole read.
+        uncountable: Rows that the API counts, but that can't be read.
         scanned_to: How far down the scan through the window has come, None if none is under way.
         scan_began: When the scan under way began, or the last one.
         turn: Polls with a request to spare, which outcomes and the scan share.
@@ -132,7 +127,6 @@ class PollPlan:
             unread(tracker, tracker.rules, now), memory.slice_ms, by_offset=memory.by_offset
         )
         self._reader = Reader(limit)
-        self._leap = limit
 
     def steps(self) -> Steps:
         """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
@@ -219,61 +213,29 @@ class PollPlan:
     def _try_head(self, low: Instant) -> Generator[Search, Page, bool | None]:
         upper = self.now + 1
         new_from = self._tracker.polled_at or low
-        while upper > low:
+        counted: int | None = None
+        agrees: bool | None = True
+        while upper > low and agrees:
             below = yield from self._reader.down(low, upper)
             if below is None:
                 return False
-            if below.instant <= new_from:
-                return (yield from self._narrow(low, below.instant, below.rest))
+            counted = below.all_rows if counted is None else counted
             upper = below.instant
-        return True
+            if upper <= new_from:
+                self.purpose = "search for a difference"
+                narrowing = Narrowing(
+                    self._tracker, self._reader, self._limit, self._memory.uncountable
+                )
+                agrees, upper = (yield from narrowing.steps(low, upper, below.rest)), low
+        if agrees and counted is not None:
+            self._note_uncountable(low, counted)
+        return agrees
 
-    def _agrees(self, start: Instant, end: Instant, count: int) -> bool:
-        excess = count - self._tracker.calls.present(start, end)
-        return 0 <= excess <= self._memory.uncountable
-
-    def _narrow(
-        self, low: Instant, high: Instant, rest: int
-    ) -> Generator[Search, Page, bool | None]:
-        """Finds, by halves, where the API's count of ``[low, high)`` and ours differ.
-
-        None if the API counts fewer rows of a range than it did a moment ago.
-        """
-        self.purpose = "search for a difference"
-        doubtful = [(low, high, rest)]
-        for _ in range(MOST_NARROWING):
-            while doubtful and self._agrees(*doubtful[-1]):
-                doubtful.pop()
-            if not doubtful:
-                return True
-            start, end, count = doubtful.pop()
-            middle = self._cut(start, end, is_oldest=start == low)
-            below = yield from self._reader.down(middle, end)
-            if below is None:
-                return False
-            if middle == start and below.all_rows < count:
-                return None
-            parts = (
-                (middle, below.instant, below.rest),
-                (start, middle, count - below.all_rows),
-            )
-            doubtful += [part for part in parts if part[0] < part[1]]
-        return False
-
-    def _cut(self, start: Instant, end: Instant, *, is_oldest: bool) -> Instant:
-        """Where to ask next in a range that differs; its start if one page holds it.
-
-        What comes late or is deleted is seldom old: from the head down, each part looked at is
-        several times as long as the one above it; within a part the halves are.
-        """
-        calls = self._tracker.calls
-        present = calls.present(start, end)
-        if present <= self._limit:
-            return start
-        if not is_oldest:
-            return calls.halfway(start, end)
-        self._leap *= LEAP
-        return calls.cut(start, end, max(present // 2, present - self._leap))
+    def _note_uncountable(self, low: Instant, counted: int) -> None:
+        """What is counted and not known can't be read, as far as so many such rows were met."""
+        unknown = counted - self._reader.known_between(self._tracker.calls, low, self.now + 1)
+        met = self._memory.uncountable + self._reader.rejected
+        self._memory = self._memory._replace(uncountable=min(max(0, unknown), met))
 
     def _unsettled(self) -> Generator[Search, Page, None]:
         """Looks at the calls below the head that are live, or due to settle."""

@@ -7,9 +7,12 @@ A page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its
 from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from pearl_exporter.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.rows import Rows
 from pearl_exporter.sync import Page, RangeRead, Search, is_newest_first, rows_from
+from pearl_exporter.tracked_calls import TrackedCalls
 
 Range = tuple[Instant, Instant]
 
@@ -29,6 +32,7 @@ class Reader:
         calls: The rows read so far.
         ranges: The ranges that were read whole.
         spared: Ids of rows that are there, but could not be read.
+        rejected: How many such rows the pages held, those without an id included.
         asked: Requests made, reads of whole ranges apart.
     """
 
@@ -37,6 +41,7 @@ class Reader:
         self.calls = Rows()
         self.ranges: list[Range] = []
         self.spared: set[str] = set()
+        self.rejected = 0
         self.asked = 0
 
     def search(self, start: Instant, end: Instant) -> Search:
@@ -63,6 +68,18 @@ class Reader:
         """Lets go of what was read."""
         self.calls = Rows()
         self.ranges.clear()
+        self.rejected = 0
+
+    def known_between(self, calls: TrackedCalls, start: Instant, end: Instant) -> int:
+        """How many calls there are, by what is tracked and by what was read of this range alone."""
+        known = calls.present(start, end) + len(self.calls)
+        for first, last in self.ranges:
+            known -= calls.present(first, last)
+        spared = (calls.get(call_id) for call_id in self.spared)
+        return known + sum(
+            each is not None and not each.is_absent and self.is_proven(each.call.start)
+            for each in spared
+        )
 
     def is_proven(self, at: Instant) -> bool:
         """Whether a range that was read whole holds this instant."""
@@ -79,9 +96,12 @@ class Reader:
 
         None if the page is out of order or unreadable, so that nothing can be told from it.
         """
-        page = yield self.search(start, end)
+        page = yield from self._page(start, end)
+        if page is None:
+            return None
         calls = page.calls
         self.spared |= page.rejected_ids
+        self.rejected += page.rejected
         if not is_newest_first(calls) or (calls and calls[0].start > end):
             return None
         if page.received > page.count:
@@ -104,6 +124,23 @@ class Reader:
             above = len(read.calls) + rows_from(end, calls)
         repeated = rows_from(end, calls)
         return Below(lower, page.count - page.rejected - above, page.count - repeated)
+
+    def _page(self, start: Instant, end: Instant) -> Generator[Search, Page, Page | None]:
+        """The newest page of a range, on to where it holds a row that can be read.
+
+        None if the table changed meanwhile, for further rows are asked for by their place.
+        """
+        page = yield self.search(start, end)
+        while not page.calls and 0 < page.rejected < page.count:
+            more = yield self.search(start, end)._replace(skip=page.rejected)
+            if more.count != page.count or not more.received:
+                return None
+            page = replace(
+                more,
+                rejected=page.rejected + more.rejected,
+                rejected_ids=page.rejected_ids | more.rejected_ids,
+            )
+        return page
 
     def live_between(
         self, start: Instant, end: Instant

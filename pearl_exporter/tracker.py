@@ -189,6 +189,7 @@ class Tracker:
             self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
+        self._transitions.spare(spared, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._transitions.leave_window(each)
         self._transitions.expire(min(window_start, now - self.rules.follow_ms))

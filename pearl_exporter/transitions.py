@@ -4,6 +4,7 @@ The phases are those of `tracked`. Whoever tracks calls decides which of these b
 when; that window, ledger and journal follow is seen to here alone.
 """
 
+from collections.abc import Iterable
 from copy import copy
 from typing import NamedTuple
 
@@ -63,11 +64,15 @@ class Transitions:
             self._calls.appear(each)
         if each.phase in UNSETTLED:
             self._advance(each, now)
-        if not each.in_window and window_start <= call.start <= now:
-            self._window.add(call)
-            each.in_window = True
+        self._place(each, now, window_start)
         if each != was:
             self._calls.keep(each)
+
+    def spare(self, call_ids: Iterable[str], now: Instant, window_start: Instant) -> None:
+        """Calls whose rows are there, but can't be read: they are as they were."""
+        for each in map(self._calls.get, call_ids):
+            if each and not each.is_absent and self._place(each, now, window_start):
+                self._calls.keep(each)
 
     def delete(self, each: Tracked) -> None:
         """A call that is no longer in the API's table."""
@@ -127,6 +132,14 @@ class Transitions:
         del self._calls.unsettled[each.call.id]
         self._ledger.give_up(reason)
         self._journal.lose(each.call.id, reason)
+
+    def _place(self, each: Tracked, now: Instant, window_start: Instant) -> bool:
+        """Puts a call into the window that is not in it, and should be; gives whether it did."""
+        should_be = window_start <= each.call.start <= now and not each.in_window
+        if should_be:
+            self._window.add(each.call)
+            each.in_window = True
+        return should_be
 
     def _unplace(self, each: Tracked) -> bool:
         """Takes a call out of the window; gives whether it was there. It is to be kept after."""

@@ -36,6 +36,7 @@ MOST_WORKERS = 8
 """Each reads and collects all tests for itself, which takes some seconds of a CPU."""
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Two a core: a third of the time of all tests is waiting for other programs."""
     return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)

@@ -32,13 +32,15 @@ CALL_NAMES = {
 class Poll:
     """A good poll: its T, the ranges that it read whole, and every row that it read.
 
-    ``unread`` is where the calls begin that an outage has left unread, if there are any.
+    ``unread`` is where the calls begin that an outage has left unread, if there are any. Ids in
+    ``spared`` were there, but their rows could not be read.
     """
 
     now: int
     ranges: Sequence[tuple[int, int]]
     rows: dict[str, Call]
     unread: int | None = None
+    spared: frozenset[str] = frozenset()
 
     def covers(self, start: int) -> bool:
         return any(first <= start < end for first, end in self.ranges)
@@ -109,7 +111,8 @@ class Recount:
             tracking_since = min(tracking_since, poll.now)
             seen_live = seen_live and min(seen_live, poll.now)
             row = poll.rows.get(key)
-            if row is None and last is not None and poll.covers(last.start):
+            is_read = last is not None and poll.covers(last.start) and key not in poll.spared
+            if row is None and is_read:
                 there = False
                 if phase in ("live", "pending"):
                     self.uncounted["deleted"] += 1

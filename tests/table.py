@@ -25,6 +25,8 @@ class Table:
     """So many more are counted where a search names statuses."""
     ignores_statuses: bool = False
     rejected: frozenset[str] = frozenset()
+    """Rows that can't be used, with their ids or ``without_ids``."""
+    without_ids: bool = False
     on_search: Callable[["Table"], None] = lambda _: None
     searches: list[Search] = field(default_factory=list)
 
@@ -50,8 +52,10 @@ class Table:
         page = found[search.skip :][: min(search.limit, self.clamp)]
         usable = [call for call in page if call.id not in self.rejected]
         rejected = frozenset(call.id for call in page) & self.rejected
+        told = frozenset[str]() if self.without_ids else rejected
+        ends_usably = not page or page[-1].id not in rejected
         miscount = self.miscount + (self.miscount_by_status if search.statuses else 0)
-        return Page(max(0, len(found) + miscount), usable, len(rejected), rejected)
+        return Page(max(0, len(found) + miscount), usable, len(rejected), told, ends_usably)
 
 
 def read_whole(read: RangeRead, table: Table, *, most: int = 10_000) -> dict[str, Call]:

@@ -1,8 +1,8 @@
 """Any history of calls gives the counts of a brute-force recount: nothing lost, nothing doubled.
 
-Rows appear late, change, go live again, are deleted and come back; polls come at any time, with
-long gaps, over any page size, and the table may change while it is read. The recount is fed what
-was read; that what is read is what the API holds is `test_sync`'s to show.
+Rows appear late, change, go live again, can't be read, are deleted and come back; polls come at any
+time, with long gaps, over any page size, and the table may change while it is read. The recount is
+fed what was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
 from itertools import pairwise
@@ -64,6 +64,7 @@ class Histories(RuleBasedStateMachine):
         clamp=st.sampled_from([1, 2, 10_000, 10_000]),
         order=st.sampled_from([None, None, None, None, by_start, by_name]),
         ignores_statuses=st.booleans(),
+        without_ids=st.booleans(),
     )
     def begin(
         self,
@@ -82,6 +83,7 @@ class Histories(RuleBasedStateMachine):
         clamp,
         order,
         ignores_statuses,
+        without_ids,
     ):
         self.rules = Rules(
             window_ms=window * MINUTE,
@@ -107,6 +109,7 @@ class Histories(RuleBasedStateMachine):
             clamp=clamp,
             order=order,
             ignores_statuses=ignores_statuses,
+            without_ids=without_ids,
         )
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
@@ -161,6 +164,16 @@ class Histories(RuleBasedStateMachine):
     def delete(self, data):
         key = data.draw(st.sampled_from(sorted(self.table.rows)))
         self.gone[key] = self.table.rows.pop(key)
+
+    @precondition(lambda self: self.table.rows)
+    @rule(data=st.data())
+    def spoil(self, data):
+        self.table.rejected |= {data.draw(st.sampled_from(sorted(self.table.rows)))}
+
+    @precondition(lambda self: self.table.rejected)
+    @rule(data=st.data())
+    def mend(self, data):
+        self.table.rejected -= {data.draw(st.sampled_from(sorted(self.table.rejected)))}
 
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
@@ -218,7 +231,8 @@ class Histories(RuleBasedStateMachine):
             unread=reading.unread,
         )
         unread = None if reading.unread is None else reading.unread[0]
-        self.polls.append(Poll(self.now, tuple(reading.ranges), by_id(reading.calls), unread))
+        rows = by_id(reading.calls)
+        self.polls.append(Poll(self.now, tuple(reading.ranges), rows, unread, reading.spared))
         delta = self.tracker.take_delta()
         assert delta is not None
         self.saved = merged(self.saved, delta)
@@ -242,8 +256,11 @@ class Histories(RuleBasedStateMachine):
         self.check()
         now = self.polls[-1].now
         start = now - self.rules.window_ms
+        window, spoiled = by_id(Recount(self.polls, self.rules).window), self.table.rejected
         held = {key: c for key, c in self.table.rows.items() if start <= c.start <= now}
-        assert by_id(Recount(self.polls, self.rules).window) == held
+        assert {key: c for key, c in window.items() if key not in spoiled} == {
+            key: c for key, c in held.items() if key not in spoiled
+        }
 
     def check(self):
         found, wanted = self.tracker.snapshot(), Recount(self.polls, self.rules)

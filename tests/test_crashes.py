@@ -282,7 +282,7 @@ class Crashes(Histories):
             self.reading = reading
             unread = None if reading.unread is None else reading.unread[0]
             rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread)
+            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.spared)
             await commit(tracker, reading, now)
 
         return observe

@@ -10,6 +10,7 @@ from pearl_exporter.backlog import SLICE_PAGES
 from pearl_exporter.calls import Call
 from pearl_exporter.plan import (
     COUNT_EVERY,
+    ENOUGH_REQUESTS,
     LEAST_CATCH_UP_REQUESTS,
     MOST_FRUITLESS,
     SMALL_WINDOW_PAGES,
@@ -182,6 +183,23 @@ def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
     assert outbound.is_right()
 
 
+def test_what_has_left_the_window_is_looked_at_a_last_time():
+    """A row that came late, and one that was deleted, since the poll before and just inside it."""
+    outbound = Outbound(QUIET)
+    for turn in range(3):
+        outbound.table.put(
+            done(f"late-{turn}", outbound.now - HOUR + 10 * SECOND, duration=3_600.0),
+            Call(f"live-{turn}", outbound.now - HOUR + 40 * SECOND, 40, 3),
+        )
+        outbound.poll()
+        del outbound.table.rows[f"live-{turn}"]
+        outbound.poll()
+        ledger = outbound.tracker.snapshot().ledger
+        assert ledger.started == 2 * (turn + 1)
+        assert ledger.uncounted["deleted"] == turn + 1
+        assert outbound.is_right()
+
+
 def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
     outbound = Outbound()
     outbound.table.put(done("late", T0 - 30 * MINUTE + 7))
@@ -251,6 +269,23 @@ def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
         began.add(outbound.memory.scan_began)
     assert scans >= 2
     assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(sorted(began)))
+
+
+def test_a_scan_takes_a_quarter_of_the_requests_at_most_that_polls_are_reckoned_with():
+    outbound, polls, scanning = Outbound(replace(RULES, scan_every_ms=0)), 200, 0
+    for _ in range(polls):
+        outbound.poll(0.1)
+        scanning += sum(not search.statuses for search in outbound.table.searches) - 1
+    assert polls / 2 < scanning <= polls * ENOUGH_REQUESTS / 4
+
+
+def test_a_page_of_nothing_but_rows_that_can_not_be_read_stops_no_scan():
+    unreadable = frozenset(f"old-{number:04d}" for number in range(600, 850))
+    outbound, scans = Outbound(rejected=unreadable), 0
+    for _ in range(60):
+        scans += outbound.poll().scanned
+        assert outbound.requests <= 4
+    assert scans == 1
 
 
 def test_after_a_short_outage_all_that_is_new_is_read_at_once():
@@ -349,6 +384,36 @@ def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
     assert outbound.memory.uncountable == 2
     outbound.poll()
     assert outbound.requests == 1
+
+
+@pytest.mark.parametrize("unreadable", [1, 3])
+def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadable):
+    outbound, requests = Outbound(QUIET), []
+    for turn in range(200):
+        new = [done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)]
+        outbound.table.put(*new)
+        if turn == 5:
+            outbound.table.rejected = frozenset(call.id for call in new[:unreadable])
+        outbound.poll()
+        requests.append(outbound.requests)
+        is_there = 5 <= turn <= 5 + HOUR // (30 * SECOND)
+        assert outbound.memory.uncountable == (unreadable if is_there else 0)
+    assert max(requests) <= 2
+    assert outbound.memory.fruitless == 0
+
+
+@pytest.mark.parametrize("turns", [1, 60, 130])
+@pytest.mark.parametrize("unreadable", ["new-0-1", "old-0500"])
+def test_a_row_that_can_not_be_read_hides_no_other(unreadable, turns):
+    """Neither in the head nor below, nor when it has left the window."""
+    outbound = Outbound(QUIET, rejected=frozenset({unreadable}))
+    for turn in range(turns):
+        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)))
+        outbound.poll()
+    started = outbound.tracker.snapshot().ledger.started
+    outbound.table.put(done("late", outbound.now - 50 * MINUTE, duration=2_990.0))
+    outbound.poll()
+    assert outbound.tracker.snapshot().ledger.started == started + 1
 
 
 def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():

@@ -357,6 +357,26 @@ def test_a_second_exporter_on_the_same_state_is_refused(tmp_path):
     asyncio.run(open_store(url).aclose())
 
 
+def test_a_link_to_the_state_is_the_same_state(tmp_path):
+    """Also for who only looks: SQLite's log lies beside the file that is meant."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
+
+    async def story():
+        store = open_store(url_of(tmp_path / "state.db"))
+        tracker = Tracker(RULES)
+        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, tracker)
+        with pytest.raises(StateError, match="in use"):
+            open_store(url_of(tmp_path / "link.db"))
+        assert [each.outbound_id for each in look_for(str(tmp_path / "link.db"), "id")] == [
+            "outbound"
+        ]
+        await store.aclose()
+
+    asyncio.run(story())
+    asyncio.run(open_store(url_of(tmp_path / "link.db")).aclose())
+
+
 def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))

@@ -53,6 +53,14 @@ def counted(snapshot: TrackerSnapshot) -> dict[str, int]:
     return positive(snapshot.ledger.by_status)
 
 
+def test_a_row_that_cannot_be_read_is_in_the_window_again_when_the_clock_is_right_again():
+    outbound = Outbound(RULES, unreachable(at=0))
+    assert outbound.poll(-60).window.calls == 0  # its start is yet to come
+    now = T0 + MINUTE
+    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    assert outbound.tracker.snapshot().window.calls == 1
+
+
 def test_a_call_is_live_then_pending_then_settled():
     outbound = Outbound()
     live = outbound.poll(0, ringing())

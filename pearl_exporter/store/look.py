@@ -1,5 +1,6 @@
 """A look at the state beside the exporter that writes it: takes no lock and changes nothing."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -105,7 +106,7 @@ def _settled(file: Path, call_id: str) -> list[Known]:
 
 def _stamp(file: Path) -> _Stamp:
     found = file.stat()
-    has_log = file.with_name(f"{file.name}-wal").exists()
+    has_log = Path(f"{os.path.realpath(file)}-wal").exists()
     return _Stamp(has_log, found.st_ino, found.st_size, found.st_mtime_ns)
 
 

@@ -47,7 +47,8 @@ class SqliteFile:
             reason = os.strerror(error.errno or 0)
             hint = f"; {MAY_WRITE}" if error.errno in NO_WRITING else ""
             raise StateError(f"its folder {path.parent} can't be made: {reason}{hint}") from error
-        self._lock = _private(path.with_name(f"{path.name}.lock"))
+        # by whatever link the file is named, it has one lock
+        self._lock = _private(Path(f"{os.path.realpath(path)}.lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists():

@@ -88,7 +88,10 @@ def test_the_page_lists_every_threshold_and_the_rules_use_each():
     section = text[text.index("\n## Thresholds") : text.index("\n## How a spike")]
     assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == names
     used = {
-        name for rule in rules() for name in re.findall(r'threshold\{name="(\w+)"', rule["expr"])
+        name
+        for rule in rules()
+        if rule.get("alert") != "PearlRulesIncomplete"  # it names them all
+        for name in re.findall(r'threshold\{name="(\w+)"', rule["expr"])
     }
     assert used == names
 
