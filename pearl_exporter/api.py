@@ -35,6 +35,9 @@ from pearl_exporter.sync import Page, Search
 from pearl_exporter.token import Token
 from pearl_exporter.wire import Transport, Wire, WireObserver
 
+_SILENCE_SECONDS = 60.0
+"""How long the log says nothing more of requests that are asked again."""
+
 _LARGE_BODY_BYTES = 512 * 1024
 """No usual page is so large: it is decoded in a thread, lest scrapes wait for seconds."""
 
@@ -86,6 +89,7 @@ class PearlClient:
         self._settings = settings
         self._observer = observer
         self._common_failure: tuple[type[ApiError], str] | None = None
+        self._silent_until = 0.0
         self._wire = Wire(
             settings,
             token,
@@ -174,20 +178,22 @@ class PearlClient:
             else:
                 answer = await asyncio.to_thread(question.decode, body)
         except ApiError as error:
-            self._note_failure(sent, error)
+            self._note_failure(question.key, sent, error)
             raise
         self._common_failure = None
         self.limiter.succeeded()
         patience.renew()
         return answer
 
-    def _note_failure(self, sent: float, error: ApiError) -> None:
+    def _note_failure(self, key: str, sent: float, error: ApiError) -> None:
         """Slows all outbounds down, if the API asks for it, and remembers what may fail for all."""
         if not error.retry:
             self.limiter.answered()
             return
-        if self._common_failure is None:
-            _log.info("a request failed, asking again until poll.give_up: %s", error)
+        if self._common_failure is None and now() >= self._silent_until:
+            self._silent_until = now() + _SILENCE_SECONDS
+            text = "a request failed, asking again until poll.give_up: %s"
+            _log.info(text, error, extra={"asked": key})
         self._common_failure = (type(error), str(error))
         if isinstance(error, RateLimitedError):
             self.limiter.slow_down(sent)

@@ -5,7 +5,7 @@ Real parts by default, replaced by keyword in tests. No constructor starts anyth
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -36,6 +36,12 @@ MOST_NAMED = 50
 _log = logging.getLogger(__name__)
 
 
+def enumerated(names: Sequence[str], *, between: str = ", ") -> str:
+    """Give at most `MOST_NAMED` names in one text, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return between.join((*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else []))) or "none"
+
+
 class Changes(NamedTuple):
     """What a new configuration changed, by the outbounds' names."""
 
@@ -45,7 +51,7 @@ class Changes(NamedTuple):
 
     def told(self) -> dict[str, str]:
         """The same for the log."""
-        return {f"outbounds_{name}": _enumerated(names) for name, names in self._asdict().items()}
+        return {f"outbounds_{name}": enumerated(names) for name, names in self._asdict().items()}
 
 
 class App:
@@ -262,13 +268,14 @@ class App:
         return {key: poller.snapshot for key, poller in self._pollers.items()}
 
     def _keep_limits(self, settings: Settings, clients: dict[TokenSource, PearlClient]) -> None:
-        """New clients of a token keep to what the same API has asked for lately."""
+        """New clients of a token know what the same API has asked for, and what polls took."""
         if settings.api.url != self.settings.api.url:
             return
         for token, client in clients.items():
             old = self.clients.get(token)
             if old is not None and old is not client:
                 client.limiter.take_over(old.limiter)
+                client.demand.take_over(old.demand)
 
     def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
         return PearlClient(
@@ -360,11 +367,6 @@ async def _close(
     for client in clients.values():
         if client not in kept:
             await client.aclose()
-
-
-def _enumerated(names: tuple[str, ...]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join((*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else []))) or "none"
 
 
 def _names(pollers: Iterable[Poller]) -> tuple[str, ...]:

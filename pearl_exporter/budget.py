@@ -37,10 +37,19 @@ class Demand:
         self._requests = {key: n for key, n in self._requests.items() if key in intervals}
         self._was_told = False
 
+    def take_over(self, old: "Demand") -> None:
+        """Knows what another one of the same token has seen."""
+        self._requests = old._requests | self._requests  # noqa: SLF001 - of this class
+
     def polled(self, outbound: str, requests: int) -> None:
         """A poll that is no read of everything took so many requests."""
         before = self._requests.get(outbound, float(requests))
         self._requests[outbound] = (before + requests) / 2
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every outbound was polled; else more may be needed than `needed` says."""
+        return self._intervals.keys() <= self._requests.keys()
 
     @property
     def needed(self) -> float:

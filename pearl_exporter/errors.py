@@ -55,6 +55,9 @@ class ConfigError(PearlError):
 LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
 """What a user can do about a damaged state."""
 
+MAY_WRITE = "the user that runs this must be able to write the file and its folder"
+"""What a user can do about a state that can't be reached."""
+
 
 class PollError(PearlError):
     """A poll failed; nothing of it is published."""

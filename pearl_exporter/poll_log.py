@@ -119,9 +119,10 @@ def tell_of_budget(demand: Demand, allowed: float) -> None:
     if not demand.tell_once(allowed):
         return
     _log.warning(
-        "api.rate_limit is too low: the polls with one token need about %.1f requests a second, "
+        "api.rate_limit is too low: the polls with one token need %s %.1f requests a second, "
         "%g are allowed, so polls come late, each outbound in its turn; make poll.interval longer, "
         "or raise api.rate_limit if your account allows it",
+        "about" if demand.is_known else "at least",
         demand.needed,
         allowed,
     )

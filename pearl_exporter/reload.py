@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from pearl_exporter.app import App, Changes
+from pearl_exporter.app import App, Changes, enumerated
 from pearl_exporter.config import Settings
 from pearl_exporter.config.differences import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
@@ -40,7 +40,7 @@ class Reloader:
         async with self._one_at_a_time:
             try:
                 settings = await asyncio.to_thread(self._read_settings)
-                before = self._app.platform.settings
+                before = self._app.settings
                 changes = await self._app.reconfigure(settings)
             except (PearlError, ValueError) as error:
                 faults = error.faults if isinstance(error, ConfigError) else (str(error),)
@@ -50,7 +50,7 @@ class Reloader:
                 self._refuse(("met a bug",))
                 raise
             set_up_logging(settings.log)
-            _log.info("configuration read anew", extra=_told(changes, before, settings))
+            _log.info("configuration read anew", extra=_told(changes, before, self._app.settings))
             for key, value in _AT_START_ALONE.items():
                 if value(self._at_start) != value(settings):
                     _log.warning(
@@ -64,15 +64,12 @@ class Reloader:
             _log.error("keeping the old configuration: %s", fault)
 
 
-def _told(changes: Changes, before: Settings, settings: Settings) -> dict[str, str]:
+def _told(changes: Changes, before: Settings, after: Settings) -> dict[str, str]:
     """What changed, for the log: names of outbounds and of keys, never a value."""
-    changed = changed_outbounds(before, settings)
+    changed = changed_outbounds(before, after)
+    whats = [f"{name}: {', '.join(keys)}" for name, keys in changed.items()]
     return {
-        "outbounds_added": ", ".join(changes.added) or "none",
-        "outbounds_removed": ", ".join(changes.removed) or "none",
-        "outbounds_changed": "; ".join(
-            f"{name}: {', '.join(keys)}" for name, keys in changed.items()
-        )
-        or "none",
-        "keys_changed": ", ".join(changed_keys(before, settings)) or "none",
+        **changes.told(),
+        "outbounds_changed": enumerated(whats, between="; "),
+        "keys_changed": ", ".join(changed_keys(before, after)) or "none",
     }

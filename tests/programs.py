@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 
 import pytest
 
-_PACKAGES = {
+PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
@@ -27,7 +27,7 @@ def debian_program(name: str) -> str:
     """The path of a program that tests need. Where it is missing the test fails, and says why."""
     path = shutil.which(name)
     if path is None:
-        pytest.fail(f"this test needs {name}: apt-get install {_PACKAGES[name]}", pytrace=False)
+        pytest.fail(f"this test needs {name}: apt-get install {PACKAGES[name]}", pytrace=False)
     return path
 
 

@@ -541,6 +541,20 @@ async def test_a_passing_failure_is_not_seen_by_who_asks():
 
 
 @virtually
+async def test_the_log_says_once_a_minute_whose_request_is_asked_again(caplog):
+    caplog.set_level(logging.INFO, "pearl_exporter.api")
+    async with a_scene() as scene:
+        scene.answer(*[problem(503), WELL] * 10)
+        for outbound in ("first", "second") * 5:
+            await scene.search(outbound)
+            await asyncio.sleep(20)
+    told = [each for each in caplog.records if "asking again" in each.getMessage()]
+    assert 3 <= len(told) <= 5
+    assert {each.asked for each in told} <= {"first", "second"}
+    assert told[0].asked == "first"
+
+
+@virtually
 async def test_the_backoff_doubles_to_a_limit_and_has_jitter():
     gaps: list[list[float]] = []
     for _ in range(6):

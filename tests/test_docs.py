@@ -18,6 +18,7 @@ from pearl_exporter.errors import REASONS
 from pearl_exporter.metrics import ExporterMetrics
 from pearl_exporter.platform_metrics import PLATFORM_METRICS
 from pearl_exporter.web.endpoints import View, build_endpoints
+from tests.programs import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -25,6 +26,7 @@ METRICS = ROOT / "docs" / "metrics.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 RECORDED = r"\w*:[\w:]*\w"
 """Series of the rules in ``deploy/``: tested with them."""
+APT_GET = r"apt-get install ([\w-]+)"
 KEYS = {key.path: key for key in settings_keys()}
 
 Metrics = dict[str, tuple[str, frozenset[str]]]
@@ -233,6 +235,16 @@ def test_every_command_and_option_that_is_named_exists(page):
         assert command in main.commands, command
         known = {name for parameter in main.commands[command].params for name in parameter.opts}
         assert set(options) <= {*known, "--help"}, command
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_debian_package_that_a_test_asks_for_is_named(page):
+    tests = set(ROOT.glob("tests/**/*.py")) - set(ROOT.glob("tests/image/*.py"))
+    asked = {name for file in tests for name in re.findall(APT_GET, file.read_text())}
+    found = re.search(rf"{APT_GET}((?: [\w-]+)*)", (ROOT / page).read_text())
+    assert found
+    assert {found[1], *found[2].split()} >= {*PACKAGES.values(), *asked}
+    assert "chromium" in asked
 
 
 def test_the_readme_names_every_command():

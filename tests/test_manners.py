@@ -416,7 +416,7 @@ def test_with_too_low_a_rate_all_come_late_alike_and_the_log_names_the_rate_need
     with caplog.at_level(logging.WARNING, "pearl_exporter"):
         run_virtually(story())
     (told,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
-    assert "need about 0.3 requests a second, 0.1 are allowed" in told.getMessage()
+    assert "need at least 0.3 requests a second, 0.1 are allowed" in told.getMessage()
 
 
 def test_a_budget_that_becomes_too_small_is_told_once(caplog):
@@ -431,6 +431,24 @@ def test_a_budget_that_becomes_too_small_is_told_once(caplog):
         run_virtually(story())
     (told,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
     assert "0.2 are allowed" in told.getMessage()
+
+
+def test_a_reload_that_lowers_the_rate_is_told_what_polls_have_taken(caplog):
+    async def story():
+        async with running(2, calls_a_day=20_000, api={"rate_limit": 10.0}) as scene:
+            await asyncio.sleep(600)
+            app = scene.app
+            api = app.settings.api.model_copy(update={"rate_limit": 0.01})
+            (demand,) = [client.demand for client in app.clients.values()]
+            needed = demand.needed
+            await app.reconfigure(app.settings.model_copy(update={"api": api}))
+            return needed
+
+    with caplog.at_level(logging.WARNING, "pearl_exporter"):
+        needed = run_virtually(story())
+    assert needed > 1.5 * 2 / INTERVAL  # more than a request a poll
+    (told,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
+    assert f"need about {needed:.1f} requests a second, 0.01 are allowed" in told.getMessage()
 
 
 def test_after_a_429_all_outbounds_of_the_token_are_slowed_alike():

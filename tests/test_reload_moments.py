@@ -1,10 +1,13 @@
 """A reload at any moment: amid a read, a commit, an outage, another reload, a stop."""
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 
 import pytest
+from pydantic import SecretStr
 
+from pearl_exporter.app import MOST_NAMED
 from pearl_exporter.config import PollSettings
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.metrics import Format
@@ -17,6 +20,7 @@ from tests.world import DAWN_MS, World
 
 INTERVAL = 30.0
 SETTLE = 10.0
+TOKEN = {"token": SecretStr("account:secret")}
 CHANGE = {"window": 900.0, "interval": 20.0, "settle": SETTLE + 1}
 
 
@@ -274,6 +278,11 @@ def metrics_of(world: World) -> bytes:
     return world.app.exposition.render(Format.TEXT)
 
 
+def told(caplog) -> logging.LogRecord:
+    (record,) = [each for each in caplog.records if each.getMessage() == "configuration read anew"]
+    return record
+
+
 def test_the_log_says_what_changed_and_never_a_value(caplog):
     async def story():
         async with running(2) as world:
@@ -291,8 +300,40 @@ def test_the_log_says_what_changed_and_never_a_value(caplog):
 
     with caplog.at_level("INFO", "pearl_exporter.reload"):
         run_virtually(story())
-    (record,) = [each for each in caplog.records if each.getMessage() == "configuration read anew"]
+    record = told(caplog)
     assert record.outbounds_added == "none"
     assert record.outbounds_removed == "outbound-1"
     assert record.outbounds_changed == "outbound-0: window, labels"
     assert record.keys_changed == "api.timeout, poll.follow"
+
+
+def test_the_log_says_that_a_discovered_outbound_has_settings_of_its_own_now(caplog):
+    async def story():
+        async with running(2, configured=0, api=TOKEN, discovery={"enabled": True}) as world:
+            await asyncio.sleep(1)
+            found = world.app.settings.outbounds[1]
+            mine = found.model_copy(update={"name": "mine", "window": 1800.0})
+            other = world.settings.model_copy(update={"outbounds": (mine,)})
+            assert await Reloader(world.app, lambda: other).reload() == ()
+
+    with caplog.at_level("INFO", "pearl_exporter.reload"):
+        run_virtually(story())
+    record = told(caplog)
+    assert (record.outbounds_added, record.outbounds_removed) == ("none", "none")
+    assert record.outbounds_changed == "mine: name, window"
+
+
+def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_change(caplog):
+    async def story():
+        async with running(MOST_NAMED + 2) as world:
+            changed = [
+                each.model_copy(update={"window": 1800.0}) for each in world.app.settings.outbounds
+            ]
+            other = world.settings.model_copy(update={"outbounds": tuple(changed)})
+            assert await Reloader(world.app, lambda: other).reload() == ()
+
+    with caplog.at_level("INFO", "pearl_exporter.reload"):
+        run_virtually(story())
+    record = told(caplog)
+    assert record.outbounds_changed.count(": window") == MOST_NAMED
+    assert record.outbounds_changed.endswith("; 2 more")

@@ -302,6 +302,41 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         open_store(url_of(tmp_path / "file" / "state.db"))
 
 
+@pytest.fixture
+def nobody(tmp_path, monkeypatch):
+    """A user who may read the working directory and what is in it, and write nothing new there."""
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(open_store("sqlite:///state.db").aclose())
+    for file in tmp_path.iterdir():
+        file.chmod(0o666)
+    tmp_path.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    yield
+    if is_root:
+        os.seteuid(0)
+    tmp_path.chmod(0o755)
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("state.db", "state.db: unable to open database file"),
+        ("new.db", "new.db: Permission denied"),
+        ("new/state.db", "new/state.db: its folder new can't be made: Permission denied"),
+    ],
+    ids=["folder", "file", "folder in it"],
+)
+def test_what_may_not_be_written_is_refused_with_what_to_do(path, said):
+    with pytest.raises(StateError) as refused:
+        open_store(f"sqlite:///{path}")
+    assert str(refused.value) == (
+        f"{said}; the user that runs this must be able to write the file and its folder"
+    )
+
+
 def test_a_second_exporter_on_the_same_state_is_refused(tmp_path):
     url = url_of(tmp_path / "state.db")
     store = open_store(url)

@@ -12,6 +12,8 @@ from pearl_exporter.cli.waiting import told_while_waiting
 from pearl_exporter.clock import TOLERATED_SKEW_SECONDS
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
+from pearl_exporter.config.validity import date_fault
+from pearl_exporter.config.web_config import read_web_config
 from pearl_exporter.errors import ApiError
 from pearl_exporter.patience import Patience
 from pearl_exporter.requests import usual_requests
@@ -48,7 +50,7 @@ async def run_check(settings: Settings) -> bool:
         click.echo(f"no outbounds configured{found}: nothing to check")
     if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
         click.echo(f"note  {app.api_clock.skew_text}: allowed for")
-    for line in budget_lines(settings, findings):
+    for line in (*_certificate_lines(settings), *budget_lines(settings, findings)):
         click.echo(line)
     return is_well and all(finding.error is None for finding in findings)
 
@@ -73,6 +75,13 @@ def _line(finding: Finding) -> str:
         return f"FAIL  {who}: {error.reason}: {error}"
     window = format_duration(outbound.window)
     return f"ok    {who}: {_plural(calls or 0, 'call')} in its window of {window}"
+
+
+def _certificate_lines(settings: Settings) -> list[str]:
+    path = settings.web.config_file
+    context = None if path is None else read_web_config(path).context
+    fault = None if context is None else date_fault(context)
+    return [] if fault is None else [f"WARNING  {path}: the certificate {fault}: clients refuse it"]
 
 
 def _plural(count: int, noun: str) -> str:

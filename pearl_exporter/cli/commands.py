@@ -42,7 +42,12 @@ from pearl_exporter.store import Store, open_store
 
 FAILED = 1
 MISUSED = 2
-_TAKEN = "is another one running? Name another address (serve: web.listen; demo: --listen)"
+_LISTEN_HINTS = {
+    errno.EADDRINUSE: "is another one running? Name another address "
+    "(serve: web.listen; demo: --listen)",
+    errno.EACCES: "a port below 1024 is for root alone: name a higher one",
+    errno.EADDRNOTAVAIL: "this machine has no such address: name one that it has, or 0.0.0.0",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -287,7 +292,7 @@ def _listener(address: ListenAddress, key: str) -> socket.socket:
     except OSError as error:
         # asyncio's and socket's texts say the address again
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        hint = f": {_TAKEN}" if error.errno == errno.EADDRINUSE else ""
+        hint = f": {told}" if (told := _LISTEN_HINTS.get(error.errno or 0)) else ""
         _end(f"{key}: can't listen on {address}: {reason or error}{hint}", FAILED)
 
 

@@ -21,10 +21,10 @@ from sqlalchemy.schema import Table
 
 from pearl_exporter.calls import Instant
 from pearl_exporter.discovery import Saved as Discovered
-from pearl_exporter.errors import LEFT, DiskError, StateError
+from pearl_exporter.errors import LEFT, MAY_WRITE, DiskError, StateError
 from pearl_exporter.progress import Delta, Progress, Saved
 from pearl_exporter.store.schema import blocks, discovered, journal, migrate, outbounds
-from pearl_exporter.store.sqlite_file import SqliteFile
+from pearl_exporter.store.sqlite_file import NO_WRITING, SqliteFile
 
 Result = TypeVar("Result")
 
@@ -214,18 +214,21 @@ def _as_state_errors(path: str) -> Iterator[None]:
         raise _state_error(path, error) from None
     except OSError as error:
         kind = DiskError if error.errno in _FULL_DISK else StateError
-        raise kind(f"{path}: {error.strerror or error}") from None
+        hint = f"; {MAY_WRITE}" if error.errno in NO_WRITING else ""
+        raise kind(f"{path}: {error.strerror or error}{hint}") from None
     except StateError as error:
         raise type(error)(f"{path}: {error}") from None
 
 
 def _state_error(path: str, error: BaseException | None) -> StateError:
-    """What a driver said, and for a full disk or a damaged file what to do."""
+    """What a driver said, and for the likely ones what to do."""
     name, said = getattr(error, "sqlite_errorname", ""), _one_line(error)
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return DiskError(f"{path}: {said}: is the disk full? Make room, or name another state.url")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         said = f"it is damaged ({said}); {LEFT}"
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        said = f"{said}; {MAY_WRITE}"
     return StateError(f"{path}: {said}")
 
 

@@ -1,5 +1,6 @@
 """A state's SQLite file: its lock, and the look at it before anything in it is touched."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -8,9 +9,11 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
-from pearl_exporter.errors import LEFT, StateError
+from pearl_exporter.errors import LEFT, MAY_WRITE, StateError
 
 A_FOLDER = "it is a folder: name a file in it, such as pearl-exporter.db"
+
+NO_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -42,7 +45,8 @@ class SqliteFile:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            raise StateError(f"its folder {path.parent} can't be made: {reason}") from error
+            hint = f"; {MAY_WRITE}" if error.errno in NO_WRITING else ""
+            raise StateError(f"its folder {path.parent} can't be made: {reason}{hint}") from error
         # by whatever link the file is named, it has one lock
         self._lock = _private(Path(f"{os.path.realpath(path)}.lock"))
         try:

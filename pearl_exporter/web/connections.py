@@ -29,6 +29,9 @@ _PAUSE_SECONDS = 0.1
 _SILENCE_SECONDS = 60.0
 """How long the log says nothing more of the same."""
 
+_PIECE = 1024
+"""So many bytes are taken in at once: h11 measures a header only while its end has not come."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +74,13 @@ class Connection(H11Protocol):
         self._since = self.loop.time()
         if not self._is_allowed():
             transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Takes it in pieces, so that a header is too long however much of it comes at once."""
+        for start in range(0, len(data), _PIECE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _PIECE])
 
     def look(self) -> tuple[Phase, float]:
         """What it waits for, and for how many seconds already. Each request begins anew."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pearl_exporter.config.files import file_stamp
+from pearl_exporter.config.validity import date_fault
 from pearl_exporter.config.web_config import WebConfig, read_web_config
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.web.passwords import Checker, Passwords
@@ -17,6 +18,9 @@ from pearl_exporter.web.rate import TokenBucket
 
 LOOK_SECONDS = 1.0
 """How often the files are looked at. A change is read when two looks have found the same."""
+
+DATES_SECONDS = 3600.0
+"""How often the dates of a certificate that stays are looked at."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +46,8 @@ class LiveWebConfig:
         config = WebConfig() if path is None else read_web_config(path)
         self.rules = self._rules(config)
         self._seen: object = None
+        self._dated: ssl.SSLContext | None = None
+        self._dated_at = 0.0
 
     @property
     def context(self) -> ssl.SSLContext | None:
@@ -51,6 +57,7 @@ class LiveWebConfig:
     async def follow(self) -> None:
         """Looks at the files for as long as it runs."""
         while self._path is not None:
+            await self.look_at_dates(asyncio.get_running_loop().time())
             await asyncio.sleep(LOOK_SECONDS)
             await self.look()
 
@@ -64,6 +71,21 @@ class LiveWebConfig:
             self._seen = stamp
         elif stamp != dict(self.rules.config.files) or self._told:
             await self._read()
+
+    async def look_at_dates(self, now: float) -> None:
+        """Warns of a certificate that is of no use today: when it is new, and every hour."""
+        context = self.context
+        is_due = context is not self._dated or now >= self._dated_at + DATES_SECONDS
+        if context is None or not is_due:
+            return
+        self._dated, self._dated_at = context, now
+        fault = await asyncio.to_thread(date_fault, context)
+        if fault is not None:
+            _log.warning(
+                "the certificate of tls_server_config %s, so clients refuse it: put a new one and "
+                "its key in place, they are read anew by themselves",
+                fault,
+            )
 
     async def _read(self) -> None:
         assert self._path is not None  # noqa: S101 - else there is nothing to look at

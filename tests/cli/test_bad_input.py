@@ -170,7 +170,10 @@ def test_a_taken_port(tmp_path: Path, command: str) -> None:
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, "simulate", "--listen", "192.0.2.1:80", code=1)
-    assert line.startswith("pearl-exporter: --listen: can't listen on 192.0.2.1:80: ")
+    assert line == (
+        "pearl-exporter: --listen: can't listen on 192.0.2.1:80: Cannot assign requested address: "
+        "this machine has no such address: name one that it has, or 0.0.0.0"
+    )
 
 
 @pytest.mark.parametrize(

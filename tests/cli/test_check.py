@@ -2,10 +2,12 @@
 
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.certificates import make_certificates
 from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.programs import run_pearl
 
@@ -42,6 +44,20 @@ def test_it_warns_when_the_budget_does_not_fit(tmp_path: Path) -> None:
     factor = float(re.findall(r"factor of ([\d.]+)", warning)[0])
     assert factor == pytest.approx(needed / 60, abs=0.06)  # both are rounded
     assert "poll.interval" in warning
+    assert told.returncode == 0
+
+
+def test_it_warns_of_a_certificate_that_has_expired(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    certificates.renew(not_after=datetime.now(UTC) - timedelta(hours=1))
+    web_config = tmp_path / "web.yml"
+    web_config.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    with simulated_api() as api:
+        web = {"config_file": str(web_config)}
+        path = write_config(tmp_path, api.url, api.outbound, web=web)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    warnings = [line for line in told.stdout.splitlines() if line.startswith("WARNING")]
+    assert warnings[0] == f"WARNING  {web_config}: the certificate has expired: clients refuse it"
     assert told.returncode == 0
 
 

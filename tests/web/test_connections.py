@@ -145,10 +145,22 @@ async def test_who_asks_now_and_then_keeps_the_connection():
         writer.close()
 
 
-async def test_a_header_that_is_too_long_is_refused():
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"], ids=["without end", "whole, at once"])
+async def test_a_header_that_is_too_long_is_refused(end):
     async with served(LONG) as port:
-        reader, writer = await opened(port, GET[:-2] + b"X: " + b"x" * 40_000)
-        assert (await until_closed(reader)).startswith(b"HTTP/1.1 400 ")
+        reader, writer = await opened(port, GET[:-2] + b"X: " + b"x" * 18_000 + end)
+        data = await until_closed(reader)
+        assert data.startswith(b"HTTP/1.1 400 ")
+        assert data.count(b"HTTP/1.1") == 1
+        writer.close()
+
+
+async def test_a_long_header_and_many_requests_at_once_are_answered():
+    async with served(LONG) as port:
+        long = GET[:-2] + b"X: " + b"x" * 15_000 + b"\r\n\r\n"
+        last = GET[:-2] + b"Connection: close\r\n\r\n"
+        reader, writer = await opened(port, GET * 200 + long + last)
+        assert (await until_closed(reader)).count(b"200 OK") == 202
         writer.close()
 
 

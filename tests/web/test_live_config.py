@@ -1,12 +1,13 @@
 """The web configuration read anew: what changes, what stays, and what is told of it."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 
 import bcrypt
 import pytest
 
 from pearl_exporter.errors import ConfigError
-from pearl_exporter.web.live_config import LiveWebConfig
+from pearl_exporter.web.live_config import DATES_SECONDS, LiveWebConfig
 from tests.certificates import make_certificates
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
@@ -158,3 +159,41 @@ async def test_what_is_logged_holds_no_hash_and_no_key(path, made, caplog):
     assert caplog.records
     assert HASH[7:] not in caplog.text
     assert "secret-of-mine" not in caplog.text
+
+
+YESTERDAY, TOMORROW, NEXT_YEAR = (datetime.now(UTC) + timedelta(days=n) for n in (-1, 1, 365))
+
+
+@pytest.mark.parametrize(
+    ("dates", "said"),
+    [
+        ({"not_after": YESTERDAY}, ["has expired"]),
+        ({"not_before": TOMORROW, "not_after": NEXT_YEAR}, ["is not valid yet"]),
+        ({}, []),
+    ],
+    ids=["expired", "not yet", "well"],
+)
+@pytest.mark.parametrize("clients", ["NoClientCert", "RequireAndVerifyClientCert"])
+async def test_a_certificate_of_no_use_today_is_told_every_hour(made, caplog, dates, said, clients):
+    made.renew(**dates)
+    path = made.folder / "web.yml"
+    more = (
+        ""
+        if clients == "NoClientCert"
+        else f"client_ca_file: ca.pem, client_auth_type: {clients}, "
+    )
+    path.write_text(TLS.replace("{", "{" + more))
+    web = LiveWebConfig(path)
+    for now in (0.0, 1.0, DATES_SECONDS):
+        await web.look_at_dates(now)
+    told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert [text.split(",")[0].split("tls_server_config ")[1] for text in told] == said * 2
+
+
+async def test_a_new_certificate_is_looked_at_at_once(made, path, caplog):
+    web = LiveWebConfig(path)
+    await web.look_at_dates(0.0)
+    made.renew(not_after=YESTERDAY)
+    await settled(web)
+    await web.look_at_dates(1.0)
+    assert "has expired" in caplog.text
