@@ -47,8 +47,10 @@ class SqliteFile:
             reason = os.strerror(error.errno or 0)
             hint = f"; {MAY_WRITE}" if error.errno in NO_WRITING else ""
             raise StateError(f"its folder {path.parent} can't be made: {reason}{hint}") from error
-        # by whatever link the file is named, it has one lock
-        self._lock = _private(Path(f"{os.path.realpath(path)}.lock"))
+        # By whatever link the file is named, it has one lock. Another path stays relative, for the
+        # folders above the working directory may be closed to us.
+        real = path.resolve() if path.is_symlink() else path
+        self._lock = _private(real.with_name(f"{real.name}.lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists():
