@@ -1,7 +1,8 @@
 """From immutable snapshots to the bytes of a scrape.
 
-An outbound's lines are rendered once, when it is published; a scrape joins them family by family
-(the lines of a family must stand together) and touches memory only. The rendering itself is
+An outbound's lines are rendered when it is published, and those alone that changed: rendering all
+would be most of what a poll costs. A scrape joins them family by family (the lines of a family must
+stand together) and touches memory only. The rendering itself is
 `prometheus_client`'s, so that every byte is what its `generate_latest` would give; the one
 exception is the window's histogram in the text format, see `_window_histogram_as_text`.
 """
@@ -37,6 +38,9 @@ from pearl_exporter.snapshot import OutboundSnapshot
 
 _MAX_EXEMPLAR_VALUE = 128 - len("call_id")
 """OpenMetrics 1.0: the label set of an exemplar has at most 128 characters."""
+
+_Lines = tuple[bytes, ...]
+"""What one metric has of an outbound in one format: family by family, nearly always one."""
 
 _API_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 _API_CODES = ("200", "400", "401", "403", "404", "429", "500", "502", "503", "504", "none")
@@ -175,7 +179,7 @@ class Exposition:
         self._exporter = exporter
         self._now = now
         self._outbounds: dict[str, OutboundSnapshot] = {}
-        self._lines: dict[Format, dict[str, list[bytes]]] = {each: {} for each in Format}
+        self._lines: dict[Format, dict[str, list[_Lines]]] = {each: {} for each in Format}
         self._headers = {each: _headers(each) for each in Format}
 
     @property
@@ -185,8 +189,14 @@ class Exposition:
 
     def publish(self, outbound: OutboundSnapshot) -> None:
         """Shows this from the next scrape on."""
+        before = self._outbounds.get(outbound.outbound_id)
+        changed = [before is None or _is_changed(row, before, outbound) for row in OUTBOUND_METRICS]
         for format_, lines in self._lines.items():
-            lines[outbound.outbound_id] = _lines(outbound, format_)
+            kept = lines.get(outbound.outbound_id, [()] * len(changed))
+            lines[outbound.outbound_id] = [
+                _lines(row, outbound, format_) if is_changed else old
+                for row, is_changed, old in zip(OUTBOUND_METRICS, changed, kept, strict=True)
+            ]
         self._outbounds[outbound.outbound_id] = outbound
 
     def withdraw(self, outbound_id: str) -> None:
@@ -203,11 +213,12 @@ class Exposition:
             for outbound in self.outbounds
         ]
         parts: list[bytes] = []
-        for index, (header, vanishes) in enumerate(self._headers[format_]):
-            lines = [each[index] for each, is_stale in shown if not (vanishes and is_stale)]
-            if any(lines):
-                parts.append(header)
-                parts.extend(lines)
+        for index, row in enumerate(OUTBOUND_METRICS):
+            told = [each[index] for each, is_stale in shown if not (row.vanishes and is_stale)]
+            for header, *lines in zip(self._headers[format_][index], *told, strict=True):
+                if any(lines):
+                    parts.append(header)
+                    parts.extend(lines)
         parts.append(_generate(self._exporter.registry, format_))
         if format_ is Format.OPENMETRICS:
             parts.append(b"# EOF\n")
@@ -308,18 +319,24 @@ def _generate(registry: Collector, format_: Format) -> bytes:
     return latest.removesuffix(b"# EOF\n")
 
 
-def _headers(format_: Format) -> list[tuple[bytes, bool]]:
-    """HELP and TYPE of each family, and whether it vanishes when stale."""
+def _headers(format_: Format) -> list[_Lines]:
+    """HELP and TYPE of each metric's families."""
     return [
-        (_generate(_Families([family]), format_), row.vanishes)
+        tuple(_generate(_Families([family]), format_) for family in _families(row, (), format_))
         for row in OUTBOUND_METRICS
-        for family in _families(row, (), format_)
     ]
 
 
-def _lines(outbound: OutboundSnapshot, format_: Format) -> list[bytes]:
-    """The sample lines of one outbound, family by family."""
-    return [
+def _lines(row: Row, outbound: OutboundSnapshot, format_: Format) -> _Lines:
+    """One metric's sample lines of one outbound, family by family."""
+    return tuple(
         _generate(_Families([family]), format_).split(b"\n", 2)[2]
-        for family in collect((outbound,), format_)
-    ]
+        for family in _families(row, (outbound,), format_)
+    )
+
+
+def _is_changed(row: Row, before: OutboundSnapshot, outbound: OutboundSnapshot) -> bool:
+    """Whether a metric's lines say something else of an outbound than before."""
+    if (before.name, before.labels) != (outbound.name, outbound.labels):
+        return True
+    return [*row.read(before)] != [*row.read(outbound)]

@@ -257,6 +257,43 @@ def in_a_query(family: Metric) -> str:
 # --- byte for byte
 
 
+def successive() -> Iterator[OutboundSnapshot]:
+    """One outbound as it may be published in turn: what changes, and what stays."""
+    latest = polled()
+    yield unpolled(latest.name, latest.outbound_id)
+    yield latest
+    yield latest
+    ledger, window = latest.calls.ledger, latest.calls.window
+    assert window is not None
+    for calls in (
+        latest.calls._replace(live=7),
+        latest.calls._replace(ledger=replace(ledger, started=41)),
+        latest.calls._replace(window=window._replace(by_tag={"interested": 3})),
+        latest.calls._replace(window=None),
+    ):
+        yield replace(latest, calls=calls)
+    yield replace(latest, health=replace(latest.health, polls=301, up=False))
+    yield polled(exemplars=(None, ("65f1c0cc", 7.0), None))
+    yield polled(tags=reversed(["interested", "later"]))
+    yield polled(labels={"team": "another"})
+    yield polled("renamed")
+
+
+@pytest.mark.parametrize("format_", Format)
+def test_what_was_published_before_leaves_no_trace(format_: Format) -> None:
+    world, beside = World(polled("b", "65f1c0bbbb")), polled("b", "65f1c0bbbb")
+    for outbound in successive():
+        world.exposition.publish(outbound)
+        assert of_outbounds(world.text(format_)) == of_outbounds(
+            World(beside, outbound).text(format_)
+        )
+
+
+def of_outbounds(text: str) -> list[str]:
+    """The lines that are not the exporter's own, some of which tell the time."""
+    return [line for line in text.splitlines() if not re.match(r"(# \w+ )?(process|python)_", line)]
+
+
 @pytest.mark.parametrize("format_", Format)
 def test_the_bytes_are_those_of_prometheus_client(format_: Format) -> None:
     world = World(polled(), polled("b", "65f1c0bbbb", labels={}), unpolled())
