@@ -107,6 +107,7 @@ class PearlClient:
             ceiling=self.limiter.ceiling,
             waiting=self.limiter.waiting,
             is_refused=self.refusals.is_token_refused,
+            trouble=None if self._common_failure is None else self._common_failure[1],
         )
 
     @property

@@ -15,12 +15,14 @@ class Budget(NamedTuple):
         ceiling: The same as configured.
         waiting: Requests that wait for their turn.
         is_refused: Whether the API refuses the token.
+        trouble: Why the last request failed, if it is sent again; None if it went well.
     """
 
     rate: float
     ceiling: float
     waiting: int
     is_refused: bool
+    trouble: str | None = None
 
 
 class Demand:

@@ -92,13 +92,17 @@ def _headline(
         lines = [escape(health.last_message or ""), step, *lines]
     elif not health.up:
         head = "Waiting for its first poll"
+        if budget is not None and budget.trouble is not None:
+            lines.insert(0, f"A request failed, and is sent again: {escape(budget.trouble)}.")
     elif outbound.is_stale(now):
         head = "Its last good poll is too old: the window is not shown"
     else:
         head = "Its polls succeed"
     if health.catching_up and health.up:
         lines.append("Calls of an outage are still being read, oldest first.")
-    mood, css = ("good", "panel") if health.last_reason is None else ("bad", "panel failing")
+    mood, css = ("good" if health.up else "dim", "panel")
+    if health.last_reason is not None:
+        mood, css = "bad", "panel failing"
     text = "".join(f"<p>{line}</p>" for line in lines if line)
     return f'<div class="{css}"><p class="{mood}">{head}</p>{text}</div>'
 

@@ -153,6 +153,17 @@ async def test_the_rate_allowed_right_now_is_named_where_the_api_asks_to_slow_do
         assert said in (await client.get(path_of(outbound.name))).text
 
 
+async def test_a_first_poll_whose_requests_fail_says_so():
+    outbound = replace(polled(), health=Health(interval_seconds=60.0))
+    trouble = Budget(2.0, 2.0, 0, is_refused=False, trouble="no connection to <there>")
+    budgets = {outbound.outbound_id: trouble}
+    view = dataclasses.replace(a_view(outbound), budget_of=budgets.get)
+    async with client_of(view) as client:
+        text = (await client.get(path_of(outbound.name))).text
+    assert '<p class="dim">Waiting for its first poll</p>' in text
+    assert "A request failed, and is sent again: no connection to &lt;there&gt;." in text
+
+
 def test_the_settings_shown_are_those_in_force():
     spans = Spans(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
     outbound = replace(polled(), spans=spans, health=Health(interval_seconds=60.0))
