@@ -88,7 +88,8 @@ class PearlClient:
         self.demand = Demand()
         self._settings = settings
         self._observer = observer
-        self._common_failure: tuple[type[ApiError], str] | None = None
+        self.trouble: ApiError | None = None
+        """What fails for all of the token's outbounds since the last good answer, if anything."""
         self._silent_until = 0.0
         self._wire = Wire(
             settings,
@@ -107,16 +108,8 @@ class PearlClient:
             ceiling=self.limiter.ceiling,
             waiting=self.limiter.waiting,
             is_refused=self.refusals.is_token_refused,
-            trouble=None if self._common_failure is None else self._common_failure[1],
+            trouble=None if self.trouble is None else str(self.trouble),
         )
-
-    @property
-    def trouble(self) -> ApiError | None:
-        """What fails for all of the token's outbounds since the last good answer, if anything."""
-        if self._common_failure is None:
-            return None
-        kind, said = self._common_failure
-        return kind(said)
 
     def forget(self, outbound_id: str) -> None:
         """Drops what is remembered of an outbound that is polled no more with the token."""
@@ -181,7 +174,7 @@ class PearlClient:
         except ApiError as error:
             self._note_failure(question.key, sent, error)
             raise
-        self._common_failure = None
+        self.trouble = None
         self.limiter.succeeded()
         patience.renew()
         return answer
@@ -191,11 +184,11 @@ class PearlClient:
         if not error.retry:
             self.limiter.answered()
             return
-        if self._common_failure is None and now() >= self._silent_until:
+        if self.trouble is None and now() >= self._silent_until:
             self._silent_until = now() + _SILENCE_SECONDS
             text = "a request failed, asking again until poll.give_up: %s"
             _log.info(text, error, extra={"asked": key})
-        self._common_failure = (type(error), str(error))
+        self.trouble = type(error)(str(error))  # without the frames that the error itself names
         if isinstance(error, RateLimitedError):
             self.limiter.slow_down(sent)
         if isinstance(error, RateLimitedError | ServerError) and error.retry_after is not None:
@@ -205,9 +198,8 @@ class PearlClient:
         """Why there was no turn in time: what fails for everybody, or a pause."""
         pause = self.limiter.paused_for
         why = f"the API asked to pause; {pause:.0f} s are left of it" if pause else "no turn came"
-        if self._common_failure is not None:
-            kind, said = self._common_failure
-            return kind(f"{said} ({why})")
+        if self.trouble is not None:
+            return type(self.trouble)(f"{self.trouble} ({why})")
         if pause:
             return RateLimitedError(why)
         return RequestTimeoutError(

@@ -232,20 +232,16 @@ class Exposition:
             family
             for row in OUTBOUND_METRICS
             if row.kind in ("gauge", "gaugehistogram")
-            for family in _families(row, fresh if row.vanishes else self.outbounds, Format.TEXT)
+            for family in families_of(row, fresh if row.vanishes else self.outbounds, Format.TEXT)
             if family.samples
         ]
         return _generate(_Families(families), Format.TEXT)
 
 
-def collect(outbounds: Iterable[OutboundSnapshot], format_: Format) -> Iterator[Metric]:
-    """Every outbound's metrics as families of `prometheus_client`."""
-    outbounds = tuple(outbounds)
-    for row in OUTBOUND_METRICS:
-        yield from _families(row, outbounds, format_)
-
-
-def _families(row: Row, outbounds: Iterable[OutboundSnapshot], format_: Format) -> Iterator[Metric]:
+def families_of(
+    row: Row, outbounds: Iterable[OutboundSnapshot], format_: Format
+) -> Iterator[Metric]:
+    """One metric of these outbounds as families of `prometheus_client`, nearly always one."""
     family = Metric(row.name.removesuffix("_total"), row.help, row.kind)
     for outbound in outbounds:
         for values, measured in row.read(outbound):
@@ -322,7 +318,7 @@ def _generate(registry: Collector, format_: Format) -> bytes:
 def _headers(format_: Format) -> list[_Lines]:
     """HELP and TYPE of each metric's families."""
     return [
-        tuple(_generate(_Families([family]), format_) for family in _families(row, (), format_))
+        tuple(_generate(_Families([family]), format_) for family in families_of(row, (), format_))
         for row in OUTBOUND_METRICS
     ]
 
@@ -331,7 +327,7 @@ def _lines(row: Row, outbound: OutboundSnapshot, format_: Format) -> _Lines:
     """One metric's sample lines of one outbound, family by family."""
     return tuple(
         _generate(_Families([family]), format_).split(b"\n", 2)[2]
-        for family in _families(row, (outbound,), format_)
+        for family in families_of(row, (outbound,), format_)
     )
 
 

@@ -12,7 +12,7 @@ from bench.soak.lab import FOLLOW_SECONDS, SETTLE_SECONDS, UNANSWERED_SECONDS, W
 from pearl_exporter.calls import LIVE_STATUSES
 from pearl_exporter.simulator import Campaign
 from pearl_exporter.simulator.life import NEVER, CallLife
-from pearl_exporter.simulator.truth import live
+from pearl_exporter.simulator.truth import distinct_tags, live
 
 WINDOW_MS = WINDOW_SECONDS * 1000
 FOLLOW_MS = FOLLOW_SECONDS * 1000
@@ -160,5 +160,5 @@ def _still_open(call: CallLife, tracking: Tracking) -> set[Fate]:
 
 
 def _values(row: dict[str, Any]) -> tuple[int, int, int, tuple[str, ...]]:
-    tags = tuple(sorted({tag.strip() for tag in row["tags"] or ()} - {""}))
+    tags = tuple(sorted(distinct_tags(row)))
     return row["conversationStatus"], row["status"], row["duration"], tags

@@ -1,6 +1,5 @@
 """A look at the state beside the exporter that writes it: takes no lock and changes nothing."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +18,7 @@ from pearl_exporter.labels import is_unicode
 from pearl_exporter.progress import Progress
 from pearl_exporter.short_ids import may_hold, short_id
 from pearl_exporter.store.schema import MIGRATIONS
-from pearl_exporter.store.sqlite_file import A_FOLDER
+from pearl_exporter.store.sqlite_file import A_FOLDER, beside
 from pearl_exporter.tracked import Tracked, tracked_of
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -106,7 +105,7 @@ def _settled(file: Path, call_id: str) -> list[Known]:
 
 def _stamp(file: Path) -> _Stamp:
     found = file.stat()
-    has_log = Path(f"{os.path.realpath(file)}-wal").exists()
+    has_log = beside(file, "-wal").exists()
     return _Stamp(has_log, found.st_ino, found.st_size, found.st_mtime_ns)
 
 

@@ -24,7 +24,7 @@ from pearl_exporter.discovery import Saved as Discovered
 from pearl_exporter.errors import LEFT, MAY_WRITE, DiskError, StateError
 from pearl_exporter.progress import Delta, Progress, Saved
 from pearl_exporter.store.schema import blocks, discovered, journal, migrate, outbounds
-from pearl_exporter.store.sqlite_file import NO_WRITING, SqliteFile
+from pearl_exporter.store.sqlite_file import SqliteFile, remedy
 
 Result = TypeVar("Result")
 
@@ -214,8 +214,7 @@ def _as_state_errors(path: str) -> Iterator[None]:
         raise _state_error(path, error) from None
     except OSError as error:
         kind = DiskError if error.errno in _FULL_DISK else StateError
-        hint = f"; {MAY_WRITE}" if error.errno in NO_WRITING else ""
-        raise kind(f"{path}: {error.strerror or error}{hint}") from None
+        raise kind(f"{path}: {error.strerror or error}{remedy(error)}") from None
     except StateError as error:
         raise type(error)(f"{path}: {error}") from None
 

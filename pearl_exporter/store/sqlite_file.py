@@ -13,11 +13,25 @@ from pearl_exporter.errors import LEFT, MAY_WRITE, StateError
 
 A_FOLDER = "it is a folder: name a file in it, such as pearl-exporter.db"
 
-NO_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 _MAGIC = b"SQLite format 3\0"
 
 _log = logging.getLogger(__name__)
+
+
+def remedy(error: OSError) -> str:
+    """What to do where the system forbids writing; empty for any other error."""
+    return f"; {MAY_WRITE}" if error.errno in _NO_WRITING else ""
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The lock or the log of a state: one and the same, by whatever link the state is named.
+
+    A path that is no link stays relative: the folders above the working directory may be closed.
+    """
+    real = path.resolve() if path.is_symlink() else path
+    return real.with_name(f"{real.name}{suffix}")
 
 
 class SqliteFile:
@@ -45,12 +59,9 @@ class SqliteFile:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            hint = f"; {MAY_WRITE}" if error.errno in NO_WRITING else ""
-            raise StateError(f"its folder {path.parent} can't be made: {reason}{hint}") from error
-        # By whatever link the file is named, it has one lock. Another path stays relative, for the
-        # folders above the working directory may be closed to us.
-        real = path.resolve() if path.is_symlink() else path
-        self._lock = _private(real.with_name(f"{real.name}.lock"))
+            told = f"{reason}{remedy(error)}"
+            raise StateError(f"its folder {path.parent} can't be made: {told}") from error
+        self._lock = _private(beside(path, ".lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists():
