@@ -40,7 +40,7 @@ RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
         --shell /usr/sbin/nologin pearl \
  && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/pearl-exporter \
  && /opt/pearl-exporter/bin/python -c \
-        'import pearl_exporter.cli, pearl_exporter.store.sql, sqlalchemy.dialects.sqlite, http.client'
+        'import pearl_exporter.cli, pearl_exporter.state.sql, sqlalchemy.dialects.sqlite, http.client'
 
 ENV PATH=/opt/pearl-exporter/bin:$PATH \
     PEARL_STATE__URL=sqlite:////var/lib/pearl-exporter/pearl-exporter.db

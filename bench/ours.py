@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from bench.processes import Figures, given, peak_rss_bytes, progress, rss_bytes, samples
 from bench.world import INTERVAL_SECONDS, PAGE, set_api_time, traffic
+from pearl_exporter.api.clock import Clock
 from pearl_exporter.app import App, build_app
-from pearl_exporter.clock import Clock
 from pearl_exporter.config import ApiSettings, OutboundSettings, PollSettings, Settings, TokenSource
-from pearl_exporter.metrics import Format
-from pearl_exporter.store import open_store
+from pearl_exporter.exposition.render import Format
+from pearl_exporter.state.store import open_store
 
 _PROGRESS_SECONDS = 15.0
 

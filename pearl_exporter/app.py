@@ -9,26 +9,26 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import NamedTuple
 
-import httpx
-
-from pearl_exporter.api import PearlClient
-from pearl_exporter.budget import Budget
-from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.api.budget import Budget
+from pearl_exporter.api.client import PearlClient
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.http import Transport
+from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
+from pearl_exporter.counting.labels import TagRules
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.discovery.platform import Host, Platform
 from pearl_exporter.errors import ConfigError
-from pearl_exporter.first_polls import FirstPolls
-from pearl_exporter.labels import TagRules
-from pearl_exporter.metrics import ExporterMetrics, Exposition
-from pearl_exporter.platform import Host, Platform
-from pearl_exporter.platform_metrics import PlatformCollector
-from pearl_exporter.poll_log import tell_of_budget
-from pearl_exporter.poller import Assignment, Poller
-from pearl_exporter.rules import Rules
-from pearl_exporter.schedule import LOOK_AGAIN_SECONDS, Schedule
-from pearl_exporter.snapshot import OutboundSnapshot
-from pearl_exporter.store import MemoryStore, Store
-from pearl_exporter.surroundings import ProgressListener, Surroundings
-from pearl_exporter.token import Token
+from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
+from pearl_exporter.exposition.platform_metrics import PlatformCollector
+from pearl_exporter.exposition.render import Exposition
+from pearl_exporter.polling.context import ProgressListener, Surroundings
+from pearl_exporter.polling.first_polls import FirstPolls
+from pearl_exporter.polling.log import tell_of_budget
+from pearl_exporter.polling.poller import Assignment, Poller
+from pearl_exporter.polling.schedule import LOOK_AGAIN_SECONDS, Schedule
+from pearl_exporter.polling.snapshot import OutboundSnapshot
+from pearl_exporter.state.store import MemoryStore, Store
 
 MOST_NAMED = 50
 """So many outbounds are named in one log line; the rest are counted."""
@@ -67,7 +67,7 @@ class App:
         around: Surroundings,
         exporter: ExporterMetrics,
         exposition: Exposition,
-        transport: httpx.AsyncBaseTransport | None,
+        transport: Transport | None,
     ) -> None:
         self.settings = settings
         self.exposition = exposition
@@ -308,7 +308,7 @@ class App:
 def build_app(
     settings: Settings,
     *,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     clock: Clock | None = None,
     store: Store | None = None,
     on_progress: ProgressListener = lambda _name, _received, _expected: None,

@@ -16,8 +16,9 @@ from pearl_exporter.app import App
 from pearl_exporter.config import ListenAddress
 from pearl_exporter.web.access import Access
 from pearl_exporter.web.connections import Connection, Door, Limits
-from pearl_exporter.web.endpoints import Reload, View, build_endpoints
+from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.live_config import LiveWebConfig, described
+from pearl_exporter.web.view import Reload, View
 
 STOP_SECONDS = 4.0
 """How long stopping may take; a service manager is promised an end within 5 s."""

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 from pydantic import SecretStr
 
-from pearl_exporter.api import PearlClient
-from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.api.client import PearlClient
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings, TokenSource
-from pearl_exporter.token import Token
 
 
 @asynccontextmanager

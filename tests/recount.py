@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pearl_exporter.calls import Call
-from pearl_exporter.rules import Rules
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.settlement import Rules
 
 NAMES = {
     1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",

@@ -1,11 +1,11 @@
 """What a store does with the deltas of polls, in memory; and rules for what is saved."""
 
-from pearl_exporter.blocks import decode_block
-from pearl_exporter.kinds import Kinds
-from pearl_exporter.progress import Delta, Saved
-from pearl_exporter.rules import Rules
-from pearl_exporter.short_ids import long_id
-from pearl_exporter.tracked import Tracked, tracked_of
+from pearl_exporter.counting.blocks import decode_block
+from pearl_exporter.counting.compact_ids import long_id
+from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.saved import Delta, Saved
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracked_call import Tracked, tracked_of
 
 T0 = 1_795_000_000_000
 RULES = Rules(

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import httpx
 
-from pearl_exporter.bodies import Body
-from pearl_exporter.calls import status_label
-from pearl_exporter.ledger import LedgerSnapshot
-from pearl_exporter.poller import Poller
+from pearl_exporter.api.body import Body
+from pearl_exporter.counting.calls import status_label
+from pearl_exporter.counting.ledger import LedgerSnapshot
+from pearl_exporter.polling.poller import Poller
+from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.simulator import default_campaigns
-from pearl_exporter.snapshot import OutboundSnapshot
 from tests.bad_answers import BAIT, Bad
 from tests.world import DAWN_MS, HOUR_MS, World
 

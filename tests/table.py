@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from pearl_exporter.calls import Call
-from pearl_exporter.plan import PollPlan, Reading
-from pearl_exporter.sync import Page, RangeRead, Search
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.reading.plan import PollPlan, Reading
+from pearl_exporter.reading.range_read import RangeRead
+from pearl_exporter.reading.search import Page, Search
 
 
 @dataclass

@@ -22,12 +22,14 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from pearl_exporter import api as api_module
-from pearl_exporter.api import PearlClient
-from pearl_exporter.bodies import MAX_BODY_BYTES
-from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.api import client as api_module
+from pearl_exporter.api.body import MAX_BODY_BYTES
+from pearl_exporter.api.client import PearlClient
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.decode_calls import decode_page
+from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings, TokenSource
-from pearl_exporter.decode import decode_page
 from pearl_exporter.errors import (
     REASONS,
     ApiError,
@@ -40,9 +42,7 @@ from pearl_exporter.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from pearl_exporter.patience import Patience
-from pearl_exporter.sync import Page, Search
-from pearl_exporter.token import Token
+from pearl_exporter.reading.search import Page, Search
 from tests.real_client import a_real_client
 from tests.serving import serving
 from tests.virtual_time import EPOCH_SECONDS, run_virtually, virtual_clock
@@ -542,7 +542,7 @@ async def test_a_passing_failure_is_not_seen_by_who_asks():
 
 @virtually
 async def test_the_log_says_once_a_minute_whose_request_is_asked_again(caplog):
-    caplog.set_level(logging.INFO, "pearl_exporter.api")
+    caplog.set_level(logging.INFO, "pearl_exporter.api.client")
     async with a_scene() as scene:
         scene.answer(*[problem(503), WELL] * 10)
         for outbound in ("first", "second") * 5:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.blocks import decode_block, encode_block
-from pearl_exporter.calls import Call
-from pearl_exporter.index import Block
-from pearl_exporter.kinds import Kinds
-from pearl_exporter.short_ids import ShortId, long_id, short_id, short_ids
-from pearl_exporter.tracked import UNSETTLED, Phase, Tracked, entry_of, tracked_of
+from pearl_exporter.counting.blocks import decode_block, encode_block
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.compact_ids import ShortId, long_id, short_id, short_ids
+from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.start_index import Block
+from pearl_exporter.counting.tracked_call import UNSETTLED, Phase, Tracked, entry_of, tracked_of
 
 T0 = 1_795_000_000_000
 

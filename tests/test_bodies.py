@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from pearl_exporter.bodies import MAX_BODY_BYTES, MAX_BRACKETS, Body
+from pearl_exporter.api.body import MAX_BODY_BYTES, MAX_BRACKETS, Body
 from pearl_exporter.errors import BadResponseError
 
 TEXT = b'{"count": 1, "results": []}' * 100

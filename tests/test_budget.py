@@ -1,6 +1,6 @@
 """How many requests a second the polls with a token need."""
 
-from pearl_exporter.budget import LEAST_REQUESTS, Demand
+from pearl_exporter.api.budget import LEAST_REQUESTS, Demand
 
 
 def shared_by(**intervals: float) -> Demand:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.calls import (
+from pearl_exporter.counting.calls import (
     CALL_STATUS_LABELS,
     FINISHED_CALL_STATUS_LABELS,
     FINISHED_STATUS_LABELS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.clock import DOUBT_SECONDS, ApiClock, Clock
+from pearl_exporter.api.clock import DOUBT_SECONDS, ApiClock, Clock
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from pearl_exporter.poller import Poller
+from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World

@@ -13,12 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from pearl_exporter.calls import Call
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.plan import Memory, PollPlan, Reading
-from pearl_exporter.progress import Saved
-from pearl_exporter.rules import Rules
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.reading.plan import Memory, PollPlan, Reading
 from tests.recount import Poll, Recount, bucketed, live, passed_over, positive, recount_window
 from tests.saving import copied, merged
 from tests.table import Table, by_id, run_plan
@@ -96,8 +96,8 @@ class Histories(RuleBasedStateMachine):
         )
         self.small_window_pages = small_window_pages
         self.patches = [
-            patch("pearl_exporter.index.BLOCK_CALLS", block_calls),
-            patch("pearl_exporter.kinds.SPARE_KINDS", spare_kinds),
+            patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
+            patch("pearl_exporter.counting.packing.SPARE_KINDS", spare_kinds),
         ]
         for each in self.patches:
             each.start()
@@ -220,7 +220,7 @@ class Histories(RuleBasedStateMachine):
             memory=self.memory,
             spare=self.spare,
         )
-        with patch("pearl_exporter.plan.SMALL_WINDOW_PAGES", self.small_window_pages):
+        with patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages):
             reading = run_plan(plan, self.table)
         self.memory = reading.memory
         self.tracker.apply(

@@ -23,20 +23,20 @@ from hypothesis.stateful import initialize, precondition, rule
 from pydantic import SecretStr
 from sqlalchemy import Engine, event
 
-from pearl_exporter.budget import Demand
-from pearl_exporter.clock import ApiClock, Clock
+from pearl_exporter.api.budget import Demand
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.token_breaker import Refusals
 from pearl_exporter.config import OutboundSettings, TokenSource
+from pearl_exporter.counting.journal import settled_in
+from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.tracked_call import Phase
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
-from pearl_exporter.journal import settled_in
-from pearl_exporter.plan import Reading
-from pearl_exporter.poller import Assignment, Poller
-from pearl_exporter.progress import Saved
-from pearl_exporter.refusals import Refusals
-from pearl_exporter.store import open_store
-from pearl_exporter.surroundings import Surroundings
-from pearl_exporter.sync import Page, Search
-from pearl_exporter.tracked import Phase
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.poller import Assignment, Poller
+from pearl_exporter.reading.plan import Reading
+from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.state.store import open_store
 from tests.recount import Poll, Recount, positive
 from tests.saving import calls_of
 from tests.table import Table, by_id
@@ -291,8 +291,8 @@ class Crashes(Histories):
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
         with (
-            patch("pearl_exporter.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
-            patch("pearl_exporter.poller.spare_requests", lambda *_: self.spare),
+            patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
+            patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
         ):
             failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:

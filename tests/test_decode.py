@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pearl_exporter.calls import Call, status_label
-from pearl_exporter.decode import decode_page, format_instant, kept_id, parse_instant
+from pearl_exporter.api.decode_calls import decode_page, format_instant, kept_id, parse_instant
+from pearl_exporter.counting.calls import Call, status_label
 from pearl_exporter.errors import BadResponseError
-from pearl_exporter.sync import Page
+from pearl_exporter.reading.search import Page
 
 START = "2026-11-23T09:40:00.123Z"
 START_MS = 1_795_426_800_123

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pearl_exporter.api.decode_platform import ListedOutbound, Listing
 from pearl_exporter.config.settings import OutboundEntry
-from pearl_exporter.discovery import (
+from pearl_exporter.discovery.selection import (
     MISSES,
     DiscoveryRules,
     Known,
@@ -15,7 +16,6 @@ from pearl_exporter.discovery import (
     merge,
     shown_name,
 )
-from pearl_exporter.listing import ListedOutbound, Listing
 from pearl_exporter.patterns import Pattern
 
 NOBODY = Polled({})

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from pearl_exporter.first_polls import MOST_TOLD
+from pearl_exporter.polling.first_polls import MOST_TOLD
 from pearl_exporter.simulator import many_campaigns
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, World
@@ -14,10 +14,12 @@ from tests.world import DAWN_MS, World
 @pytest.fixture
 def told(caplog):
     """Lines of first polls, at info: message, and outbound or how many there were."""
-    caplog.set_level(logging.INFO, "pearl_exporter.first_polls")
+    caplog.set_level(logging.INFO, "pearl_exporter.polling.first_polls")
 
     def lines() -> list[tuple[object, ...]]:
-        ours = [each for each in caplog.records if each.name == "pearl_exporter.first_polls"]
+        ours = [
+            each for each in caplog.records if each.name == "pearl_exporter.polling.first_polls"
+        ]
         keys = ("outbound", "outbounds", "succeeded")
         return [
             (each.msg, *(vars(each)[key] for key in keys if key in vars(each))) for each in ours

@@ -4,11 +4,11 @@ import sqlite3
 
 import pytest
 
-from pearl_exporter.calls import Call
-from pearl_exporter.rules import Rules
-from pearl_exporter.store import open_store
-from pearl_exporter.store.sql import _set_up_sqlite
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.state.sql import _set_up_sqlite
+from pearl_exporter.state.store import open_store
 
 SECOND = 1000
 NOON = 1_795_000_000_000

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pearl_exporter.bodies import Body
-from pearl_exporter.clock import parse_http_date
+from pearl_exporter.api.body import Body
+from pearl_exporter.api.clock import parse_http_date
+from pearl_exporter.api.decode_calls import _decode_leniently, _page, decode_page, parse_instant
+from pearl_exporter.api.decode_platform import decode_account, decode_listing
 from pearl_exporter.config.durations import parse_duration
 from pearl_exporter.config.load import load_settings
 from pearl_exporter.config.web_config import read_web_config
 from pearl_exporter.config.yaml_lines import YamlError, read_yaml
-from pearl_exporter.decode import _decode_leniently, _page, decode_page, parse_instant
+from pearl_exporter.counting.labels import OTHER, TagLabels, TagRules
 from pearl_exporter.errors import BadResponseError, ConfigError
-from pearl_exporter.labels import OTHER, TagLabels, TagRules
-from pearl_exporter.listing import decode_account, decode_listing
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.sync import Page
+from pearl_exporter.reading.search import Page
 from pearl_exporter.web.negotiation import accepts_gzip, choose_format
 
 often = settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "25")), deadline=None)

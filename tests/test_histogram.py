@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.histogram import Histogram, HistogramSnapshot
+from pearl_exporter.counting.histogram import Histogram, HistogramSnapshot
 
 BOUNDS = (5.0, 10.0, 30.0)
 DURATIONS = st.integers(0, 100_000).map(lambda milliseconds: milliseconds / 1000)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pearl_exporter.idle import Idle
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.polling.idle_interval import Idle
 from tests.test_metrics import rules
 
 NOTHING = Tracker(rules()).snapshot()

@@ -5,7 +5,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.index import StartIndex
+from pearl_exporter.counting.start_index import StartIndex
 
 keys = st.sampled_from("abcdefghij")
 instants = st.integers(0, 12)
@@ -18,7 +18,7 @@ steps = st.lists(
 
 @given(steps=steps, range_=ranges, block_calls=st.sampled_from([1, 2, 3, 256]))
 def test_it_is_a_sorted_list_with_some_items_absent(steps, range_, block_calls):
-    with patch("pearl_exporter.index.BLOCK_CALLS", block_calls):
+    with patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls):
         follow(steps, *range_)
 
 
@@ -82,7 +82,7 @@ def check_blocks(index: StartIndex[str, str], plain: dict[str, int]) -> None:
 def test_halfway_leaves_something_on_either_side_if_that_can_be(starts, range_, block_calls):
     start, end = range_
     index: StartIndex[str, int] = StartIndex()
-    with patch("pearl_exporter.index.BLOCK_CALLS", block_calls):
+    with patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls):
         index.fill([f"call-{n}" for n in range(len(starts))], sorted(starts), range(len(starts)))
     inside = {at for at in starts if start <= at < end}
     middle = index.halfway(start, end)

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from pearl_exporter.calls import Call
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.compact_ids import short_id
+from pearl_exporter.counting.journal import Journal, Told, told_of
+from pearl_exporter.counting.labels import TagRules
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
-from pearl_exporter.journal import Journal, Told, told_of
-from pearl_exporter.labels import TagRules
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.short_ids import short_id
-from pearl_exporter.store import open_store
-from pearl_exporter.store.look import look_for
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.state.inspect import look_for
+from pearl_exporter.state.store import open_store
 from tests.saving import RULES, T0
 
 IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(codec="utf-8")))

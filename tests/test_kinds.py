@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.calls import Call
-from pearl_exporter.kinds import (
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.packing import (
     IN_WINDOW,
     Kinds,
     are_alike,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.labels import (
+from pearl_exporter.counting.labels import (
     MAX_FOLDED_REMEMBERED,
     MAX_TAG_LENGTH,
     OTHER,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.limiter import (
+from pearl_exporter.api.limiter import (
     LEAST_SHARE,
     LONGEST_PAUSE_SECONDS,
     Limiter,

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.errors import BadResponseError
-from pearl_exporter.listing import (
+from pearl_exporter.api.decode_platform import (
     Account,
     ListedOutbound,
     Listing,
@@ -15,6 +14,7 @@ from pearl_exporter.listing import (
     decode_listing,
     is_running,
 )
+from pearl_exporter.errors import BadResponseError
 
 ID = "65f1c0ffee"
 GOOD = {"id": ID, "name": "spring", "status": 1, "totalAgents": 4, "created": "2026-11-01"}

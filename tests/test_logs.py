@@ -44,7 +44,7 @@ def caught(canary):
 @pytest.mark.parametrize("form", ["logfmt", "json"])
 def test_a_bug_is_logged_with_its_place_and_type_and_without_its_words(canary, log, form):
     set_up_logging(LogSettings(format=form))
-    logging.getLogger("pearl_exporter.poller").error("met a bug", exc_info=caught(canary))
+    logging.getLogger("pearl_exporter.polling.poller").error("met a bug", exc_info=caught(canary))
     told = log()
     assert canary.told_in(told) == set()
     for part in ("builtins.KeyError", "builtins.ValueError", "test_logs.py", "in caught"):

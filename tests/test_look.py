@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from pearl_exporter.calls import Call
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
-from pearl_exporter.store import look, open_store
-from pearl_exporter.store.look import look_for
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.state import inspect as look
+from pearl_exporter.state.inspect import look_for
+from pearl_exporter.state.store import open_store
 from tests.saving import RULES, T0
 from tests.test_journal import play
 

@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
+from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.config import TokenSource
-from pearl_exporter.metrics import Format
-from pearl_exporter.refusals import LONGEST_BACKOFF_SECONDS
-from pearl_exporter.schedule import LOOK_AGAIN_SECONDS
+from pearl_exporter.exposition.render import Format
+from pearl_exporter.polling.schedule import LOOK_AGAIN_SECONDS
 from pearl_exporter.simulator import Campaign, Profile, many_campaigns
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, World

@@ -17,17 +17,18 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
-from pearl_exporter.budget import Budget
-from pearl_exporter.catalogue import OUTBOUND_METRICS
-from pearl_exporter.health import Health
-from pearl_exporter.histogram import HistogramSnapshot
-from pearl_exporter.labels import TagRules
-from pearl_exporter.ledger import LedgerSnapshot
-from pearl_exporter.metrics import ExporterMetrics, Exposition, Format, families_of
-from pearl_exporter.rules import Rules
-from pearl_exporter.snapshot import OutboundSnapshot, Spans
-from pearl_exporter.tracker import Tracker, TrackerSnapshot
-from pearl_exporter.window import WindowSnapshot
+from pearl_exporter.api.budget import Budget
+from pearl_exporter.counting.histogram import HistogramSnapshot
+from pearl_exporter.counting.labels import TagRules
+from pearl_exporter.counting.ledger import LedgerSnapshot
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
+from pearl_exporter.counting.window import WindowSnapshot
+from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
+from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
+from pearl_exporter.exposition.render import Exposition, Format, families_of
+from pearl_exporter.polling.poll_health import Health
+from pearl_exporter.polling.snapshot import OutboundSnapshot, Spans
 from tests.programs import debian_program
 
 GOLDEN = Path(__file__).parent / "golden"

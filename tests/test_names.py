@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from pearl_exporter import names
-from pearl_exporter.names import EventLoop
+from pearl_exporter.api import resolver as names
+from pearl_exporter.api.resolver import EventLoop
 
 
 @pytest.fixture

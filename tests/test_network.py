@@ -13,11 +13,11 @@ import httpcore
 import pytest
 import trustme
 
-from pearl_exporter.api import PearlClient
+from pearl_exporter.api.client import PearlClient
+from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.network import AsyncioBackend, AsyncioStream
 from pearl_exporter.errors import ConnectionFailedError
-from pearl_exporter.network import AsyncioBackend, AsyncioStream
-from pearl_exporter.patience import Patience
-from pearl_exporter.sync import Page, Search
+from pearl_exporter.reading.search import Page, Search
 from tests.real_client import a_real_client
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
 
 T = 5_000_000 * STEP_MS
 

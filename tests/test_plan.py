@@ -6,9 +6,12 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from pearl_exporter.backlog import SLICE_PAGES
-from pearl_exporter.calls import Call
-from pearl_exporter.plan import (
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.reading.catch_up import SLICE_PAGES
+from pearl_exporter.reading.outcome_counts import SETS
+from pearl_exporter.reading.plan import (
     COUNT_EVERY,
     ENOUGH_REQUESTS,
     LEAST_CATCH_UP_REQUESTS,
@@ -18,9 +21,6 @@ from pearl_exporter.plan import (
     PollPlan,
     Reading,
 )
-from pearl_exporter.rules import Rules
-from pearl_exporter.statuses import SETS
-from pearl_exporter.tracker import Tracker
 from tests.table import Table, by_id, run_plan
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

@@ -11,13 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from pearl_exporter.config import DiscoverySettings
-from pearl_exporter.discovery import Saved
 from pearl_exporter.errors import StateError
-from pearl_exporter.metrics import Format
+from pearl_exporter.exposition.render import Format
 from pearl_exporter.patterns import Pattern
 from pearl_exporter.simulator import Page, Search, many_campaigns
 from pearl_exporter.simulator.platform import LIST
-from pearl_exporter.store import MemoryStore
+from pearl_exporter.state.records import Saved
+from pearl_exporter.state.store import MemoryStore
 from tests.saving import copied, merged
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, World

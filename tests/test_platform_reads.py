@@ -6,10 +6,10 @@ import json
 import httpx
 import pytest
 
-from pearl_exporter.bodies import MAX_BODY_BYTES
+from pearl_exporter.api.body import MAX_BODY_BYTES
+from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.decode_platform import Account, ListedOutbound, Listing
 from pearl_exporter.errors import ApiError
-from pearl_exporter.listing import Account, ListedOutbound, Listing
-from pearl_exporter.patience import Patience
 from tests.test_api import PHONE, TOKEN, URL, WELL, Scene, a_scene, after, virtually
 
 ROWS = [{"id": "65f1c0ffee", "name": "spring", "status": 1}]

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-import pearl_exporter.poller as poller_module
-from pearl_exporter.calls import Call
-from pearl_exporter.outcome_history import STEP_MS, OutcomeHistory
-from pearl_exporter.plan import COUNT_EVERY
-from pearl_exporter.poll_history import MOST_POLLS, Found
-from pearl_exporter.progress import Progress
+import pearl_exporter.polling.poller as poller_module
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.outcome_history import STEP_MS, OutcomeHistory
+from pearl_exporter.counting.saved import Progress
+from pearl_exporter.polling.poll_history import MOST_POLLS, Found
+from pearl_exporter.reading.plan import COUNT_EVERY
 from pearl_exporter.simulator import default_campaigns
-from pearl_exporter.store import open_store
+from pearl_exporter.state.store import open_store
 from tests.table import Table
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, HOUR_MS, World

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-import pearl_exporter.poller as poller_module
-from pearl_exporter.clock import ApiClock, Clock
+import pearl_exporter.polling.poller as poller_module
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
 from pearl_exporter.errors import StateError
-from pearl_exporter.metrics import Format
-from pearl_exporter.refusals import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
-from pearl_exporter.store import MemoryStore
+from pearl_exporter.state.store import MemoryStore
 from tests.saving import copied, merged
 from tests.test_schedule import until
 from tests.virtual_time import run_virtually
@@ -154,7 +154,7 @@ def test_a_long_read_shows_its_progress(caplog):
             **{**vars(poller._around), "on_progress": lambda *told: heard.append(told)}
         )
         await world.app.start(polling=False)
-        with caplog.at_level(logging.INFO, "pearl_exporter.poller"):
+        with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
             await poller.poll()
         assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
         assert heard[-1][1] == heard[-1][2] == len(poller._tracker.calls)
@@ -257,7 +257,7 @@ def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
         assert after.ledger.settled >= counted
         assert balance_holds(poller.snapshot)
 
-    with caplog.at_level(logging.WARNING, "pearl_exporter.poller"):
+    with caplog.at_level(logging.WARNING, "pearl_exporter.polling.poller"):
         run_virtually(story())
     (record,) = caplog.records
     assert record.getMessage() == (
@@ -453,7 +453,7 @@ def test_a_bug_in_one_poll_does_not_end_the_polls(monkeypatch, caplog):
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
         with monkeypatch.context() as patch:
-            patch.setattr("pearl_exporter.plan.read_start", lambda *_: 1 / 0)
+            patch.setattr("pearl_exporter.reading.plan.read_start", lambda *_: 1 / 0)
             failure = await poller.poll()
         assert failure is not None
         assert failure.reason == "bad_response"
@@ -473,7 +473,7 @@ def test_failures_are_logged_when_they_begin_and_end_not_each_time(caplog):
         world.simulator.faults.clear()
         await poller.poll()
 
-    with caplog.at_level(logging.INFO, "pearl_exporter.poller"):
+    with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
         run_virtually(story())
     messages = [record.getMessage() for record in caplog.records]
     assert [message.split(":")[0] for message in messages] == ["poll failed", "polls succeed again"]

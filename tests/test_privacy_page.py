@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pearl_exporter import decode
-from pearl_exporter.calls import Call
-from pearl_exporter.progress import Progress
-from pearl_exporter.store import open_store
-from pearl_exporter.store.schema import metadata
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.api import decode_calls as decode
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.saved import Progress
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.state.schema import metadata
+from pearl_exporter.state.store import open_store
 from tests.test_forgetting import NOON, RULES, SECOND
 
 PAGE = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text()

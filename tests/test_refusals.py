@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.refusals import LONGEST_BACKOFF_SECONDS, Refusals, doubled
+from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS, Refusals, doubled
 
 INTERVAL = 30.0
 

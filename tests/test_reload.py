@@ -7,12 +7,12 @@ from unittest.mock import AsyncMock
 import pytest
 
 from pearl_exporter.config import ApiSettings, PollSettings
+from pearl_exporter.counting.saved import Saved
 from pearl_exporter.errors import ConfigError, StateError
-from pearl_exporter.metrics import Format
-from pearl_exporter.progress import Saved
+from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import many_campaigns
-from pearl_exporter.store import MemoryStore
+from pearl_exporter.state.store import MemoryStore
 from tests.saving import copied, merged
 from tests.test_schedule import until
 from tests.world import DAWN_MS, World, outbound_settings

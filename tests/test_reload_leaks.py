@@ -8,14 +8,14 @@ from collections import Counter
 
 import pytest
 
-from pearl_exporter.api import PearlClient
+from pearl_exporter.api.client import PearlClient
+from pearl_exporter.api.limiter import Limiter
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import ApiSettings, PollSettings, Settings
-from pearl_exporter.limiter import Limiter
-from pearl_exporter.poller import Poller
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.polling.poller import Poller
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import build_simulator, many_campaigns
-from pearl_exporter.tracker import Tracker
 from tests.serving import serving
 from tests.test_schedule import until
 from tests.world import DAWN_MS, outbound_settings

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from pearl_exporter.app import MOST_NAMED
 from pearl_exporter.config import PollSettings
 from pearl_exporter.errors import ConfigError, StateError
-from pearl_exporter.metrics import Format
+from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import Campaign, Profile
-from pearl_exporter.store import MemoryStore
+from pearl_exporter.state.store import MemoryStore
 from tests.saving import copied, merged
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, World

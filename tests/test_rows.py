@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.calls import Call
-from pearl_exporter.rows import Rows
-from pearl_exporter.short_ids import long_id
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.compact_ids import long_id
 
 T0 = 1_790_000_000_000
 IDS = st.sampled_from(["a", "b", "65f1c0ffee65f1c0ffee0001", "65F1C0FFEE65F1C0FFEE0001", "c" * 24])

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from pearl_exporter.schedule import WEDGED_SECONDS, Schedule
+from pearl_exporter.polling.schedule import WEDGED_SECONDS, Schedule
 from pearl_exporter.simulator import many_campaigns
 from tests.world import DAWN_MS, World
 
@@ -35,7 +35,7 @@ def wall(monkeypatch):
             cls.ahead += timedelta(hours=hours)
 
     monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
-    monkeypatch.setattr("pearl_exporter.schedule.datetime", Wall)
+    monkeypatch.setattr("pearl_exporter.polling.schedule.datetime", Wall)
     return Wall
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.short_ids import cut, joined_or_long, long_id, short_id, short_ids
+from pearl_exporter.counting.compact_ids import cut, joined_or_long, long_id, short_id, short_ids
 
 hex_ids = st.integers(0, 2**96 - 1).map(lambda number: f"{number:024x}")
 odd_ids = st.sampled_from(

@@ -13,10 +13,10 @@ from bench.soak.lab import (
 )
 from bench.soak.reckoning import Reckoned, bounds_of, compare
 from bench.world import CALM, USUAL, Table
+from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.simulator import Campaign
 from pearl_exporter.simulator.life import CallLife
 from pearl_exporter.simulator.truth import live
-from pearl_exporter.snapshot import OutboundSnapshot
 from tests.virtual_time import run_virtually
 from tests.world import DAWN_MS, World
 

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pearl_exporter.calls import Call
-from pearl_exporter.discovery import Saved as Discovered
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.journal import Told
+from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
-from pearl_exporter.journal import Told
-from pearl_exporter.progress import Saved
-from pearl_exporter.store import MemoryStore, open_store
-from pearl_exporter.store.look import look_for
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.state.inspect import look_for
+from pearl_exporter.state.records import Saved as Discovered
+from pearl_exporter.state.store import MemoryStore, open_store
 from tests.saving import RULES, T0, calls_of
 
 
@@ -343,7 +343,7 @@ def test_a_second_exporter_on_the_same_state_is_refused(tmp_path):
     code = (
         "import sys\n"
         "from pearl_exporter.errors import StateError\n"
-        "from pearl_exporter.store import open_store\n"
+        "from pearl_exporter.state.store import open_store\n"
         "try: open_store(sys.argv[1])\n"
         "except StateError as error: print(error)\n"
     )

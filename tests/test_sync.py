@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.calls import Call
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.rules import Rules
-from pearl_exporter.sync import MAX_READS, Page, RangeRead, read_start, unread
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.reading.range_read import MAX_READS, RangeRead, read_start, unread
+from pearl_exporter.reading.search import Page
 from tests.table import Table, read_whole
 
 START, END = 1_000, 2_000

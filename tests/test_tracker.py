@@ -3,11 +3,11 @@
 import pytest
 from msgspec import structs
 
-from pearl_exporter.calls import Call
-from pearl_exporter.labels import TagRules
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.labels import TagRules
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.rules import Rules
-from pearl_exporter.tracker import Tracker, TrackerSnapshot
 from tests.recount import positive
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
+from pearl_exporter.api.connection_errors import why_unreached
+from pearl_exporter.api.deadline import Patience
 from pearl_exporter.errors import ConnectionFailedError
-from pearl_exporter.patience import Patience
-from pearl_exporter.sync import Search
-from pearl_exporter.unreached import why_unreached
+from pearl_exporter.reading.search import Search
 from tests.real_client import a_real_client
 from tests.test_network import listening
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from pearl_exporter.discovery.periodic_request import Watch
 from pearl_exporter.errors import AuthError, PollError, ServerError, StateError
-from pearl_exporter.watch import Watch
 from tests.virtual_time import run_virtually
 
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from pearl_exporter.api.deadline import Patience
 from pearl_exporter.errors import ApiError
-from pearl_exporter.patience import Patience
-from pearl_exporter.sync import Page, Search
+from pearl_exporter.reading.search import Page, Search
 from tests.real_client import a_real_client
 from tests.wire import ANSWERS, served
 

@@ -9,7 +9,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from pearl_exporter.clock import Clock
+from pearl_exporter.api.clock import Clock
 
 Result = TypeVar("Result")
 

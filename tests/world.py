@@ -8,9 +8,9 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
+from pearl_exporter.api.clock import Clock
+from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.app import App, build_app
-from pearl_exporter.calls import Call
-from pearl_exporter.clock import Clock
 from pearl_exporter.config import (
     AccountSettings,
     ApiSettings,
@@ -20,9 +20,9 @@ from pearl_exporter.config import (
     Settings,
     TokenSource,
 )
-from pearl_exporter.decode import decode_page
+from pearl_exporter.counting.calls import Call
 from pearl_exporter.simulator import Campaign, SimulatedClock, Simulator, build_simulator
-from pearl_exporter.store import Store
+from pearl_exporter.state.store import Store
 
 HOUR_MS = 3_600_000
 DAWN_MS = 1_795_000_000_000

@@ -3,7 +3,8 @@
 A poll happens every 30 seconds unless the exporter or the API is away. A call is started at the
 first good poll that finds its row; it is finished at the first that finds its outcome written; it
 settles ``settle`` after its end, which is not before the last poll that saw it live. This is what
-`pearl_exporter.tracker` does with whole rows, worked out in closed form: a test compares the two.
+`pearl_exporter.counting.tracker` does with whole rows, worked out in closed form: a test compares
+the two.
 """
 
 from array import array
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bench.alert_quality.world import DAY_MS, START_MS, Drift, Incident, Outbound, Span, World
-from pearl_exporter.calls import (
+from pearl_exporter.counting.calls import (
     STATUS_LABELS,
     Call,
     ended_at,

@@ -10,8 +10,8 @@ from bench.processes import fetch
 from bench.soak.lab import SCAN_SECONDS, WINDOW_SECONDS, Lab
 from bench.soak.scraping import DATA, Scrape
 from bench.soak.scraping import fetch as scrape
-from pearl_exporter.calls import call_status_label, status_label
-from pearl_exporter.decode import parse_instant
+from pearl_exporter.api.decode_calls import parse_instant
+from pearl_exporter.counting.calls import call_status_label, status_label
 from pearl_exporter.simulator.truth import distinct_tags, live
 
 Rows = list[dict[str, Any]]

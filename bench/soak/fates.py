@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bench.soak.lab import FOLLOW_SECONDS, SETTLE_SECONDS, UNANSWERED_SECONDS, WINDOW_SECONDS
-from pearl_exporter.calls import LIVE_STATUSES
+from pearl_exporter.counting.calls import LIVE_STATUSES
 from pearl_exporter.simulator import Campaign
 from pearl_exporter.simulator.life import NEVER, CallLife
 from pearl_exporter.simulator.truth import distinct_tags, live

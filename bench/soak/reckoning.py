@@ -12,7 +12,7 @@ from bench.soak.equality import ALIASES, Stillness, names
 from bench.soak.fates import FOLLOW_MS, Fate, Tracking, fates_of
 from bench.soak.lab import Lab
 from bench.soak.scraping import Scrape, label
-from pearl_exporter.calls import call_status_label, status_label
+from pearl_exporter.counting.calls import call_status_label, status_label
 
 Series = tuple[str, str]
 """A metric, and the value of its one label beside the outbound."""

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from pearl_exporter import __version__
+from pearl_exporter.api.resolver import EventLoop
 from pearl_exporter.app import build_app
 from pearl_exporter.cli.check import run_check
 from pearl_exporter.cli.explain import run_explain
@@ -28,7 +29,6 @@ from pearl_exporter.config import (
 )
 from pearl_exporter.errors import DiskError, PearlError, StateError
 from pearl_exporter.logs import print_uncaught, set_up_logging
-from pearl_exporter.names import EventLoop
 from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import (
@@ -38,7 +38,7 @@ from pearl_exporter.simulator import (
     build_simulator,
     default_campaigns,
 )
-from pearl_exporter.store import Store, open_store
+from pearl_exporter.state.store import Store, open_store
 
 FAILED = 1
 MISUSED = 2

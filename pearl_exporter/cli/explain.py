@@ -6,18 +6,24 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
+from pearl_exporter.api.decode_calls import format_instant, kept_id
 from pearl_exporter.app import rules_of
-from pearl_exporter.calls import Instant, call_status_label, ended_at, is_answered, status_label
 from pearl_exporter.config import Settings
-from pearl_exporter.decode import format_instant, kept_id
+from pearl_exporter.counting.calls import (
+    Instant,
+    call_status_label,
+    ended_at,
+    is_answered,
+    status_label,
+)
+from pearl_exporter.counting.journal import values_of
+from pearl_exporter.counting.labels import is_unicode
+from pearl_exporter.counting.packing import Values
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracked_call import Phase, Tracked
 from pearl_exporter.errors import StateError
-from pearl_exporter.journal import values_of
-from pearl_exporter.kinds import Values
-from pearl_exporter.labels import is_unicode
-from pearl_exporter.rules import Rules
-from pearl_exporter.store import MEMORY_URL
-from pearl_exporter.store.look import Known, look_for
-from pearl_exporter.tracked import Phase, Tracked
+from pearl_exporter.state.inspect import Known, look_for
+from pearl_exporter.state.store import MEMORY_URL
 
 Facts = dict[str, Any]
 """What is said, by its name; moments as text, RFC 3339 in UTC."""

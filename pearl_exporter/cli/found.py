@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from pearl_exporter.app import App
 from pearl_exporter.config import Settings
-from pearl_exporter.discovery import Verdict
+from pearl_exporter.discovery.platform import LIST_OF_OUTBOUNDS
+from pearl_exporter.discovery.selection import Verdict
 from pearl_exporter.errors import PollError
-from pearl_exporter.platform import LIST_OF_OUTBOUNDS
 
 MOST_TOLD = 50
 """So many outbounds that are not polled are named; the rest are counted."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pearl_exporter.surroundings import ProgressListener
+from pearl_exporter.polling.context import ProgressListener
 
 
 @contextmanager

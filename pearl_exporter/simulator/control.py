@@ -19,7 +19,7 @@ told, at most `FARTHEST_MS` ahead: all calls until then have to be made.
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -29,17 +29,15 @@ from starlette.routing import Route
 from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.profile import Incident
 from pearl_exporter.simulator.search import BadBody, moment_us
+from pearl_exporter.simulator.state import SimulatorState
 from pearl_exporter.simulator.truth import truth
-
-if TYPE_CHECKING:
-    from pearl_exporter.simulator.server import Simulator
 
 FARTHEST_MS = 7 * 24 * 3_600_000
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def control_routes(simulator: "Simulator") -> list[Route]:
+def control_routes(simulator: SimulatorState) -> list[Route]:
     """Return the routes that govern ``simulator``, to be mounted under ``/_sim``."""
     control = _Control(simulator)
     return [
@@ -69,7 +67,7 @@ def _answered(handler: Callable[[Request], Awaitable[Any]]) -> Endpoint:
 
 
 class _Control:
-    def __init__(self, simulator: "Simulator") -> None:
+    def __init__(self, simulator: SimulatorState) -> None:
         self._simulator = simulator
 
     async def state(self, _request: Request) -> dict[str, Any]:

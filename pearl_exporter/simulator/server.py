@@ -23,9 +23,9 @@ from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.control import control_routes
 from pearl_exporter.simulator.faults import Fault, Faults
-from pearl_exporter.simulator.platform import ACCOUNT, LIST, Platform
+from pearl_exporter.simulator.platform import ACCOUNT, LIST
 from pearl_exporter.simulator.search import BadBody, asked_limit, search_of
-from pearl_exporter.simulator.traffic import Traffic
+from pearl_exporter.simulator.state import SimulatorState
 
 MAX_LIMIT = 1000
 Struck = Mapping[str, Fault]
@@ -53,17 +53,13 @@ def build_simulator(  # noqa: PLR0913 - the composition root of the simulator
     return simulator
 
 
-class Simulator:
+class Simulator(SimulatorState):
     """The application. ``campaigns`` are by outbound id; tests may read all of it."""
 
     def __init__(
         self, campaigns: Iterable[Campaign], clock: SimulatedClock, faults: Faults
     ) -> None:
-        self.campaigns = {campaign.outbound_id: campaign for campaign in campaigns}
-        self.clock = clock
-        self.faults = faults
-        self.traffic = Traffic()
-        self.platform = Platform()
+        super().__init__(campaigns, clock, faults)
         self.token: str | None = None
         self.max_limit = MAX_LIMIT
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -6,7 +6,7 @@ It names no outbound: counts are all it tells of them.
 from collections import Counter
 from collections.abc import Iterable
 
-from pearl_exporter.snapshot import OutboundSnapshot
+from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 _STATE = "state"
 """The reason of a poll that failed at its commit."""

@@ -6,7 +6,7 @@ What can't be understood of a header is passed over: a scrape never fails for it
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pearl_exporter.metrics import Format
+from pearl_exporter.exposition.render import Format
 
 _MAX_HEADER_LENGTH = 4096
 _OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")

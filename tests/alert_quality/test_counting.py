@@ -14,10 +14,10 @@ from bench.alert_quality.counting import (
     count,
 )
 from bench.alert_quality.world import HOUR_MS, MINUTE_MS, START_MS, Incident, Outbound, World
-from pearl_exporter.calls import Call
-from pearl_exporter.rules import Rules
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.simulator import Profile
-from pearl_exporter.tracker import Tracker
 
 NOON = START_MS + 12 * HOUR_MS
 END = NOON + 2 * HOUR_MS

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pearl_exporter.cli import main
 from pearl_exporter.errors import StateError
-from pearl_exporter.store import open_store
+from pearl_exporter.state.store import open_store
 from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.programs import run_pearl
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pearl_exporter.blocks import decode_block
-from pearl_exporter.calls import Call
+from pearl_exporter.api.decode_calls import kept_id
 from pearl_exporter.cli import main
-from pearl_exporter.decode import kept_id
-from pearl_exporter.kinds import Kinds
-from pearl_exporter.short_ids import long_id
-from pearl_exporter.store import open_store
-from pearl_exporter.tracker import Tracker
+from pearl_exporter.counting.blocks import decode_block
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.compact_ids import long_id
+from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.state.store import open_store
 from tests.cli.simulated import base_url, simulated_api, write_config
 from tests.cli.test_serve import polled_well
 from tests.programs import run_pearl, running_pearl

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from pearl_exporter.poller import Poller
+from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
 from tests.recount import Poll, Recount, positive, recount_window
 from tests.table import by_id

@@ -14,8 +14,8 @@ from typing import Self
 import httpx
 import yaml
 
-from pearl_exporter.calls import Call, ended_at, is_live
-from pearl_exporter.decode import decode_page
+from pearl_exporter.api.decode_calls import decode_page
+from pearl_exporter.counting.calls import Call, ended_at, is_live
 from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_simulator
 from tests.end_to_end.scrape import Scrape, scrape
 from tests.programs import without_coverage

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from pearl_exporter.calls import CALL_STATUS_LABELS, STATUS_LABELS
+from pearl_exporter.counting.calls import CALL_STATUS_LABELS, STATUS_LABELS
 from pearl_exporter.errors import REASONS
 from tests.rules.promtool import FILES, ROOT, alerts, groups, promtool, rules
 from tests.test_docs import all_metrics

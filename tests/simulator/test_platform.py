@@ -2,7 +2,7 @@
 
 import pytest
 
-from pearl_exporter.listing import decode_account, decode_listing
+from pearl_exporter.api.decode_platform import decode_account, decode_listing
 from tests.simulator.test_control import control
 from tests.simulator.test_server import ID
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from pearl_exporter.poll_history import Asked, Found, PollRecord
+from pearl_exporter.polling.poll_history import Asked, Found, PollRecord
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.layout import path_of
+from pearl_exporter.web.pages.layout import path_of
 from tests.web.chromium import Chromium
 from tests.web.test_endpoints import NOW, a_view, changed, failed, polled, unpolled
 from tests.web.test_pages import NASTY_NAMES, settled

@@ -15,11 +15,12 @@ from pydantic import SecretStr
 
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import ApiSettings, OutboundSettings, Settings, TokenSource
-from pearl_exporter.metrics import Format
+from pearl_exporter.exposition.render import Format
+from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.serving import view_of
 from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
-from pearl_exporter.snapshot import OutboundSnapshot
-from pearl_exporter.web.endpoints import View, build_endpoints
+from pearl_exporter.web.endpoints import build_endpoints
+from pearl_exporter.web.view import View
 from tests.serving import serving
 from tests.test_metrics import NOW, World, polled, unpolled
 

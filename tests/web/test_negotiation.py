@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.metrics import Format
+from pearl_exporter.exposition.render import Format
 from pearl_exporter.web.negotiation import accepts_gzip, choose_format
 
 OM, TEXT = Format.OPENMETRICS, Format.TEXT

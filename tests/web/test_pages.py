@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pearl_exporter.budget import Budget
+from pearl_exporter.api.budget import Budget
+from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.errors import REASONS
-from pearl_exporter.health import Health
-from pearl_exporter.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
-from pearl_exporter.poll_history import Asked
-from pearl_exporter.snapshot import OutboundSnapshot, ReadSoFar, Spans
-from pearl_exporter.sync import Search
-from pearl_exporter.web import pages
-from pearl_exporter.web.charts import in_words, last_hours, sparkline
-from pearl_exporter.web.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of, until
-from pearl_exporter.web.next_steps import NAMES, NEXT_STEPS, next_step
-from pearl_exporter.web.outbound_page import render_outbound
-from pearl_exporter.web.page import render_page
+from pearl_exporter.polling.poll_health import Health
+from pearl_exporter.polling.poll_history import Asked
+from pearl_exporter.polling.snapshot import OutboundSnapshot, ReadSoFar, Spans
+from pearl_exporter.reading.search import Search
+from pearl_exporter.web.pages import routes as pages
+from pearl_exporter.web.pages.charts import in_words, last_hours, sparkline
+from pearl_exporter.web.pages.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of, until
+from pearl_exporter.web.pages.next_steps import NAMES, NEXT_STEPS, next_step
+from pearl_exporter.web.pages.outbound_page import render_outbound
+from pearl_exporter.web.pages.overview_page import render_page
 from tests.web.test_endpoints import NOW, a_view, client_of, failed, polled, unpolled
 
 NASTY_NAMES = [

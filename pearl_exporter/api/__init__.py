@@ -1,0 +1,1 @@
+"""The NLPearl API client. No other package knows httpx."""

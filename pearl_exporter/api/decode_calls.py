@@ -1,0 +1,209 @@
+"""From the body of an answer to typed rows, whatever its content type says. Pure.
+
+A page is decoded in one go; one that does not fit (a wrong type somewhere, half a surrogate pair,
+bytes that are no UTF-8) is decoded again leniently and row by row, so that one bad row costs one
+row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` is rejected.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from pearl_exporter.api.loose_json import number, read_json, whole_number
+from pearl_exporter.counting.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
+from pearl_exporter.counting.labels import is_unicode, looks_personal
+from pearl_exporter.errors import BadResponseError
+from pearl_exporter.reading.search import Page
+
+MAX_ID_LENGTH = 256
+MAX_CODE = 999_999
+MAX_DURATION_SECONDS = 31 * 86_400.0
+"""Beyond these bounds a field is taken for a mistake and counts as null. A longer code becomes a
+label nowhere: it might be a phone number."""
+
+_USUAL_ID_LENGTH = 24
+_HEX_ID = re.compile(r"#?(?=.*[a-fA-F])[0-9a-fA-F-]{16,}")
+
+_USUAL = frozenset({None, *STATUS_LABELS, *CALL_STATUS_LABELS} - ALIASES.keys())
+"""Codes that stay as they are."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
+_moment = datetime.fromisoformat
+_MILLISECOND = timedelta(milliseconds=1)
+
+_TagsOfOne = dict[str | None, tuple[str, ...]]
+"""The tags of rows that bear one, by that one: of a page alone, as it may be anything."""
+
+
+class _Row(msgspec.Struct, gc=False):
+    id: str | None = None
+    startTime: str | None = None  # noqa: N815 - the API's name
+    conversationStatus: int | None = None  # noqa: N815
+    status: int | None = None
+    duration: float | None = None
+    tags: list[str | None] | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    count: int
+    results: list[_Row] | None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def decode_page(body: bytes) -> Page:
+    """The page that a body holds; raises `BadResponseError` if it is no answer of the search."""
+    try:
+        answer = _decode_answer(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        answer = _decode_leniently(body)
+    if answer.count < 0:
+        raise BadResponseError("the answer's count is negative")
+    return _page(answer.count, answer.results or ())
+
+
+def kept_id(call_id: str) -> str:
+    """A call's id as it is kept, counted by and shown: as it is, unless it looks personal.
+
+    The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a
+    phone number or an e-mail address is replaced by its hash, by which it counts as well.
+    """
+    if len(call_id) == _USUAL_ID_LENGTH and call_id.encode().isalnum():
+        return call_id
+    if _HEX_ID.fullmatch(call_id) or not looks_personal(call_id):
+        return call_id
+    return f"#{blake2b(call_id.encode(), digest_size=16).hexdigest()}"
+
+
+def parse_instant(text: str) -> Instant | None:
+    """An ISO 8601 date with or without fraction and offset, as an instant; without one it is UTC.
+
+    None if it is no date. Digits beyond the millisecond are cut off, never rounded up: a call must
+    not seem to start after a bound that the API puts it before.
+    """
+    try:
+        moment = _moment(text)
+        since = moment - (_EPOCH if moment.tzinfo is not None else _EPOCH_WITHOUT_ZONE)
+    except (ValueError, OverflowError):
+        return None
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+
+
+def format_instant(instant: Instant) -> str:
+    """The one date form that the vendor's own client emits: ``2026-11-23T09:40:00.000Z``."""
+    moment = _EPOCH + instant * _MILLISECOND
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _page(count: int, rows: Iterable[_Row]) -> Page:
+    calls: list[Call] = []
+    rejected_ids = []
+    rejected = 0
+    call: Call | None = None
+    tags: _TagsOfOne = {}
+    for row in rows:
+        call = _call(row, tags)
+        if call is not None:
+            calls.append(call)
+            continue
+        rejected += 1
+        if row.id and len(row.id) <= MAX_ID_LENGTH:  # no longer one is ever tracked
+            rejected_ids.append(kept_id(row.id))
+    ends_usably = call is not None or not rejected
+    return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
+
+
+def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
+    """The row as a call, None if it has no usable id or start.
+
+    Every call passes here, so it asks before it calls.
+    """
+    call_id, started = row.id, row.startTime
+    if not call_id or len(call_id) > MAX_ID_LENGTH or not started:
+        return None
+    start = parse_instant(started)
+    if start is None:
+        return None
+    status, call_status, duration = row.conversationStatus, row.status, row.duration
+    if status not in _USUAL:
+        status = _code(status)
+    if call_status not in _USUAL:
+        call_status = _code(call_status)
+    if duration is None or not 0 <= duration <= MAX_DURATION_SECONDS:
+        duration = 0.0
+    if len(call_id) != _USUAL_ID_LENGTH or not call_id.encode().isalnum():
+        call_id = kept_id(call_id)
+    return Call(
+        call_id, start, status, call_status, duration, _tags(row.tags, tags) if row.tags else ()
+    )
+
+
+def _code(value: int | None) -> int | None:
+    if value is None or not -MAX_CODE <= value <= MAX_CODE:
+        return None
+    return ALIASES.get(value, value)
+
+
+def _tags(values: Sequence[str | None], known: _TagsOfOne) -> tuple[str, ...]:
+    if len(values) == 1:  # most rows bear one of a few
+        found = known.get(values[0])
+        if found is None:
+            tag = (values[0] or "").strip()
+            found = known[values[0]] = (tag,) if tag else ()
+        return found
+    trimmed = (value.strip() for value in values if value is not None)
+    return tuple(dict.fromkeys(tag for tag in trimmed if tag))
+
+
+def _decode_leniently(body: bytes) -> _Answer:
+    try:
+        answer = read_json(body)
+    except ValueError:
+        # the cause is left out: it bears the body
+        raise BadResponseError(f"the answer is no JSON ({_kind_of(body)})") from None
+    if not isinstance(answer, dict):
+        raise BadResponseError("the answer is JSON, but no object with count and results")
+    count, results = answer.get("count"), answer.get("results", ...)
+    if type(count) is not int or not (results is None or isinstance(results, list)):
+        raise BadResponseError("the answer is a JSON object without a usable count and results")
+    return _Answer(count, [_lenient_row(row) for row in results or ()])
+
+
+def _lenient_row(row: Any) -> _Row:
+    if not isinstance(row, dict):
+        return _Row()
+    return _Row(
+        _text(row.get("id")),
+        _text(row.get("startTime")),
+        whole_number(row.get("conversationStatus")),
+        whole_number(row.get("status")),
+        number(row.get("duration")),
+        _texts(row.get("tags")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and is_unicode(value) else None
+
+
+def _texts(value: Any) -> list[str | None] | None:
+    # a tag that is no valid Unicode stays: it counts as _other, not as no tag
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else None
+
+
+def _kind_of(body: bytes) -> str:
+    """What a body that is no JSON seems to be; never a part of it, which may be personal."""
+    start = body[:200].lstrip().lower()
+    if not start:
+        return "it is empty"
+    if start.startswith(b"<"):
+        return "it looks like HTML or XML, perhaps from a proxy"
+    if start[:1] in b"{[":
+        return "it looks like JSON that was cut off"
+    return f"{len(body)} bytes"

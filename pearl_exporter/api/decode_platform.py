@@ -1,0 +1,148 @@
+"""What the platform says of itself beside calls: its outbounds, and the account. Pure.
+
+Nothing is promised of these answers, so any field may be missing or of a wrong type. An answer
+of which nothing can be used is no answer: it must not look as if all outbounds were gone.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from pearl_exporter.api.loose_json import MAX_CODE, number, read_json, whole_number
+from pearl_exporter.counting.labels import is_unicode
+from pearl_exporter.errors import BadResponseError
+
+RUNNING, PAUSED, SUSPENDED, MAINTENANCE = 1, 2, 3, 10
+"""The documented values of an outbound's ``status``."""
+
+ACCOUNT_STATUSES = {
+    1: "full_access",
+    2: "limited",
+    3: "no_credits",
+    4: "suspended",
+    5: "debt_reached",
+}
+"""The documented values of the account's ``status``, and their labels."""
+
+_MAX_NAME = 1000
+"""A longer name is none: nobody gave it, and it would be matched against expressions."""
+
+_ID = re.compile(r"[A-Za-z0-9_.~-]{1,128}")
+
+
+class ListedOutbound(msgspec.Struct, frozen=True):
+    """An outbound as the platform lists it: ``name`` as it is there, ``status`` None if unknown."""
+
+    id: str
+    name: str = ""
+    status: int | None = None
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """The platform's list of outbounds, each once.
+
+    Attributes:
+        outbounds: Those with a usable id.
+        unusable: How many rows had none.
+        is_whole: Whether it is all there is, as far as the answer says.
+    """
+
+    outbounds: tuple[ListedOutbound, ...]
+    unusable: int = 0
+    is_whole: bool = True
+
+
+class Account(msgspec.Struct, frozen=True):
+    """How the account stands; None where the answer does not say. Its name is not kept."""
+
+    credit_balance: float | None = None
+    status: int | None = None
+    agents: int | None = None
+
+    @property
+    def statuses(self) -> dict[str, bool]:
+        """Its status as a state set, empty if it is not known."""
+        if self.status is None:
+            return {}
+        current = ACCOUNT_STATUSES.get(self.status, f"unknown_{self.status}")
+        return {label: label == current for label in (*ACCOUNT_STATUSES.values(), current)}
+
+
+def is_running(status: int | None) -> bool | None:
+    """Whether an outbound makes calls by its status, None where that is not known.
+
+    It makes none in maintenance, so that is not running either.
+    """
+    return {RUNNING: True, PAUSED: False, SUSPENDED: False, MAINTENANCE: False}.get(status or 0)
+
+
+def decode_listing(body: bytes) -> Listing:
+    """The list that a body holds; raises `BadResponseError` if it is none."""
+    rows, is_whole = _rows(_json(body))
+    found: dict[str, ListedOutbound] = {}
+    unusable = 0
+    for row in rows:
+        outbound = _outbound(row)
+        if outbound is None:
+            unusable += 1
+        else:
+            found.setdefault(outbound.id, outbound)
+    if rows and not found:
+        raise BadResponseError(f"the answer lists {len(rows)} outbounds, none with a usable id")
+    return Listing(tuple(found.values()), unusable, is_whole)
+
+
+def decode_account(body: bytes) -> Account:
+    """The account that a body holds; raises `BadResponseError` if it is none."""
+    answer = _json(body)
+    if not isinstance(answer, dict):
+        raise BadResponseError("the answer is JSON, but no object")
+    account = Account(
+        number(answer.get("creditBalance")),
+        _whole(answer.get("status")),
+        _whole(answer.get("totalAgents")),
+    )
+    if account.credit_balance is None and account.agents is None:
+        raise BadResponseError("the answer is an object without creditBalance and totalAgents")
+    return account
+
+
+def _rows(answer: Any) -> tuple[list[Any], bool]:
+    """The rows of a bare list, or of an object that has it as ``results``; and if that is all."""
+    if isinstance(answer, list):
+        return answer, True
+    results = answer.get("results", ...) if isinstance(answer, dict) else ...
+    if results is None:
+        results = []
+    if not isinstance(results, list):
+        raise BadResponseError("the answer is JSON, but no list of outbounds")
+    count = _whole(answer.get("count"))
+    return results, count is None or count <= len(results)
+
+
+def _outbound(row: Any) -> ListedOutbound | None:
+    if not isinstance(row, dict):
+        return None
+    outbound_id, name = row.get("id"), row.get("name")
+    # it becomes a part of the path that is asked for, so nothing may lead out of it
+    if not isinstance(outbound_id, str) or not _ID.fullmatch(outbound_id):
+        return None
+    if not outbound_id.strip("."):
+        return None
+    if not isinstance(name, str) or len(name) > _MAX_NAME or not is_unicode(name):
+        name = ""
+    return ListedOutbound(outbound_id, name.strip(), _whole(row.get("status")))
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return read_json(body)
+    except ValueError:
+        # the cause is left out: it bears the body
+        raise BadResponseError(f"the answer is no JSON ({len(body)} bytes)") from None
+
+
+def _whole(value: Any) -> int | None:
+    code = whole_number(value)
+    return code if code is not None and abs(code) <= MAX_CODE else None

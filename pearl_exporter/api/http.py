@@ -1,0 +1,191 @@
+"""One request to the API over HTTP: its body, or an `ApiError`. The only file that knows httpx.
+
+Redirects are not followed (they would carry the token elsewhere), bodies are capped and never
+logged, stored or quoted: an error text may hold a customer's phone number.
+"""
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Protocol
+
+import httpx
+
+from pearl_exporter import __version__
+from pearl_exporter.api.body import Body
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.connection_errors import why_unreached
+from pearl_exporter.api.error_mapping import error_of
+from pearl_exporter.api.network import AsyncioBackend
+from pearl_exporter.api.token_file import Token
+from pearl_exporter.config import ApiSettings
+from pearl_exporter.errors import ConnectionFailedError, RequestTimeoutError
+
+_SKIP_BYTES = 64 * 1024
+_SKIP_SECONDS = 1.0
+"""Up to here an error's body is read to keep its connection; what is longer costs more."""
+
+KEEPALIVE_SECONDS = 300.0
+"""Longer than the usual interval, so that a poll need not connect anew."""
+
+_HEADERS = (
+    ("User-Agent", f"pearl-exporter/{__version__}"),
+    ("Accept", "application/json, */*"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("Content-Type", "application/json"),
+)
+
+Transport = httpx.AsyncBaseTransport
+"""What carries requests."""
+
+
+class WireObserver(Protocol):
+    """Who wants to know what is asked of the API."""
+
+    def requested(self, code: str, seconds: float) -> None:
+        """One request ended with this HTTP status, or ``none`` where no answer came."""
+
+
+class Wire:
+    """The connections to the API, and the token that all requests bear."""
+
+    def __init__(  # noqa: PLR0913 - what it joins is given to it, by keyword
+        self,
+        settings: ApiSettings,
+        token: Token,
+        *,
+        observer: WireObserver,
+        api_clock: ApiClock,
+        clock: Clock,
+        transport: Transport | None = None,
+    ) -> None:
+        self._settings = settings
+        self._token = token
+        self._observer = observer
+        self._api_clock = api_clock
+        self._clock = clock
+        self._transport = transport or _network(settings)
+        self._urls: dict[str, httpx.URL] = {}
+        self._cached_headers = httpx.Headers()
+        self._token_of_headers: str | None = None
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._transport.aclose()
+
+    def forget(self, path: str) -> None:
+        """Drops what is remembered of a path that is asked no more."""
+        self._urls.pop(path, None)
+
+    async def send(self, path: str, body: bytes | None, timeout_seconds: float) -> bytes:
+        """Sends one request, gives the body of a 200; every failure is an `ApiError`.
+
+        ``path`` comes after ``api.url``; without a body it is a GET, with one a POST.
+        """
+        url = self._url(path)
+        request = httpx.Request(
+            "GET" if body is None else "POST",
+            url,
+            headers=self._headers(url),
+            # as content it would be looked through once more
+            stream=httpx.ByteStream(body or b""),
+            extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
+        )
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
+        sent = self._clock.monotonic()
+        code = "none"
+        try:
+            async with (
+                asyncio.timeout(timeout_seconds),
+                aclosing(await self._transport.handle_async_request(request)) as response,
+            ):
+                code = str(response.status_code)
+                self._api_clock.observe(response.headers.get("date", ""), self._clock.monotonic())
+                if response.status_code == httpx.codes.OK:
+                    return await _read_capped(response)
+                await _skip_body(response)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise ConnectionFailedError(self._why(error, url)) from error
+        finally:
+            self._observer.requested(code, self._clock.monotonic() - sent)
+        raise error_of(
+            response.status_code,
+            response.headers,
+            now_seconds=self._api_clock.now() / 1000,
+            is_search=body is not None,
+        )
+
+    def _url(self, path: str) -> httpx.URL:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx.URL(f"{self._settings.url.rstrip('/')}{path}")
+        return url
+
+    def _why(self, error: BaseException, url: httpx.URL) -> str:
+        host = url.netloc.decode("ascii")  # without a user's name
+        why = None
+        if isinstance(error, httpx.ConnectError):
+            why = why_unreached(error, host, has_proxy=self._settings.proxy is not None)
+        return why or f"no connection to {host}, or a broken one: {_cause(error)}"
+
+    def _headers(self, url: httpx.URL) -> httpx.Headers:
+        """Made anew only for another token: checking them costs as much as sending them."""
+        token = self._token.current()
+        if token != self._token_of_headers:
+            host = url.netloc.decode("ascii")
+            bearer = ("Authorization", f"Bearer {token}")
+            self._cached_headers = httpx.Headers([("Host", host), *_HEADERS, bearer])
+            self._token_of_headers = token
+        return self._cached_headers
+
+
+def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
+    """Httpx without its client on top, which costs a fifth of a request's time.
+
+    Of what that one adds nothing is wanted: cookies, redirects, credentials from ``.netrc`` and
+    proxies from the environment.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    if settings.ca_file is not None:
+        context.load_verify_locations(cafile=settings.ca_file)
+    transport = httpx.AsyncHTTPTransport(
+        verify=context,
+        proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
+        trust_env=False,
+        limits=httpx.Limits(
+            max_connections=settings.concurrency,
+            max_keepalive_connections=settings.concurrency,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+        ),
+    )
+    # httpx has no public way to name a backend, httpcore has
+    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
+    return transport
+
+
+async def _read_capped(response: httpx.Response) -> bytes:
+    body = Body(response.headers.get("content-encoding", ""))
+    async for piece in response.aiter_raw():
+        body.take(piece)
+    return body.whole()
+
+
+async def _skip_body(response: httpx.Response) -> None:
+    """Reads an error's body unseen, if it is short, so that the connection can be used again."""
+    skipped = 0
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_SKIP_SECONDS):
+            async for chunk in response.aiter_raw():
+                skipped += len(chunk)
+                if skipped > _SKIP_BYTES:
+                    return
+
+
+def _cause(error: BaseException) -> str:
+    """What a connection error says; it names hosts and system errors, never what was sent."""
+    # what a broken answer's error says is a part of that answer, and so is what a proxy's does
+    is_quoted = isinstance(error, httpx.ProtocolError | httpx.ProxyError)
+    text = "" if is_quoted else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,1 @@
+"""What a call is, when it settles, and how often it counts. Pure."""

@@ -1,0 +1,74 @@
+"""What is saved of one outbound between polls and over restarts. Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from pearl_exporter.counting.calls import Instant
+from pearl_exporter.counting.ledger import LedgerSnapshot
+from pearl_exporter.counting.outcome_history import OutcomeHistory
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far one outbound was polled, and what it has counted.
+
+    Attributes:
+        tracking_since: T0, when the first good poll began.
+        polled_at: T of the last good poll.
+        edge: Where forgetting began, and where catching up stands.
+        ledger: The counters.
+        statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
+        tracked: How many calls are tracked.
+        live: Calls that were going on, and where the oldest of them began.
+        unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
+        newest: Where the newest call ever read began; 0 before any.
+        tag_rules: The rules by which the tags of the tracked calls got their labels.
+        outcomes: The calls settled in the last hours, by outcome.
+    """
+
+    tracking_since: Instant
+    polled_at: Instant
+    edge: Instant
+    ledger: LedgerSnapshot
+    statuses: tuple[int, ...]
+    call_statuses: tuple[int, ...]
+    tags: tuple[str, ...]
+    tracked: int = 0
+    live: int = 0
+    oldest_live_start: Instant | None = None
+    unread_to: Instant | None = None
+    newest: Instant = 0
+    tag_rules: str = ""
+    outcomes: OutcomeHistory = OutcomeHistory()
+
+
+class Saved(NamedTuple):
+    """All that a tracker needs to go on where another one stopped: progress and blocks of calls."""
+
+    progress: Progress
+    blocks: dict[Instant, bytes]
+    """By their keys; see `blocks`. A tracker takes them over and leaves nothing in it."""
+
+
+class Delta(NamedTuple):
+    """What changed since it was last saved; a block that is None is gone."""
+
+    progress: Progress
+    blocks: Mapping[Instant, bytes | None]
+    journal: bytes | None = None
+    """What became of calls in this poll, if anything did; see `journal`."""
+    journal_from: Instant = 0
+    """The entries of polls before it are of no use any more."""
+
+
+class _PolledAt(msgspec.Struct):
+    polled_at: Instant
+
+
+_decode_polled_at = msgspec.msgpack.Decoder(_PolledAt).decode
+
+
+def polled_at(progress: bytes) -> Instant:
+    """T of the last good poll, out of a saved `Progress` of any version."""
+    return _decode_polled_at(progress).polled_at

@@ -1,0 +1,1 @@
+"""The platform's list of outbounds, and the account."""

@@ -1,0 +1,170 @@
+"""Which of the platform's outbounds are polled, and what they are called. Pure.
+
+`merge` takes what the platform lists into what is known, `choose` decides by the configured rules.
+An outbound is gone only when several good answers in a row did not list it: one odd answer must
+not end its counting.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from pearl_exporter.api.decode_platform import PAUSED, SUSPENDED, Listing
+from pearl_exporter.counting.labels import looks_personal
+from pearl_exporter.patterns import Pattern
+
+MISSES = 3
+"""So many good answers in a row must have left an outbound out before it counts as vanished."""
+
+MAX_NAME = 128
+
+_UNPRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+class Verdict(Enum):
+    """What becomes of an outbound that the platform lists, or listed."""
+
+    POLLED = "polled"
+    CONFIGURED = "configured"
+    EXCLUDED = "excluded"
+    PAUSED = "paused"
+    OVER_LIMIT = "over_limit"
+
+
+class DiscoveryRules(msgspec.Struct, frozen=True):
+    """What the section ``discovery`` says."""
+
+    include: Pattern = Pattern(".*")
+    exclude: Pattern = Pattern("")
+    skips_paused: bool = False
+    keeps_vanished: bool = False
+    max_outbounds: int = 500
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An outbound that the platform listed.
+
+    Attributes:
+        id: Its id.
+        name: As it is there; None where it is only known that it was chosen before a restart.
+        status: Its status, None if unknown.
+        misses: How many good answers in a row have left it out since.
+    """
+
+    id: str
+    name: str | None
+    status: int | None = None
+    misses: int = 0
+
+
+class Polled(NamedTuple):
+    """What is polled now: the configured names by id, and who still has calls to settle."""
+
+    configured: Mapping[str, str]
+    unsettled: AbstractSet[str] = frozenset()
+
+
+class Choice(NamedTuple):
+    """What was decided of one outbound; ``label`` is what it is called here."""
+
+    outbound: Known
+    label: str
+    verdict: Verdict
+
+
+def merge(known: Iterable[Known], listing: Listing, rules: DiscoveryRules) -> tuple[Known, ...]:
+    """What is known after a good answer; who vanished is left out, or kept if the rules say so."""
+    now = {each.id: Known(each.id, each.name, each.status) for each in listing.outbounds}
+    missed = 1 if listing.is_whole else 0
+    for old in known:
+        new = now.get(old.id)
+        if new is not None and not new.name:
+            # a field that is missing for once must not look like a rename
+            now[old.id] = msgspec.structs.replace(new, name=old.name)
+        elif new is None:
+            gone = msgspec.structs.replace(old, misses=old.misses + missed)
+            # excluded ones too: the rules may change, and they are few
+            if rules.keeps_vanished or gone.misses < MISSES:
+                now[old.id] = gone
+    return tuple(sorted(now.values(), key=lambda each: each.id))
+
+
+def choose(known: Iterable[Known], rules: DiscoveryRules, polled: Polled) -> tuple[Choice, ...]:
+    """Decides of every known outbound, in the order of their ids.
+
+    The answer depends on what is known alone, not on the order in which it came.
+    """
+    listed = sorted(known, key=lambda each: each.id)
+    chosen = [each for each in listed if each.id not in polled.configured and _fits(each, rules)]
+    labels = dict(_labels(chosen, {each.id for each in listed}, polled.configured))
+    verdicts = dict(_verdicts(chosen, rules, polled.unsettled))
+    return tuple(
+        Choice(
+            each,
+            polled.configured.get(each.id) or labels.get(each.id) or shown_name(each) or each.id,
+            Verdict.CONFIGURED
+            if each.id in polled.configured
+            else verdicts.get(each.id, Verdict.EXCLUDED),
+        )
+        for each in listed
+    )
+
+
+def shown_name(outbound: Known) -> str:
+    """The platform's name, or nothing where it can't be a label.
+
+    It is free text: what looks like a phone number or an e-mail address is never shown.
+    """
+    name = (outbound.name or "").strip()
+    if len(name) > MAX_NAME or looks_personal(name):
+        return ""
+    if any(unicodedata.category(character) in _UNPRINTED for character in name):
+        return ""
+    return name
+
+
+def _fits(outbound: Known, rules: DiscoveryRules) -> bool:
+    """Whether name or id fit ``include``, and neither fits ``exclude``."""
+    named = [outbound.id] if outbound.name is None else [outbound.id, outbound.name]
+    if rules.exclude.pattern and any(map(rules.exclude.fits, named)):
+        return False
+    # one that was chosen before a restart, under a name that was not kept, is chosen still
+    return outbound.name is None or any(map(rules.include.fits, named))
+
+
+def _verdicts(
+    chosen: Iterable[Known], rules: DiscoveryRules, unsettled: AbstractSet[str]
+) -> Iterator[tuple[str, Verdict]]:
+    polled = 0
+    for each in chosen:
+        is_paused = each.status in (PAUSED, SUSPENDED)
+        if rules.skips_paused and is_paused and each.id not in unsettled:
+            yield each.id, Verdict.PAUSED
+        elif polled >= rules.max_outbounds:
+            yield each.id, Verdict.OVER_LIMIT
+        else:
+            polled += 1
+            yield each.id, Verdict.POLLED
+
+
+def _labels(
+    chosen: Iterable[Known], ids: AbstractSet[str], configured: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """A label for each, unlike all others: the name of the first that bears it, else the id.
+
+    By the order of ids, in which the platform makes them: a newcomer takes nobody's name.
+    """
+    taken = {*configured.values(), *configured}
+    for each in chosen:
+        label = shown_name(each)
+        if not label or label in taken or label in ids - {each.id}:
+            label = each.id
+        number = 2
+        while label in taken:
+            label, number = f"{each.id[: MAX_NAME - 8]}-{number}", number + 1
+        taken.add(label)
+        yield each.id, label

@@ -1,0 +1,1 @@
+"""Published snapshots as the bytes of a scrape."""

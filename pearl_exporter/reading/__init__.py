@@ -1,0 +1,1 @@
+"""Which searches one poll makes, and what their pages prove. Pure."""

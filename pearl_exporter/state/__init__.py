@@ -1,0 +1,1 @@
+"""Where counters and tracked calls are kept between polls and over restarts."""
