@@ -20,7 +20,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.end_to_end.alerting import Alerting, alerting, told
-from tests.programs import running_pearl
+from tests.support.programs import running_pearl
 
 
 def main() -> None:

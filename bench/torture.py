@@ -30,13 +30,13 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.processes import progress
-from tests.bad_answers import BAD_ANSWERS
 from tests.cli.simulated import simulated_api
 from tests.end_to_end.scrape import Scrape, scrape
-from tests.programs import pearl_command
-from tests.spoiled import FIRST_READ, history
-from tests.virtual_time import run_virtually
-from tests.wire import ANSWERS, LARGE, served
+from tests.support.bad_answers import BAD_ANSWERS
+from tests.support.programs import pearl_command
+from tests.support.spoiled import FIRST_READ, history
+from tests.support.virtual_time import run_virtually
+from tests.support.wire import ANSWERS, LARGE, served
 
 MOST_RSS_MB = 200
 MOST_HEALTH_SECONDS = 2.0

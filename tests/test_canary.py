@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from tests.canary import NOTATIONS, Canary
+from tests.support.canary import NOTATIONS, Canary
 
 
 @pytest.mark.parametrize("turn", range(len(NOTATIONS)))

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pearl_exporter.healthcheck import main
-from tests.serving import serving
+from tests.support.serving import serving
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])

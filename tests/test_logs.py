@@ -11,7 +11,7 @@ from pearl_exporter.config import LogSettings
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.logs import print_uncaught, set_up_logging, traceback_of
 from pearl_exporter.serving import _tell_of_any_bug
-from tests.canary import Canary
+from tests.support.canary import Canary
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.state.store import MemoryStore
-from tests.saving import copied, merged
-from tests.test_schedule import until
-from tests.world import DAWN_MS, World, outbound_settings
+from tests.polling.test_schedule import until
+from tests.support.saving import copied, merged
+from tests.support.world import DAWN_MS, World, outbound_settings
 
 INTERVAL = 0.3
 

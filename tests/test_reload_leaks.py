@@ -16,9 +16,9 @@ from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import build_simulator, many_campaigns
-from tests.serving import serving
-from tests.test_schedule import until
-from tests.world import DAWN_MS, outbound_settings
+from tests.polling.test_schedule import until
+from tests.support.serving import serving
+from tests.support.world import DAWN_MS, outbound_settings
 
 Held = Counter[str]
 

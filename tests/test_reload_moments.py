@@ -14,9 +14,9 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import Campaign, Profile
 from pearl_exporter.state.store import MemoryStore
-from tests.saving import copied, merged
-from tests.virtual_time import run_virtually
-from tests.world import DAWN_MS, World
+from tests.support.saving import copied, merged
+from tests.support.virtual_time import run_virtually
+from tests.support.world import DAWN_MS, World
 
 INTERVAL = 30.0
 SETTLE = 10.0

@@ -23,7 +23,7 @@ from bench.alert_quality.judge import STEP_SECONDS, Fired, Outcome, seconds
 from bench.alert_quality.rules import FOLDER, Rules
 from bench.alert_quality.run import run
 from bench.alert_quality.world import HOUR_MS, START_MS, Span, make_world
-from tests.programs import debian_program
+from tests.support.programs import debian_program
 
 GROUPS = (
     "pearl-thresholds",

@@ -15,7 +15,7 @@ import msgspec
 
 from bench.alert_quality.rules import Rules, Stage, stages
 from bench.alert_quality.world import Span
-from tests.programs import debian_program, running
+from tests.support.programs import debian_program, running
 
 LOOKBACK = "65s"
 """Text files hold no stale markers; with samples a minute apart at most, this is as good."""

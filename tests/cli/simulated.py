@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
-from tests.serving import serving
+from tests.support.serving import serving
 
 TOKEN = "acct-4711:s3cr3t-k3y"
 

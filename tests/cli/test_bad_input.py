@@ -13,7 +13,7 @@ from pearl_exporter.cli import main
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.store import open_store
 from tests.cli.simulated import TOKEN, simulated_api, write_config
-from tests.programs import run_pearl
+from tests.support.programs import run_pearl
 
 LOADING = ("serve", "check", "once")
 

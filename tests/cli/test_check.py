@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import make_certificates
 from tests.cli.simulated import TOKEN, simulated_api, write_config
-from tests.programs import run_pearl
+from tests.support.certificates import make_certificates
+from tests.support.programs import run_pearl
 
 
 def test_it_prints_a_line_for_each_outbound_and_the_budget(tmp_path: Path) -> None:

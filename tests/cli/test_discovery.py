@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 
 from tests.cli.simulated import base_url, simulated_api, write_config
-from tests.programs import eventually, run_pearl, running_pearl
+from tests.support.programs import eventually, run_pearl, running_pearl
 
 ON = {"discovery": {"enabled": True, "exclude": "night.*"}, "account": {"enabled": True}}
 

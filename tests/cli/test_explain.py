@@ -21,8 +21,8 @@ from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.state.store import open_store
 from tests.cli.simulated import base_url, simulated_api, write_config
 from tests.cli.test_serve import polled_well
-from tests.programs import run_pearl, running_pearl
-from tests.saving import RULES, T0
+from tests.support.programs import run_pearl, running_pearl
+from tests.support.saving import RULES, T0
 
 
 def a_tracked_call(state: Path) -> str:

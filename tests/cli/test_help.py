@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pearl_exporter import __version__
 from pearl_exporter.cli import main
-from tests.programs import run_pearl
+from tests.support.programs import run_pearl
 
 COMMANDS = ("serve", "check", "once", "explain", "simulate", "demo")
 

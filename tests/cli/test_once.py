@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.simulated import simulated_api, write_config
-from tests.programs import debian_program, environment, pearl_command, run_pearl
+from tests.support.programs import debian_program, environment, pearl_command, run_pearl
 
 OLD = "pearl_outbound_up 0\n"
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.cli.simulated import TOKEN, Api, base_url, simulated_api, write_config
-from tests.programs import Running, eventually, running_pearl
+from tests.support.programs import Running, eventually, running_pearl
 
 STOPPED = "msg=stopped"
 

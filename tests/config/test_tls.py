@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pearl_exporter.config.web_config import read_web_config
-from tests.certificates import Certificates, make_certificates
+from tests.support.certificates import Certificates, make_certificates
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pearl_exporter.config import ConfigError, load_settings
 from pearl_exporter.config.web_config import WebConfig, read_web_config
-from tests.certificates import Certificates, make_certificates
+from tests.support.certificates import Certificates, make_certificates
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 PAIR = "cert_file: server.crt, key_file: server.key"

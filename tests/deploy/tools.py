@@ -12,7 +12,7 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import Settings, load_settings
-from tests.programs import debian_program
+from tests.support.programs import debian_program
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.programs import debian_program, running
+from tests.support.programs import debian_program, running
 
 
 class Alertmanager:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
-from tests.canary import Canary
+from tests.support.canary import Canary
 
 GOOD = "good"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.programs import debian_program, eventually, running
+from tests.support.programs import debian_program, eventually, running
 
 Labels = frozenset[tuple[str, str]]
 

@@ -15,7 +15,7 @@ from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_si
 from tests.cli.simulated import base_url, write_config
 from tests.end_to_end.alerting import RULES, Alerting, alerting, sped_up, told
 from tests.end_to_end.api_server import ApiServer
-from tests.programs import eventually, running_pearl
+from tests.support.programs import eventually, running_pearl
 
 FASTER = 60
 NAMES = ("spring", "autumn", "winter")

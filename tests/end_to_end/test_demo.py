@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
 from tests.end_to_end.truth import scraped_windows, tags_of, true_figures, without_zeros
-from tests.programs import Running, eventually, running_pearl
-from tests.serving import serving
+from tests.support.programs import Running, eventually, running_pearl
+from tests.support.serving import serving
 
 WINDOW_MS = 600_000
 OUTBOUNDS = {"spring-renewals", "appointment-reminders", "night-shift"}

@@ -10,10 +10,10 @@ import pytest
 
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
-from tests.recount import Poll, Recount, positive, recount_window
-from tests.table import by_id
-from tests.virtual_time import run_virtually
-from tests.world import DAWN_MS, HOUR_MS, World
+from tests.support.recount import Poll, Recount, positive, recount_window
+from tests.support.table import by_id
+from tests.support.virtual_time import run_virtually
+from tests.support.world import DAWN_MS, HOUR_MS, World
 
 ALL_SEEN = [
     "rate_limit:0.1",

@@ -23,8 +23,8 @@ from tests.end_to_end.test_kill import (
     rows_of,
     steady_campaign,
 )
-from tests.programs import pearl_command, without_coverage
-from tests.serving import serving
+from tests.support.programs import pearl_command, without_coverage
+from tests.support.serving import serving
 
 FULL_AT_BYTES = 65_536
 """Less than the state has, enough for the log and for SQLite's own index of what it has written."""

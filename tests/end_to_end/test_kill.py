@@ -18,8 +18,8 @@ from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.counting.calls import Call, ended_at, is_live
 from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_simulator
 from tests.end_to_end.scrape import Scrape, scrape
-from tests.programs import without_coverage
-from tests.serving import serving
+from tests.support.programs import without_coverage
+from tests.support.serving import serving
 
 OUTBOUND = "65f1c0000000000000000001"
 SETTLE_SECONDS = 2

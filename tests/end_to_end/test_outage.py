@@ -14,7 +14,7 @@ from tests.cli.simulated import base_url, write_config
 from tests.end_to_end.api_server import ApiServer
 from tests.end_to_end.scrape import Scrape, scrape
 from tests.end_to_end.truth import true_figures, without_zeros
-from tests.programs import Running, eventually, running_pearl
+from tests.support.programs import Running, eventually, running_pearl
 
 WINDOW_MS = 120_000
 SETTLE_MS, SETTLE_UNANSWERED_MS = 2_000, 1_000

@@ -17,10 +17,17 @@ import yaml
 from click.testing import CliRunner
 
 from pearl_exporter.cli import main
-from tests.canary import Canary
 from tests.end_to_end.canary_api import ALONE, GOOD, MOODS, CanaryApi
 from tests.end_to_end.scrape import OPENMETRICS, Scrape
-from tests.programs import Running, environment, eventually, pearl_command, run_pearl, running
+from tests.support.canary import Canary
+from tests.support.programs import (
+    Running,
+    environment,
+    eventually,
+    pearl_command,
+    run_pearl,
+    running,
+)
 
 USER = "prometheus"
 

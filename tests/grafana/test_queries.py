@@ -15,8 +15,8 @@ from pearl_exporter.simulator.presets import default_profiles
 from tests.cli.simulated import TOKEN, base_url, write_config
 from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
 from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_panel, name_of
-from tests.programs import eventually, running_pearl
-from tests.serving import serving
+from tests.support.programs import eventually, running_pearl
+from tests.support.serving import serving
 
 OUTBOUNDS = {profile.name for profile in default_profiles()}
 DETAIL = "pearl-outbound-detail"

@@ -18,7 +18,7 @@ from tests.grafana.files import (
     expressions,
 )
 from tests.grafana.promql import RANGE, RATE_INTERVAL, selectors
-from tests.test_docs import all_metrics
+from tests.project.test_docs import all_metrics
 
 UNITS = {value for name, value in vars(units).items() if name[0].isupper()}
 COUNTERS = {name for name, (kind, _) in all_metrics().items() if kind == "counter"}

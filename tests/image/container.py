@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.image.builder import Buildah
-from tests.programs import Running, eventually, running
+from tests.support.programs import Running, eventually, running
 
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _FETCH = """

@@ -11,7 +11,7 @@ from tests.end_to_end.scrape import OPENMETRICS, Scrape
 from tests.image.builder import build_image, build_stand_in, buildah_in
 from tests.image.container import Container, Image, owned_by, running_container, unpacked
 from tests.image.served import TOKEN, URL, running_api, serving_container
-from tests.programs import eventually
+from tests.support.programs import eventually
 
 pytestmark = pytest.mark.image
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.alertmanager import Alertmanager, alertmanager
-from tests.programs import debian_program, eventually
 from tests.rules.promtool import ROOT, alerts
+from tests.support.programs import debian_program, eventually
 
 CONFIG = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 

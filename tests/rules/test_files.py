@@ -7,8 +7,8 @@ import yaml
 
 from pearl_exporter.counting.calls import CALL_STATUS_LABELS, STATUS_LABELS
 from pearl_exporter.errors import REASONS
+from tests.project.test_docs import all_metrics
 from tests.rules.promtool import FILES, ROOT, alerts, groups, promtool, rules
-from tests.test_docs import all_metrics
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGE = ROOT / "docs" / "alerts.md"

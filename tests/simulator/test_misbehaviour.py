@@ -9,9 +9,9 @@ import pytest
 
 from pearl_exporter.simulator import build_simulator
 from pearl_exporter.simulator.answers import DroppedConnectionError
-from tests.serving import serving
 from tests.simulator.test_server import ID, START, search
 from tests.simulator.worlds import NOW, ODD, a_campaign
+from tests.support.serving import serving
 
 
 @pytest.fixture

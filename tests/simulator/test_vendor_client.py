@@ -6,9 +6,9 @@ import nlpearl.outbound
 import pytest
 
 from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
-from tests.serving import serving
 from tests.simulator.test_server import iso
 from tests.simulator.worlds import HOUR, NOW
+from tests.support.serving import serving
 
 
 @pytest.fixture(scope="module")

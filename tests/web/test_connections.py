@@ -23,7 +23,7 @@ from pearl_exporter.config import ListenAddress
 from pearl_exporter.serving import guarded_server, listen_on
 from pearl_exporter.web.connections import Limits
 from pearl_exporter.web.live_config import LiveWebConfig
-from tests.certificates import Certificates, make_certificates
+from tests.support.certificates import Certificates, make_certificates
 
 SHORT = Limits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, look=0.02)
 LONG = Limits()

@@ -8,7 +8,7 @@ import pytest
 
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.web.live_config import DATES_SECONDS, LiveWebConfig
-from tests.certificates import make_certificates
+from tests.support.certificates import make_certificates
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"

@@ -1,0 +1,174 @@
+"""Asking one thing at intervals: when, what a failure does, how long an answer counts."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from pearl_exporter.discovery.periodic_request import Watch
+from pearl_exporter.errors import AuthError, PollError, ServerError, StateError
+from tests.support.virtual_time import run_virtually
+
+
+class Scene:
+    """A watch, when it asked (in seconds since it began), and what it is answered."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[], str] = lambda: "well"
+        self.asked: list[float] = []
+        self.taken: list[str] = []
+        self._began = asyncio.get_running_loop().time()
+        self.watch = Watch[str]("the thing", self._ask, self._take, lambda: 1000 * int(self.now))
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self._began
+
+    async def _ask(self) -> str:
+        self.asked.append(round(self.now))
+        return self.answer()
+
+    async def _take(self, answer: str) -> None:
+        self.taken.append(answer)
+
+    def fail(self, error: Exception) -> None:
+        def failing() -> str:
+            raise error
+
+        self.answer = failing
+
+
+@asynccontextmanager
+async def watching(seconds: float | None = 100.0):
+    scene = Scene()
+    scene.watch.every(seconds)
+    task = asyncio.create_task(scene.watch.run())
+    try:
+        yield scene
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_it_asks_at_once_and_at_its_interval():
+    async def story():
+        async with watching() as scene:
+            assert not scene.watch.was_tried
+            await asyncio.sleep(250)
+            assert scene.asked == [0, 100, 200]
+            assert scene.taken == ["well"] * 3
+            assert scene.watch.is_up
+            assert (scene.watch.answer, scene.watch.last_success) == ("well", 200_000)
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize(
+    ("interval", "error", "asked"),
+    [
+        (300.0, ServerError("down"), [0, 30, 90, 210, 450, 750]),
+        (40.0, ServerError("down"), [0, 30, 70, 110, 150]),
+        (300.0, AuthError("refused"), [0, 30, 90, 210, 450, 750]),
+        (40.0, AuthError("refused"), [0, 30, 90, 210, 450, 750]),
+    ],
+)
+def test_a_failure_is_tried_again_soon_and_a_refusal_ever_more_rarely(interval, error, asked):
+    async def story():
+        async with watching(interval) as scene:
+            scene.fail(error)
+            await asyncio.sleep(asked[-1] + 1)
+            assert scene.asked == asked
+            assert not scene.watch.is_up
+            assert scene.watch.was_tried
+
+    run_virtually(story())
+
+
+def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
+    async def story():
+        async with watching() as scene:
+            await asyncio.sleep(1)
+            scene.fail(ServerError("down"))
+            await asyncio.sleep(298)
+            assert (scene.watch.answer, scene.watch.is_up) == ("well", False)
+            await asyncio.sleep(2)
+            assert scene.watch.answer is None
+            assert scene.watch.last_success == 0
+            scene.answer = lambda: "again"
+            await asyncio.sleep(100)
+            assert (scene.watch.answer, scene.watch.is_up) == ("again", True)
+
+    with caplog.at_level("INFO"):
+        run_virtually(story())
+    told = [record.getMessage() for record in caplog.records if record.levelname != "DEBUG"]
+    assert told == ["asking for the thing failed: down", "asking for the thing succeeds again"]
+
+
+@pytest.mark.parametrize("error", [StateError("the disk is full"), ValueError("a bug")])
+def test_what_fails_in_taking_an_answer_does_not_end_the_asking(error, caplog):
+    async def story():
+        async with watching() as scene:
+            scene.fail(error)
+            await asyncio.sleep(10)
+            assert not scene.watch.is_up
+            scene.answer = lambda: "well"
+            await asyncio.sleep(100)
+            assert scene.watch.is_up
+
+    run_virtually(story())
+
+
+def test_nobody_asks_while_it_is_off_and_turning_it_off_forgets():
+    async def story():
+        async with watching(None) as scene:
+            await asyncio.sleep(1000)
+            assert (scene.asked, scene.watch.is_on) == ([], False)
+            scene.watch.every(100.0)
+            await asyncio.sleep(1)
+            assert scene.asked == [1000]
+            scene.watch.every(None)
+            await asyncio.sleep(1000)
+            assert scene.asked == [1000]
+            assert scene.watch.answer is None
+            assert not scene.watch.was_tried
+
+    run_virtually(story())
+
+
+def test_another_interval_counts_from_the_last_question():
+    async def story():
+        async with watching(100.0) as scene:
+            await asyncio.sleep(50)
+            scene.watch.every(60.0)
+            await asyncio.sleep(100)
+            assert scene.asked == [0, 60, 120]
+            scene.watch.every(10.0)
+            await asyncio.sleep(1)
+            assert scene.asked[-1] == 150
+
+    run_virtually(story())
+
+
+def test_it_can_be_hastened():
+    async def story():
+        async with watching() as scene:
+            await asyncio.sleep(50)
+            scene.watch.hasten()
+            await asyncio.sleep(60)
+            assert scene.asked == [0, 50]
+
+    run_virtually(story())
+
+
+def test_asking_once_gives_the_error():
+    async def story():
+        scene = Scene()
+        scene.watch.every(60.0)
+        assert await scene.watch.once() is None
+        assert scene.watch.answer == "well"
+        refusal: PollError = AuthError("refused")
+        scene.fail(refusal)
+        assert await scene.watch.once() is refusal
+
+    run_virtually(story())

@@ -1,0 +1,499 @@
+"""One poll: all or nothing, published when committed, its failures told and counted."""
+
+import asyncio
+import logging
+import time
+from itertools import pairwise
+
+import pytest
+
+import pearl_exporter.polling.poller as poller_module
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.errors import StateError
+from pearl_exporter.exposition.render import Format
+from pearl_exporter.simulator import default_campaigns
+from pearl_exporter.state.store import MemoryStore
+from tests.polling.test_schedule import until
+from tests.support.saving import copied, merged
+from tests.support.virtual_time import run_virtually
+from tests.support.world import DAWN_MS, HOUR_MS, World
+
+
+def world_of(count: int = 1, **more) -> World:
+    return World(default_campaigns(3, DAWN_MS, count, history_ms=2 * HOUR_MS), **more)
+
+
+def balance_holds(snapshot) -> bool:
+    calls = snapshot.calls
+    counted = calls.ledger.settled + sum(calls.ledger.uncounted.values())
+    return calls.ledger.started == counted + calls.live + calls.pending
+
+
+def test_a_good_poll_is_published_whole():
+    async def story():
+        world = world_of()
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        assert not world.app.is_ready
+        assert await poller.poll(lateness_seconds=0.5) is None
+        snapshot = world.app.exposition.outbounds[0]
+        wanted = world.served(poller.outbound.id, DAWN_MS - HOUR_MS, DAWN_MS)
+        assert snapshot.calls.window.calls == len(wanted) > 100
+        health = snapshot.health
+        assert (health.up, health.polls) == (True, 1)
+        assert health.last_success == pytest.approx(DAWN_MS, abs=1000)
+        assert health.lateness_seconds == pytest.approx(0.5, abs=0.1)
+        assert snapshot.calls.tracking_since == DAWN_MS
+        assert health.caught_up_at == health.last_success
+        assert world.app.is_ready
+        assert balance_holds(snapshot)
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("unauthorized", "auth"),
+        ("forbidden", "auth"),
+        ("not_found", "not_found"),
+        ("rate_limit", "rate_limited"),
+        ("rate_limit:1,retry_after=900", "rate_limited"),
+        ("slow:seconds=1000", "timeout"),
+        ("drop", "connection"),
+        ("server_error", "server_error"),
+        ("bad_request", "bad_request"),
+        ("html", "bad_response"),
+        ("cut", "bad_response"),
+        ("empty", "bad_response"),
+        ("error_object", "bad_response"),
+    ],
+)
+def test_a_failed_poll_publishes_its_reason_and_leaves_the_calls_as_they_were(fault, reason):
+    async def story():
+        world = world_of()
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        before = poller.snapshot
+        await world.wait(30)
+        world.simulator.faults.set([fault], world.now_ms)
+        began = asyncio.get_running_loop().time()
+        failure = await poller.poll()
+        took = asyncio.get_running_loop().time() - began
+        assert failure is not None
+        assert failure.reason == reason
+        assert took <= poller.outbound.give_up + 0.01
+        after = poller.snapshot
+        assert after.calls == before.calls
+        assert after.health.failures == {reason: 1}
+        assert (after.health.up, after.health.polls) == (False, 2)
+        assert after.health.last_success == before.health.last_success
+        assert after.health.catching_up
+
+    run_virtually(story())
+
+
+def test_recovery_after_an_outage_counts_what_settled_meanwhile():
+    async def story():
+        world = world_of(outbound={"window": 600.0, "settle": 30.0}, poll={"window": 600.0})
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        world.simulator.faults.set(["server_error"], world.now_ms)
+        for _ in range(10):
+            await world.wait(360)
+            await poller.poll()
+        world.simulator.faults.clear()
+        await world.wait(30)
+        assert await poller.poll() is None
+        ledger = poller.snapshot.calls.ledger
+        since = world.served(poller.outbound.id, DAWN_MS, world.now_ms)
+        assert ledger.started >= len(since)
+        assert ledger.settled > 0.8 * len(since)
+        health = poller.snapshot.health
+        assert (health.up, health.catching_up) == (True, False)
+        assert health.caught_up_at == health.last_success
+        assert balance_holds(poller.snapshot)
+
+    run_virtually(story())
+
+
+def test_a_read_that_keeps_getting_pages_may_take_longer_than_give_up():
+    async def story():
+        world = world_of(api={"rate_limit": 0.5, "page_size": 10})
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        began = asyncio.get_running_loop().time()
+        assert await poller.poll() is None
+        assert asyncio.get_running_loop().time() - began > 2 * poller.outbound.give_up
+
+    run_virtually(story())
+
+
+def test_the_first_page_makes_ready_the_whole_read_is_not_awaited():
+    async def story():
+        world = world_of(api={"rate_limit": 0.5, "page_size": 10})
+        await world.app.start(polling=False)
+        poll = asyncio.create_task(world.app.pollers[0].poll())
+        await asyncio.sleep(10)
+        assert world.app.is_ready
+        assert not world.app.pollers[0].snapshot.health.up
+        poll.cancel()
+
+    run_virtually(story())
+
+
+def test_a_long_read_shows_its_progress(caplog):
+    async def story():
+        heard = []
+        world = world_of(api={"rate_limit": 0.5, "page_size": 100})
+        poller = world.app.pollers[0]
+        poller._around = type(poller._around)(
+            **{**vars(poller._around), "on_progress": lambda *told: heard.append(told)}
+        )
+        await world.app.start(polling=False)
+        with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
+            await poller.poll()
+        assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
+        assert heard[-1][1] == heard[-1][2] == len(poller._tracker.calls)
+        assert any("reading: " in record.getMessage() for record in caplog.records)
+
+    run_virtually(story())
+
+
+def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends():
+    async def story():
+        shown = {}
+        world = world_of(api={"rate_limit": 10, "page_size": 10})
+        poller = world.app.pollers[0]
+        publish = poller._around.publish
+
+        def note(snapshot):
+            if snapshot.read_so_far is not None:
+                shown.setdefault(snapshot.read_so_far, asyncio.get_running_loop().time())
+            publish(snapshot)
+
+        poller._around = type(poller._around)(**{**vars(poller._around), "publish": note})
+        await world.app.start()
+        await until(lambda: shown)
+        assert world.app.seconds_to_next_poll(poller.outbound.id) == 0
+        assert world.app.exposition.outbounds[0].read_so_far == next(iter(shown))
+        await until(lambda: not world.app.schedule.is_polling(poller.outbound.id))
+        assert poller.snapshot.health.up
+        assert world.app.exposition.outbounds[0].read_so_far is None
+        assert world.app.seconds_to_next_poll(poller.outbound.id) > 0
+        told = list(shown)
+        pauses = [after - before for before, after in pairwise(shown.values())]
+        assert len(pauses) > 3
+        assert all(pause >= 1 for pause in pauses)
+        assert sorted(told) == told
+        assert told[-1].received <= told[-1].expected == len(poller._tracker.calls)
+        await world.app.stop()
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize("skew", [-3600, -30, 45, 7200])
+def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
+    async def story():
+        world = world_of(faults=[f"skew:seconds={skew}"])
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        polled_at = poller.snapshot.calls.polled_at
+        assert polled_at == pytest.approx(DAWN_MS + skew * 1000, abs=1500)
+
+    run_virtually(story())
+
+
+def test_t_does_not_step_back_when_the_clock_s_correction_ends():
+    async def story():
+        world = world_of(faults=["skew:seconds=3"])
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        ahead = poller.snapshot.calls.polled_at
+        world.simulator.faults.clear()
+        for _ in range(6):
+            await poller.poll()
+            assert poller.snapshot.calls.polled_at >= ahead
+
+    run_virtually(story())
+
+
+def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_read():
+    async def story():
+        world = world_of(frozen=True)
+        poller = world.app.pollers[0]
+        poller._client._wire._api_clock = ApiClock(Clock())  # hears the headers in this one's place
+        await world.app.start(polling=False)
+        await poller.poll()
+        asked = world.simulator.traffic.total
+        await world.wait(-3)
+        assert await poller.poll() is None
+        assert world.simulator.traffic.total - asked < asked
+        assert poller.snapshot.calls.polled_at == DAWN_MS
+
+    run_virtually(story())
+
+
+def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
+    async def story():
+        world = world_of(frozen=True, outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        await poller.poll()
+        await world.wait(7200)
+        await poller.poll()
+        counted = poller.snapshot.calls.ledger.settled
+        await world.wait(-7000)
+        assert await poller.poll() is None
+        after = poller.snapshot.calls
+        assert after.polled_at == world.now_ms == DAWN_MS + 200_000
+        held = world.served(poller.outbound.id, world.now_ms - HOUR_MS, world.now_ms)
+        assert after.window.calls == len(held)
+        assert after.ledger.settled >= counted
+        assert balance_holds(poller.snapshot)
+
+    with caplog.at_level(logging.WARNING, "pearl_exporter.polling.poller"):
+        run_virtually(story())
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "the last poll was of a time yet to come, 7000 s from now: what it passed over is "
+        "read again, nothing counts twice"
+    )
+
+
+def test_a_refused_token_is_tried_less_and_less_until_it_changes():
+    async def story():
+        world = world_of(faults=["unauthorized"])
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        loop = asyncio.get_running_loop()
+        tried_at, intervals = [], []
+        for _ in range(60):
+            if not poller.is_held():
+                tried_at.append(round(loop.time()) - 1000)
+                await poller.poll()
+                intervals.append(poller.snapshot.health.interval_seconds)
+            await world.wait(30)
+        assert tried_at[:6] == [0, 60, 180, 420, 720, 1020]
+        assert intervals[:5] == [60, 120, 240, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS]
+        poller._client.token._value = "account:new"
+        assert not poller.is_held()
+        world.simulator.faults.clear()
+        await poller.poll()
+        assert poller.snapshot.health.interval_seconds == 30
+        assert not poller.is_held()
+
+    run_virtually(story())
+
+
+def test_the_next_poll_of_a_refused_token_comes_when_the_page_says():
+    async def story():
+        world = world_of(faults=["unauthorized"])
+        await world.app.start()
+        poller = world.app.pollers[0]
+        for polls in range(1, 6):
+            await until(lambda polls=polls: poller.snapshot.health.polls == polls, within=400)
+            left = world.app.seconds_to_next_poll(poller.outbound.id)
+            began = asyncio.get_running_loop().time()
+            await until(lambda polls=polls: poller.snapshot.health.polls > polls, within=400)
+            assert asyncio.get_running_loop().time() - began == pytest.approx(left, abs=1)
+        await world.app.stop()
+
+    run_virtually(story())
+
+
+class _FullDisk(MemoryStore):
+    def __init__(self):
+        self.saved = None
+        self.is_full = False
+
+    async def load_progress(self, outbound_id):
+        return self.saved and self.saved.progress
+
+    async def load(self, outbound_id):
+        return copied(self.saved)
+
+    async def commit(self, outbound_id, delta):
+        if self.is_full:
+            raise StateError("no space left on device")
+        self.saved = merged(self.saved, delta)
+
+
+def test_damaged_calls_fail_the_poll_and_say_what_to_do():
+    async def story():
+        disk = _FullDisk()
+        world = world_of(store=disk)
+        await world.app.start(polling=False)
+        assert await world.app.pollers[0].poll() is None
+        disk.saved = disk.saved._replace(blocks=dict.fromkeys(disk.saved.blocks, b"torn"))
+        again = world_of(store=disk)
+        await again.app.start(polling=False)
+        failure = await again.app.pollers[0].poll()
+        assert failure.reason == "state"
+        assert "is damaged" in str(failure)
+        assert "restore a copy, or move it away" in str(failure)
+        await again.app.stop()
+        await world.app.stop()
+
+    run_virtually(story())
+
+
+def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
+    """By then another poller may have loaded the state, and go on from there."""
+    take = poller_module._take_reading
+
+    def take_long(*given):
+        time.sleep(0.3)
+        return take(*given)
+
+    async def story():
+        disk = _FullDisk()
+        world = world_of(store=disk)
+        await world.app.start(polling=False)
+        poller = world.app.pollers[0]
+        assert await poller.poll() is None
+        before = disk.saved
+        monkeypatch.setattr(poller_module, "_LARGE_READ", 0)
+        monkeypatch.setattr(poller_module, "COMMIT_SECONDS", 0.01)
+        monkeypatch.setattr(poller_module, "_take_reading", take_long)
+        polling = asyncio.ensure_future(poller.poll())
+        await until(lambda: poller._tracker is None)
+        polling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await polling
+        await asyncio.sleep(0.6)
+        assert disk.saved is before
+        await world.app.stop()
+
+    asyncio.run(story())
+
+
+def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():
+    async def story():
+        world = world_of(outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
+        store = _FullDisk()
+        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        await world.app.start(polling=False)
+        await poller.poll()
+        before, memory = poller.snapshot.calls, poller.memory
+        store.is_full = True
+        await world.wait(120)
+        failure = await poller.poll()
+        assert failure is not None
+        assert failure.reason == "state"
+        assert poller.snapshot.calls == before
+        assert poller.memory is memory, "what that poll read, a scan must not think to be known"
+        store.is_full = False
+        await world.wait(30)
+        assert await poller.poll() is None
+        assert poller.snapshot.calls.ledger.settled > before.ledger.settled
+        assert balance_holds(poller.snapshot)
+
+    run_virtually(story())
+
+
+class _SlowDisk(MemoryStore):
+    def __init__(self):
+        self.committing = asyncio.Event()
+
+    async def commit(self, outbound_id, delta):
+        self.committing.set()
+        await asyncio.sleep(1)
+
+
+def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
+    async def story():
+        world = world_of()
+        poller = world.app.pollers[0]
+        store = _SlowDisk()
+        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        await world.app.start(polling=False)
+        poll = asyncio.create_task(poller.poll())
+        await store.committing.wait()
+        poll.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await poll
+        assert poller.saved().progress.polled_at == DAWN_MS
+
+    run_virtually(story())
+
+
+def test_after_a_restart_what_was_saved_is_published_before_any_poll():
+    async def story():
+        world = world_of(outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
+        store = _FullDisk()
+        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        await world.app.start(polling=False)
+        for _ in range(5):
+            await poller.poll()
+            await world.wait(30)
+        again = world_of(outbound={"settle": 10.0}).app
+        restarted = again.pollers[0]
+        restarted._around = type(restarted._around)(**{**vars(restarted._around), "store": store})
+        await restarted.start()
+        assert restarted.snapshot.calls.ledger == poller.snapshot.calls.ledger
+        assert restarted.snapshot.health.catching_up
+        text = again.exposition.render(Format.TEXT).decode()
+        assert "pearl_window_calls{" not in text
+        assert "pearl_calls_total{" in text
+
+    run_virtually(story())
+
+
+def test_a_bug_in_one_poll_does_not_end_the_polls(monkeypatch, caplog):
+    async def story():
+        world = world_of()
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        with monkeypatch.context() as patch:
+            patch.setattr("pearl_exporter.reading.plan.read_start", lambda *_: 1 / 0)
+            failure = await poller.poll()
+        assert failure is not None
+        assert failure.reason == "bad_response"
+        assert "ZeroDivisionError" in str(failure)
+        assert await poller.poll() is None
+
+    run_virtually(story())
+
+
+def test_failures_are_logged_when_they_begin_and_end_not_each_time(caplog):
+    async def story():
+        world = world_of(faults=["server_error"])
+        poller = world.app.pollers[0]
+        await world.app.start(polling=False)
+        for _ in range(3):
+            await poller.poll()
+        world.simulator.faults.clear()
+        await poller.poll()
+
+    with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
+        run_virtually(story())
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.split(":")[0] for message in messages] == ["poll failed", "polls succeed again"]
+
+
+def test_no_slow_outbound_delays_another():
+    async def story():
+        world = world_of(3)
+        slow = world.app.pollers[0]
+        world.simulator.faults.set(
+            [{"fault": "slow", "seconds": 20, "outbound": slow.outbound.id}], world.now_ms
+        )
+        await world.app.start(polling=False)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        polls = asyncio.gather(*(poller.poll() for poller in world.app.pollers[1:]))
+        stuck = asyncio.create_task(slow.poll())
+        await polls
+        assert loop.time() - began < 2
+        assert await stuck is None
+        assert loop.time() - began > 20
+
+    run_virtually(story())

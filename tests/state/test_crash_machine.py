@@ -1,0 +1,395 @@
+"""A poll cut at any point, by a failure or by the process's end, loses and doubles nothing.
+
+The histories of `test_counting`, polled by the real `Poller` on a real SQLite file, by a machine
+whose clock is set back and forth. Errors come at any request, at any statement of SQL or in the
+middle of one, and at the commit, before it takes effect or after it did; so does the process's end.
+The recount is fed those polls alone whose commit took effect.
+"""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+from pydantic import SecretStr
+from sqlalchemy import Engine, event
+
+from pearl_exporter.api.budget import Demand
+from pearl_exporter.api.clock import ApiClock, Clock
+from pearl_exporter.api.token_breaker import Refusals
+from pearl_exporter.config import OutboundSettings, TokenSource
+from pearl_exporter.counting.journal import settled_in
+from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.tracked_call import Phase
+from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
+from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.poller import Assignment, Poller
+from pearl_exporter.reading.plan import Reading
+from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.state.store import open_store
+from tests.counting.test_counting_machine import Histories
+from tests.support.recount import Poll, Recount, positive
+from tests.support.saving import calls_of
+from tests.support.table import Table, by_id
+
+OUTBOUND = OutboundSettings(
+    id="outbound", name="outbound", token=TokenSource(literal=SecretStr("account:secret"))
+)
+MEMORY_FOLDER = Path("/dev/shm")
+"""Where there is one, the state is written there: what is tried is not the disk."""
+
+SECOND, HOUR = 1, 3600
+STEPS = [1.5 * SECOND, 3 * SECOND, 40 * SECOND, 600 * SECOND, 3 * HOUR, 30 * HOUR]
+"""By how much this machine's clock is set, forward or back."""
+
+
+class Killed(BaseException):
+    """The process's end."""
+
+
+class DiskFull(sqlite3.OperationalError):
+    def __init__(self) -> None:
+        super().__init__("database or disk is full")
+
+
+class Client:
+    """The API's client: answers from a table, until it is told to raise."""
+
+    def __init__(self, answered) -> None:
+        self._answered = answered
+        self.table = Table()
+        self.fault: BaseException | None = None
+        self.good_requests = 0
+        self.token = SimpleNamespace(current=lambda: "account:secret")
+        self.limiter = SimpleNamespace(rate=1.0, ceiling=1.0)
+        self.refusals, self.demand = Refusals(), Demand()
+
+    async def search(self, outbound_id: str, search: Search, patience: object) -> Page:
+        if self.fault is not None:
+            if self.good_requests == 0:
+                raise self.fault
+            self.good_requests -= 1
+        page = self.table.answer(search)
+        self.table.on_search(self.table)
+        self._answered()
+        return page
+
+
+class Disk:
+    """SQLite's driver, which fails at one point: at a statement, amid one, or at a commit."""
+
+    def __init__(self) -> None:
+        self.repair()
+        self.commits = 0
+        """How many transactions took effect."""
+        self.connections: list[Connection] = []
+        event.listen(Engine, "do_connect", self._connect)
+
+    def remove(self) -> None:
+        event.remove(Engine, "do_connect", self._connect)
+
+    def _connect(self, _dialect, _record, _arguments, options) -> None:
+        options["factory"] = type("Connection", (Connection,), {"disk": self})
+
+    def let_go(self) -> None:
+        """What the process's end does, also for a connection that an exception still holds."""
+        while self.connections:
+            self.connections.pop().close()
+
+    def repair(self) -> None:
+        self.fault: BaseException | None = None
+        self.point = ""
+        self.good_statements = 0
+
+    def fail(self, fault: BaseException, point: str, good_statements: int = 0) -> None:
+        self.fault, self.point, self.good_statements = fault, point, good_statements
+
+    def is_due(self) -> bool:
+        """Whether the statement that comes now is the one to fail."""
+        if self.point not in ("statement", "amid"):
+            return False
+        self.good_statements -= 1
+        return self.good_statements < 0
+
+    def reach(self, point: str) -> None:
+        if self.point == point:
+            raise self.fault
+
+
+class Connection(sqlite3.Connection):
+    disk: Disk
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.disk.connections.append(self)
+
+    def cursor(self, factory=None):
+        return super().cursor(Cursor)
+
+    def commit(self):
+        if not self.in_transaction:
+            super().commit()
+            return
+        self.disk.reach("before commit")
+        super().commit()
+        self.disk.commits += 1
+        self.disk.reach("after commit")
+
+    def close(self):
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            # as the kernel would: a statement cut in its midst, that somebody still holds, lets go
+            super().rollback()
+        super().close()
+
+
+class Cursor(sqlite3.Cursor):
+    def execute(self, sql, parameters=()):
+        if sql.lstrip().upper().startswith(("COMMIT", "END")):
+            self.connection.commit()
+            return self
+        if self.connection.disk.is_due():
+            raise self.connection.disk.fault
+        return super().execute(sql, parameters)
+
+    def executemany(self, sql, rows):
+        rows, disk = list(rows), self.connection.disk
+        if disk.is_due():
+            if disk.point == "amid":
+                super().executemany(sql, rows[: len(rows) // 2 + 1])
+            raise disk.fault
+        return super().executemany(sql, rows)
+
+
+class WatchedStore:
+    """The real store; tells which commits took effect, whatever became of them then."""
+
+    def __init__(self, path: Path, disk: Disk, committed) -> None:
+        self._store = open_store(f"sqlite:///{path}")
+        self._disk = disk
+        self._committed = committed
+        self.load, self.load_progress = self._store.load, self._store.load_progress
+        self.aclose = self._store.aclose
+
+    async def commit(self, outbound_id, delta) -> None:
+        before = self._disk.commits
+        try:
+            await self._store.commit(outbound_id, delta)
+        finally:
+            if self._disk.commits > before:
+                self._committed()
+
+
+class Crashes(Histories):
+    rest_ms = 700  # a Date is cut to whole seconds: T may stand still for as long
+
+    def __init__(self) -> None:
+        super().__init__()
+        folder = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
+        self.folder = tempfile.TemporaryDirectory(dir=folder)
+        self.loop = asyncio.new_event_loop()
+        self.disk = Disk()
+        self.client = Client(self.answered)
+        self.poller: Poller | None = None
+        self.store: WatchedStore | None = None
+        self.under_way: Poll | None = None
+        self.ahead_seconds = 0.0
+        self.has_date = True
+        self.clock = Clock(
+            wall=lambda: self.now / 1000 + self.ahead_seconds, monotonic=lambda: self.now / 1000
+        )
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.stop()
+        self.disk.remove()
+        self.loop.close()
+        self.folder.cleanup()
+
+    def stop(self) -> None:
+        if self.store is not None:
+            self.loop.run_until_complete(self.store.aclose())
+            self.disk.let_go()
+        self.store = self.poller = None
+
+    def committed(self) -> None:
+        assert self.under_way is not None
+        self.polls.append(self.under_way)
+
+    def answered(self) -> None:
+        """An answer came, with the API's time or without."""
+        if self.has_date:
+            date = datetime.fromtimestamp(self.now // 1000, UTC)
+            self.api_clock.observe(format_datetime(date, usegmt=True), self.clock.monotonic())
+
+    @initialize(has_date=st.booleans(), ahead=st.sampled_from([0, 0, 0, *STEPS]))
+    def machine(self, has_date, ahead):
+        self.has_date, self.ahead_seconds = has_date, ahead
+
+    @rule(seconds=st.sampled_from(STEPS), way=st.sampled_from([1, -1]))
+    def clock_is_set(self, seconds, way):
+        self.ahead_seconds += way * seconds
+
+    @rule()
+    def clock_is_set_right(self):
+        self.ahead_seconds = 0.0
+
+    @rule(seconds=st.sampled_from(STEPS), way=st.sampled_from([1, -1]), polls=st.integers(1, 2))
+    def process_that_begins_and_ends_at_a_wrong_time(self, seconds, way, polls):
+        self.clock_is_set(seconds, way)
+        self.restart()
+        for _ in range(polls):
+            self.cut(100)
+        self.clock_is_set(seconds, -way)
+        self.restart()
+
+    def running(self) -> Poller:
+        """The poller; started anew on what was saved, if it is not running."""
+        if self.poller is None:
+            self.api_clock = ApiClock(self.clock)
+            path = Path(self.folder.name) / "state.db"
+            self.store = WatchedStore(path, self.disk, self.committed)
+            around = Surroundings(
+                store=self.store,
+                clock=self.clock,
+                api_clock=self.api_clock,
+                observer=SimpleNamespace(
+                    read_rows=lambda received, rejected: None,
+                    met_unknown_codes=lambda field, calls: None,
+                ),
+                publish=lambda snapshot: None,
+                on_progress=lambda name, received, expected: None,
+            )
+            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), around)
+            self.poller._commit = self.observed(self.poller._commit)
+            self.loop.run_until_complete(self.poller.start())
+            self.check_counters()
+        return self.poller
+
+    def observed(self, commit):
+        """The seam: what a poll has read, as it is about to be committed."""
+
+        async def observe(tracker: Tracker, reading: Reading, now: int) -> None:
+            self.reading = reading
+            unread = None if reading.unread is None else reading.unread[0]
+            rows = by_id(reading.calls)
+            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.spared)
+            await commit(tracker, reading, now)
+
+        return observe
+
+    def read(self, limit: int) -> Reading:
+        poller = self.running()
+        self.client.table, poller._page_size = self.table, limit
+        with (
+            patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
+            patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
+        ):
+            failure = self.loop.run_until_complete(poller.poll())
+        if failure is not None:
+            raise failure
+        self.tracker = SimpleNamespace(snapshot=lambda: poller.snapshot.calls)
+        return self.reading
+
+    @rule()
+    def restart(self):
+        self.stop()
+        self.running()
+
+    @precondition(lambda self: self.polls)
+    @rule(
+        limit=st.sampled_from([1, 2, 3, 100]),
+        good_requests=st.integers(0, 6),
+        fault=st.sampled_from([Killed, ConnectionFailedError, RateLimitedError]),
+    )
+    def poll_cut_at_a_request(self, limit, good_requests, fault):
+        self.running()
+        self.client.fault, self.client.good_requests = fault("cut"), good_requests
+        try:
+            self.cut(limit)
+        finally:
+            self.client.fault = None
+
+    @rule(
+        limit=st.sampled_from([1, 2, 3, 100]),
+        good_statements=st.integers(0, 5),
+        point=st.sampled_from(["statement", "amid"]),
+        fault=st.sampled_from([Killed, DiskFull]),
+    )
+    def poll_cut_at_a_statement(self, limit, good_statements, point, fault):
+        self.running()
+        self.disk.fail(fault(), point, good_statements)
+        self.cut(limit)
+
+    @rule(
+        limit=st.sampled_from([1, 2, 3, 100]),
+        point=st.sampled_from(["before commit", "after commit"]),
+        fault=st.sampled_from([Killed, DiskFull]),
+    )
+    def poll_cut_at_the_commit(self, limit, point, fault):
+        """Also where the disk says that it is full though it has written all."""
+        self.running()
+        self.disk.fail(fault(), point)
+        self.cut(limit)
+        for _ in range(2):  # what the failed commit left out of the state would count twice now
+            self.cut(limit)
+            self.restart()
+
+    def cut(self, limit: int) -> None:
+        published = self.running().snapshot.calls
+        try:
+            self.read(limit)
+        except Killed:
+            self.disk.repair()
+            self.stop()
+            self.running()
+        except (ConnectionFailedError, RateLimitedError, StateError, Inconsistent):
+            assert self.running().snapshot.calls == published
+        else:
+            self.check()
+        finally:
+            self.disk.repair()
+
+    def check_counters(self) -> None:
+        """What is published after a start is what the committed polls amount to."""
+        found = self.poller.snapshot.calls
+        if not self.polls:
+            assert found.ledger.started == 0
+            return
+        wanted, ledger = Recount(self.polls, self.rules), found.ledger
+        assert ledger.started == wanted.started
+        assert positive(ledger.by_status) == wanted.by_status
+        assert positive(ledger.by_tag) == wanted.by_tag
+        assert positive(ledger.revisions) == positive(wanted.revisions)
+        assert positive(ledger.uncounted) == positive(wanted.uncounted)
+        assert (found.live, found.pending) == (wanted.live, wanted.pending)
+        self.check_journal()
+
+    def check_journal(self) -> None:
+        """Each tracked call that was counted was counted by exactly one poll; no other was.
+
+        One that was forgotten, as by a clock that was ahead, and is read again, is history.
+        """
+        path = Path(self.folder.name) / "state.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
+            entries = connection.execute("SELECT entries FROM journal").fetchall()
+        counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
+        calls = calls_of(Saved(None, blocks))
+        for call_id, each in calls.items():
+            assert counted[call_id] <= 1, call_id
+            if each.phase is not Phase.HISTORY:
+                assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
+
+
+Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestCrashes = Crashes.TestCase
