@@ -226,7 +226,7 @@ class App:
     async def _exchange(self, old: Poller, new: Poller) -> None:
         seconds = self.schedule.seconds_to_regular_poll(old.outbound.id)
         await self.schedule.remove(old.outbound.id)
-        new.take_over(old)
+        new.resume_from(old)
         interval = new.outbound.interval
         self.schedule.add(new, interval if seconds is None else min(max(seconds, 0), interval))
 
@@ -234,7 +234,7 @@ class App:
         for token, client in self.clients.items():
             sharing = [each.outbound for each in self.pollers if each.outbound.token == token]
             intervals = {outbound.id: outbound.interval for outbound in sharing}
-            client.refusals.share_among(intervals)
+            client.breaker.share_among(intervals)
             client.demand.share_among(intervals)
 
     def _note_configured(self) -> None:
@@ -242,7 +242,7 @@ class App:
 
     def _tell_of_budget(self) -> None:
         for client in self.clients.values():
-            tell_of_budget(client.demand, client.limiter.ceiling)
+            tell_of_budget(client.demand, client.limiter.configured_rate)
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
         """A client for each token; those there are serve on if the API's settings stay."""
@@ -274,8 +274,8 @@ class App:
         for token, client in clients.items():
             old = self.clients.get(token)
             if old is not None and old is not client:
-                client.limiter.take_over(old.limiter)
-                client.demand.take_over(old.demand)
+                client.limiter.resume_from(old.limiter)
+                client.demand.resume_from(old.demand)
 
     def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
         return PearlClient(

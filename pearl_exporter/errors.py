@@ -93,11 +93,11 @@ class AuthError(ApiError):
     reason = "auth"
 
 
-CHECK_ITS_FORM = "is the token right, in the form accountId:secretKey?"
+TOKEN_FORM_HINT = "is the token right, in the form accountId:secretKey?"  # noqa: S105 - a hint
 """What a user should ask about a refused token."""
 
 
-class WithheldError(AuthError):
+class TokenBlockedError(AuthError):
     """Not asked, since the API refuses the token to others; no poll, and so none that failed."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from pearl_exporter.api.decode_calls import format_instant, kept_id
+from pearl_exporter.api.decode_calls import format_instant, storable_id
 from pearl_exporter.app import rules_of
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
@@ -38,7 +38,7 @@ def run_explain(
     """
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
-    call_id = kept_id(call_id) if is_unicode(call_id) else call_id
+    call_id = storable_id(call_id) if is_unicode(call_id) else call_id
     known = look_for(make_url(settings.state.url).database or "", call_id)
     configured = {each.id: each for each in settings.outbounds}
     names = {

@@ -21,7 +21,7 @@ _WHY = {
 
 async def ask_platform(app: App, settings: Settings) -> tuple[list[str], bool]:
     """Asks for what discovery and account want; gives lines to print, and whether all is well."""
-    failures = await app.platform.once(is_insistent=False)
+    failures = await app.platform.once(retries=False)
     lines = [_failed(subject, error) for subject, error in failures]
     failed = {subject for subject, _ in failures}
     if settings.discovery.enabled and LIST_OF_OUTBOUNDS not in failed:

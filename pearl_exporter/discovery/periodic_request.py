@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
 from pearl_exporter.config.settings import default_stale_after
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import BadResponseError, PollError
@@ -146,7 +146,7 @@ class Watch(Generic[Answer]):
             return interval
         backoff = float(FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 20))
         refused = self._reason in _BACKED_OFF
-        return min(backoff, max(interval, LONGEST_BACKOFF_SECONDS) if refused else interval)
+        return min(backoff, max(interval, MAX_BACKOFF_SECONDS) if refused else interval)
 
 
 def _time() -> float:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from pearl_exporter.api.client import PearlClient
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.api.decode_platform import Account, Listing, is_running
 from pearl_exporter.config import (
     DiscoverySettings,
@@ -130,12 +130,12 @@ class Platform:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def once(self, *, is_insistent: bool = True) -> list[tuple[str, PollError]]:
+    async def once(self, *, retries: bool = True) -> list[tuple[str, PollError]]:
         """Asks for all that is wanted one time; gives what failed, with what it was.
 
-        ``is_insistent`` says whether a request that fails is sent again.
+        ``retries`` says whether a request that fails is sent again.
         """
-        self._is_insistent = is_insistent
+        self._is_insistent = retries
         failed = []
         for watch in self._watches:
             if watch.is_on:
@@ -186,8 +186,8 @@ class Platform:
     async def _ask_for_account(self) -> Account:
         return await self._host.client().account(self._patience())
 
-    def _patience(self) -> Patience:
-        return Patience(self.settings.poll.give_up, is_insistent=self._is_insistent)
+    def _patience(self) -> Deadline:
+        return Deadline(self.settings.poll.give_up, retries=self._is_insistent)
 
     async def _take(self, listing: Listing) -> None:
         self._statuses = {each.id: each.status for each in listing.outbounds}

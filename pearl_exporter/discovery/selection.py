@@ -130,10 +130,10 @@ def shown_name(outbound: Known) -> str:
 def _fits(outbound: Known, rules: DiscoveryRules) -> bool:
     """Whether name or id fit ``include``, and neither fits ``exclude``."""
     named = [outbound.id] if outbound.name is None else [outbound.id, outbound.name]
-    if rules.exclude.pattern and any(map(rules.exclude.fits, named)):
+    if rules.exclude.pattern and any(map(rules.exclude.matches, named)):
         return False
     # one that was chosen before a restart, under a name that was not kept, is chosen still
-    return outbound.name is None or any(map(rules.include.fits, named))
+    return outbound.name is None or any(map(rules.include.matches, named))
 
 
 def _verdicts(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.polling.context import Surroundings
@@ -27,7 +27,7 @@ class PollReader:
 
     def __init__(  # noqa: PLR0913 - what it joins is given to it
         self,
-        search: Callable[[Search, Patience], Awaitable[Page]],
+        search: Callable[[Search, Deadline], Awaitable[Page]],
         around: Surroundings,
         log: PollLog,
         *,
@@ -47,7 +47,7 @@ class PollReader:
         self._shown_at = self._told_at = around.clock.monotonic()
 
     async def read(
-        self, tracker: Tracker, memory: Memory, patience: Patience
+        self, tracker: Tracker, memory: Memory, deadline: Deadline
     ) -> tuple[Instant, Reading]:
         """Reads all that this poll must read, as of the API's present; raises `PollError`."""
         api_clock, clock = self._around.api_clock, self._around.clock
@@ -59,13 +59,13 @@ class PollReader:
             search = next(steps)
             while True:
                 self.asked.note(plan.purpose, search)
-                page = await self._page(search, patience)
+                page = await self._page(search, deadline)
                 if not was_known and api_clock.is_known:
                     was_known = True
                     elapsed = (clock.monotonic() - began) * 1000
                     if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
                         self._log.skew(api_clock.skew_text)
-                        return await self.read(tracker, memory, patience)
+                        return await self.read(tracker, memory, deadline)
                 search = steps.send(page)
                 self._tell_of_progress(plan.read)
         except StopIteration as end:
@@ -74,8 +74,8 @@ class PollReader:
             self._log.oddities(reading.memory, memory)
             return now, reading
 
-    async def _page(self, search: Search, patience: Patience) -> Page:
-        page = await self._search(search, patience)
+    async def _page(self, search: Search, deadline: Deadline) -> Page:
+        page = await self._search(search, deadline)
         self.asked.answer(page)
         self._on_page(page)
         return page

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from pearl_exporter.api.client import PearlClient
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.saved import Delta, Saved
@@ -24,7 +24,7 @@ from pearl_exporter.errors import (
     NotFoundError,
     PollError,
     StateError,
-    WithheldError,
+    TokenBlockedError,
 )
 from pearl_exporter.polling.context import Surroundings
 from pearl_exporter.polling.heap import give_back
@@ -118,7 +118,7 @@ class Poller:
         """Publishes what is known."""
         self._publish(self._snapshot.health)
 
-    def take_over(self, old: "Poller") -> None:
+    def resume_from(self, old: "Poller") -> None:
         """Goes on where another poller of the same outbound stopped, by this one's settings.
 
         What is published of its calls stays as it is until the first poll of this one. If the other
@@ -149,20 +149,20 @@ class Poller:
         It is if what it would ask was refused lately, or if nothing has happened there for long. A
         token that has changed since is tried at once.
         """
-        refusals, now = self._client.refusals, self._around.clock.monotonic()
-        refusals.use(self._client.token.current())
-        return refusals.is_held(self.outbound.id, now) or now < self._idle_until
+        breaker, now = self._client.breaker, self._around.clock.monotonic()
+        breaker.use(self._client.token.current())
+        return breaker.is_held(self.outbound.id, now) or now < self._idle_until
 
     @property
     def held_seconds(self) -> float:
         """How long polls are passed over yet, if the token stays as it is."""
-        until = max(self._client.refusals.held_until(self.outbound.id), self._idle_until)
+        until = max(self._client.breaker.held_until(self.outbound.id), self._idle_until)
         return max(0.0, until - self._around.clock.monotonic())
 
     @property
     def waits_for_token(self) -> bool:
         """Whether it is the token's fault that polls are passed over."""
-        return self._client.refusals.is_token_refused
+        return self._client.breaker.is_token_refused
 
     def pass_over(self) -> None:
         """A poll fell due that `is_held`: shows why, if that is the token's fault."""
@@ -171,29 +171,29 @@ class Poller:
 
     async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:
         """Polls once and publishes; gives the error if that failed."""
-        refusals, token = self._client.refusals, self._client.token.current()
-        refusals.use(token)
-        refusals.begin(self.outbound.id)
+        breaker, token = self._client.breaker, self._client.token.current()
+        breaker.use(token)
+        breaker.begin(self.outbound.id)
         try:
             failure = await self._poll(lateness_seconds, token)
             self._show_read_so_far(None)
             return failure
         finally:
-            refusals.end(self.outbound.id)
+            breaker.end(self.outbound.id)
             if self._has_waste:
                 self._has_waste = False
                 give_back()
 
     async def _poll(self, lateness_seconds: float, token: str) -> PollError | None:
         began, began_in_loop = self._around.clock.monotonic(), asyncio.get_running_loop().time()
-        patience = Patience(self.outbound.give_up)
+        deadline = Deadline(self.outbound.give_up)
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
         found: Found | None = None
         reader = self._new_reader()
         try:
             tracker = await self._loaded()
-            now, reading = await reader.read(tracker, self.memory, patience)
+            now, reading = await reader.read(tracker, self.memory, deadline)
             is_first = tracker.polled_at is None
             self._has_waste |= len(reading.calls) >= _LARGE_READ
             await self._take(tracker, reading, now)
@@ -204,7 +204,7 @@ class Poller:
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
             self._log.catching_up(reading, self._around.clock.monotonic())
             self._log.polled(len(reading.calls))
-        except WithheldError as error:
+        except TokenBlockedError as error:
             self._publish_withheld()
             return error
         except PollError as error:
@@ -217,7 +217,7 @@ class Poller:
             health = self._failed(failure, token)
         took = self._around.clock.monotonic() - began
         self._remember(reader.asked, took, None if failure else found, failure)
-        first_turn = (patience.first_turn_at or began_in_loop) - began_in_loop
+        first_turn = (deadline.first_sent_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
                 health,
@@ -248,7 +248,7 @@ class Poller:
 
     def _note_demand(self, asked: Asked) -> None:
         self._client.demand.polled(self.outbound.id, asked.requests)
-        tell_of_budget(self._client.demand, self._client.limiter.ceiling)
+        tell_of_budget(self._client.demand, self._client.limiter.configured_rate)
 
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
@@ -275,7 +275,7 @@ class Poller:
             self._log,
             page_size=self._page_size,
             spare=spare_requests(
-                self._client.limiter.rate, self.outbound.interval, self._client.refusals.sharing
+                self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
             ),
             on_page=self._note_page,
             on_read_so_far=self._show_read_so_far,
@@ -287,8 +287,8 @@ class Poller:
             self.show()
 
     def _note_page(self, page: Page) -> None:
-        if self._client.refusals.accepted(self.outbound.id):
-            self._log.token_taken(self._client.refusals.sharing)
+        if self._client.breaker.accepted(self.outbound.id):
+            self._log.token_taken(self._client.breaker.sharing)
         self._around.observer.read_rows(page.received, page.rejected)
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
@@ -353,24 +353,24 @@ class Poller:
         self._log.failed(error, health.last_reason)
         if isinstance(error, AuthError | NotFoundError):
             self._refused(error, token)
-        interval = self._client.refusals.interval(self.outbound.id)
+        interval = self._client.breaker.interval(self.outbound.id)
         return health.failed(error, interval_seconds=interval)
 
     def _refused(self, error: PollError, token: str) -> None:
         """Backs off, unless the token has changed meanwhile: the new one is yet to be tried."""
-        refusals, now = self._client.refusals, self._around.clock.monotonic()
+        breaker, now = self._client.breaker, self._around.clock.monotonic()
         if self._client.token.read_anew() != token:
             return
         if isinstance(error, NotFoundError):
-            refusals.hold(self.outbound.id, now)
-        elif refusals.refused(self.outbound.id, now):
-            self._log.token_refused(refusals.sharing)
+            breaker.back_off(self.outbound.id, now)
+        elif breaker.refused(self.outbound.id, now):
+            self._log.token_refused(breaker.sharing)
 
     def _publish_withheld(self) -> None:
         """Shows that it is not asked for while the API refuses the token."""
-        health, refusals = self._snapshot.health, self._client.refusals
-        interval = refusals.interval(self.outbound.id)
-        withheld = health.withheld(interval_seconds=interval, outbounds=refusals.sharing)
+        health, breaker = self._snapshot.health, self._client.breaker
+        interval = breaker.interval(self.outbound.id)
+        withheld = health.withheld(interval_seconds=interval, outbounds=breaker.sharing)
         if withheld != health:
             self._publish(withheld)
 

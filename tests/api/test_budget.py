@@ -35,7 +35,7 @@ def test_it_is_told_once_until_the_configuration_is_read_anew():
 def test_new_settings_of_the_api_leave_what_is_known():
     old, new = shared_by(a=10.0, b=10.0), shared_by(a=10.0, b=10.0)
     old.polled("a", 4)
-    new.take_over(old)
+    new.resume_from(old)
     assert new.needed == 0.4 + LEAST_REQUESTS / 10
     assert not new.is_known
     new.polled("b", 2)

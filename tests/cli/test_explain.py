@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pearl_exporter.api.decode_calls import kept_id
+from pearl_exporter.api.decode_calls import storable_id
 from pearl_exporter.cli import main
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Call
@@ -127,7 +127,7 @@ def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
 
 def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
     state, number = tmp_path / "state.db", "call-+4915150777001"
-    kept(state, [(0, []), (30, [Call(kept_id(number), T0 + 1000, 40, 3)])], "a" * 24)
+    kept(state, [(0, []), (30, [Call(storable_id(number), T0 + 1000, 40, 3)])], "a" * 24)
     url = {"url": f"sqlite:///{state}"}
     path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
     told = CliRunner().invoke(main, ["explain", number, "--config", str(path)])

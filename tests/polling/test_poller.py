@@ -9,7 +9,7 @@ import pytest
 
 import pearl_exporter.polling.poller as poller_module
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
@@ -280,7 +280,7 @@ def test_a_refused_token_is_tried_less_and_less_until_it_changes():
                 intervals.append(poller.snapshot.health.interval_seconds)
             await world.wait(30)
         assert tried_at[:6] == [0, 60, 180, 420, 720, 1020]
-        assert intervals[:5] == [60, 120, 240, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS]
+        assert intervals[:5] == [60, 120, 240, MAX_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS]
         poller._client.token._value = "account:new"
         assert not poller.is_held()
         world.simulator.faults.clear()

@@ -25,7 +25,7 @@ from sqlalchemy import Engine, event
 
 from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import Refusals
+from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.counting.journal import settled_in
 from pearl_exporter.counting.saved import Saved
@@ -71,10 +71,10 @@ class Client:
         self.fault: BaseException | None = None
         self.good_requests = 0
         self.token = SimpleNamespace(current=lambda: "account:secret")
-        self.limiter = SimpleNamespace(rate=1.0, ceiling=1.0)
-        self.refusals, self.demand = Refusals(), Demand()
+        self.limiter = SimpleNamespace(rate=1.0, configured_rate=1.0)
+        self.breaker, self.demand = TokenBreaker(), Demand()
 
-    async def search(self, outbound_id: str, search: Search, patience: object) -> Page:
+    async def search(self, outbound_id: str, search: Search, deadline: object) -> Page:
         if self.fault is not None:
             if self.good_requests == 0:
                 raise self.fault
