@@ -61,7 +61,7 @@ class Demand:
             for outbound, interval in self._intervals.items()
         )
 
-    def tell_once(self, allowed: float) -> bool:
+    def should_log(self, allowed: float) -> bool:
         """Whether it does not fit, and that was not said since the configuration was read."""
         if self._was_told or self.needed <= allowed:
             return False

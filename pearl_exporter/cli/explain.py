@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from pearl_exporter.api.decode_calls import format_instant, storable_id
-from pearl_exporter.app import rules_of
+from pearl_exporter.app import counting_rules
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
     Instant,
@@ -53,7 +53,7 @@ def run_explain(
     if outbound is not None and not chosen:
         said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
         raise LookupError(f"the state holds no outbound of this name or id; it holds: {said}")
-    rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
+    rules = {each.id: counting_rules(each, settings) for each in settings.outbounds}
     whose = {key: {"outbound": name, "outbound_id": key} for key, name in names.items()}
     found = [
         {**whose[each.outbound_id], **_facts(each, each.call, rules.get(each.outbound_id))}

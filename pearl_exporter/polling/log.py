@@ -114,9 +114,9 @@ class PollLog:
             _log.info("the API ignores the filter by statuses: going without", extra=self._extra)
 
 
-def tell_of_budget(demand: Demand, allowed: float) -> None:
+def log_budget(demand: Demand, allowed: float) -> None:
     """Says, once, if the outbounds of one token need more requests a second than are allowed."""
-    if not demand.tell_once(allowed):
+    if not demand.should_log(allowed):
         return
     _log.warning(
         "api.rate_limit is too low: the polls with one token need %s %.1f requests a second, "

@@ -28,7 +28,7 @@ from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
 from pearl_exporter.exposition.render import Exposition, Format, families_of
 from pearl_exporter.polling.poll_health import Health
-from pearl_exporter.polling.snapshot import OutboundSnapshot, Spans
+from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
 from tests.support.programs import debian_program
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -128,7 +128,7 @@ def rules(**changed: object) -> Rules:
     return Rules(**(given | changed))
 
 
-SPANS = Spans(interval=30.0, idle_interval=30.0, settle=600.0, settle_unanswered=60.0)
+SPANS = PollTimings(interval=30.0, idle_interval=30.0, settle=600.0, settle_unanswered=60.0)
 
 
 def unpolled(name: str = "new one", outbound_id: str = "65f1c0aaaa") -> OutboundSnapshot:

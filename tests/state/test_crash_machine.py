@@ -32,7 +32,7 @@ from pearl_exporter.counting.saved import Saved
 from pearl_exporter.counting.tracked_call import Phase
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
-from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.poller import Assignment, Poller
 from pearl_exporter.reading.plan import Reading
 from pearl_exporter.reading.search import Page, Search
@@ -258,7 +258,7 @@ class Crashes(Histories):
             self.api_clock = ApiClock(self.clock)
             path = Path(self.folder.name) / "state.db"
             self.store = WatchedStore(path, self.disk, self.committed)
-            around = Surroundings(
+            context = PollContext(
                 store=self.store,
                 clock=self.clock,
                 api_clock=self.api_clock,
@@ -269,7 +269,7 @@ class Crashes(Histories):
                 publish=lambda snapshot: None,
                 on_progress=lambda name, received, expected: None,
             )
-            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), around)
+            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), context)
             self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
             self.check_counters()
