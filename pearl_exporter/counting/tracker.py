@@ -156,7 +156,7 @@ class Tracker:
         *,
         ranges: Sequence[tuple[Instant, Instant]],
         now: Instant,
-        spared: frozenset[str] = frozenset(),
+        unreadable_ids: frozenset[str] = frozenset(),
         unread: tuple[Instant, Instant] | None = None,
     ) -> None:
         """Takes the rows that a poll has read, each once, as of ``now``.
@@ -164,7 +164,7 @@ class Tracker:
         One that starts after it, as where the clock has stepped back, is not in the window.
 
         Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
-        that is not among the rows was deleted, unless its id is among ``spared``: rows that were
+        that is not among the rows was deleted, unless its id is among ``unreadable_ids``: rows that were
         there but could not be read. What lies ``unread`` behind the window, as an outage has left
         it, is still to be counted: nothing from its start on is forgotten.
         """
@@ -179,7 +179,7 @@ class Tracker:
         if rows.ids:
             self._newest = max(self._newest, rows.starts[-1])
         if len(self.calls):
-            read = {*rows.ids, *short_ids(spared)}
+            read = {*rows.ids, *short_ids(unreadable_ids)}
             for start, end in ranges:
                 for each in self.calls.missing(start, end, read):
                     self._transitions.delete(each)
@@ -189,7 +189,7 @@ class Tracker:
             self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
-        self._transitions.spare(spared, now, window_start)
+        self._transitions.spare(unreadable_ids, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._transitions.leave_window(each)
         self._transitions.expire(min(window_start, now - self.rules.follow_ms))

@@ -10,7 +10,7 @@ from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.poll_history import Asked
 from pearl_exporter.polling.snapshot import ReadProgress
-from pearl_exporter.reading.plan import Memory, PollPlan, Reading
+from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
 from pearl_exporter.reading.range_read import RangeRead
 from pearl_exporter.reading.search import Page, Search
 
@@ -47,8 +47,8 @@ class PlanRunner:
         self._shown_at = self._told_at = context.clock.monotonic()
 
     async def read(
-        self, tracker: Tracker, memory: Memory, deadline: Deadline
-    ) -> tuple[Instant, Reading]:
+        self, tracker: Tracker, memory: PlanState, deadline: Deadline
+    ) -> tuple[Instant, PollResult]:
         """Reads all that this poll must read, as of the API's present; raises `PollError`."""
         api_clock, clock = self._context.api_clock, self._context.clock
         was_known, began = api_clock.is_known, clock.monotonic()
@@ -70,7 +70,7 @@ class PlanRunner:
                 self._tell_of_progress(plan.read)
         except StopIteration as end:
             self._tell_of_progress(plan.read)
-            reading: Reading = end.value
+            reading: PollResult = end.value
             self._log.oddities(reading.memory, memory)
             return now, reading
 

@@ -41,7 +41,7 @@ from pearl_exporter.polling.poll_history import (
 )
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
 from pearl_exporter.reading.cost import spare_requests
-from pearl_exporter.reading.plan import Memory, Reading
+from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.reading.search import Page
 
 COMMIT_SECONDS = 2.0
@@ -69,7 +69,7 @@ class Poller:
         self.outbound, self._rules, self._page_size, self._client = assignment
         self._context = surroundings
         self._tracker: Tracker | None = None
-        self.memory = Memory()
+        self.memory = PlanState()
         """What the last good poll leaves to the next one."""
         self._log = PollLog(self.outbound.name)
         self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
@@ -299,7 +299,7 @@ class Poller:
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
 
-    async def _take(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
+    async def _take(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
         """Brings the tracker in step and commits: wholly, even if the poll is cut short now.
 
         A commit that hangs is not waited for: what was saved counts, and is loaded anew.
@@ -314,7 +314,7 @@ class Poller:
                 each.exception()  # nobody else asks for it, and it changes nothing any more
             raise
 
-    async def _commit(self, tracker: Tracker, reading: Reading, now: Instant) -> None:
+    async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
         before = tracker.unknown_codes
         tracker.seamless_ms = self._seamless_ms
         take = partial(_take_reading, tracker, reading, now)
@@ -334,7 +334,7 @@ class Poller:
         return round(2000 * self._idle.interval)
 
     def _succeeded(
-        self, now: Instant, reading: Reading, calls: TrackerSnapshot, due: float
+        self, now: Instant, reading: PollResult, calls: TrackerSnapshot, due: float
     ) -> Health:
         polled_at = self._snapshot.calls.polled_at
         missed = polled_at is not None and now - polled_at > self._seamless_ms
@@ -389,13 +389,13 @@ class Poller:
         self._context.publish(self._snapshot)
 
 
-def _take_reading(tracker: Tracker, reading: Reading, now: Instant) -> Delta | None:
+def _take_reading(tracker: Tracker, reading: PollResult, now: Instant) -> Delta | None:
     """Brings the tracker in step with what was read; gives what is to be saved."""
     tracker.apply(
         reading.calls,
         ranges=reading.ranges,
         now=now,
-        spared=reading.spared,
+        unreadable_ids=reading.unreadable_ids,
         unread=reading.unread,
     )
     return tracker.take_delta()

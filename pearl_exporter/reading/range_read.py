@@ -97,7 +97,7 @@ class RangeRead:
         self.by_offset = by_offset
         self.pages = 0
         self.expected = 0
-        self.uncountable = 0
+        self.unreadable_count = 0
         self.rejected_ids: set[str] = set()
         self._limit = limit
         self._statuses = statuses
@@ -220,20 +220,20 @@ class RangeRead:
         self._run = _Run()
 
     def _keep(self, run: "_Run", since: Instant) -> None:
-        self.uncountable += run.rejected
+        self.unreadable_count += run.rejected
         calls = run.calls.values()
         self._calls.extend([call for call in calls if since <= call.start < self.end])
 
     def _finish(self) -> None:
         self._keep(self._run, since=self.start)
-        self.uncountable += max(0, self._run.count - self._run.received)
+        self.unreadable_count += max(0, self._run.count - self._run.received)
         self._run = _Run()
         self._done = True
 
     def _fall_back(self) -> None:
         self.by_offset = True
         self._calls = Rows()
-        self._proven = self.uncountable = 0
+        self._proven = self.unreadable_count = 0
         self._begin_at(self.end)
 
 

@@ -18,13 +18,13 @@ from pearl_exporter.counting.saved import Saved
 from pearl_exporter.counting.settlement import Rules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.reading.plan import Memory, PollPlan, Reading
+from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
 from tests.support.recount import (
     Poll,
     Recount,
     bucketed,
     live,
-    passed_over,
+    polls_without_spare,
     positive,
     recount_window,
 )
@@ -122,7 +122,7 @@ class Histories(RuleBasedStateMachine):
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
-        self.memory = Memory()
+        self.memory = PlanState()
         self.saved: Saved | None = None
 
     def teardown(self):
@@ -202,7 +202,7 @@ class Histories(RuleBasedStateMachine):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
             self.tracker = Tracker(self.rules, copied(self.saved))
-            self.memory = Memory()
+            self.memory = PlanState()
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -220,7 +220,7 @@ class Histories(RuleBasedStateMachine):
             self.table.on_search = lambda _: None
         self.check()
 
-    def read(self, limit: int) -> Reading:
+    def read(self, limit: int) -> PollResult:
         plan = PollPlan(
             self.tracker,
             now=self.now,
@@ -235,12 +235,14 @@ class Histories(RuleBasedStateMachine):
             reading.calls,
             ranges=reading.ranges,
             now=self.now,
-            spared=reading.spared,
+            unreadable_ids=reading.unreadable_ids,
             unread=reading.unread,
         )
         unread = None if reading.unread is None else reading.unread[0]
         rows = by_id(reading.calls)
-        self.polls.append(Poll(self.now, tuple(reading.ranges), rows, unread, reading.spared))
+        self.polls.append(
+            Poll(self.now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
+        )
         delta = self.tracker.take_delta()
         assert delta is not None
         self.saved = merged(self.saved, delta)
@@ -298,7 +300,7 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
         if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
-            assert passed_over(self.polls, self.rules, wanted.edge) is None
+            assert polls_without_spare(self.polls, self.rules, wanted.edge) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

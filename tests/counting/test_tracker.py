@@ -57,7 +57,9 @@ def test_a_row_that_cannot_be_read_is_in_the_window_again_when_the_clock_is_righ
     outbound = Outbound(RULES, unreachable(at=0))
     assert outbound.poll(-60).window.calls == 0  # its start is yet to come
     now = T0 + MINUTE
-    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    outbound.tracker.apply(
+        [], ranges=[(now - HOUR, now + 1)], now=now, unreadable_ids=frozenset({"call"})
+    )
     assert outbound.tracker.snapshot().window.calls == 1
 
 
@@ -169,7 +171,9 @@ def test_a_row_that_is_there_but_unreadable_was_not_deleted():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     now = T0 + 40 * SECOND
-    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    outbound.tracker.apply(
+        [], ranges=[(now - HOUR, now + 1)], now=now, unreadable_ids=frozenset({"call"})
+    )
     assert outbound.tracker.snapshot().live == 1
 
 

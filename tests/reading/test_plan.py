@@ -15,11 +15,11 @@ from pearl_exporter.reading.plan import (
     COUNT_EVERY,
     ENOUGH_REQUESTS,
     LEAST_CATCH_UP_REQUESTS,
-    MOST_FRUITLESS,
+    MAX_FRUITLESS_COUNTS,
     SMALL_WINDOW_PAGES,
-    Memory,
+    PlanState,
     PollPlan,
-    Reading,
+    PollResult,
 )
 from tests.support.table import Table, by_id, run_plan
 
@@ -55,10 +55,10 @@ class Outbound:
         self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
         self.table.put(*more)
         self.tracker = Tracker(rules)
-        self.memory = Memory()
+        self.memory = PlanState()
         self.poll(0)
 
-    def poll(self, seconds: float = 30) -> Reading:
+    def poll(self, seconds: float = 30) -> PollResult:
         self.now += round(seconds * SECOND)
         self.table.searches.clear()
         plan = PollPlan(self.tracker, now=self.now, limit=LIMIT, memory=self.memory)
@@ -68,7 +68,7 @@ class Outbound:
             reading.calls,
             ranges=reading.ranges,
             now=self.now,
-            spared=reading.spared,
+            unreadable_ids=reading.unreadable_ids,
             unread=reading.unread,
         )
         return reading
@@ -186,17 +186,17 @@ def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
 def test_what_has_left_the_window_is_looked_at_a_last_time():
     """A row that came late, and one that was deleted, since the poll before and just inside it."""
     outbound = Outbound(QUIET)
-    for turn in range(3):
+    for spare_turns in range(3):
         outbound.table.put(
-            done(f"late-{turn}", outbound.now - HOUR + 10 * SECOND, duration=3_600.0),
-            Call(f"live-{turn}", outbound.now - HOUR + 40 * SECOND, 40, 3),
+            done(f"late-{spare_turns}", outbound.now - HOUR + 10 * SECOND, duration=3_600.0),
+            Call(f"live-{spare_turns}", outbound.now - HOUR + 40 * SECOND, 40, 3),
         )
         outbound.poll()
-        del outbound.table.rows[f"live-{turn}"]
+        del outbound.table.rows[f"live-{spare_turns}"]
         outbound.poll()
         ledger = outbound.tracker.snapshot().ledger
-        assert ledger.started == 2 * (turn + 1)
-        assert ledger.uncounted["deleted"] == turn + 1
+        assert ledger.started == 2 * (spare_turns + 1)
+        assert ledger.uncounted["deleted"] == spare_turns + 1
         assert outbound.is_right()
 
 
@@ -255,7 +255,7 @@ def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
     for _ in range(6 * COUNT_EVERY):
         outbound.poll(0.01)
         requests.append(outbound.requests)
-    assert outbound.memory.fruitless == MOST_FRUITLESS
+    assert outbound.memory.fruitless_counts == MAX_FRUITLESS_COUNTS
     assert requests[-COUNT_EVERY:] == [1] * COUNT_EVERY
     assert outbound.is_right()
 
@@ -263,8 +263,10 @@ def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
 def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
     outbound = Outbound()
     began, scans = set(), 0
-    for turn in range(120):
-        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_800) for n in range(16)))
+    for spare_turns in range(120):
+        outbound.table.put(
+            *(done(f"new-{spare_turns}-{n}", outbound.now + n * 1_800) for n in range(16))
+        )
         scans += outbound.poll().scanned
         began.add(outbound.memory.scan_began)
     assert scans >= 2
@@ -341,7 +343,7 @@ def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
     before = outbound.poll(8 * 3_600).unread
-    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), Memory()
+    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), PlanState()
     after = outbound.poll().unread
     assert outbound.requests < 30
     assert before is not None
@@ -381,7 +383,7 @@ def test_live_calls_older_than_follow_are_not_looked_for():
 
 def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
     outbound = Outbound(rejected=frozenset({"old-0500", "old-0900"}))
-    assert outbound.memory.uncountable == 2
+    assert outbound.memory.unreadable_count == 2
     outbound.poll()
     assert outbound.requests == 1
 
@@ -389,17 +391,17 @@ def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
 @pytest.mark.parametrize("unreadable", [1, 3])
 def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadable):
     outbound, requests = Outbound(QUIET), []
-    for turn in range(200):
-        new = [done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)]
+    for spare_turns in range(200):
+        new = [done(f"new-{spare_turns}-{n}", outbound.now + n * 1_000) for n in range(5)]
         outbound.table.put(*new)
-        if turn == 5:
+        if spare_turns == 5:
             outbound.table.rejected = frozenset(call.id for call in new[:unreadable])
         outbound.poll()
         requests.append(outbound.requests)
-        is_there = 5 <= turn <= 5 + HOUR // (30 * SECOND)
-        assert outbound.memory.uncountable == (unreadable if is_there else 0)
+        is_there = 5 <= spare_turns <= 5 + HOUR // (30 * SECOND)
+        assert outbound.memory.unreadable_count == (unreadable if is_there else 0)
     assert max(requests) <= 2
-    assert outbound.memory.fruitless == 0
+    assert outbound.memory.fruitless_counts == 0
 
 
 @pytest.mark.parametrize("turns", [1, 60, 130])
@@ -407,8 +409,10 @@ def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadabl
 def test_a_row_that_can_not_be_read_hides_no_other(unreadable, turns):
     """Neither in the head nor below, nor when it has left the window."""
     outbound = Outbound(QUIET, rejected=frozenset({unreadable}))
-    for turn in range(turns):
-        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)))
+    for spare_turns in range(turns):
+        outbound.table.put(
+            *(done(f"new-{spare_turns}-{n}", outbound.now + n * 1_000) for n in range(5))
+        )
         outbound.poll()
     started = outbound.tracker.snapshot().ledger.started
     outbound.table.put(done("late", outbound.now - 50 * MINUTE, duration=2_990.0))

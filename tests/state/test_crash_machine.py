@@ -34,7 +34,7 @@ from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.poller import Assignment, Poller
-from pearl_exporter.reading.plan import Reading
+from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
@@ -278,16 +278,16 @@ class Crashes(Histories):
     def observed(self, commit):
         """The seam: what a poll has read, as it is about to be committed."""
 
-        async def observe(tracker: Tracker, reading: Reading, now: int) -> None:
+        async def observe(tracker: Tracker, reading: PollResult, now: int) -> None:
             self.reading = reading
             unread = None if reading.unread is None else reading.unread[0]
             rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.spared)
+            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
             await commit(tracker, reading, now)
 
         return observe
 
-    def read(self, limit: int) -> Reading:
+    def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
         with (

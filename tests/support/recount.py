@@ -33,14 +33,14 @@ class Poll:
     """A good poll: its T, the ranges that it read whole, and every row that it read.
 
     ``unread`` is where the calls begin that an outage has left unread, if there are any. Ids in
-    ``spared`` were there, but their rows could not be read.
+    ``unreadable_ids`` were there, but their rows could not be read.
     """
 
     now: int
     ranges: Sequence[tuple[int, int]]
     rows: dict[str, Call]
     unread: int | None = None
-    spared: frozenset[str] = frozenset()
+    unreadable_ids: frozenset[str] = frozenset()
 
     def covers(self, start: int) -> bool:
         return any(first <= start < end for first, end in self.ranges)
@@ -111,7 +111,9 @@ class Recount:
             tracking_since = min(tracking_since, poll.now)
             seen_live = seen_live and min(seen_live, poll.now)
             row = poll.rows.get(key)
-            is_read = last is not None and poll.covers(last.start) and key not in poll.spared
+            is_read = (
+                last is not None and poll.covers(last.start) and key not in poll.unreadable_ids
+            )
             if row is None and is_read:
                 there = False
                 if phase in ("live", "pending"):
@@ -166,7 +168,7 @@ class Recount:
             self.durations.setdefault(name(call.status, NAMES), []).append(call.duration)
 
 
-def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
+def polls_without_spare(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
     """A time before ``edge`` that no poll has read, though no outage left it too far back."""
     longest = max(rules.catch_up_ms, rules.window_ms)
     too_far = [
