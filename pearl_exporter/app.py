@@ -16,7 +16,7 @@ from pearl_exporter.api.http import Transport
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.counting.labels import TagRules
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.discovery.platform import Host, Platform
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
@@ -338,9 +338,9 @@ def build_app(
     return app
 
 
-def counting_rules(outbound: OutboundSettings, settings: Settings) -> Rules:
+def counting_rules(outbound: OutboundSettings, settings: Settings) -> CountingRules:
     """How one outbound's calls are counted: the settings' seconds as the core's milliseconds."""
-    return Rules(
+    return CountingRules(
         window_ms=_milliseconds(outbound.window),
         settle_ms=_milliseconds(outbound.settle),
         settle_unanswered_ms=_milliseconds(outbound.settle_unanswered),

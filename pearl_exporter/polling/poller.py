@@ -14,8 +14,8 @@ from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.saved import Delta, Saved
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.saved import Delta, SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
 from pearl_exporter.errors import (
     LEFT,
@@ -56,7 +56,7 @@ class Assignment(NamedTuple):
     """What one poller polls, and how; two that are equal poll alike."""
 
     outbound: OutboundSettings
-    rules: Rules
+    rules: CountingRules
     page_size: int
     client: PearlClient
 
@@ -141,7 +141,7 @@ class Poller:
         )
         self._publish(replace(old.snapshot.health, interval_seconds=self.outbound.interval))
 
-    def saved(self) -> Saved | None:
+    def saved(self) -> SavedOutbound | None:
         """What it has tracked and counted so far; None if it is to be loaded anew."""
         return None if self._tracker is None else self._tracker.saved()
 
@@ -266,7 +266,7 @@ class Poller:
                 self._tracker = self._tracker_from(saved)
         return self._tracker
 
-    def _tracker_from(self, saved: Saved | None) -> Tracker:
+    def _tracker_from(self, saved: SavedOutbound | None) -> Tracker:
         if saved is not None and _has_other_buckets(saved, self._rules):
             self._log.other_buckets()
         try:
@@ -315,8 +315,8 @@ class Poller:
             raise
 
     async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
-        before = tracker.unknown_codes
-        tracker.seamless_ms = self._seamless_ms
+        before = tracker.unknown_code_counts
+        tracker.max_gap_ms = self._max_gap_ms
         take = partial(_take_reading, tracker, reading, now)
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
         delta = take() if len(reading.calls) < _LARGE_READ else await asyncio.to_thread(take)
@@ -325,11 +325,11 @@ class Poller:
         if delta is not None:
             await self._context.store.commit(self.outbound.id, delta)
         self._tracker, self.memory = tracker, reading.memory
-        for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_codes, strict=True):
+        for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_code_counts, strict=True):
             self._context.observer.met_unknown_codes(field, is_ - was)
 
     @property
-    def _seamless_ms(self) -> int:
+    def _max_gap_ms(self) -> int:
         """How far apart two good polls may be with none missed between them."""
         return round(2000 * self._idle.interval)
 
@@ -337,7 +337,7 @@ class Poller:
         self, now: Instant, reading: PollResult, calls: TrackerSnapshot, due: float
     ) -> Health:
         polled_at = self._snapshot.calls.polled_at
-        missed = polled_at is not None and now - polled_at > self._seamless_ms
+        missed = polled_at is not None and now - polled_at > self._max_gap_ms
         self._log.turning_back(now, polled_at)
         if self._snapshot.health.last_reason is not None:
             self._log.succeeds_again()
@@ -401,6 +401,6 @@ def _take_reading(tracker: Tracker, reading: PollResult, now: Instant) -> Delta 
     return tracker.take_delta()
 
 
-def _has_other_buckets(saved: Saved, rules: Rules) -> bool:
+def _has_other_buckets(saved: SavedOutbound, rules: CountingRules) -> bool:
     durations = saved.progress.ledger.durations.values()
     return any(each.bounds != rules.buckets for each in durations)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from enum import Enum
 
 from pearl_exporter.counting.calls import ALIASES, STATUS_LABELS, Instant
-from pearl_exporter.counting.tracked_call import Tracked
+from pearl_exporter.counting.tracked_call import TrackedCall
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.coverage import Coverage, Range
 from pearl_exporter.reading.search import Page, Search
@@ -96,7 +96,7 @@ class OutcomeCount:
         self._limit = limit
 
     def steps(self, end: Instant, unreadable_count: int) -> Generator[Search, Page, CountResult]:
-        """Counts up to ``end``, and reads the ranges that differ by more than ``unreadable_count``."""
+        """Count up to ``end``; read the ranges that differ by more than ``unreadable_count``."""
         page = yield self._search(self._low, end)
         if any(call.status not in self._codes for call in page.calls):
             return CountResult.IGNORED
@@ -137,7 +137,7 @@ class OutcomeCount:
         ]
         return sorted(kept + come)
 
-    def _superseded(self) -> dict[str, Tracked]:
+    def _superseded(self) -> dict[str, TrackedCall]:
         """The calls of the window of which this poll has news: read, or found deleted."""
         known = (self._tracker.calls.get(call.id) for call in self._coverage.calls)
         news = {each.call.id: each for each in known if each is not None}

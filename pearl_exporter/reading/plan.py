@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.columns import Rows
-from pearl_exporter.counting.tracked_call import Phase, Tracked
+from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
 from pearl_exporter.reading.cost import (
@@ -155,7 +155,7 @@ class PollPlan:
             return None
         low = self._memory.covered_from
         if low is None:
-            low = tracker.edge if tracker.unread_to is None else tracker.unread_to
+            low = tracker.low_watermark if tracker.unread_until is None else tracker.unread_until
         # a window that has become wider holds calls that were never read
         return None if low is None or low > window_start else low
 
@@ -247,7 +247,7 @@ class PollPlan:
             for each in self._tracker.unsettled()
             if each.call.start >= since
             and not self._coverage.covers(each.call.start)
-            and (each.phase is Phase.LIVE or self._tracker.is_due(each, self.now))
+            and (each.phase is CallPhase.LIVE or self._tracker.is_due(each, self.now))
             and not self._is_stuck(each)
         ]
         waiting = [each for each in left if each.call.status in LIVE_STATUSES]
@@ -259,7 +259,7 @@ class PollPlan:
                 # the page that runs down from a call brings its neighbours as well
                 yield from self._coverage.down(left[-1].call.start, each.call.start + 1)
 
-    def _is_stuck(self, each: Tracked) -> bool:
+    def _is_stuck(self, each: TrackedCall) -> bool:
         """Whether a call is live by codes that no search can ask for, for too long to be a call."""
         seen = each.seen_live_at
         return (
@@ -269,7 +269,7 @@ class PollPlan:
             and seen > self.now - STUCK_EVERY_MS
         )
 
-    def _still_live(self, waiting: Sequence[Tracked]) -> Generator[Search, Page, set[str]]:
+    def _still_live(self, waiting: Sequence[TrackedCall]) -> Generator[Search, Page, set[str]]:
         """Asks for live calls alone; gives the ids of those that are as live as they were."""
         start, end = waiting[-1].call.start, waiting[0].call.start + 1
         live = yield from self._live_between(start, end)

@@ -15,8 +15,8 @@ from pearl_exporter.api.decode_calls import storable_id
 from pearl_exporter.cli import main
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.compact_ids import long_id
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.compact_ids import full_id
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.state.store import open_store
 from tests.cli.simulated import base_url, simulated_api, write_config
@@ -29,8 +29,10 @@ def a_tracked_call(state: Path) -> str:
     """One of the middle: the oldest may be forgotten, and the newest deleted, any moment."""
     with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
         blocks = connection.execute("SELECT key, calls FROM blocks ORDER BY key").fetchall()
-    ids = [short for key, calls in blocks for short in decode_block(key, calls, Kinds()).entries]
-    return long_id(ids[len(ids) // 2])
+    ids = [
+        short for key, calls in blocks for short in decode_block(key, calls, KindTable()).entries
+    ]
+    return full_id(ids[len(ids) // 2])
 
 
 def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pearl_exporter.api.budget import Budget
 from pearl_exporter.counting.histogram import HistogramSnapshot
 from pearl_exporter.counting.labels import TagRules
 from pearl_exporter.counting.ledger import LedgerSnapshot
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.counting.window import WindowSnapshot
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
@@ -114,7 +114,7 @@ CONTRACT = VANISHING | COUNTED | OUTBOUND_HEALTH | EXPORTER
 # --- fixed snapshots
 
 
-def rules(**changed: object) -> Rules:
+def rules(**changed: object) -> CountingRules:
     given = {
         "window_ms": 3_600_000,
         "settle_ms": 120_000,
@@ -125,7 +125,7 @@ def rules(**changed: object) -> Rules:
         "buckets": (5.0, 60.0),
         "tags": TagRules(),
     }
-    return Rules(**(given | changed))
+    return CountingRules(**(given | changed))
 
 
 SPANS = PollTimings(interval=30.0, idle_interval=30.0, settle=600.0, settle_unanswered=60.0)

@@ -175,7 +175,7 @@ def test_a_failed_poll_is_remembered_with_its_reason_and_only_the_last_ones_are(
     run_virtually(story())
 
 
-@pytest.mark.parametrize("broken", ["found_between", "with_poll"])
+@pytest.mark.parametrize("broken", ["findings_between", "with_poll"])
 def test_a_bug_in_remembering_ends_no_polls(broken, monkeypatch):
     def bug(*_):
         raise ZeroDivisionError

@@ -7,16 +7,16 @@ import pytest
 from msgspec.structs import replace
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import SLICE_PAGES
 from pearl_exporter.reading.outcome_counts import SETS
 from pearl_exporter.reading.plan import (
     COUNT_EVERY,
-    ENOUGH_REQUESTS,
-    LEAST_CATCH_UP_REQUESTS,
     MAX_FRUITLESS_COUNTS,
-    SMALL_WINDOW_PAGES,
+    MAX_WHOLE_READ_PAGES,
+    MIN_CATCH_UP_REQUESTS,
+    USUAL_MAX_REQUESTS,
     PlanState,
     PollPlan,
     PollResult,
@@ -26,7 +26,7 @@ from tests.support.table import Table, by_id, run_plan
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 T0 = 1_795_000_000_000
 LIMIT = 100
-RULES = Rules(
+RULES = CountingRules(
     window_ms=HOUR,
     settle_ms=2 * MINUTE,
     settle_unanswered_ms=30 * SECOND,
@@ -48,7 +48,9 @@ def done(key: str, start: int, **changes) -> Call:
 class Outbound:
     """A window of 1,900 calls, one every 1.8 s, all settled."""
 
-    def __init__(self, rules: Rules = RULES, more: Iterable[Call] = (), **behaviour) -> None:
+    def __init__(
+        self, rules: CountingRules = RULES, more: Iterable[Call] = (), **behaviour
+    ) -> None:
         self.rules = rules
         self.now = T0
         self.table = Table(**behaviour)
@@ -278,7 +280,7 @@ def test_a_scan_takes_a_quarter_of_the_requests_at_most_that_polls_are_reckoned_
     for _ in range(polls):
         outbound.poll(0.1)
         scanning += sum(not search.statuses for search in outbound.table.searches) - 1
-    assert polls / 2 < scanning <= polls * ENOUGH_REQUESTS / 4
+    assert polls / 2 < scanning <= polls * USUAL_MAX_REQUESTS / 4
 
 
 def test_a_page_of_nothing_but_rows_that_can_not_be_read_stops_no_scan():
@@ -316,7 +318,7 @@ def test_after_an_outage_the_window_is_right_at_once_and_the_rest_follows_oldest
         assert outbound.is_right()
         assert reading.unread is None or reading.unread[0] > before[0]
     assert len(polls) > 4
-    assert max(polls[1:]) <= 2 + LEAST_CATCH_UP_REQUESTS + SLICE_PAGES * 2
+    assert max(polls[1:]) <= 2 + MIN_CATCH_UP_REQUESTS + SLICE_PAGES * 2
     assert outbound.tracker.snapshot().ledger.started == outbound.new(0) > 5_766
 
 
@@ -429,10 +431,10 @@ def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():
 def test_a_small_window_is_read_whole():
     outbound = Outbound()
     rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
-    small = Outbound(Rules(**rules | {"window_ms": 5 * MINUTE}))
+    small = Outbound(CountingRules(**rules | {"window_ms": 5 * MINUTE}))
     reading = small.poll()
     assert reading.scanned
-    assert small.requests <= SMALL_WINDOW_PAGES
+    assert small.requests <= MAX_WHOLE_READ_PAGES
     assert len(reading.ranges) == 1
     assert not outbound.poll().scanned
 
@@ -440,7 +442,7 @@ def test_a_small_window_is_read_whole():
 def test_a_wider_window_is_read_whole_once():
     outbound = Outbound()
     rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
-    wide = Rules(**rules | {"window_ms": 2 * HOUR})
+    wide = CountingRules(**rules | {"window_ms": 2 * HOUR})
     outbound.rules, outbound.tracker = wide, Tracker(wide, outbound.tracker.saved())
     assert outbound.poll().scanned
     assert not outbound.poll().scanned

@@ -28,8 +28,8 @@ from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.counting.journal import settled_in
-from pearl_exporter.counting.saved import Saved
-from pearl_exporter.counting.tracked_call import Phase
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.tracked_call import CallPhase
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
@@ -291,7 +291,7 @@ class Crashes(Histories):
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
         with (
-            patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
+            patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages),
             patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
         ):
             failure = self.loop.run_until_complete(poller.poll())
@@ -384,11 +384,11 @@ class Crashes(Histories):
             blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
             entries = connection.execute("SELECT entries FROM journal").fetchall()
         counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
-        calls = calls_of(Saved(None, blocks))
+        calls = calls_of(SavedOutbound(None, blocks))
         for call_id, each in calls.items():
             assert counted[call_id] <= 1, call_id
-            if each.phase is not Phase.HISTORY:
-                assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
+            if each.phase is not CallPhase.HISTORY:
+                assert counted[call_id] == (each.phase is CallPhase.SETTLED), call_id
 
 
 Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

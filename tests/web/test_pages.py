@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pearl_exporter.api.budget import Budget
-from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.errors import REASONS
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked
@@ -261,7 +261,7 @@ def settled(*steps: dict[str, int] | None) -> OutcomeHistory:
     history = OutcomeHistory()
     for ago, calls in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
         if calls is not None:
-            history = history.counted(calls, NOW - ago * STEP_MS, is_seamless=False)
+            history = history.counted(calls, NOW - ago * STEP_MS, is_contiguous=False)
     return history
 
 
@@ -320,5 +320,5 @@ def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing
     assert last_hours(idle, later).gaps == 0
     assert last_hours(failed(idle, "timeout", "none came"), later).gaps == 3
     day_later = last_hours(outbound, NOW + 86_400_000)
-    assert (day_later.steps, day_later.gaps) == ([], MOST_STEPS)
+    assert (day_later.steps, day_later.gaps) == ([], MAX_STEPS)
     assert last_hours(unpolled(), NOW).minutes == 0
