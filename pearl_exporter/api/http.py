@@ -13,9 +13,7 @@ import httpx
 from pearl_exporter import __version__
 from pearl_exporter.api.body import Body
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.connection_errors import connection_error_message
-from pearl_exporter.api.error_mapping import error_for_status
-from pearl_exporter.api.network import AsyncioBackend
+from pearl_exporter.api.error_mapping import connection_error_message, error_for_status
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
 from pearl_exporter.errors import ConnectionFailedError, RequestTimeoutError
@@ -23,6 +21,13 @@ from pearl_exporter.errors import ConnectionFailedError, RequestTimeoutError
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
 """Up to here an error's body is read to keep its connection; what is longer costs more."""
+
+CONNECT_SHARE = 0.9
+"""Connecting may take at most this share of a request's time.
+
+httpx closes a connection whose TLS handshake exceeds httpx' own timeout, but leaves one open until
+it is collected as garbage if the request is cancelled first, as the timeout here does.
+"""
 
 KEEPALIVE_SECONDS = 300.0
 """Longer than the usual interval, so that a poll need not connect anew."""
@@ -88,7 +93,7 @@ class Wire:
             headers=self._headers(url),
             # as content it would be looked through once more
             stream=httpx.ByteStream(body or b""),
-            extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
+            extensions={"timeout": _timeouts(timeout_seconds)},
         )
         if body is not None:
             request.headers["Content-Length"] = str(len(body))
@@ -150,7 +155,7 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    transport = httpx.AsyncHTTPTransport(
+    return httpx.AsyncHTTPTransport(
         verify=context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
@@ -160,9 +165,10 @@ def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
-    # httpx has no public way to name a backend, httpcore has
-    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
-    return transport
+
+
+def _timeouts(seconds: float) -> dict[str, float | None]:
+    return httpx.Timeout(seconds, connect=CONNECT_SHARE * seconds).as_dict()
 
 
 async def _read_capped(response: httpx.Response) -> bytes:
