@@ -22,7 +22,7 @@ from pearl_exporter.api.decode_calls import decode_page, format_instant
 from pearl_exporter.api.decode_platform import Account, Listing, decode_account, decode_listing
 from pearl_exporter.api.http import Transport, Wire, WireObserver
 from pearl_exporter.api.limiter import Limiter, LimiterTimeoutError
-from pearl_exporter.api.retry import ask_again, may_help
+from pearl_exporter.api.retry import retry
 from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
@@ -134,18 +134,14 @@ class PearlClient:
         return await self._ask(_get("/v1/Account", decode_account), deadline)
 
     async def _ask(self, question: _Question[Answer], deadline: Deadline) -> Answer:
-        try:
-            return await self._ask_once(question, deadline)
-        except ApiError as error:
-            if not may_help(deadline, error):
-                raise
-            return await ask_again(
-                partial(self._ask_once, question, deadline),
-                error,
-                deadline=deadline,
-                key=question.key,
-                on_retry=self._observer.retried,
+        def on_retry(error: ApiError, pause_seconds: float) -> None:
+            self._observer.retried()
+            _log.debug(
+                "request failed, sending it again",
+                extra={"asked": question.key, "error": str(error), "pause_seconds": pause_seconds},
             )
+
+        return await retry(partial(self._ask_once, question, deadline), deadline, on_retry)
 
     async def _ask_once(self, question: _Question[Answer], deadline: Deadline) -> Answer:
         began = now()
