@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
 from pearl_exporter.config.settings import default_stale_after
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.errors import BadResponseError, PollError
+from pearl_exporter.errors import BadResponseError, PollError, Reason
 
 Answer = TypeVar("Answer")
 
@@ -19,7 +19,7 @@ FIRST_RETRY_SECONDS = 30.0
 """How soon it is tried again after a failure; doubled with each, up to the interval, or further
 while the token is refused."""
 
-_BACKED_OFF = ("auth", "not_found")
+_BACKED_OFF = (Reason.AUTH, Reason.NOT_FOUND)
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class PeriodicRequest(Generic[Answer]):
         self._answered_at = 0.0
         self._answer: Answer | None = None
         self._failures = 0
-        self._reason: str | None = None
+        self._reason: Reason | None = None
         self.last_success: Instant | None = None
         """When the last good answer came."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.histogram import HistogramSnapshot
 from pearl_exporter.counting.window import WindowSnapshot
-from pearl_exporter.errors import REASONS
+from pearl_exporter.errors import Reason
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 Value = float | HistogramSnapshot
@@ -241,7 +241,7 @@ OUTBOUND_METRICS: tuple[Row, ...] = (
         "gauge",
         "Whether the API refuses the outbound's token; asked for this outbound, or for another.",
         (),
-        _one(lambda outbound: outbound.health.last_reason == "auth"),
+        _one(lambda outbound: outbound.health.last_reason is Reason.AUTH),
     ),
     Row(
         "pearl_outbound_info",
@@ -326,7 +326,7 @@ OUTBOUND_METRICS: tuple[Row, ...] = (
         "Polls of the outbound that failed, by reason.",
         ("reason",),
         lambda outbound: [
-            ((reason,), outbound.health.failures.get(reason, 0)) for reason in REASONS
+            ((reason,), outbound.health.failures.get(reason, 0)) for reason in Reason
         ],
     ),
     Row(

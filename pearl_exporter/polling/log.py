@@ -5,7 +5,7 @@ import logging
 from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.decode_calls import format_instant
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.errors import PollError
+from pearl_exporter.errors import PollError, Reason
 from pearl_exporter.reading.plan import PlanState, PollResult
 
 PROGRESS_SECONDS = 10.0
@@ -31,7 +31,7 @@ class PollLog:
         """A poll met an exception that nobody foresaw; to be called while it is handled."""
         _log.exception("a poll met a bug", extra=self._extra)
 
-    def failed(self, error: PollError, last_reason: str | None) -> None:
+    def failed(self, error: PollError, last_reason: Reason | None) -> None:
         """A poll failed; the one before, if it failed as well, for ``last_reason``."""
         level = logging.DEBUG if last_reason == error.reason else logging.WARNING
         extra = {**self._extra, "reason": error.reason}

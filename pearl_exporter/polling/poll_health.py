@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.errors import TOKEN_FORM_HINT, AuthError, PollError
+from pearl_exporter.errors import TOKEN_FORM_HINT, PollError, Reason
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Health(msgspec.Struct, frozen=True):
     had_page: bool = False
     up: bool = False
     polls: int = 0
-    failures: Mapping[str, int] = msgspec.field(default_factory=dict)
+    failures: Mapping[Reason, int] = msgspec.field(default_factory=dict)
     skipped: int = 0
     last_success: Instant | None = None
     interval_seconds: float = 0.0
@@ -41,7 +41,7 @@ class Health(msgspec.Struct, frozen=True):
     catching_up: bool = False
     caught_up_at: Instant | None = None
     full_scan_at: Instant | None = None
-    last_reason: str | None = None
+    last_reason: Reason | None = None
     last_message: str | None = None
 
     def skipped_one(self) -> "Health":
@@ -93,7 +93,7 @@ class Health(msgspec.Struct, frozen=True):
             up=False,
             interval_seconds=interval_seconds,
             catching_up=self._may_be_behind,
-            last_reason=AuthError.reason,
+            last_reason=Reason.AUTH,
             last_message=f"not asked: the API refuses the token, and one of its {outbounds} "
             f"outbounds at a time tries it again: {TOKEN_FORM_HINT}",
         )

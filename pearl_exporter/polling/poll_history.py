@@ -8,6 +8,7 @@ import msgspec
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
 from pearl_exporter.counting.tracker import Seen
+from pearl_exporter.errors import Reason
 from pearl_exporter.reading.search import Page, Search
 
 MAX_POLLS = 20
@@ -77,7 +78,7 @@ class PollRecord(msgspec.Struct, frozen=True, gc=False):
     asked: Asked
     duration_seconds: float
     found: PollFindings | None = None
-    reason: str | None = None
+    reason: Reason | None = None
     message: str | None = None
 
 

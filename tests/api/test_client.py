@@ -31,7 +31,6 @@ from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.errors import (
-    REASONS,
     ApiError,
     AuthError,
     BadRequestError,
@@ -39,6 +38,7 @@ from pearl_exporter.errors import (
     ConnectionFailedError,
     NotFoundError,
     RateLimitedError,
+    Reason,
     RequestTimeoutError,
     ServerError,
 )
@@ -432,7 +432,7 @@ def test_every_failure_becomes_its_reason_and_only_what_may_pass_is_tried_again(
             error = await scene.failure(give_up=10.0)
             assert type(error) is kind
             assert error.reason == reason
-            assert error.reason in REASONS
+            assert error.reason in Reason
             assert error.retry is retried
             assert (len(scene.times) > 2) is retried
             assert len(scene.times) == scene.observer.retries + 1 == len(scene.observer.requests)

@@ -21,7 +21,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "state": "state not read or written",
     }
 )
-"""What each reason of `errors.REASONS` means, in a few words."""
+"""What each reason of `errors.Reason` means, in a few words."""
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -56,7 +56,7 @@ def reason_in_words(reason: str) -> str:
 
 
 def next_step(reason: str, when: str, budget: Budget | None = None) -> str:
-    """The sentence for a reason of `errors.REASONS`; ``when`` tells of the next poll."""
+    """The sentence for a reason of `errors.Reason`; ``when`` tells of the next poll."""
     sentence = NEXT_STEPS.get(reason, "The next poll is {when}.")
     return sentence.replace("{allowed}", _allowed(budget)).replace("{when}", when)
 
