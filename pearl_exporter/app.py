@@ -24,7 +24,6 @@ from pearl_exporter.exposition.platform_metrics import PlatformCollector
 from pearl_exporter.exposition.render import Exposition
 from pearl_exporter.polling.context import PollContext, ProgressListener
 from pearl_exporter.polling.first_polls import FirstPolls
-from pearl_exporter.polling.log import log_budget
 from pearl_exporter.polling.poller import Assignment, Poller
 from pearl_exporter.polling.schedule import LOOK_AGAIN_SECONDS, Schedule
 from pearl_exporter.polling.snapshot import OutboundSnapshot
@@ -234,15 +233,14 @@ class App:
         for token, client in self.clients.items():
             sharing = [each.outbound for each in self.pollers if each.outbound.token == token]
             intervals = {outbound.id: outbound.interval for outbound in sharing}
-            client.breaker.share_among(intervals)
-            client.demand.share_among(intervals)
+            client.share_among(intervals)
 
     def _note_configured(self) -> None:
         self.exporter.configured(successfully=True, at_seconds=self._context.clock.wall())
 
     def _log_budget(self) -> None:
         for client in self.clients.values():
-            log_budget(client.demand, client.limiter.configured_rate)
+            client.log_excess_demand()
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
         """A client for each token; those there are serve on if the API's settings stay."""
@@ -274,8 +272,7 @@ class App:
         for token, client in clients.items():
             old = self.clients.get(token)
             if old is not None and old is not client:
-                client.limiter.resume_from(old.limiter)
-                client.demand.resume_from(old.demand)
+                client.resume_from(old)
 
     def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
         return PearlClient(

@@ -2,7 +2,6 @@
 
 import logging
 
-from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.decode_calls import format_instant
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import PollError, Reason
@@ -40,25 +39,6 @@ class PollLog:
     def succeeds_again(self) -> None:
         """A poll succeeded after one that failed."""
         _log.info("polls succeed again", extra=self._extra)
-
-    def token_refused(self, outbounds: int) -> None:
-        """The API refuses the token of so many outbounds."""
-        if outbounds > 1:
-            _log.warning(
-                "the API refuses the token of %d outbounds: one at a time tries it again, ever "
-                "less often, the others wait",
-                outbounds,
-                extra=self._extra,
-            )
-
-    def token_taken(self, outbounds: int) -> None:
-        """The API takes it again."""
-        if outbounds > 1:
-            _log.info(
-                "the API takes the token again: its %d outbounds go on",
-                outbounds,
-                extra=self._extra,
-            )
 
     def other_buckets(self) -> None:
         """The durations that were saved have other buckets than are configured now."""
@@ -112,17 +92,3 @@ class PollLog:
             )
         if memory.ignores_statuses and not before.ignores_statuses:
             _log.info("the API ignores the filter by statuses: going without", extra=self._extra)
-
-
-def log_budget(demand: Demand, allowed: float) -> None:
-    """Says, once, if the outbounds of one token need more requests a second than are allowed."""
-    if not demand.should_log(allowed):
-        return
-    _log.warning(
-        "api.rate_limit is too low: the polls with one token need %s %.1f requests a second, "
-        "%g are allowed, so polls come late, each outbound in its turn; make poll.interval longer, "
-        "or raise api.rate_limit if your account allows it",
-        "about" if demand.is_known else "at least",
-        demand.needed,
-        allowed,
-    )

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.polling.context import PollContext
@@ -27,7 +26,7 @@ class PlanRunner:
 
     def __init__(  # noqa: PLR0913 - what it joins is given to it
         self,
-        search: Callable[[Search, Deadline], Awaitable[Page]],
+        search: Callable[[Search], Awaitable[Page]],
         context: PollContext,
         log: PollLog,
         *,
@@ -46,9 +45,7 @@ class PlanRunner:
         self._on_read_so_far = on_read_progress
         self._shown_at = self._told_at = context.clock.monotonic()
 
-    async def read(
-        self, tracker: Tracker, memory: PlanState, deadline: Deadline
-    ) -> tuple[Instant, PollResult]:
+    async def read(self, tracker: Tracker, memory: PlanState) -> tuple[Instant, PollResult]:
         """Reads all that this poll must read, as of the API's present; raises `PollError`."""
         api_clock, clock = self._context.api_clock, self._context.clock
         was_known, began = api_clock.is_known, clock.monotonic()
@@ -59,13 +56,13 @@ class PlanRunner:
             search = next(steps)
             while True:
                 self.asked.note(plan.purpose, search)
-                page = await self._page(search, deadline)
+                page = await self._page(search)
                 if not was_known and api_clock.is_known:
                     was_known = True
                     elapsed = (clock.monotonic() - began) * 1000
                     if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
                         self._log.skew(api_clock.skew_text)
-                        return await self.read(tracker, memory, deadline)
+                        return await self.read(tracker, memory)
                 search = steps.send(page)
                 self._tell_of_progress(plan.read)
         except StopIteration as end:
@@ -74,8 +71,8 @@ class PlanRunner:
             self._log.oddities(reading.memory, memory)
             return now, reading
 
-    async def _page(self, search: Search, deadline: Deadline) -> Page:
-        page = await self._search(search, deadline)
+    async def _page(self, search: Search) -> Page:
+        page = await self._search(search)
         self.asked.answer(page)
         self._on_page(page)
         return page

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
+from pearl_exporter.api.session import Session
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.saved import Delta, SavedOutbound
@@ -19,9 +20,7 @@ from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
 from pearl_exporter.errors import (
     LEFT,
-    AuthError,
     BadResponseError,
-    NotFoundError,
     PollError,
     StateError,
     TokenBlockedError,
@@ -29,7 +28,7 @@ from pearl_exporter.errors import (
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.heap import trim_heap
 from pearl_exporter.polling.idle_interval import Idle
-from pearl_exporter.polling.log import PollLog, log_budget
+from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.plan_runner import PlanRunner
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import (
@@ -155,20 +154,19 @@ class Poller:
         It is if what it would ask was refused lately, or if nothing has happened there for long. A
         token that has changed since is tried at once.
         """
-        breaker, now = self._client.breaker, self._context.clock.monotonic()
-        breaker.use(self._client.token.current())
-        return breaker.is_held(self.outbound.id, now) or now < self._idle_until
+        allowed_at = max(self._client.next_allowed_at(self.outbound.id), self._idle_until)
+        return self._context.clock.monotonic() < allowed_at
 
     @property
     def held_seconds(self) -> float:
         """How long polls are passed over yet, if the token stays as it is."""
-        until = max(self._client.breaker.held_until(self.outbound.id), self._idle_until)
+        until = max(self._client.breaker_state(self.outbound.id).retry_at, self._idle_until)
         return max(0.0, until - self._context.clock.monotonic())
 
     @property
     def waits_for_token(self) -> bool:
         """Whether it is the token's fault that polls are passed over."""
-        return self._client.breaker.is_token_refused
+        return self._client.breaker_state(self.outbound.id).is_token_refused
 
     def skip_blocked(self) -> None:
         """A poll fell due that `is_held`: shows why, if that is the token's fault."""
@@ -177,34 +175,31 @@ class Poller:
 
     async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:
         """Polls once and publishes; gives the error if that failed."""
-        breaker, token = self._client.breaker, self._client.token.current()
-        breaker.use(token)
-        breaker.begin(self.outbound.id)
         try:
-            failure = await self._poll(lateness_seconds, token)
+            deadline = Deadline(self.outbound.give_up)
+            async with self._client.session(self.outbound.id, deadline) as session:
+                failure = await self._poll(lateness_seconds, session)
             self._show_read_progress(None)
             return failure
         finally:
-            breaker.end(self.outbound.id)
             if self._trim_after_poll:
                 self._trim_after_poll = False
                 trim_heap()
 
-    async def _poll(self, lateness_seconds: float, token: str) -> PollError | None:
+    async def _poll(self, lateness_seconds: float, session: Session) -> PollError | None:
         began, began_in_loop = self._context.clock.monotonic(), asyncio.get_running_loop().time()
-        deadline = Deadline(self.outbound.give_up)
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
         found: PollFindings | None = None
-        reader = self._new_reader()
+        reader = self._new_reader(session)
         try:
             tracker = await self._loaded()
-            now, reading = await reader.read(tracker, self.memory, deadline)
+            now, reading = await reader.read(tracker, self.memory)
             is_first = tracker.polled_at is None
             self._trim_after_poll |= len(reading.calls) >= _LARGE_READ
             await self._take(tracker, reading, now)
             if not is_first and reading.unread is None:
-                self._note_demand(reader.asked)
+                self._client.record_demand(self.outbound.id, reader.asked.requests)
             calls = tracker.snapshot()
             found = findings_between(self._snapshot.calls.ledger, calls.ledger, tracker.seen)
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
@@ -216,14 +211,14 @@ class Poller:
         except PollError as error:
             # without its traceback, which would name this frame, which names the failure
             failure, calls = error.with_traceback(None), None
-            health = self._failed(error, token)
+            health = self._failed(error)
         except Exception as error:  # noqa: BLE001 - one poll's bug must not end all polls
             self._log.bug()
             failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
-            health = self._failed(failure, token)
+            health = self._failed(failure)
         took = self._context.clock.monotonic() - began
         self._remember(reader.asked, took, None if failure else found, failure)
-        first_turn = (deadline.first_sent_at or began_in_loop) - began_in_loop
+        first_turn = (session.first_sent_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
                 health,
@@ -252,10 +247,6 @@ class Poller:
         except Exception:  # noqa: BLE001 - the poll itself is over, and must be published
             self._log.bug()
 
-    def _note_demand(self, asked: Asked) -> None:
-        self._client.demand.polled(self.outbound.id, asked.requests)
-        log_budget(self._client.demand, self._client.limiter.configured_rate)
-
     async def _loaded(self) -> Tracker:
         if self._tracker is None:
             saved = await self._context.store.load(self.outbound.id)
@@ -274,14 +265,16 @@ class Poller:
         except ValueError as error:
             raise StateError(f"{error} (outbound {self.outbound.id}); {LEFT}") from None
 
-    def _new_reader(self) -> PlanRunner:
+    def _new_reader(self, session: Session) -> PlanRunner:
         return PlanRunner(
-            partial(self._client.search, self.outbound.id),
+            session.search,
             self._context,
             self._log,
             page_size=self._page_size,
             spare=spare_requests(
-                self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
+                self._client.budget.rate,
+                self.outbound.interval,
+                self._client.breaker_state(self.outbound.id).outbounds,
             ),
             on_page=self._note_page,
             on_read_progress=self._show_read_progress,
@@ -293,8 +286,6 @@ class Poller:
             self.show()
 
     def _note_page(self, page: Page) -> None:
-        if self._client.breaker.accepted(self.outbound.id):
-            self._log.token_taken(self._client.breaker.sharing)
         self._context.observer.read_rows(page.received, page.rejected)
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
@@ -354,29 +345,16 @@ class Poller:
             catching_up=catching_up,
         )
 
-    def _failed(self, error: PollError, token: str) -> Health:
+    def _failed(self, error: PollError) -> Health:
         health = self._snapshot.health
         self._log.failed(error, health.last_reason)
-        if isinstance(error, AuthError | NotFoundError):
-            self._refused(error, token)
-        interval = self._client.breaker.interval(self.outbound.id)
+        interval = self._client.breaker_state(self.outbound.id).interval
         return health.failed(error, interval_seconds=interval)
-
-    def _refused(self, error: PollError, token: str) -> None:
-        """Backs off, unless the token has changed meanwhile: the new one is yet to be tried."""
-        breaker, now = self._client.breaker, self._context.clock.monotonic()
-        if self._client.token.read_anew() != token:
-            return
-        if isinstance(error, NotFoundError):
-            breaker.back_off(self.outbound.id, now)
-        elif breaker.refused(self.outbound.id, now):
-            self._log.token_refused(breaker.sharing)
 
     def _publish_withheld(self) -> None:
         """Shows that it is not asked for while the API refuses the token."""
-        health, breaker = self._snapshot.health, self._client.breaker
-        interval = breaker.interval(self.outbound.id)
-        withheld = health.withheld(interval_seconds=interval, outbounds=breaker.sharing)
+        health, breaker = self._snapshot.health, self._client.breaker_state(self.outbound.id)
+        withheld = health.withheld(interval_seconds=breaker.interval, outbounds=breaker.outbounds)
         if withheld != health:
             self._publish(withheld)
 

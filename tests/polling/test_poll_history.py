@@ -7,6 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 import pearl_exporter.polling.poller as poller_module
+from pearl_exporter.api.clock import Clock
+from pearl_exporter.api.session import Session
+from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.outcome_history import STEP_MS, OutcomeHistory
 from pearl_exporter.counting.saved import Progress
@@ -37,9 +40,14 @@ class Polled:
         (self.poller,) = self.world.app.pollers
         self.table = Table()
         self.put(*(call(f"old-{place:03d}", -120_000 - place * 15_000) for place in range(1, 201)))
-        self.poller._client.search = self._search
+        self.poller._client.session = self._session
 
-    async def _search(self, _outbound, search, _patience):
+    def _session(self, outbound_id, _deadline):
+        client = self.poller._client
+        parts = {"breaker": TokenBreaker(), "token": client.token, "clock": Clock()}
+        return Session(outbound_id, self._search, **parts)
+
+    async def _search(self, search, _on_sent):
         return self.table.answer(search)
 
     def put(self, *calls: Call) -> None:

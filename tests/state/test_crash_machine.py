@@ -23,9 +23,10 @@ from hypothesis.stateful import initialize, precondition, rule
 from pydantic import SecretStr
 from sqlalchemy import Engine, event
 
-from pearl_exporter.api.budget import Demand
+from pearl_exporter.api.budget import Budget
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import TokenBreaker
+from pearl_exporter.api.session import Session
+from pearl_exporter.api.token_breaker import BreakerState, TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.counting.journal import settled_in
 from pearl_exporter.counting.saved import SavedOutbound
@@ -65,16 +66,29 @@ class DiskFull(sqlite3.OperationalError):
 class Client:
     """The API's client: answers from a table, until it is told to raise."""
 
-    def __init__(self, answered) -> None:
+    budget = Budget(rate=1.0, configured_rate=1.0, waiting=0, is_refused=False)
+
+    def __init__(self, answered, clock) -> None:
         self._answered = answered
+        self._clock = clock
         self.table = Table()
         self.fault: BaseException | None = None
         self.good_requests = 0
-        self.token = SimpleNamespace(current=lambda: "account:secret")
-        self.limiter = SimpleNamespace(rate=1.0, configured_rate=1.0)
-        self.breaker, self.demand = TokenBreaker(), Demand()
+        self._token = SimpleNamespace(current=lambda: "account:secret")
+        self._breaker = TokenBreaker()
 
-    async def search(self, outbound_id: str, search: Search, deadline: object) -> Page:
+    def session(self, outbound_id: str, deadline: object) -> Session:
+        parts = {"breaker": self._breaker, "token": self._token, "clock": self._clock}
+        return Session(outbound_id, self._answer, **parts)
+
+    def breaker_state(self, outbound_id: str) -> BreakerState:
+        return self._breaker.state(outbound_id)
+
+    def record_demand(self, outbound_id: str, requests: int) -> None:
+        pass
+
+    async def _answer(self, search: Search, on_sent) -> Page:
+        on_sent()
         if self.fault is not None:
             if self.good_requests == 0:
                 raise self.fault
@@ -198,7 +212,6 @@ class Crashes(Histories):
         self.folder = tempfile.TemporaryDirectory(dir=folder)
         self.loop = asyncio.new_event_loop()
         self.disk = Disk()
-        self.client = Client(self.answered)
         self.poller: Poller | None = None
         self.store: WatchedStore | None = None
         self.under_way: Poll | None = None
@@ -207,6 +220,7 @@ class Crashes(Histories):
         self.clock = Clock(
             wall=lambda: self.now / 1000 + self.ahead_seconds, monotonic=lambda: self.now / 1000
         )
+        self.client = Client(self.answered, self.clock)
 
     def teardown(self) -> None:
         super().teardown()

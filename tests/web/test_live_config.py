@@ -45,7 +45,7 @@ def test_a_bad_file_at_the_start_is_all_its_faults(path):
     assert len(caught.value.faults) == 2
 
 
-async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
+async def test_nothing_is_read_again_where_nothing_changed(path, caplog):
     web = LiveWebConfig(path)
     before = web.rules
     for _ in range(4):
@@ -54,7 +54,7 @@ async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
     assert caplog.messages == []
 
 
-async def test_users_and_headers_are_read_anew(path, caplog):
+async def test_users_and_headers_are_read_again(path, caplog):
     web = LiveWebConfig(path)
     path.write_text(
         f"{TLS}{ALICE.replace('alice', 'bob')}"
@@ -87,7 +87,7 @@ async def test_a_renewed_certificate_makes_another_context(path, made):
     assert web.rules.config.context is not before
 
 
-async def test_a_client_ca_is_read_anew(made, path):
+async def test_a_client_ca_is_read_again(made, path):
     path.write_text(
         TLS.replace("}", ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}")
     )
