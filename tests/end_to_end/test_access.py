@@ -21,6 +21,7 @@ from pearl_exporter.healthcheck import fault_of
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.end_to_end.prometheus import Prometheus, prometheus
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.patience import PATIENT
 from tests.support.programs import Running, debian_program, eventually, running_pearl
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "web"
@@ -71,7 +72,7 @@ def told(server: Prometheus) -> dict[str, str]:
         found = {each["scrapePool"]: each["lastError"] or each["health"] for each in targets}
         return found if found and "unknown" not in found.values() else {}
 
-    return eventually(all_scraped, seconds=20, what="a scrape of each job")
+    return eventually(all_scraped, what="a scrape of each job")
 
 
 @pytest.mark.parametrize("example", WEB_CONFIGS, ids=lambda path: path.stem)
@@ -115,7 +116,7 @@ def test_prometheus_scrapes_with_password_or_certificate_and_not_without(tmp_pat
         for error in said.values():  # a failed handshake, told by either end
             assert re.search("tls|EOF|reset|malformed", error), said
         context = ssl.create_default_context(cafile=str(made.ca))
-        with httpx.Client(verify=context, trust_env=False) as http:
+        with httpx.Client(verify=context, **PATIENT) as http:
             assert http.get(f"https://{password}/-/healthy").status_code == 200
             with pytest.raises(httpx.TransportError):
                 http.get(f"https://{certificate}/-/healthy")
@@ -133,12 +134,11 @@ def test_a_renewed_certificate_is_served_without_a_reload(tmp_path, api, made):
         made.renew()
         eventually(
             lambda: ssl.get_server_certificate((host, int(port))) != first,
-            seconds=15,
             what="the new certificate",
         )
         process.says("web configuration read anew")
         context = ssl.create_default_context(cafile=str(made.ca))
-        with httpx.Client(verify=context, trust_env=False) as http:
+        with httpx.Client(verify=context, **PATIENT) as http:
             assert http.get(f"https://{target}/metrics").status_code == 200
 
 
