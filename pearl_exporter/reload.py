@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pearl_exporter.app import App, Changes, enumerated
 from pearl_exporter.config import Settings
-from pearl_exporter.config.differences import changed_keys, changed_outbounds
+from pearl_exporter.config.changes import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 

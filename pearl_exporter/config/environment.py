@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel
 
-from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.problems import Faults
 from pearl_exporter.config.settings import SECTIONS
 from pearl_exporter.config.yaml_lines import is_text
 

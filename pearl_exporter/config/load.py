@@ -1,8 +1,8 @@
 """Loading: a file and the environment in, one frozen `Settings` or all faults out.
 
 The way: YAML with lines (`yaml_lines`), the environment over it (`environment`), each section
-checked by its model (`settings`, `rules`), then what needs more than one key, or a look at the disk
-(`resolve`). Every step reports to the same `Faults`, so that the user gets all of them at once.
+checked by its model (`settings`, `fields`), then what needs more than one key, or a look at the
+disk (`resolve`). Every step reports to the same `Problems`, so that the user gets all at once.
 """
 
 import os
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from pearl_exporter.config import resolve
 from pearl_exporter.config.environment import Tree, overlay
-from pearl_exporter.config.faults import Faults, looked_from
+from pearl_exporter.config.problems import Faults, looked_from
 from pearl_exporter.config.sections import Model, checked, read_sections
 from pearl_exporter.config.settings import (
     SECTIONS,
@@ -28,7 +28,7 @@ from pearl_exporter.config.settings import (
     StateSettings,
     WebSettings,
 )
-from pearl_exporter.config.web_config import check_web_config
+from pearl_exporter.config.web.load import check_web_config
 from pearl_exporter.config.yaml_lines import KeyPath
 from pearl_exporter.errors import ConfigError
 

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pearl_exporter.config.durations import format_duration
-from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.problems import Faults
 from pearl_exporter.config.settings import (
     ApiSettings,
     OutboundEntry,

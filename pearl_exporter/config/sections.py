@@ -11,8 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from pearl_exporter.config.faults import Faults, one_line
 from pearl_exporter.config.files import read_capped
+from pearl_exporter.config.problems import Faults, one_line
 from pearl_exporter.config.yaml_lines import KeyPath, YamlError, read_yaml
 from pearl_exporter.errors import ConfigError
 

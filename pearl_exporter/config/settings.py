@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from pearl_exporter.config import rules
+from pearl_exporter.config import fields
 from pearl_exporter.config.sections import Section as _Section
 from pearl_exporter.config.tokens import TokenSource
 
@@ -36,31 +36,33 @@ def default_give_up(interval: float, timeout: float) -> float:
 class ApiSettings(_Section):
     """Where the API is and how hard it may be asked."""
 
-    url: rules.BaseUrl = Field(default="https://api.nlpearl.ai", description="Base URL of the API.")
-    token: rules.Token | None = Field(
+    url: fields.BaseUrl = Field(
+        default="https://api.nlpearl.ai", description="Base URL of the API."
+    )
+    token: fields.Token | None = Field(
         default=None,
         description="The API token, `accountId:secretKey`. Either this or `token_file`.",
     )
-    token_file: rules.FilePath | None = Field(
+    token_file: fields.FilePath | None = Field(
         default=None, description="File that holds the token; read anew when it changes."
     )
-    timeout: Annotated[float, rules.duration(0.1, 600)] = Field(
+    timeout: Annotated[float, fields.duration(0.1, 600)] = Field(
         default=30.0, description="How long one request may take."
     )
-    page_size: Annotated[int, rules.whole(1, 1000)] = Field(
+    page_size: Annotated[int, fields.whole(1, 1000)] = Field(
         default=100, description="Calls asked for at once."
     )
-    concurrency: Annotated[int, rules.whole(1, 64)] = Field(
+    concurrency: Annotated[int, fields.whole(1, 64)] = Field(
         default=2, description="Requests in flight, all outbounds of a token together."
     )
-    rate_limit: Annotated[float, rules.above_zero(1000)] = Field(
+    rate_limit: Annotated[float, fields.above_zero(1000)] = Field(
         default=2.0,
         description="Requests a second, all outbounds of a token together; slowed further by 429s.",
     )
-    ca_file: rules.FilePath | None = Field(
+    ca_file: fields.FilePath | None = Field(
         default=None, description="Extra trust root: a file of PEM certificates."
     )
-    proxy: rules.ProxyUrl | None = Field(
+    proxy: fields.ProxyUrl | None = Field(
         default=None,
         description="HTTP proxy, `http://[user:password@]host:port`; kept as a secret.",
     )
@@ -76,45 +78,45 @@ class ApiSettings(_Section):
 class PollSettings(_Section):
     """When and what to read: the values that hold for every outbound without its own."""
 
-    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+    interval: Annotated[float, fields.duration(1, DAY)] = Field(
         default=30.0, description="How often each outbound is polled."
     )
-    idle_interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
+    idle_interval: Annotated[float, fields.duration(1, DAY)] | None = Field(
         default=None,
         description="Up to here the interval stretches while nothing happens in an outbound; "
         "none: never.",
     )
-    window: Annotated[float, rules.duration(1, MONTH)] = Field(
+    window: Annotated[float, fields.duration(1, MONTH)] = Field(
         default=3600.0,
         description="How far back the window gauges reach; not shorter than `interval` "
         "and `idle_interval`.",
     )
-    settle: Annotated[float, rules.duration(0, DAY)] = Field(
+    settle: Annotated[float, fields.duration(0, DAY)] = Field(
         default=120.0, description="How long after its end an answered call is counted."
     )
-    settle_unanswered: Annotated[float, rules.duration(0, DAY)] = Field(
+    settle_unanswered: Annotated[float, fields.duration(0, DAY)] = Field(
         default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0)),
         description="The same for a call of duration 0; not longer than `settle`.",
         json_schema_extra={"default_text": "the smaller of 30s and `settle`"},
     )
-    full_scan_every: Annotated[float, rules.duration(1, MONTH)] = Field(
+    full_scan_every: Annotated[float, fields.duration(1, MONTH)] = Field(
         default=900.0,
         description="How often the whole window is read again; stretches where it is large.",
     )
-    follow: Annotated[float, rules.duration(0, MONTH)] = Field(
+    follow: Annotated[float, fields.duration(0, MONTH)] = Field(
         default=DAY,
         description="How long a call that has not settled is followed past the window's edge.",
     )
-    catch_up: Annotated[float, rules.duration(0, MONTH)] = Field(
+    catch_up: Annotated[float, fields.duration(0, MONTH)] = Field(
         default=DAY, description="How far back calls are counted after an outage."
     )
-    stale_after: Annotated[float, rules.duration(2, MONTH)] = Field(
+    stale_after: Annotated[float, fields.duration(2, MONTH)] = Field(
         default_factory=lambda data: default_stale_after(data.get("interval", 30.0)),
         description="Without a good poll for this long the window series vanish; "
         "at least two intervals, idle ones included.",
         json_schema_extra={"default_text": "the larger of 5m and three of the longest interval"},
     )
-    give_up: Annotated[float, rules.duration(1, DAY)] = Field(
+    give_up: Annotated[float, fields.duration(1, DAY)] = Field(
         default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0),
         description="A poll that got no good page for this long fails.",
         json_schema_extra={"default_text": "the larger of `interval` and twice `api.timeout`"},
@@ -124,43 +126,43 @@ class PollSettings(_Section):
 class OutboundEntry(_Section):
     """An outbound as the file has it; what is left out comes from `PollSettings`."""
 
-    id: rules.OutboundId = Field(description="The outbound's id at NLPearl.")
-    name: rules.Name | None = Field(
+    id: fields.OutboundId = Field(description="The outbound's id at NLPearl.")
+    name: fields.Name | None = Field(
         default=None,
         description="Value of the label `outbound`.",
         json_schema_extra={"default_text": "the id"},
     )
-    interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
+    interval: Annotated[float, fields.duration(1, DAY)] | None = Field(
         default=None,
         description="Instead of `poll.interval`.",
         json_schema_extra={"default_text": "`poll.interval`"},
     )
-    window: Annotated[float, rules.duration(1, MONTH)] | None = Field(
+    window: Annotated[float, fields.duration(1, MONTH)] | None = Field(
         default=None,
         description="Instead of `poll.window`.",
         json_schema_extra={"default_text": "`poll.window`"},
     )
-    settle: Annotated[float, rules.duration(0, DAY)] | None = Field(
+    settle: Annotated[float, fields.duration(0, DAY)] | None = Field(
         default=None,
         description="Instead of `poll.settle`.",
         json_schema_extra={"default_text": "`poll.settle`"},
     )
-    settle_unanswered: Annotated[float, rules.duration(0, DAY)] | None = Field(
+    settle_unanswered: Annotated[float, fields.duration(0, DAY)] | None = Field(
         default=None,
         description="Instead of `poll.settle_unanswered`.",
         json_schema_extra={"default_text": "`poll.settle_unanswered`"},
     )
-    stale_after: Annotated[float, rules.duration(2, MONTH)] | None = Field(
+    stale_after: Annotated[float, fields.duration(2, MONTH)] | None = Field(
         default=None,
         description="Instead of `poll.stale_after`.",
         json_schema_extra={"default_text": "`poll.stale_after`"},
     )
-    token_file: rules.FilePath | None = Field(
+    token_file: fields.FilePath | None = Field(
         default=None,
         description="File with the token of another account.",
         json_schema_extra={"default_text": "the token of `api`"},
     )
-    labels: rules.Labels = Field(
+    labels: fields.Labels = Field(
         default_factory=dict,
         description="Extra labels of `pearl_outbound_info`.",
         json_schema_extra={"default_text": "none"},
@@ -170,8 +172,8 @@ class OutboundEntry(_Section):
 class OutboundSettings(_Section):
     """An outbound with every value resolved, so that its readers never look further."""
 
-    id: rules.OutboundId
-    name: rules.Name = Field(default_factory=lambda data: data.get("id", ""))
+    id: fields.OutboundId
+    name: fields.Name = Field(default_factory=lambda data: data.get("id", ""))
     token: TokenSource
     interval: float = 30.0
     idle_interval: float = Field(default_factory=lambda data: data.get("interval", 30.0))
@@ -186,38 +188,38 @@ class OutboundSettings(_Section):
     give_up: float = Field(
         default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0)
     )
-    labels: rules.Labels = Field(default_factory=dict)
+    labels: fields.Labels = Field(default_factory=dict)
 
 
 class DiscoverySettings(_Section):
     """Outbounds that are found by the platform's own list of them."""
 
-    enabled: rules.Switch = Field(
+    enabled: fields.Switch = Field(
         default=False,
         description="Whether outbounds that the platform lists are polled too, by the token of "
         "`api`.",
     )
-    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+    interval: Annotated[float, fields.duration(1, DAY)] = Field(
         default=300.0, description="How often the platform is asked for its list."
     )
-    include: rules.TagPattern = Field(
-        default=rules.tag_pattern(".*"),
+    include: fields.TagPattern = Field(
+        default=fields.tag_pattern(".*"),
         description="An outbound is polled only if this matches its whole name or its whole id.",
     )
-    exclude: rules.TagPattern = Field(
-        default=rules.tag_pattern(""),
+    exclude: fields.TagPattern = Field(
+        default=fields.tag_pattern(""),
         description="An outbound is not polled if this matches its whole name or its whole id.",
     )
-    paused: Annotated[Literal["poll", "skip"], rules.one_of("poll", "skip")] = Field(
+    paused: Annotated[Literal["poll", "skip"], fields.one_of("poll", "skip")] = Field(
         default="poll",
         description="Whether one that is paused or suspended is polled on, or no more once its "
         "calls have settled.",
     )
-    vanished: Annotated[Literal["remove", "keep"], rules.one_of("remove", "keep")] = Field(
+    vanished: Annotated[Literal["remove", "keep"], fields.one_of("remove", "keep")] = Field(
         default="remove",
         description="What becomes of one that three good answers in a row did not list.",
     )
-    max_outbounds: Annotated[int, rules.whole(1, 10_000)] = Field(
+    max_outbounds: Annotated[int, fields.whole(1, 10_000)] = Field(
         default=500, description="At most so many are polled, those with the least ids."
     )
 
@@ -225,11 +227,11 @@ class DiscoverySettings(_Section):
 class AccountSettings(_Section):
     """The account's own figures."""
 
-    enabled: rules.Switch = Field(
+    enabled: fields.Switch = Field(
         default=False,
         description="Whether `pearl_account_*` is published, of the account of `api`'s token.",
     )
-    interval: Annotated[float, rules.duration(1, DAY)] = Field(
+    interval: Annotated[float, fields.duration(1, DAY)] = Field(
         default=300.0, description="How often the platform is asked for it."
     )
 
@@ -237,18 +239,18 @@ class AccountSettings(_Section):
 class MetricsSettings(_Section):
     """What the metrics look like."""
 
-    duration_buckets: rules.Buckets = Field(
+    duration_buckets: fields.Buckets = Field(
         default=DURATION_BUCKETS, description="Upper bounds of the duration histograms, in seconds."
     )
-    max_tags: Annotated[int, rules.whole(0, 10_000)] = Field(
+    max_tags: Annotated[int, fields.whole(0, 10_000)] = Field(
         default=100, description="Tag values with a series of their own, for each outbound."
     )
-    tag_include: rules.TagPattern = Field(
-        default=rules.tag_pattern(".*"),
+    tag_include: fields.TagPattern = Field(
+        default=fields.tag_pattern(".*"),
         description="A tag that it does not match as a whole goes to `_other`.",
     )
-    tag_exclude: rules.TagPattern = Field(
-        default=rules.tag_pattern(""),
+    tag_exclude: fields.TagPattern = Field(
+        default=fields.tag_pattern(""),
         description="A tag that it matches as a whole goes to `_other`.",
     )
 
@@ -256,7 +258,7 @@ class MetricsSettings(_Section):
 class StateSettings(_Section):
     """Where the state is kept."""
 
-    url: rules.StateUrl = Field(
+    url: fields.StateUrl = Field(
         default="sqlite:///data/pearl-exporter.db",
         description="Relative to the working directory; `memory:` keeps nothing over a restart.",
     )
@@ -265,16 +267,16 @@ class StateSettings(_Section):
 class WebSettings(_Section):
     """How the exporter is scraped."""
 
-    listen: rules.Listen = Field(
+    listen: fields.Listen = Field(
         # An exporter is there to be scraped from elsewhere.
-        default=rules.ListenAddress("0.0.0.0", 10042),  # noqa: S104
+        default=fields.ListenAddress("0.0.0.0", 10042),  # noqa: S104
         description="Address to listen on; `:port` is every IPv4 address, `[::]:port` every IPv6.",
     )
-    config_file: rules.FilePath | None = Field(
+    config_file: fields.FilePath | None = Field(
         default=None,
         description="TLS, basic auth and headers, in a file of their own: see [access](access.md).",
     )
-    enable_reload: rules.Switch = Field(
+    enable_reload: fields.Switch = Field(
         default=False, description="Whether `POST /-/reload` is answered."
     )
 
@@ -284,12 +286,12 @@ class LogSettings(_Section):
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        rules.one_of("debug", "info", "warning", "error"),
+        fields.one_of("debug", "info", "warning", "error"),
     ] = Field(
         default="info",
         description="The least severity that is logged.",
     )
-    format: Annotated[Literal["logfmt", "json"], rules.one_of("logfmt", "json")] = Field(
+    format: Annotated[Literal["logfmt", "json"], fields.one_of("logfmt", "json")] = Field(
         default="logfmt", description="What a log line looks like."
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pearl_exporter.config.example_values import refuse_placeholder_token
 from pearl_exporter.config.files import read_capped, reasons
-from pearl_exporter.config.placeholders import refuse_placeholder_token
 
 _MAX_FILE_BYTES = 64 * 1024
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pearl_exporter.config.files import file_stamp
-from pearl_exporter.config.validity import date_fault
-from pearl_exporter.config.web_config import WebConfig, read_web_config
+from pearl_exporter.config.web.certificate_dates import date_fault
+from pearl_exporter.config.web.load import WebConfig, read_web_config
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.web.passwords import Checker, Passwords
 from pearl_exporter.web.rate import TokenBucket

@@ -22,7 +22,7 @@ from pearl_exporter.config import (
     WebSettings,
     load_settings,
 )
-from pearl_exporter.config.keys import settings_keys
+from tests.support.config_keys import settings_keys
 
 DOCS = Path(__file__).parents[2] / "docs"
 TOKEN = {"PEARL_API_TOKEN": "account:key"}

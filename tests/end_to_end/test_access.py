@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.healthcheck import fault_of
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.end_to_end.prometheus import Prometheus, prometheus

@@ -12,13 +12,13 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import ConfigError, load_settings
-from pearl_exporter.config.keys import settings_keys
 from pearl_exporter.errors import REASONS
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
 from pearl_exporter.exposition.platform_metrics import PLATFORM_METRICS
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.view import View
+from tests.support.config_keys import settings_keys
 from tests.support.programs import PACKAGES
 
 ROOT = Path(__file__).parents[2]

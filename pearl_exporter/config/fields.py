@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
 from pearl_exporter.config.durations import WANTED, format_duration, parse_duration
-from pearl_exporter.config.placeholders import refuse_placeholder_id
+from pearl_exporter.config.example_values import refuse_placeholder_id
 from pearl_exporter.config.tokens import normalise_token
 from pearl_exporter.config.yaml_lines import OddNumber
 from pearl_exporter.patterns import Pattern

@@ -1,4 +1,4 @@
-"""What one value of the web configuration may look like. Beside `rules`, with the same manners.
+"""What one value of the web configuration may look like. Messages as in `config.fields`.
 
 No message of a value that may be secret begins with "wanted": those are told with what was got.
 """
@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import SecretStr
 
 from pearl_exporter.config.durations import parse_duration
-from pearl_exporter.config.rules import Check, one_of
+from pearl_exporter.config.fields import Check, one_of
 
 CIPHERS = {
     "TLS_AES_128_GCM_SHA256": "",

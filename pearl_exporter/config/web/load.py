@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pearl_exporter.config import web_rules as rules
-from pearl_exporter.config.faults import Faults
 from pearl_exporter.config.files import file_stamp
+from pearl_exporter.config.problems import Faults
 from pearl_exporter.config.sections import Model, Section, checked, read_sections
-from pearl_exporter.config.tls import server_context
-from pearl_exporter.config.web_settings import HttpSettings, RateLimitSettings, TlsSettings
+from pearl_exporter.config.web import fields
+from pearl_exporter.config.web.settings import HttpSettings, RateLimitSettings, TlsSettings
+from pearl_exporter.config.web.tls import server_context
 from pearl_exporter.errors import ConfigError
 
 _SECTIONS: Mapping[str, type[Section]] = {
@@ -115,7 +115,7 @@ def _users(listed: object, faults: Faults) -> dict[str, SecretStr]:
     users = {}
     for name, value in listed.items():
         wrong = []
-        for check, given in ((rules.user_name, name), (rules.bcrypt_hash, value)):
+        for check, given in ((fields.user_name, name), (fields.bcrypt_hash, value)):
             try:
                 check(given)
             except ValueError as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pearl_exporter.config.files import read_capped, reasons
-from pearl_exporter.config.web_rules import CIPHERS, CURVES
-from pearl_exporter.config.web_settings import TlsSettings
+from pearl_exporter.config.web.fields import CIPHERS, CURVES
+from pearl_exporter.config.web.settings import TlsSettings
 
 _MAX_PEM_BYTES = 1024 * 1024
 _CERTIFICATE, _PRIVATE_KEY = b"CERTIFICATE", b"PRIVATE KEY"

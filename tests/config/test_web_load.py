@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pearl_exporter.config import ConfigError, load_settings
-from pearl_exporter.config.web_config import WebConfig, read_web_config
+from pearl_exporter.config.web.load import WebConfig, read_web_config
 from tests.support.certificates import Certificates, make_certificates
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
