@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from pearl_exporter.config.problems import Faults
 from pearl_exporter.config.settings import SECTIONS
-from pearl_exporter.config.yaml_lines import is_text
+from pearl_exporter.text import is_unicode
 
 Tree = dict[str, object]
 
@@ -33,7 +33,7 @@ def variable_of(section: str, key: str) -> str:
 def overlay(tree: Tree, environ: Mapping[str, str], faults: Faults) -> None:
     """Put what the environment says into ``tree``, the sections as the file has them."""
     ours = {name: text for name, text in environ.items() if name.startswith("PEARL_") and text}
-    for name in [name for name, text in ours.items() if not is_text(text)]:
+    for name in [name for name, text in ours.items() if not is_unicode(text)]:
         faults.add_bare(f"{name}: not valid UTF-8")
         del ours[name]
     for section, model in SECTIONS.items():

@@ -8,7 +8,6 @@ whether the value may be shown.
 import ipaddress
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,16 +22,14 @@ from pearl_exporter.config.example_values import refuse_placeholder_id
 from pearl_exporter.config.tokens import normalise_token
 from pearl_exporter.config.yaml_lines import OddNumber
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import MAX_TEXT, has_control_characters, is_outbound_id
 
-MAX_TEXT = 128
 MAX_LABELS = 10
 MAX_BUCKETS = 50
 RESERVED_LABELS = frozenset({"job", "instance", "outbound", "outbound_id", "le"})
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-_ID = re.compile(r"[A-Za-z0-9_.~-]+")
-_UNPRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MAX_PORT = 65_535
 
 
@@ -155,7 +152,7 @@ def _clean(text: str, what: str) -> str:
         raise ValueError(f"{what} is empty")
     if len(text) > MAX_TEXT:
         raise ValueError(f"{what} has {len(text)} characters, more than {MAX_TEXT}")
-    if any(unicodedata.category(character) in _UNPRINTED for character in text):
+    if has_control_characters(text):
         raise ValueError(f"{what} has control characters or is not valid Unicode")
     return text
 
@@ -170,7 +167,7 @@ def _outbound_id(text: str) -> str:
     Nor is there a colon, which an NLPearl token has: one pasted here would become a label.
     """
     text = _clean(text, "the id")
-    if not _ID.fullmatch(text) or not text.strip("."):
+    if not is_outbound_id(text):
         raise ValueError("wanted an id of letters, digits and any of _ - . ~")
     refuse_placeholder_id(text)
     return text

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from pearl_exporter.text import is_unicode
+
 KeyPath = tuple[str | int, ...]
 """The way from the top to a value: keys of mappings and indices of lists."""
 
@@ -110,7 +112,7 @@ class _Walk:
             # A key is taken as it is written: "on" as a label name is the word, not a boolean.
             key: str = key_node.value
             here = (*path, key)
-            if not is_text(key):
+            if not is_unicode(key):
                 self._fault(line, path, "a key is not valid Unicode text")
             elif key_node.tag == _TAG + "merge":
                 self._fault(line, path, "merge keys (<<) are not supported; write the keys out")
@@ -125,7 +127,7 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         line = node.start_mark.line + 1
         text: str = node.value
-        if not is_text(text):
+        if not is_unicode(text):
             self._fault(line, path, "not valid Unicode text")
             return None
         kind = node.tag.removeprefix(_TAG)
@@ -158,12 +160,3 @@ def _plain(kind: str, text: str) -> object:
         if text.lower().lstrip("+-") in {".inf", ".nan"}:
             return float(text.replace(".", ""))
     return OddNumber()
-
-
-def is_text(text: str) -> bool:
-    """Whether ``text`` is valid Unicode: no lone surrogates, which can't be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -19,8 +19,8 @@ from pearl_exporter.counting.compact_ids import (
     short_id,
     short_ids,
 )
-from pearl_exporter.counting.labels import is_unicode
 from pearl_exporter.counting.packing import Values
+from pearl_exporter.text import is_unicode
 
 Ids = bytes | list[str]
 """As `joined_or_long` has them."""
