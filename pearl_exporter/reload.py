@@ -43,7 +43,7 @@ class Reloader:
                 before = self._app.settings
                 changes = await self._app.reconfigure(settings)
             except (PearlError, ValueError) as error:
-                faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+                faults = error.problems if isinstance(error, ConfigError) else (str(error),)
                 self._refuse(faults)
                 return faults
             except Exception:  # a bug, which whoever asked reports; the old one stays all the same

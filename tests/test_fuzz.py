@@ -194,7 +194,7 @@ def faults_of(load) -> tuple[str, ...]:
     try:
         load()
     except ConfigError as error:
-        return error.faults or ("none told",)
+        return error.problems or ("none told",)
     return ()
 
 

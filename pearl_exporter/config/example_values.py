@@ -1,28 +1,28 @@
-"""What an example has in the place of an id or a token: never meant, so never asked of the API."""
+"""Ids and tokens copied from an example. They are refused, and never sent to the API."""
 
 import re
 
-_PLACEHOLDER = re.compile(
+_EXAMPLE = re.compile(
     r"YOUR_[A-Z_]+|your-[a-z-]+|accountId|secretKey|((?i:change|replace)[_-]?(?i:me))"
 )
-"""The words of our own examples, and those of other people's. No id or token is one of these: ids
-are hexadecimal, and both halves of a token are random."""
+"""The words of our own examples, and common ones elsewhere. No real value matches: ids are
+hexadecimal, and both halves of a token are random."""
 
 
-def refuse_placeholder_id(text: str) -> None:
-    """Raises ValueError where an outbound's id is an example's."""
-    if _PLACEHOLDER.fullmatch(text):
+def refuse_example_id(text: str) -> None:
+    """Raise ValueError if an outbound's id is an example's."""
+    if _EXAMPLE.fullmatch(text):
         raise ValueError(
-            f'"{text}" stands for an id; put the id of one of your outbounds there, as the '
+            f'"{text}" is an example; replace it by the id of one of your outbounds, as the '
             "platform shows it, or leave outbounds out and set discovery: {enabled: true}"
         )
 
 
-def refuse_placeholder_token(token: str) -> None:
-    """Raises ValueError where a half of a token is an example's; the other half is not told."""
+def refuse_example_token(token: str) -> None:
+    """Raise ValueError if a half of a token is an example's; the message has only that half."""
     for half in token.split(":"):
-        if _PLACEHOLDER.fullmatch(half):
+        if _EXAMPLE.fullmatch(half):
             raise ValueError(
-                f'"{half}" stands for a part of the token; put your own token there, which has '
-                "the form accountId:secretKey"
+                f'"{half}" is an example; replace it by your own token, in the form '
+                "accountId:secretKey"
             )

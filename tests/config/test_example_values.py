@@ -13,13 +13,14 @@ def faults(folder: Path, text: str, **variables: str) -> tuple[str, ...]:
     (folder / "c.yml").write_text(text)
     with pytest.raises(ConfigError) as refused:
         load_settings(folder / "c.yml", variables)
-    return refused.value.faults
+    return refused.value.problems
 
 
 @pytest.mark.parametrize("word", ["YOUR_OUTBOUND_ID", "REPLACE-ME", "CHANGEME", "your-outbound-id"])
 def test_an_id_of_an_example_is_told_with_its_key_and_what_to_do(tmp_path, word):
     (told,) = faults(tmp_path, f"api: {{token: a:b}}\noutbounds:\n- id: {word}\n")
-    assert told.startswith(f'{tmp_path}/c.yml:3: outbounds.0.id: "{word}" stands for an id; put')
+    where = f"{tmp_path}/c.yml:3: outbounds.0.id"
+    assert told.startswith(f'{where}: "{word}" is an example; replace it by the id')
 
 
 @pytest.mark.parametrize(
@@ -40,14 +41,14 @@ def test_a_token_of_an_example_is_refused_wherever_it_stands(tmp_path, token):
     ):
         assert len(told) == 1
         assert key in told[0]
-        assert "stands for a part of the token; put your own token there" in told[0]
+        assert "is an example; replace it by your own token, in" in told[0]
         assert SECRET not in told[0]
 
 
 def test_an_outbound_of_the_environment(tmp_path):
     variables = {"PEARL_API_TOKEN": "a:b", "PEARL_OUTBOUNDS": "YOUR_OUTBOUND_ID=some-name"}
     (told,) = faults(tmp_path, "", **variables)
-    assert told.startswith('PEARL_OUTBOUNDS: outbounds.0.id: "YOUR_OUTBOUND_ID" stands for an id')
+    assert told.startswith('PEARL_OUTBOUNDS: outbounds.0.id: "YOUR_OUTBOUND_ID" is an example')
 
 
 @pytest.mark.parametrize("value", ["65f1c0ffee", "YOURS", "my-outbound", "changes", "account-id"])

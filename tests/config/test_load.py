@@ -45,7 +45,7 @@ def load(text="", environ=None):
 def faults(text="", environ=None):
     with pytest.raises(ConfigError) as caught:
         load(text, environ)
-    return list(caught.value.faults)
+    return list(caught.value.problems)
 
 
 # --- what a file means
@@ -210,7 +210,7 @@ NO_TOKEN = (
         (
             f"{ONE}api: {{token: x, token_file: good}}",
             {},
-            "config.yml:2: api.token_file: there is api.token as well; wanted one of both",
+            "config.yml:2: api.token_file: api.token is given too; wanted only one of them",
         ),
         (
             f"{ONE}api: {{token_file: gone}}",
@@ -225,7 +225,7 @@ NO_TOKEN = (
         (
             f"{ONE}api: {{token_file: .}}",
             {},
-            'config.yml:2: api.token_file: is no regular file: ".", from {here}',
+            'config.yml:2: api.token_file: is not a regular file: ".", from {here}',
         ),
         (
             "outbounds: [{id: a, token_file: empty}]",
@@ -248,7 +248,7 @@ NO_TOKEN = (
         (
             ONE,
             TOKEN | {"PEARL_API_TOKEN_FILE": "good"},
-            "PEARL_API_TOKEN_FILE: there is PEARL_API_TOKEN as well; wanted one of both",
+            "PEARL_API_TOKEN_FILE: PEARL_API_TOKEN is given too; wanted only one of them",
         ),
     ],
 )
@@ -387,7 +387,7 @@ def test_faults_of_the_outbounds_variable():
     environ = TOKEN | {"PEARL_OUTBOUNDS": "a=x,b=x,a/b,=n"}
     with pytest.raises(ConfigError) as caught:
         load_settings(None, environ)
-    assert caught.value.faults == (
+    assert caught.value.problems == (
         (
             'PEARL_OUTBOUNDS: outbounds.2.id: got "a/b", '
             "wanted an id of letters, digits and any of _ - . ~"
@@ -403,7 +403,7 @@ def test_faults_of_the_outbounds_variable():
 def test_a_file_that_is_not_there():
     with pytest.raises(ConfigError) as caught:
         load_settings(Path("gone.yml"), TOKEN)
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.problems
     assert fault == (
         "gone.yml: can't be read: No such file or directory, from the working directory "
         f"{Path.cwd()}; name the file by --config or PEARL_CONFIG"
@@ -474,7 +474,7 @@ WANTED_LISTEN = "wanted host:port, :port or [::]:port, with a port from 0 to 655
 WANTED_ID = "wanted an id of letters, digits and any of _ - . ~"
 QUOTE = "wanted text; put it in quotes"
 TAKEN = (
-    "this label is taken; wanted none of instance, job, le, outbound, outbound_id, "
+    "reserved name; wanted none of instance, job, le, outbound, outbound_id, "
     "and none beginning with __"
 )
 
@@ -909,7 +909,7 @@ def assert_loads_or_tells(content, environ):
     try:
         loaded = load_settings(CONFIG, environ)
     except ConfigError as error:
-        told = error.faults
+        told = error.problems
     else:
         assert isinstance(loaded, Settings)
         return

@@ -41,7 +41,7 @@ def faults(made, read):
     def told(text: str | bytes) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             read(text)
-        return [fault.replace(f"{made.folder}/", "") for fault in caught.value.faults]
+        return [fault.replace(f"{made.folder}/", "") for fault in caught.value.problems]
 
     return told
 
@@ -125,20 +125,20 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ("rate_limit: {burst: 0}", "rate_limit.burst: got 0, wanted a whole number from 1"),
         ("rate_limit: {interval: 5}", "rate_limit.interval: got 5, wanted a duration"),
         ("basic_auth_users: [alice]", "basic_auth_users: wanted a mapping of user names"),
-        ("basic_auth_users: {alice: secret}", "basic_auth_users.alice: this is no bcrypt hash"),
-        ("basic_auth_users: {alice: 1234}", "basic_auth_users.alice: this is no bcrypt hash"),
-        ("basic_auth_users: {alice: }", "basic_auth_users.alice: this is no bcrypt hash"),
+        ("basic_auth_users: {alice: secret}", "basic_auth_users.alice: not a bcrypt hash"),
+        ("basic_auth_users: {alice: 1234}", "basic_auth_users.alice: not a bcrypt hash"),
+        ("basic_auth_users: {alice: }", "basic_auth_users.alice: not a bcrypt hash"),
         (
             f"basic_auth_users: {{'a:b': {HASH}}}",
             "basic_auth_users.a:b: a user's name has no colon",
         ),
         (
             f"basic_auth_users: {{alice: {HASH.replace('$10$', '$31$')}}}",
-            "basic_auth_users.alice: the hash's cost is 31; it may be 4 to 15",
+            "basic_auth_users.alice: the hash has cost 31, which may be 4 to 15",
         ),
         (
             "http_server_config: {http2: true}",
-            "http_server_config.http2: HTTP/2 can't be had, this server speaks HTTP/1.1",
+            "http_server_config.http2: HTTP/2 is not supported, this server speaks HTTP/1.1",
         ),
         (
             "http_server_config: {headers: {Server: x}}",
@@ -146,15 +146,15 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             "http_server_config: {headers: {X-Frame-Options: allow}}",
-            "http_server_config.headers: X-Frame-Options takes deny or sameorigin",
+            "http_server_config.headers: X-Frame-Options can only be deny or sameorigin",
         ),
         (
             'http_server_config: {headers: {X-XSS-Protection: "a\\r\\nSet-Cookie: b"}}',
-            "http_server_config.headers: X-XSS-Protection takes one line of printable ASCII",
+            "http_server_config.headers: X-XSS-Protection must be one line of printable ASCII",
         ),
         (
             "http_server_config: {headers: {X-XSS-Protection: [1]}}",
-            "http_server_config.headers: X-XSS-Protection takes one line",
+            "http_server_config.headers: X-XSS-Protection must be one line",
         ),
         (
             "tls_server_config: {min_version: TLS13}",
@@ -174,23 +174,23 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             "tls_server_config: {cert_file: server.crt, key_file: client.pem}",
-            "tls_server_config.key_file: the key is not that of the certificate in cert_file",
+            "tls_server_config.key_file: the key does not belong to the certificate in cert_file",
         ),
         (
             "tls_server_config: {cert_file: server.crt, key_file: locked.key}",
-            "tls_server_config.key_file: the key has a passphrase",
+            "tls_server_config.key_file: the key is encrypted with a passphrase",
         ),
         (
             "tls_server_config: {cert_file: /, key_file: server.key}",
-            "tls_server_config.cert_file: / can't be read: it is no regular file",
+            "tls_server_config.cert_file: / can't be read: it is not a regular file",
         ),
         (
             f"tls_server_config: {{{PAIR}, key: 'PRIVATE KEY-----'}}",
-            'tls_server_config.key_file: there is "key" as well; wanted one of both',
+            'tls_server_config.key_file: "key" is given too; wanted only one of them',
         ),
         (
             f"tls_server_config: {{{PAIR}, client_ca_file: ca.pem}}",
-            "tls_server_config.client_auth_type: there is a client CA, but clients are not asked",
+            "tls_server_config.client_auth_type: a client CA is given, but NoClientCert asks",
         ),
         (
             f"tls_server_config: {{{PAIR}, client_auth_type: VerifyClientCertIfGiven}}",
@@ -198,7 +198,7 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             f"tls_server_config: {{{PAIR}, client_auth_type: RequireAnyClientCert}}",
-            'tls_server_config.client_auth_type: "RequireAnyClientCert" can\'t be had: Python',
+            'tls_server_config.client_auth_type: "RequireAnyClientCert" is not supported: Python',
         ),
         (
             f"tls_server_config: {{{PAIR}, client_auth_type: Require}}",
@@ -222,7 +222,7 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             f"tls_server_config: {{{PAIR}, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
-            "tls_server_config.cipher_suites: these are of TLS 1.3, whose suites can't be chosen",
+            "tls_server_config.cipher_suites: the suites of TLS 1.3 can't be chosen",
         ),
         (
             f"tls_server_config: {{{PAIR}, curve_preferences: [P-256]}}",
@@ -230,7 +230,7 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             f"tls_server_config: {{{PAIR}, curve_preferences: [X25519, CurveP256]}}",
-            "tls_server_config.curve_preferences: Python's ssl can be given one curve",
+            "tls_server_config.curve_preferences: Python's ssl accepts one curve",
         ),
     ],
 )
@@ -286,9 +286,9 @@ def test_every_header_and_both_faults_of_a_user_are_told(faults):
         "basic_auth_users: {'a:b': hunter2}\n"
     )
     assert "Server" in headers
-    assert "X-Frame-Options takes deny or sameorigin" in headers
+    assert "X-Frame-Options can only be deny or sameorigin" in headers
     assert "no colon" in user
-    assert "no bcrypt hash" in user
+    assert "not a bcrypt hash" in user
 
 
 @pytest.mark.parametrize("text", ["[", "- a\n", "just text", b"\xff\xfe\x00", "a: *b\n"])
@@ -300,7 +300,7 @@ def test_what_is_no_configuration_is_told_so(faults, text):
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, tmp_path / "gone"):
-        with pytest.raises(ConfigError, match="no regular file"):
+        with pytest.raises(ConfigError, match="not a regular file"):
             read_web_config(path)
 
 
@@ -360,7 +360,7 @@ def config_or_faults(read, text) -> None:
     try:
         told = read(text).files
     except ConfigError as error:
-        told = error.faults
+        told = error.problems
     assert told
     assert all(str(each).isprintable() for each in told)
 
@@ -400,7 +400,7 @@ def test_its_faults_are_told_with_those_of_the_main_configuration(made, faults, 
     path.write_text(path.read_text() + "poll: {interval: 5}\n")
     with pytest.raises(ConfigError) as caught:
         load_settings(path, {})
-    where = [fault.rpartition("config.yml:")[2].split(": ")[:2] for fault in caught.value.faults]
+    where = [fault.rpartition("config.yml:")[2].split(": ")[:2] for fault in caught.value.problems]
     assert where == [
         ["4", "poll.interval"],
         ["web.yml:1", "basic_auth_users.alice"],
@@ -411,5 +411,5 @@ def test_its_faults_are_told_with_those_of_the_main_configuration(made, faults, 
 def test_a_file_that_is_not_there_is_a_fault_of_the_key_that_names_it(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load_settings(main_config(tmp_path, "gone.yml"), {})
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.problems
     assert 'config.yml:3: web.config_file: there is no such file: "gone.yml", from ' in fault

@@ -149,6 +149,6 @@ def test_a_bad_file_at_the_start_is_told_and_ends_it(tmp_path, api, made):
     for command in ("serve", "check"):
         with running_pearl(tmp_path / command, command, "--config", path) as process:
             assert process.ends() == 2
-            assert "basic_auth_users.alice: this is no bcrypt hash" in process.stderr
+            assert "basic_auth_users.alice: not a bcrypt hash" in process.stderr
             assert "tls: unknown key" in process.stderr
             assert "hunter2" not in process.stderr

@@ -300,9 +300,10 @@ def test_the_example_file_loads(tmp_path):
 def test_the_example_file_is_refused_until_its_placeholders_are_replaced():
     with pytest.raises(ConfigError) as refused:
         load_settings(ROOT / "docs" / "example-config.yml", {})
-    token, outbound = refused.value.faults
-    assert ': api.token: "YOUR_ACCOUNT_ID" stands for a part of the token; put your own' in token
-    assert ': outbounds.0.id: "YOUR_OUTBOUND_ID" stands for an id; put the id of one' in outbound
+    token, outbound = refused.value.problems
+    assert ': api.token: "YOUR_ACCOUNT_ID" is an example; replace it by your own' in token
+    told = ': outbounds.0.id: "YOUR_OUTBOUND_ID" is an example; replace it by the id of one'
+    assert told in outbound
 
 
 def test_the_readmes_keys_and_defaults_are_the_programs():

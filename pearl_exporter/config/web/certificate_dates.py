@@ -1,27 +1,27 @@
-"""Whether a server's certificate is of use today, which loading it does not tell."""
+"""The dates of a server's certificate, which loading it does not check."""
 
 import ssl
 from contextlib import suppress
 
-_FAULTS = {9: "is not valid yet", 10: "has expired"}
-"""What a client would say, by OpenSSL's numbers."""
+_PROBLEMS = {9: "is not valid yet", 10: "has expired"}
+"""By OpenSSL's verify codes: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
-_MOST_STEPS = 10
-"""Of a handshake, which takes three or four."""
+_MAX_STEPS = 10
+"""A handshake takes three or four steps."""
 
 
-def date_fault(server: ssl.SSLContext) -> str | None:
-    """Give what is wrong with the certificate's dates today; None if nothing is that can be told.
+def date_problem(server: ssl.SSLContext) -> str | None:
+    """Return what is wrong with the certificate's dates now; None if nothing is known to be wrong.
 
-    A client that trusts this very certificate shakes hands with the server, in memory, so that
-    OpenSSL judges the dates as every other client's TLS will.
+    A client that trusts exactly this certificate makes a handshake with the server, in memory. So
+    OpenSSL checks the dates as the TLS of every client does.
     """
     try:
-        certificate = _shaken_hands(server, _client()).getpeercert(binary_form=True)
-        _shaken_hands(server, _client(certificate))
+        certificate = _handshake(server, _client()).getpeercert(binary_form=True)
+        _handshake(server, _client(certificate))
     except ssl.SSLCertVerificationError as error:
-        return _FAULTS.get(error.verify_code)
-    except ssl.SSLError:  # as of a server that wants a certificate of the client before
+        return _PROBLEMS.get(error.verify_code)
+    except ssl.SSLError:  # such as a server that asks for a client certificate first
         return None
     return None
 
@@ -37,16 +37,16 @@ def _client(trusted: bytes | None = None) -> ssl.SSLContext:
     return context
 
 
-def _shaken_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asks = client.wrap_bio(to_client, to_server)
-    answers = server.wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(_MOST_STEPS):
+    client_side = client.wrap_bio(to_client, to_server)
+    server_side = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(_MAX_STEPS):
         try:
-            asks.do_handshake()
+            client_side.do_handshake()
         except ssl.SSLWantReadError:
             with suppress(ssl.SSLWantReadError):
-                answers.do_handshake()
+                server_side.do_handshake()
         else:
-            return asks
-    raise ssl.SSLError(f"no handshake in {_MOST_STEPS} steps")
+            return client_side
+    raise ssl.SSLError(f"no handshake in {_MAX_STEPS} steps")

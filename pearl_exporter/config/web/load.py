@@ -1,7 +1,7 @@
-"""The web configuration: TLS, basic auth and headers, in Prometheus' exporter-toolkit's format.
+"""The web configuration file, which ``web.config_file`` names, read and checked.
 
-A file of its own, named by ``web.config_file``. An empty one is valid and asks for nothing. Paths
-in it are relative to its folder.
+Its format is that of Prometheus' exporter-toolkit: TLS, basic auth and headers. An empty file is
+valid and asks for nothing. Paths in it are relative to its folder.
 """
 
 import ssl
@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pearl_exporter.config.files import file_stamp
-from pearl_exporter.config.problems import Faults
-from pearl_exporter.config.sections import Model, Section, checked, read_sections
+from pearl_exporter.config.problems import Problems
+from pearl_exporter.config.sections import Model, Section, check_section, read_sections
 from pearl_exporter.config.web import fields
 from pearl_exporter.config.web.settings import HttpSettings, RateLimitSettings, TlsSettings
 from pearl_exporter.config.web.tls import server_context
@@ -32,15 +32,15 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Who is let in, and how.
+    """Who may connect, and how.
 
     Attributes:
-        tls: What TLS was asked for; None for plain HTTP.
-        context: What makes a connection's TLS of it, certificate and key loaded.
-        headers: Added to every answer.
-        users: Hashes of passwords by the user's name; empty where nobody is asked for one.
+        tls: The TLS settings; None for plain HTTP.
+        context: The TLS context made of these settings, with certificate and key loaded.
+        headers: Headers of every response.
+        users: Password hashes by user name; empty if no password is asked for.
         rate_limit: How many requests are answered.
-        files: What it was read from, each with its stamp of just before.
+        files: The files it was read from, each with its stamp from just before.
     """
 
     tls: TlsSettings | None = None
@@ -51,43 +51,44 @@ class WebConfig:
     files: Mapping[Path, object] = field(default_factory=dict)
 
 
-def check_web_config(path: Path | None, faults: Faults) -> None:
-    """Report every fault of the file that ``web.config_file`` names, and of those that it names."""
+def check_web_config(path: Path | None, problems: Problems) -> None:
+    """Report every problem of the file that ``web.config_file`` names, and of files named in it."""
     if path is None:
         return
     if not path.is_file():
-        reason = "is no regular file" if path.exists() else "there is no such file"
-        faults.add_file(("web", "config_file"), reason, path)
+        reason = "is not a regular file" if path.exists() else "there is no such file"
+        problems.add_file(("web", "config_file"), reason, path)
         return
     try:
         read_web_config(path)
     except ConfigError as error:
-        for fault in error.faults:
-            faults.add_bare(fault)
+        for problem in error.problems:
+            problems.add_without_key(problem)
 
 
 def read_web_config(path: Path) -> WebConfig:
-    """Read the file, certificates and keys included.
+    """Return the web configuration in a file, with certificates and keys loaded.
 
-    Raises ConfigError with every fault that was found; no fault quotes a hash or a key.
+    Raises:
+        ConfigError: Something is wrong. It has every problem; none quotes a hash or a key.
     """
-    faults = Faults(str(path))
-    if not path.is_file():  # a FIFO would wait for a writer
-        raise ConfigError([f"{path}: is no regular file, or there is none"])
+    problems = Problems(str(path))
+    if not path.is_file():  # reading a pipe would wait for its writer
+        raise ConfigError([f"{path}: is not a regular file, or does not exist"])
     files = {path: file_stamp(path)}
-    top = read_sections(path, _KNOWN, faults)
-    tls = _section(TlsSettings, "tls_server_config", top, faults)
-    http = _section(HttpSettings, "http_server_config", top, faults) or HttpSettings()
-    rate_limit = _section(RateLimitSettings, "rate_limit", top, faults)
-    users = _users(top.get("basic_auth_users"), faults)
+    top = read_sections(path, _KNOWN, problems)
+    tls = _section(TlsSettings, "tls_server_config", top, problems)
+    http = _section(HttpSettings, "http_server_config", top, problems) or HttpSettings()
+    rate_limit = _section(RateLimitSettings, "rate_limit", top, problems)
+    users = _users(top.get("basic_auth_users"), problems)
     context = None
     if tls is not None:
         tls = _with_paths_from(path.parent, tls)
         given = (tls.cert_file, tls.key_file, tls.client_ca_file)
         files |= {file: file_stamp(file) for file in given if file is not None}
-        _check_fit(tls, faults)
-        context = _context(tls, faults)
-    faults.raise_any()
+        _check_tls_keys(tls, problems)
+        context = _context(tls, problems)
+    problems.raise_if_any()
     return WebConfig(
         tls=tls,
         context=context,
@@ -99,18 +100,18 @@ def read_web_config(path: Path) -> WebConfig:
 
 
 def _section(
-    model: type[Model], name: str, top: Mapping[str, object], faults: Faults
+    model: type[Model], name: str, top: Mapping[str, object], problems: Problems
 ) -> Model | None:
-    """Give a section without its faulty keys; None where there is none, or an empty one."""
+    """Return a section without the keys that have a problem; None if it is missing or empty."""
     value = top.get(name)
-    return None if value in (None, {}) else checked(model, value, (name,), faults, _KNOWN)
+    return None if value in (None, {}) else check_section(model, value, (name,), problems, _KNOWN)
 
 
-def _users(listed: object, faults: Faults) -> dict[str, SecretStr]:
+def _users(listed: object, problems: Problems) -> dict[str, SecretStr]:
     if listed is None:
         return {}
     if not isinstance(listed, dict):
-        faults.add(("basic_auth_users",), "wanted a mapping of user names to bcrypt hashes")
+        problems.add(("basic_auth_users",), "wanted a mapping of user names to bcrypt hashes")
         return {}
     users = {}
     for name, value in listed.items():
@@ -121,13 +122,10 @@ def _users(listed: object, faults: Faults) -> dict[str, SecretStr]:
             except ValueError as error:
                 wrong.append(str(error))
         if wrong:
-            faults.add(("basic_auth_users", name), "; ".join(wrong))
+            problems.add(("basic_auth_users", name), "; ".join(wrong))
         else:
             users[name] = SecretStr(value)
     return users
-
-
-# --- TLS
 
 
 def _with_paths_from(folder: Path, tls: TlsSettings) -> TlsSettings:
@@ -138,33 +136,36 @@ def _with_paths_from(folder: Path, tls: TlsSettings) -> TlsSettings:
     )
 
 
-def _check_fit(tls: TlsSettings, faults: Faults) -> None:
-    """Report keys that need each other, or exclude each other."""
+def _check_tls_keys(tls: TlsSettings, problems: Problems) -> None:
+    """Report keys that need each other or exclude each other."""
 
     def add(key: str, message: str) -> None:
-        if not {key, f"{key}_file"} & faults.wrong("tls_server_config"):
-            faults.add(("tls_server_config", key), message)
+        if not {key, f"{key}_file"} & problems.keys_in("tls_server_config"):
+            problems.add(("tls_server_config", key), message)
 
     for key in ("cert", "key", "client_ca"):
         given = [name for name in (key, f"{key}_file") if getattr(tls, name) is not None]
         if len(given) > 1:
-            add(f"{key}_file", f'there is "{key}" as well; wanted one of both')
+            add(f"{key}_file", f'"{key}" is given too; wanted only one of them')
         if not given and key != "client_ca":
-            add(key, f"missing; give {key}_file, or {key} itself")
+            add(key, f"missing; give {key}_file or {key}")
     has_ca = tls.client_ca is not None or tls.client_ca_file is not None
     wants_certificate = tls.client_auth_type != "NoClientCert"
     if wants_certificate and not has_ca:
-        add("client_auth_type", f"{tls.client_auth_type} needs a client_ca_file to verify by")
+        add("client_auth_type", f"{tls.client_auth_type} needs a client_ca_file")
     if has_ca and not wants_certificate:
-        add("client_auth_type", "there is a client CA, but clients are not asked for certificates")
+        add(
+            "client_auth_type",
+            "a client CA is given, but NoClientCert asks for no certificate",
+        )
     if tls.client_allowed_sans and tls.client_auth_type != "RequireAndVerifyClientCert":
         add("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
     if tls.min_version > tls.max_version:
         add("min_version", f"wanted at most max_version, which is {tls.max_version}")
 
 
-def _context(tls: TlsSettings, faults: Faults) -> ssl.SSLContext:
-    context, errors = server_context(tls, faults.wrong("tls_server_config"))
+def _context(tls: TlsSettings, problems: Problems) -> ssl.SSLContext:
+    context, errors = server_context(tls, problems.keys_in("tls_server_config"))
     for error in errors:
-        faults.add(("tls_server_config", error.key), str(error))
+        problems.add(("tls_server_config", error.key), str(error))
     return context
