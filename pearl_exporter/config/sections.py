@@ -107,7 +107,9 @@ def _report(
     detail: ErrorDetails, path: KeyPath, problems: Problems, known: SectionKeys
 ) -> str | int:
     """Report one of pydantic's errors in our words; return the key of the section at fault."""
-    location = tuple(part for part in detail["loc"] if part != "[key]")
+    location = detail["loc"]
+    if len(location) > 1 and location[-1] == "[key]":  # pydantic's mark for the key of a mapping
+        location = location[:-1]
     here = (*path, *location)
     if detail["type"] == "extra_forbidden":
         problems.add_unknown(here, known)
