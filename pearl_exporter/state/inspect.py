@@ -13,13 +13,13 @@ from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.compact_ids import compact_id, may_hold
 from pearl_exporter.counting.journal import CallHistory, history_of
-from pearl_exporter.counting.labels import is_unicode
 from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.saved import Progress
 from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.schema import MIGRATIONS
 from pearl_exporter.state.sqlite_file import A_FOLDER, beside
+from pearl_exporter.text import is_unicode
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
