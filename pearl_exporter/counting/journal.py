@@ -125,7 +125,7 @@ def told_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> Told:
         return Told()
     short, told = short_id(call_id), Told()
     for at, content in entries:
-        if not content or not may_hold(content, call_id):
+        if not may_hold(content, call_id):
             continue
         saved = _read(content)
         if short in _shorts(saved.seen) and told.seen_at is None:
