@@ -330,7 +330,7 @@ def test_the_window_histogram_as_text_is_no_histogram() -> None:
     block = [line for line in lines if "pearl_window_call_duration_seconds" in line]
     name = "pearl_window_call_duration_seconds"
     text = "Durations of the finished, answered calls in the window, as of the last successful "
-    text += "poll of the NLPearl calls search. It may go down."
+    text += "poll of the NLPearl calls search. Buckets may go down."
     assert block == [
         f"# HELP {name}_bucket {text}",
         f"# TYPE {name}_bucket untyped",
@@ -398,7 +398,7 @@ def test_a_metric_has_the_type_and_the_labels_of_the_contract(
 def test_the_catalogue_is_the_contracts() -> None:
     per_outbound = CONTRACT.keys() - EXPORTER.keys()
     assert {row.name for row in OUTBOUND_METRICS} == per_outbound
-    assert {row.name for row in OUTBOUND_METRICS if row.vanishes} == VANISHING.keys()
+    assert {row.name for row in OUTBOUND_METRICS if row.hidden_when_stale} == VANISHING.keys()
 
 
 def test_promtool_finds_nothing_to_complain_of() -> None:
@@ -520,7 +520,7 @@ def test_an_empty_family_has_no_head() -> None:
 
 def test_a_withdrawn_outbound_is_gone() -> None:
     world = World(polled(), unpolled())
-    world.exposition.withdraw("65f1c0ffee")
+    world.exposition.remove("65f1c0ffee")
     for format_ in Format:
         assert "spring-renewals" not in world.text(format_)
         assert "new one" in world.text(format_)
