@@ -62,7 +62,7 @@ class ExporterMetrics:
         self._gauge(
             "pearl_exporter_api_rate_limit_configured",
             "Requests per second allowed by api.rate_limit, summed over all tokens.",
-        ).set_function(lambda: sum(each.ceiling for each in budget()))
+        ).set_function(lambda: sum(each.configured_rate for each in budget()))
         self._gauge(
             "pearl_exporter_api_requests_waiting",
             "Requests that wait for the rate limit right now.",

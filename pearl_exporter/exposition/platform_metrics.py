@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pearl_exporter.api.decode_platform import Account
-from pearl_exporter.discovery.snapshot import PlatformSnapshot, WatchSnapshot
+from pearl_exporter.discovery.snapshot import PlatformSnapshot, RequestSnapshot
 
 Samples = Mapping[tuple[str, ...], float]
 """Values by the values of the metric's labels."""
@@ -42,14 +42,14 @@ def _by_label(values: Mapping[str, float]) -> Samples:
     return {(label,): float(value) for label, value in values.items()}
 
 
-def _up(watch: WatchSnapshot | None) -> Samples:
-    return {} if watch is None else _single(watch.is_up)
+def _up(request: RequestSnapshot | None) -> Samples:
+    return {} if request is None else _single(request.is_up)
 
 
-def _last_success(watch: WatchSnapshot | None) -> Samples:
-    if watch is None or watch.last_success is None:
+def _last_success(request: RequestSnapshot | None) -> Samples:
+    if request is None or request.last_success is None:
         return {}
-    return _single(watch.last_success / 1000)
+    return _single(request.last_success / 1000)
 
 
 def _of_account(read: Callable[[Account], Samples]) -> Callable[[PlatformSnapshot], Samples]:
@@ -88,13 +88,13 @@ PLATFORM_METRICS: tuple[PlatformMetric, ...] = (
         "pearl_account_up",
         "Whether the last request for the account succeeded.",
         (),
-        lambda platform: _up(platform.account_watch),
+        lambda platform: _up(platform.account_request),
     ),
     PlatformMetric(
         "pearl_account_last_success_timestamp_seconds",
         "End of the last successful request for the account.",
         (),
-        lambda platform: _last_success(platform.account_watch),
+        lambda platform: _last_success(platform.account_request),
     ),
     PlatformMetric(
         "pearl_account_credit_balance",

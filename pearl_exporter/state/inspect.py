@@ -14,12 +14,12 @@ from sqlalchemy import Connection, NullPool, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from pearl_exporter.counting.blocks import decode_block
-from pearl_exporter.counting.compact_ids import may_hold, short_id
-from pearl_exporter.counting.journal import Told, told_of
+from pearl_exporter.counting.compact_ids import compact_id, may_hold
+from pearl_exporter.counting.journal import CallHistory, history_of
 from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.saved import Progress, decode_progress
-from pearl_exporter.counting.tracked_call import Tracked, tracked_of
+from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.schema import (
     NEWEST_VERSION,
@@ -51,8 +51,8 @@ class CallRecord(NamedTuple):
     outbound_id: str
     name: str | None
     progress: Progress
-    call: Tracked | None
-    history: Told
+    call: TrackedCall | None
+    history: CallHistory
 
 
 def find_call(path: str, call_id: str) -> list[CallRecord]:
@@ -186,20 +186,20 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-def _history(connection: Connection, outbound: int, call_id: str) -> Told:
+def _history(connection: Connection, outbound: int, call_id: str) -> CallHistory:
     polls = select(journal.c.polled_at, journal.c.entries).where(journal.c.outbound == outbound)
     rows = connection.execute(polls.order_by(journal.c.number))
-    return told_of(call_id, map(tuple, rows))
+    return history_of(call_id, map(tuple, rows))
 
 
-def _tracked(connection: Connection, outbound: int, call_id: str) -> Tracked | None:
+def _tracked(connection: Connection, outbound: int, call_id: str) -> TrackedCall | None:
     if not is_unicode(call_id):
         return None
     find = select(blocks.c.key, blocks.c.calls).where(blocks.c.outbound == outbound)
     for key, content in connection.execute(find):
         if may_hold(content, call_id):
-            kinds = Kinds()
-            entry = decode_block(key, content, kinds).entries.get(short_id(call_id))
+            kinds = KindTable()
+            entry = decode_block(key, content, kinds).entries.get(compact_id(call_id))
             if entry is not None:
                 return tracked_of(call_id, entry, kinds)
     return None

@@ -15,7 +15,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.schema import Table
 
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.saved import Delta, Progress, Saved, decode_progress, encode_progress
+from pearl_exporter.counting.saved import (
+    Delta,
+    Progress,
+    SavedOutbound,
+    decode_progress,
+    encode_progress,
+)
 from pearl_exporter.errors import STATE_UNCHANGED_HINT, StateError
 from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.schema import blocks, discovered, journal, migrate, outbounds
@@ -66,7 +72,7 @@ class SqlStore:
         found = await self._in_thread(lambda connection: _find(connection, outbound_id))
         return None if found is None else found[1]
 
-    async def load(self, outbound_id: str) -> Saved | None:
+    async def load(self, outbound_id: str) -> SavedOutbound | None:
         """Return counters and calls as last committed; see `Store`."""
         return await self._in_thread(lambda connection: _load(connection, outbound_id))
 
@@ -132,13 +138,13 @@ class SqlStore:
         connection.execute(journal.delete().where(journal.c.outbound == number, is_old))
 
 
-def _load(connection: Connection, outbound_id: str) -> Saved | None:
+def _load(connection: Connection, outbound_id: str) -> SavedOutbound | None:
     found = _find(connection, outbound_id)
     if found is None:
         return None
     number, progress = found
     find = select(blocks.c.key, blocks.c.calls).where(blocks.c.outbound == number)
-    return Saved(progress, dict(map(tuple, connection.execute(find))))
+    return SavedOutbound(progress, dict(map(tuple, connection.execute(find))))
 
 
 def _find(connection: Connection, outbound_id: str) -> tuple[int, Progress] | None:

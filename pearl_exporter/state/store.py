@@ -7,7 +7,7 @@ has seen.
 from collections.abc import Sequence
 from typing import Protocol
 
-from pearl_exporter.counting.saved import Delta, Progress, Saved
+from pearl_exporter.counting.saved import Delta, Progress, SavedOutbound
 from pearl_exporter.state.records import DiscoveredOutbound
 
 MEMORY_URL = "memory:"
@@ -22,7 +22,7 @@ class Store(Protocol):
     async def load_progress(self, outbound_id: str) -> Progress | None:
         """Return the counters as last committed, without the calls; None if there are none."""
 
-    async def load(self, outbound_id: str) -> Saved | None:
+    async def load(self, outbound_id: str) -> SavedOutbound | None:
         """Return counters and calls as last committed; None if there are none."""
 
     async def commit(self, outbound_id: str, delta: Delta) -> None:
@@ -45,7 +45,7 @@ class MemoryStore:
         """Return None: nothing outlives the process."""
         return None
 
-    async def load(self, outbound_id: str) -> Saved | None:  # noqa: ARG002 - see Store
+    async def load(self, outbound_id: str) -> SavedOutbound | None:  # noqa: ARG002 - see Store
         """Return None: nothing outlives the process."""
         return None
 

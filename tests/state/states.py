@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracker import Tracker
 from tests.support.saving import RULES, T0, calls_of
 
@@ -14,7 +14,7 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def plain(saved: Saved) -> tuple:
+def plain(saved: SavedOutbound) -> tuple:
     """What is saved of an outbound, in a form that can be compared."""
     return saved.progress, calls_of(saved)
 
