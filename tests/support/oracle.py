@@ -1,7 +1,10 @@
-"""A brute-force recount: what must be published, from the bare list of all polls and their rows.
+"""The counting oracle: every published figure, recounted from the list of all polls and their rows.
 
-The contract's sentences written a second time, one call at a time, without any of the exporter's
-own counting. Slow on purpose.
+The contract's sentences written a second time, one call at a time and without any of the exporter's
+own counting code. It is slow on purpose. Tests and benchmarks compare the exporter with it.
+
+What the API holds at one moment is the simulator's to say (`pearl_exporter.simulator.truth`). This
+is about a history: what must have been counted after a sequence of polls.
 """
 
 from bisect import bisect_left
@@ -12,6 +15,7 @@ from itertools import pairwise
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.simulator.life import CallLife
 
 NAMES = {
     1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",
@@ -26,28 +30,50 @@ CALL_NAMES = {
     7: "no_answer",
     8: "canceled",
 }
+LIVE_STATUSES = (1, 20, 40)
 
 
 @dataclass(frozen=True)
 class Poll:
-    """A good poll: its T, the ranges that it read whole, and every row that it read.
+    """A good poll and what it read. All moments are in milliseconds.
 
-    ``unread`` is where the calls begin that an outage has left unread, if there are any. Ids in
-    ``spared`` were there, but their rows could not be read.
+    Attributes:
+        now: Its T, the moment as of which it reads.
+        ranges: The ranges ``[start, end)`` that it read whole.
+        rows: Every row that it read, by id.
+        unread: Where the calls begin that an outage has left unread, if there are any.
+        unreadable_ids: Ids of rows that were there but could not be decoded.
+        window_ms: The window in force at this poll, if it differs from that of the rules.
     """
 
     now: int
     ranges: Sequence[tuple[int, int]]
     rows: dict[str, Call]
     unread: int | None = None
-    spared: frozenset[str] = frozenset()
+    unreadable_ids: frozenset[str] = frozenset()
+    window_ms: int | None = None
 
     def covers(self, start: int) -> bool:
         return any(first <= start < end for first, end in self.ranges)
 
 
+@dataclass(frozen=True)
+class SettledCall:
+    """A call that was counted.
+
+    Attributes:
+        counted_at: T of the poll that counted it.
+        settled_at: When it settled: its end plus the time to settle, at most ``counted_at``.
+        row: Its row as it was counted.
+    """
+
+    counted_at: int
+    settled_at: int
+    row: Call
+
+
 def live(call: Call) -> bool:
-    if call.status in (1, 20, 40) or call.call_status == 3:
+    if call.status in LIVE_STATUSES or call.call_status == 3:
         return True
     return call.status not in NAMES and call.call_status not in (4, 5, 6, 7)
 
@@ -65,12 +91,12 @@ class Recount:
     """Every published figure of one outbound, recounted over ``polls``."""
 
     def __init__(self, polls: list[Poll], rules: Rules) -> None:
-        self.started = self.live = self.pending = 0
-        self.by_status: Counter[str] = Counter()
-        self.by_call_status: Counter[str] = Counter()
-        self.by_tag: Counter[str] = Counter()
-        self.untagged = 0
-        self.durations: dict[str, list[float]] = {}
+        self.started_at: list[int] = []
+        """For each call that started, T of the poll that saw it first."""
+        self.settled: list[SettledCall] = []
+        self.unsettled: dict[str, Call] = {}
+        """The rows of live and pending calls as the last poll left them, by id."""
+        self.live = self.pending = 0
         self.revisions: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
         self.uncounted_ms = 0
@@ -83,19 +109,33 @@ class Recount:
         self._edges = list(self._edges_of(polls))
         self.edge = self._edges[-1][1]
         for before, poll in pairwise(polls):
-            reached = poll.now - max(rules.catch_up_ms, rules.window_ms)
+            reached = poll.now - max(rules.catch_up_ms, self._window_ms(poll))
             self.uncounted_ms += max(0, reached - before.now)
         for key in {key for poll in polls for key in poll.rows}:
             self._recount(key)
+        self.started = len(self.started_at)
+        rows = [each.row for each in self.settled]
+        self.by_status = Counter(name(row.status, NAMES) for row in rows)
+        self.by_call_status = Counter(name(row.call_status, CALL_NAMES, NAMES) for row in rows)
+        self.by_tag = Counter(tag for row in rows for tag in row.tags)
+        self.untagged = sum(row.duration > 0 and not row.tags for row in rows)
+        self.durations: dict[str, list[float]] = {}
+        """The durations of answered calls that were counted, by outcome."""
+        for row in rows:
+            if row.duration > 0:
+                self.durations.setdefault(name(row.status, NAMES), []).append(row.duration)
+
+    def _window_ms(self, poll: Poll) -> int:
+        return self._rules.window_ms if poll.window_ms is None else poll.window_ms
 
     def _edges_of(self, polls: list[Poll]) -> Iterator[tuple[int | None, int]]:
-        """What is forgotten lies below: as each poll finds it, and as it leaves it.
+        """Yield the edge as each poll finds it, and as it leaves it: what is before is forgotten.
 
         Where T steps back, nothing that starts after the newest row of all has been counted yet.
         """
         rules, edge, newest = self._rules, None, 0
         for before, poll in zip([None, *polls], polls, strict=False):
-            start = poll.now - rules.window_ms
+            start = poll.now - self._window_ms(poll)
             until = start if poll.unread is None else poll.unread
             if before is not None and poll.now < before.now:
                 edge = min(edge, max(newest + 1, poll.now - rules.catch_up_ms))
@@ -105,28 +145,29 @@ class Recount:
 
     def _recount(self, key: str) -> None:
         rules, tracking_since = self._rules, self._polls[0].now
+        # of one call: its phase, its last row, the last poll that saw it live, whether it is there
         phase, last, seen_live, there = None, None, None, False
         for poll, (edge, edge_after) in zip(self._polls, self._edges, strict=True):
-            # a clock that was ahead has told of moments that are yet to come
+            window_start = poll.now - self._window_ms(poll)
+            # a clock that was ahead has said something about moments that are yet to come
             tracking_since = min(tracking_since, poll.now)
             seen_live = seen_live and min(seen_live, poll.now)
             row = poll.rows.get(key)
-            is_read = last is not None and poll.covers(last.start) and key not in poll.spared
-            if row is None and is_read:
+            is_read = last is not None and poll.covers(last.start)
+            if row is None and is_read and key not in poll.unreadable_ids:
                 there = False
                 if phase in ("live", "pending"):
                     self.uncounted["deleted"] += 1
                     phase = "lost"
             if row is not None and (
-                last is not None
-                or edge is None
-                or row.start >= min(edge, poll.now - rules.window_ms)
+                last is not None or edge is None or row.start >= min(edge, window_start)
             ):
                 if last is None:
                     known_before = not live(row) and self._settles(row, None) <= tracking_since
                     old = edge is not None and row.start < edge
                     phase = "history" if known_before or old else "pending"
-                    self.started += phase == "pending"
+                    if phase == "pending":
+                        self.started_at.append(poll.now)
                 elif phase == "settled":
                     for field in ("status", "call_status", "duration", "tags"):
                         self.revisions[field] += getattr(last, field) != getattr(row, field)
@@ -134,12 +175,11 @@ class Recount:
                 if phase in ("live", "pending"):
                     if live(row):
                         phase, seen_live = "live", poll.now
-                    elif poll.now >= self._settles(row, seen_live):
+                    elif poll.now >= (settled_at := self._settles(row, seen_live)):
                         phase = "settled"
-                        self._count(row)
+                        self.settled.append(SettledCall(poll.now, settled_at, row))
                     else:
                         phase = "pending"
-            window_start = poll.now - rules.window_ms
             if last is not None and last.start < window_start:
                 if phase in ("live", "pending") and last.start < poll.now - rules.follow_ms:
                     self.uncounted["follow_expired"] += 1
@@ -147,8 +187,11 @@ class Recount:
                 if phase not in ("live", "pending") and last.start < edge_after:
                     last = seen_live = phase = None
         now = self._polls[-1].now
-        if there and last is not None and now - rules.window_ms <= last.start <= now:
-            self.window.append(last)
+        if there and last is not None:
+            if now - self._window_ms(self._polls[-1]) <= last.start <= now:
+                self.window.append(last)
+        if phase in ("live", "pending"):
+            self.unsettled[key] = last
         self.live += phase == "live"
         self.pending += phase == "pending"
 
@@ -157,17 +200,12 @@ class Recount:
         ended = max(call.start + round(call.duration * 1000), seen_live or 0)
         return ended + (rules.settle_ms if call.duration > 0 else rules.settle_unanswered_ms)
 
-    def _count(self, call: Call) -> None:
-        self.by_status[name(call.status, NAMES)] += 1
-        self.by_call_status[name(call.call_status, CALL_NAMES, NAMES)] += 1
-        self.by_tag.update(call.tags)
-        if call.duration > 0:
-            self.untagged += not call.tags
-            self.durations.setdefault(name(call.status, NAMES), []).append(call.duration)
-
 
 def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
-    """A time before ``edge`` that no poll has read, though no outage left it too far back."""
+    """Return a time before ``edge`` that no poll has read, though no outage left it too far back.
+
+    None means that every such time was read.
+    """
     longest = max(rules.catch_up_ms, rules.window_ms)
     too_far = [
         (before.now, poll.now - longest)
@@ -214,3 +252,44 @@ def bucketed(durations: list[float], bounds: tuple[float, ...]) -> tuple[int, ..
 
 def positive(counts: dict[str, int]) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count}
+
+
+def simulated_polls(
+    calls: Sequence[CallLife], moments: Sequence[int], rules: Rules
+) -> Iterator[Poll]:
+    """Yield polls of simulated calls: each reads all that the exporter reads, in no time.
+
+    That is the window, and behind it the calls that are followed. The first poll follows none yet;
+    it finds older calls by their live status alone.
+
+    Args:
+        calls: The whole lives of the calls.
+        moments: T of each poll, in milliseconds.
+        rules: How the calls are counted.
+    """
+    is_first = True
+    for now in moments:
+        window_start = now - rules.window_ms
+        followed = now - max(rules.window_ms, rules.follow_ms)
+        rows = {
+            str(call.number): row_of(call, now)
+            for call in calls
+            if followed <= call.start <= now
+            and call.visible_at(now)
+            and (not is_first or call.start >= window_start or call.status_at(now) in LIVE_STATUSES)
+        }
+        yield Poll(now, [(window_start if is_first else followed, now + 1)], rows)
+        is_first = False
+
+
+def row_of(call: CallLife, at_ms: int) -> Call:
+    """Return the row that the API shows of a simulated call at a moment, visible or not."""
+    tags = dict.fromkeys(tag.strip() for tag in call.tags_at(at_ms) or () if tag.strip())
+    return Call(
+        id=str(call.number),
+        start=call.start,
+        status=call.status_at(at_ms),
+        call_status=call.call_status_at(at_ms),
+        duration=float(call.duration_at(at_ms)),
+        tags=tuple(tags),
+    )
