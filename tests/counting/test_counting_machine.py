@@ -19,7 +19,7 @@ from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
-from tests.support.recount import (
+from tests.support.oracle import (
     Poll,
     Recount,
     bucketed,
