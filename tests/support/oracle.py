@@ -131,7 +131,8 @@ class Recount:
     def _edges_of(self, polls: list[Poll]) -> Iterator[tuple[int | None, int]]:
         """Yield the low watermark as each poll finds it, and as it leaves it.
 
-        Calls before it are forgotten. Where T steps back, nothing that starts after the newest row of all has been counted yet.
+        Calls before it are forgotten. Where T steps back, nothing that starts after the newest row
+        of all has been counted yet.
         """
         rules, low_watermark, newest = self._rules, None, 0
         for before, poll in zip([None, *polls], polls, strict=False):
