@@ -10,13 +10,16 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import SLICE_PAGES
-from pearl_exporter.reading.outcome_counts import SETS
-from pearl_exporter.reading.plan import (
-    COUNT_EVERY,
-    MAX_FRUITLESS_COUNTS,
+from pearl_exporter.reading.cost import (
     MAX_WHOLE_READ_PAGES,
     MIN_CATCH_UP_REQUESTS,
     USUAL_MAX_REQUESTS,
+    PlanLimits,
+)
+from pearl_exporter.reading.outcome_counts import SETS
+from pearl_exporter.reading.plan import (
+    COUNT_EVERY,
+    MAX_UNEXPLAINED_COUNTS,
     PlanState,
     PollPlan,
     PollResult,
@@ -57,15 +60,15 @@ class Outbound:
         self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
         self.table.put(*more)
         self.tracker = Tracker(rules)
-        self.memory = PlanState()
+        self.state = PlanState()
         self.poll(0)
 
     def poll(self, seconds: float = 30) -> PollResult:
         self.now += round(seconds * SECOND)
         self.table.searches.clear()
-        plan = PollPlan(self.tracker, now=self.now, limit=LIMIT, memory=self.memory)
+        plan = PollPlan(self.tracker, self.state, now=self.now, limits=PlanLimits(LIMIT))
         reading = run_plan(plan, self.table)
-        self.memory = reading.memory
+        self.state = reading.state
         self.tracker.apply(
             reading.calls,
             ranges=reading.ranges,
@@ -131,7 +134,7 @@ def test_a_call_stuck_live_does_not_widen_the_read():
 def test_a_call_stuck_with_odd_codes_is_looked_for_every_five_minutes():
     wide = replace(QUIET, window_ms=4 * HOUR)
     outbound = Outbound(wide, more=[Call("odd", T0 - 3 * HOUR, 777, 8)])
-    outbound.memory = outbound.memory._replace(ignores_statuses=True)
+    outbound.state = outbound.state._replace(ignores_statuses=True)
     assert outbound.tracker.snapshot().live == 1
     requests = []
     for _ in range(30):
@@ -161,7 +164,7 @@ def test_a_filter_by_statuses_that_brings_others_is_not_used_again():
     outbound.table.put(*(Call(f"stuck-{n}", T0 - (20 + n) * MINUTE, 40, 3) for n in range(3)))
     outbound.poll()
     outbound.poll()
-    assert outbound.memory.ignores_statuses
+    assert outbound.state.ignores_statuses
     outbound.poll()
     assert not any(search.statuses for search in outbound.table.searches)
     assert outbound.tracker.snapshot().live == 3
@@ -213,7 +216,7 @@ def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
 
 def test_a_row_that_changed_in_place_is_found_by_the_next_scan():
     outbound = Outbound()
-    outbound.memory = outbound.memory._replace(ignores_statuses=True)
+    outbound.state = outbound.state._replace(ignores_statuses=True)
     outbound.table.put(done("old-1000", T0 - 1_080 * 1_800, status=150))
     outbound.poll(15 * 60)
     polls = 1
@@ -257,7 +260,7 @@ def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
     for _ in range(6 * COUNT_EVERY):
         outbound.poll(0.01)
         requests.append(outbound.requests)
-    assert outbound.memory.fruitless_counts == MAX_FRUITLESS_COUNTS
+    assert outbound.state.unexplained_counts == MAX_UNEXPLAINED_COUNTS
     assert requests[-COUNT_EVERY:] == [1] * COUNT_EVERY
     assert outbound.is_right()
 
@@ -270,7 +273,7 @@ def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
             *(done(f"new-{spare_turns}-{n}", outbound.now + n * 1_800) for n in range(16))
         )
         scans += outbound.poll().scanned
-        began.add(outbound.memory.scan_began)
+        began.add(outbound.state.scan_began)
     assert scans >= 2
     assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(sorted(began)))
 
@@ -345,7 +348,7 @@ def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
     before = outbound.poll(8 * 3_600).unread
-    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), PlanState()
+    outbound.tracker, outbound.state = Tracker(RULES, outbound.tracker.saved()), PlanState()
     after = outbound.poll().unread
     assert outbound.requests < 30
     assert before is not None
@@ -385,7 +388,7 @@ def test_live_calls_older_than_follow_are_not_looked_for():
 
 def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
     outbound = Outbound(rejected=frozenset({"old-0500", "old-0900"}))
-    assert outbound.memory.unreadable_count == 2
+    assert outbound.state.unreadable_count == 2
     outbound.poll()
     assert outbound.requests == 1
 
@@ -401,9 +404,9 @@ def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadabl
         outbound.poll()
         requests.append(outbound.requests)
         is_there = 5 <= spare_turns <= 5 + HOUR // (30 * SECOND)
-        assert outbound.memory.unreadable_count == (unreadable if is_there else 0)
+        assert outbound.state.unreadable_count == (unreadable if is_there else 0)
     assert max(requests) <= 2
-    assert outbound.memory.fruitless_counts == 0
+    assert outbound.state.unexplained_counts == 0
 
 
 @pytest.mark.parametrize("turns", [1, 60, 130])
@@ -451,7 +454,7 @@ def test_a_wider_window_is_read_whole_once():
 
 def test_the_order_of_the_server_s_own_is_read_by_offset_from_then_on():
     outbound = Outbound(order=lambda call: call.start)
-    assert outbound.memory.by_offset
+    assert outbound.state.by_offset
     assert outbound.poll().scanned
     assert outbound.requests in (19, 20)
 

@@ -1,12 +1,19 @@
 """A table of calls that answers searches in each way that the facts of the API leave open."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from pearl_exporter.counting.calls import Call
+from pearl_exporter.polling.plan_runner import drive
 from pearl_exporter.reading.plan import PollPlan, PollResult
-from pearl_exporter.reading.range_read import RangeRead
+from pearl_exporter.reading.range_read import RangeRead, RangeResult
 from pearl_exporter.reading.search import Page, Search
+
+T = TypeVar("T")
+
+MAX_SEARCHES = 10_000
+"""One read takes fewer; it fails if it does not, instead of reading for ever."""
 
 
 @dataclass
@@ -59,17 +66,6 @@ class Table:
         return Page(max(0, len(found) + miscount), usable, len(rejected), told, ends_usably)
 
 
-def read_whole(read: RangeRead, table: Table, *, most: int = 10_000) -> dict[str, Call]:
-    """Reads to the end; the rows by id. Fails if that takes more than ``most`` searches."""
-    for _ in range(most):
-        search = read.next_search()
-        if search is None:
-            return by_id(read.calls)
-        read.apply(table.answer(search))
-        table.on_search(table)
-    raise AssertionError(f"still reading after {most} searches")
-
-
 def by_id(calls: Iterable[Call]) -> dict[str, Call]:
     listed = list(calls)
     found = {call.id: call for call in listed}
@@ -78,13 +74,37 @@ def by_id(calls: Iterable[Call]) -> dict[str, Call]:
 
 
 def run_plan(plan: PollPlan, table: Table) -> PollResult:
-    steps = plan.steps()
+    """Run a plan over a table by the driver of real polls."""
+    ask = _asking(table)
+    return _completed(drive(plan.steps(), lambda step: ask(step.search)))
+
+
+def read_range(read: RangeRead, table: Table) -> RangeResult:
+    """Run one range read over a table by the same driver."""
+    return _completed(drive(read.searches(), _asking(table)))
+
+
+def read_whole(read: RangeRead, table: Table) -> dict[str, Call]:
+    """Run one range read over a table; return the rows by id."""
+    return by_id(read_range(read, table).calls)
+
+
+def _asking(table: Table) -> Callable[[Search], Coroutine[Any, Any, Page]]:
+    before = len(table.searches)
+
+    async def ask(search: Search) -> Page:
+        assert len(table.searches) - before < MAX_SEARCHES, "still reading"
+        page = table.answer(search)
+        table.on_search(table)
+        return page
+
+    return ask
+
+
+def _completed(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine that never waits, without an event loop."""
     try:
-        search = next(steps)
-        while True:
-            page = table.answer(search)
-            table.on_search(table)
-            search = steps.send(page)
+        coroutine.send(None)
     except StopIteration as end:
-        reading: PollResult = end.value
-        return reading
+        return end.value
+    raise AssertionError("the coroutine waits")
