@@ -42,9 +42,11 @@ class CatchUp:
             result = yield from self._slice(start, cut, limit)
             coverage.asked += result.pages
             if not result.is_whole:
+                # too many rows: try again with a span that should hold SLICE_PAGES
                 self._stretch(SLICE_PAGES * limit / result.expected)
                 continue
             coverage.take(result)
+            # oldest first, so what is left is one range, and is saved as two instants
             self.unread = None if cut >= end else (cut, end)
             if result.pages <= SLICE_PAGES // 2:
                 self._stretch(2.0)

@@ -130,8 +130,9 @@ class OutcomeCount:
         Args:
             end: The end of the range to count, exclusive.
             unreadable_count: How many rows the API counts that cannot be read. Nobody knows their
-                outcomes, so counts may differ by so many.
+                outcomes, so counts may differ by this many.
         """
+        # the page's rows are not kept: they are only some of the range, and prove nothing of it
         page = yield self._search(self._low, end)
         if any(call.status not in self._codes for call in page.calls):
             return CountResult.IGNORED
@@ -159,6 +160,7 @@ class OutcomeCount:
 
         The tracker counts them as of the last poll; what this poll has read replaces its part.
         """
+        # window count - calls with news + what the news says
         gone = sum(each.call.status in self._codes for each in self._superseded().values())
         return self._tracker.in_window(self._codes) - gone + len(self._come())
 
@@ -180,6 +182,7 @@ class OutcomeCount:
         """Return the calls of the window of which this poll has news: read, or found deleted."""
         known = (self._tracker.calls.get(call.id) for call in self._coverage.calls)
         news = {each.call.id: each for each in known if each is not None}
+        # a tracked call of a range that was read whole is either among the rows or deleted
         for start, end in self._coverage.ranges:
             news.update((each.call.id, each) for each in self._tracker.calls.between(start, end))
         return {key: each for key, each in news.items() if each.in_window}

@@ -127,29 +127,41 @@ class PollPlan:
         Raises:
             Inconsistent: The answers contradicted each other each time a range was read.
         """
+        # The order matters: the later parts leave out what the earlier ones have read.
         low = self._low()
-        is_whole = low is None or not (yield from self._head(low))
-        if is_whole:
-            yield from self._as(Purpose.WHOLE_WINDOW, self._whole())
+        scanned = low is None or not (yield from self._head(low))
+        if scanned:
+            yield from self._steps_for(Purpose.WHOLE_WINDOW, self._whole())
         if self._tracker.polled_at is None:
-            yield from self._as(Purpose.OLDER_LIVE, self._older_live())
+            yield from self._steps_for(Purpose.OLDER_LIVE, self._older_live())
+        # a whole read by offset includes them
         if not self._state.by_offset:
-            yield from self._as(Purpose.UNSETTLED, self._unsettled())
+            yield from self._steps_for(Purpose.UNSETTLED, self._unsettled())
         if self._catch_up.unread is not None:
             slices = self._catch_up.searches(
                 self._coverage, self._limits.page_size, self._limits.catch_up_requests
             )
-            yield from self._as(Purpose.CATCH_UP, slices)
-        elif low is not None and not is_whole and self._has_spare_request():
-            is_whole = yield from self._look_deeper(low)
-        return self._result(scanned=is_whole)
+            yield from self._steps_for(Purpose.CATCH_UP, slices)
+        elif low is not None and not scanned and self._has_spare_request():
+            scanned = yield from self._look_deeper(low)
+        return self._result(scanned=scanned)
 
-    def _as(self, purpose: Purpose, searches: Searches[T]) -> Steps[T]:
-        """Yield the searches of one part of the plan as steps; return what the part returns."""
+    def _steps_for(self, purpose: Purpose, searches: Searches[T]) -> Steps[T]:
+        """Yield the searches of one part of the plan as steps.
+
+        Args:
+            purpose: What the part is for.
+            searches: The part.
+
+        Returns:
+            What the part returns.
+        """
         try:
             search = next(searches)
             while True:
-                search = searches.send((yield Step(search, purpose, self._progress())))
+                # out goes a Step; back comes the Page of its search, which the part is waiting for
+                page = yield Step(search, purpose, self._progress())
+                search = searches.send(page)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -162,6 +174,7 @@ class PollPlan:
         if self._state.by_offset or self._is_small():
             return None
         tracker, window_start = self._tracker, self._now - self._rules.window_ms
+        # after an outage longer than the window, nothing that is tracked lies in it
         if tracker.polled_at is None or tracker.polled_at < window_start:
             return None
         low = self._state.covered_from
@@ -191,6 +204,7 @@ class PollPlan:
 
     def _whole(self) -> Searches[None]:
         """Read the window, and what has left it since the last poll, in one range."""
+        # what a failed head has read would only come twice
         self._coverage.start_over()
         start = whole_read_start(self._tracker, self._now)
         if self._state.by_offset and (oldest := self._oldest_unsettled()) is not None:
@@ -200,6 +214,7 @@ class PollPlan:
         )
         result = yield from self._whole_read.searches()
         self._coverage.take(result)
+        # a whole read is a full scan as well: the one under way ends
         self._state = self._state._replace(
             by_offset=result.by_offset,
             unreadable_count=result.unreadable_count,
@@ -227,13 +242,16 @@ class PollPlan:
 
     def _try_head(self, low: Instant) -> Steps[DifferenceResult]:
         new_from = self._tracker.polled_at or low
-        page_end = yield from self._as(Purpose.NEW_CALLS, self._coverage.down(low, self._now + 1))
+        page_end = yield from self._steps_for(
+            Purpose.NEW_CALLS, self._coverage.down(low, self._now + 1)
+        )
         if page_end is None:
             return DifferenceResult.UNEXPLAINED
         # the first page's count is that of all the range, as of the poll's beginning
         total = page_end.total
+        # calls that started since the last poll are unknown: what lies above it must be read
         while page_end.start > new_from:
-            page_end = yield from self._as(
+            page_end = yield from self._steps_for(
                 Purpose.NEW_CALLS, self._coverage.down(low, page_end.start)
             )
             if page_end is None:
@@ -241,7 +259,7 @@ class PollPlan:
         difference = DifferenceSearch(
             self._tracker, self._coverage, self._limits.page_size, self._state.unreadable_count
         )
-        result = yield from self._as(
+        result = yield from self._steps_for(
             Purpose.DIFFERENCE, difference.searches(low, page_end.start, page_end.remaining)
         )
         if result is DifferenceResult.EXPLAINED:
@@ -268,13 +286,13 @@ class PollPlan:
             and (each.phase is CallPhase.LIVE or self._tracker.is_due(each, self._now))
             and not self._is_stuck(each)
         ]
-        # one search for live calls tells of most of them that they are as they were
+        # one search for live calls shows most of them to be as they were
         waiting = [each for each in left if each.call.status in LIVE_STATUSES]
         seen: set[str] = set()
         if len(waiting) > 1 and not self._state.ignores_statuses:
             seen = yield from self._still_live(waiting)
         for each in left:
-            # each page brings neighbours as well, so covers() is asked again for each call
+            # newest first: each page runs down from a call, and may cover the next ones as well
             if each.call.id not in seen and not self._coverage.covers(each.call.start):
                 yield from self._coverage.down(left[-1].call.start, each.call.start + 1)
 
@@ -328,7 +346,7 @@ class PollPlan:
         return has_spare
 
     def _look_deeper(self, low: Instant) -> Steps[bool]:
-        """Count outcomes or go on scanning, in turn.
+        """Look for settled calls that changed in place: count outcomes or go on scanning, in turn.
 
         Returns:
             Whether a scan came to its end.
@@ -339,9 +357,9 @@ class PollPlan:
         # of COUNT_EVERY turns the last is for a count; the sets of outcomes take turns in these
         counts, turn = divmod(state.spare_turns, COUNT_EVERY)
         if not can_count or turn != COUNT_EVERY - 1:
-            return (yield from self._as(Purpose.SCAN, self._scan(low)))
+            return (yield from self._steps_for(Purpose.SCAN, self._scan(low)))
         codes = SETS[counts % len(SETS)]
-        yield from self._as(Purpose.OUTCOME_COUNT, self._count_outcomes(low, codes))
+        yield from self._steps_for(Purpose.OUTCOME_COUNT, self._count_outcomes(low, codes))
         return False
 
     def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Searches[None]:

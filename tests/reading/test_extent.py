@@ -28,23 +28,25 @@ def test_the_first_poll_reads_the_window():
     assert whole_read_start(Tracker(RULES), NOW) == NOW - HOUR
 
 
-def test_what_left_the_window_since_the_last_poll_is_read_a_last_time():
+def test_what_left_the_window_is_read_one_last_time():
     assert whole_read_start(polled(), NOW + 30_000) == NOW - HOUR
 
 
-def test_a_live_call_older_than_the_window_does_not_widen_the_read():
+def test_a_live_call_before_the_window_widens_no_read():
     tracker = polled(Call("live", NOW - 5, status=40, call_status=3))
     now = NOW + HOUR
     assert whole_read_start(tracker, now) == NOW - HOUR
 
 
-def test_after_an_outage_shorter_than_the_window_all_that_left_it_is_read_a_last_time():
+def test_an_outage_shorter_than_the_window_leaves_no_backlog():
+    """All that left the window meanwhile is read one last time."""
     now = NOW + HOUR
     assert whole_read_start(polled(), now) == NOW - HOUR
     assert backlog(polled(), now) is None
 
 
-def test_after_a_longer_outage_the_window_is_read_and_what_has_left_it_is_unread():
+def test_a_longer_outage_leaves_a_backlog_behind_the_window():
+    """The window is read; what left it meanwhile is the backlog."""
     now = NOW + 5 * HOUR
     assert whole_read_start(polled(), now) == now - HOUR
     assert backlog(polled(), now) == (NOW - HOUR, now - HOUR)

@@ -55,7 +55,7 @@ def test_a_quiet_table_is_read_exactly(
         coarse_ms=coarse_ms,
     )
     visible = inside(table)
-    if coarse_ms > 1:  # nobody can read what the server does not show for the whole range
+    if coarse_ms > 1:  # nobody can read what the server leaves out of the whole range
         shown = replace(table, clamp=1000).answer(next(RangeRead(START, END, 1000).searches()))
         visible = {call.id: call for call in shown.calls if START <= call.start < END}
     assert read_whole(RangeRead(START, END, limit), table) == visible
@@ -74,7 +74,7 @@ def test_an_order_of_the_servers_own_is_read_by_offset(starts, limit, key):
     assert again.by_offset == result.by_offset
 
 
-def test_a_row_that_shifts_within_the_oldest_millisecond_is_not_lost():
+def test_a_shift_within_the_oldest_millisecond_loses_no_row():
     """By offset within one millisecond, a page that reaches the range's start proves nothing."""
     table = table_of(START + 1, START - 1, START, START)
 
@@ -87,7 +87,7 @@ def test_a_row_that_shifts_within_the_oldest_millisecond_is_not_lost():
 
 
 @given(data=st.data(), starts=starts, limit=page_sizes.filter(lambda size: size > 1))
-def test_rows_that_shift_under_the_read_are_neither_lost_nor_doubled(data, starts, limit):
+def test_shifting_rows_are_neither_lost_nor_doubled(data, starts, limit):
     """Whatever appears, changes or goes meanwhile, the rows that stayed are all there."""
     table = table_of(*starts)
     before = inside(table)
@@ -122,8 +122,8 @@ def test_rows_that_shift_under_the_read_are_neither_lost_nor_doubled(data, start
         assert call in versions[key]
 
 
-def test_rows_that_shift_within_a_millisecond_are_noticed_though_the_count_stays():
-    """A page by offset begins with the last row of the page before it, or rows have shifted."""
+def test_a_shift_within_a_millisecond_is_noticed():
+    """The count is the same, but a page must begin with the last row of the page before it."""
     table = table_of(START + 3, START, START + 2, START + 2, START + 2)
 
     def move_the_newest(table: Table) -> None:
@@ -135,8 +135,8 @@ def test_rows_that_shift_within_a_millisecond_are_noticed_though_the_count_stays
 
 
 @pytest.mark.parametrize("bad", [None, 1, 9])
-def test_a_shift_by_offset_shows_beside_rows_that_cannot_be_used(bad):
-    """One row goes and another comes, so that the count stays."""
+def test_a_shift_by_offset_shows_beside_unusable_rows(bad):
+    """One row is deleted and another added, so that the count is the same."""
     table = table_of(*range(START, START + 12), without_ids=True)
     table.rejected = frozenset() if bad is None else frozenset({f"call-{bad:03d}"})
 
@@ -168,20 +168,34 @@ def test_a_row_at_either_end_of_the_range():
     assert sorted(call.start for call in found.values()) == [START, END - 1]
 
 
+def test_a_range_of_more_rows_than_wanted_is_given_up():
+    table = table_of(*range(START, START + 100))
+    result = read_range(RangeRead(START, END, 10, max_rows=99), table)
+    assert not result.is_whole
+    assert (result.pages, result.expected) == (1, 100)
+    assert read_range(RangeRead(START, END, 10, max_rows=100), table).is_whole
+
+
+def test_answers_with_other_statuses_end_a_read_by_status():
+    table = table_of(*range(START, START + 5), ignores_statuses=True)
+    assert not read_range(RangeRead(START, END, 10, statuses=(1, 20)), table).is_whole
+    assert len(table.searches) == 1
+
+
 def test_an_empty_range_is_one_request():
     table = table_of()
     assert read_whole(RangeRead(START, END, 10), table) == {}
     assert len(table.searches) == 1
 
 
-def test_rejected_rows_count_towards_the_total_and_their_ids_are_told():
+def test_rejected_rows_count_and_their_ids_are_returned():
     table = table_of(*range(START, START + 30), rejected=frozenset({"call-003", "call-029"}))
     result = read_range(RangeRead(START, END, 7), table)
     assert set(by_id(result.calls)) == set(table.rows) - table.rejected
     assert result.unreadable_ids == table.rejected
 
 
-def test_rows_that_a_first_page_left_out_by_chance_are_found_beside_rejected_ones():
+def test_an_ignored_order_shows_beside_rejected_rows():
     """Three usable rows of four look newest first, though the server ignores the order."""
     at = {"a": 90, "bad": 95, "b": 50, "c": 10, "d": 80, "e": 70, "f": 60}
     table = Table(order=lambda call: list(at).index(call.id), rejected=frozenset({"bad"}))
@@ -191,20 +205,20 @@ def test_rows_that_a_first_page_left_out_by_chance_are_found_beside_rejected_one
     assert result.by_offset
 
 
-def test_a_page_of_nothing_but_rejected_rows_does_not_stop_the_read():
+def test_a_page_of_rejected_rows_does_not_stop_the_read():
     table = table_of(
         *range(START, START + 10), rejected=frozenset(f"call-00{n}" for n in range(3, 8))
     )
     assert set(read_whole(RangeRead(START, END, 2), table)) == set(table.rows) - table.rejected
 
 
-def test_a_count_that_is_always_wrong_is_overruled_by_two_equal_reads():
+def test_two_equal_reads_overrule_a_wrong_count():
     table = table_of(*range(START, START + 5), miscount=3)
     assert read_whole(RangeRead(START, END, 10), table) == inside(table)
 
 
 @pytest.mark.parametrize("limit", [3, 10])
-def test_a_table_that_never_agrees_with_its_count_is_inconsistent(limit):
+def test_a_table_that_never_agrees_is_inconsistent(limit):
     table = table_of(*range(START, START + 5), miscount=3)
 
     def disturb(table: Table) -> None:
@@ -234,7 +248,8 @@ def test_dates_cut_to_seconds_lose_no_row():
     assert result.by_offset
 
 
-def test_one_call_deleted_deep_down_costs_one_more_request_and_no_fall_back():
+def test_one_deleted_call_costs_one_request_and_no_fallback():
+    """It is deleted from the part that is still to be read."""
     table = table_of(*range(START, START + 100))
 
     def delete_one_once(table: Table) -> None:

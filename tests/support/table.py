@@ -1,4 +1,4 @@
-"""A table of calls that answers searches in each way that the facts of the API leave open."""
+"""A table of calls that answers searches in each way that the API's documentation leaves open."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
@@ -18,22 +18,23 @@ MAX_SEARCHES = 10_000
 
 @dataclass
 class Table:
-    """Rows by id. Between two searches ``on_search`` may change them."""
+    """Rows by id; ``on_search`` is called after each answer, and may change them."""
 
     rows: dict[str, Call] = field(default_factory=dict)
     inclusive_start: bool = True
     inclusive_end: bool = True
     clamp: int = 10_000
     order: Callable[[Call], object] | None = None
-    """An order of the server's own, where it ignores the one that is asked for."""
+    """The server's own order, if it ignores the one that is asked for."""
     coarse_ms: int = 1
-    """Dates are cut down to a multiple of this."""
+    """The server rounds dates down to a multiple of this."""
     miscount: int = 0
+    """Added to the count of each answer."""
     miscount_by_status: int = 0
-    """So many more are counted where a search names statuses."""
+    """Added to the count of a search that names statuses."""
     ignores_statuses: bool = False
     rejected: frozenset[str] = frozenset()
-    """Rows that can't be used, with their ids or ``without_ids``."""
+    """Ids of the rows that cannot be used; the rows lack the id too if ``without_ids``."""
     without_ids: bool = False
     on_search: Callable[["Table"], None] = lambda _: None
     searches: list[Search] = field(default_factory=list)
@@ -60,10 +61,10 @@ class Table:
         page = found[search.skip :][: min(search.limit, self.clamp)]
         usable = [call for call in page if call.id not in self.rejected]
         rejected = frozenset(call.id for call in page) & self.rejected
-        told = frozenset[str]() if self.without_ids else rejected
+        rejected_ids = frozenset[str]() if self.without_ids else rejected
         ends_usably = not page or page[-1].id not in rejected
         miscount = self.miscount + (self.miscount_by_status if search.statuses else 0)
-        return Page(max(0, len(found) + miscount), usable, len(rejected), told, ends_usably)
+        return Page(max(0, len(found) + miscount), usable, len(rejected), rejected_ids, ends_usably)
 
 
 def by_id(calls: Iterable[Call]) -> dict[str, Call]:
