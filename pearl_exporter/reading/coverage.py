@@ -111,7 +111,7 @@ class Coverage:
 
         Returns:
             Where the page ends; None if its rows or its count contradict each other, so that
-            nothing follows from the page. Its rows are not kept then.
+            nothing follows from the page. Its rows are not kept.
         """
         page = yield from self._page(start, end)
         if page is None:
