@@ -37,7 +37,7 @@ def wall(monkeypatch):
             cls.ahead += timedelta(hours=hours)
 
     monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
-    monkeypatch.setattr("pearl_exporter.polling.schedule.datetime", Wall)
+    monkeypatch.setattr("pearl_exporter.polling.steady_time.datetime", Wall)
     return Wall
 
 
@@ -198,5 +198,5 @@ async def test_a_poll_about_to_begin_while_its_outbound_is_exchanged_is_made_all
         await until(lambda: poller.snapshot.health.polls == 1)
         await schedule.remove(poller.outbound.id)
         schedule.add(poller, 1000.0)
-        await schedule._poll(poller.outbound.id)  # as APScheduler had submitted it before
+        await schedule.poll_due(poller.outbound.id)  # as APScheduler had submitted it before
         assert poller.snapshot.health.polls == 2
