@@ -93,6 +93,11 @@ class Limiter:
         return 0.0 if self.paused_for > 0 else self._rate
 
     @property
+    def reduced_rate(self) -> float:
+        """Requests a second between pauses: the configured rate, less what 429s have taken."""
+        return self._rate
+
+    @property
     def configured_rate(self) -> float:
         """Requests a second as configured."""
         return self._configured_rate
