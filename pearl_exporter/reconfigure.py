@@ -165,7 +165,9 @@ class ActiveParts:
     def _share_tokens(self) -> None:
         outbounds = [poller.outbound for poller in self.pollers.values()]
         for token, client in self.clients.items():
-            client.share_among({each.id: each.interval for each in outbounds if each.token == token})
+            client.share_among(
+                {each.id: each.interval for each in outbounds if each.token == token}
+            )
 
     def _keep_limits(self, settings: Settings, clients: Mapping[TokenSource, PearlClient]) -> None:
         """Let new clients of a token keep what the same API has asked for, and what polls took."""

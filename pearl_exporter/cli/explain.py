@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from pearl_exporter.api.decode_calls import format_instant, storable_id
-from pearl_exporter.app import counting_rules
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
     Instant,
@@ -21,6 +20,7 @@ from pearl_exporter.counting.packing import CallValues
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
+from pearl_exporter.reconfigure import counting_rules
 from pearl_exporter.state.inspect import CallRecord, find_call
 from pearl_exporter.state.store import MEMORY_URL
 from pearl_exporter.text import is_unicode

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from math import ceil
 from zlib import crc32
 
 from apscheduler.events import (
@@ -111,12 +112,23 @@ class Schedule:
             await asyncio.wait([task])
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
-        """Return how long until an outbound may be polled next, None if it is not scheduled."""
-        soonest = (self._seconds_to(_POLL + outbound_id), self._seconds_to(_AGAIN + outbound_id))
-        return min((each for each in soonest if each is not None), default=None)
+        """Return how long until an outbound is polled next; 0 during a poll, None if unknown."""
+        if outbound_id in self._running:
+            return 0.0
+        times = (self._seconds_to(_POLL + outbound_id), self._seconds_to(_AGAIN + outbound_id))
+        scheduled = min((each for each in times if each is not None), default=None)
+        poller = self._pollers.get(outbound_id)
+        if scheduled is None or poller is None:
+            return None
+        # the polls that fall due before it may poll are skipped
+        pause = poller.outbound.interval
+        if poller.waits_for_token:
+            pause = min(pause, LOOK_AGAIN_SECONDS)
+        skipped = max(0, ceil((poller.seconds_until_allowed - scheduled) / pause))
+        return scheduled + pause * skipped
 
     def seconds_to_regular_poll(self, outbound_id: str) -> float | None:
-        """Return the same by its interval alone, whatever poll is made up for in between."""
+        """Return how long until an outbound's next poll by its interval, which may be skipped."""
         return self._seconds_to(_POLL + outbound_id)
 
     def _seconds_to(self, job_id: str) -> float | None:
@@ -167,7 +179,7 @@ class Schedule:
         poller = self._pollers.get(outbound_id)
         if poller is None:
             return
-        if poller.is_held():
+        if not poller.may_poll():
             poller.skip_blocked()
             self._look_again(poller)
             return
@@ -180,10 +192,10 @@ class Schedule:
         poller = self._pollers.get(outbound_id)
         if poller is None or outbound_id in self._running:
             return
-        if poller.is_held():
-            self._look_again(poller)
-        else:
+        if poller.may_poll():
             await self._run(poller, 0.0)
+        else:
+            self._look_again(poller)
 
     def _look_again(self, poller: Poller) -> None:
         """Let an outbound of a long interval not wait for its next poll once the token is good."""

@@ -296,7 +296,7 @@ def test_a_token_that_changes_while_the_old_one_is_refused_is_not_held_back_for_
             await asyncio.sleep(10)
             assert poller.snapshot.health.last_reason == "auth"
             assert poller.snapshot.health.interval_seconds == INTERVAL
-            assert not poller.is_held()
+            assert poller.may_poll()
 
     run_virtually(story())
 

@@ -33,8 +33,10 @@ from pearl_exporter.counting.tracked_call import CallPhase
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
-from pearl_exporter.polling.poller import Assignment, Poller
-from pearl_exporter.reading.plan import PollResult
+from pearl_exporter.polling.plan_runner import PlanRunner
+from pearl_exporter.polling.poller import Poller
+from pearl_exporter.reading.cost import PlanLimits
+from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
@@ -202,6 +204,17 @@ class WatchedStore:
                 self._committed()
 
 
+class ObservedRunner(PlanRunner):
+    def __init__(self, has_read, *given, **more) -> None:
+        super().__init__(*given, **more)
+        self._has_read = has_read
+
+    async def read(self, tracker: Tracker, state: PlanState) -> tuple[int, PollResult]:
+        now, reading = await super().read(tracker, state)
+        self._has_read(now, reading)
+        return now, reading
+
+
 class Crashes(Histories):
     rest_ms = 700  # a Date is cut to whole seconds: T may stand still for as long
 
@@ -211,6 +224,7 @@ class Crashes(Histories):
         self.folder = tempfile.TemporaryDirectory(dir=folder)
         self.loop = asyncio.new_event_loop()
         self.disk = Disk()
+        self.limit = 100
         self.poller: Poller | None = None
         self.store: WatchedStore | None = None
         self.under_way: Poll | None = None
@@ -283,31 +297,31 @@ class Crashes(Histories):
                 on_progress=lambda name, received, expected: None,
             )
             self.poller = Poller(
-                Assignment(OUTBOUND, self.rules, 100, self.client),
+                OUTBOUND,
+                self.rules,
+                self.client,
                 context,
-                catch_up_requests=lambda *_: self.catch_up_requests,
-                max_whole_read_pages=self.max_whole_read_pages,
+                page_size=100,
+                new_runner=self.new_runner,
             )
-            self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
             self.check_counters()
         return self.poller
 
-    def observed(self, commit):
-        """The seam: what a poll has read, as it is about to be committed."""
+    def new_runner(self, search, context, log, _limits, **more) -> PlanRunner:
+        """The seam: reads by the machine's limits, and tells it what a poll has read."""
+        limits = PlanLimits(self.limit, self.catch_up_requests, self.max_whole_read_pages)
+        return ObservedRunner(self.has_read, search, context, log, limits, **more)
 
-        async def observe(tracker: Tracker, reading: PollResult, now: int) -> None:
-            self.reading = reading
-            unread = None if reading.unread is None else reading.unread[0]
-            rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
-            await commit(tracker, reading, now)
-
-        return observe
+    def has_read(self, now: int, reading: PollResult) -> None:
+        self.reading = reading
+        unread = None if reading.unread is None else reading.unread[0]
+        rows = by_id(reading.calls)
+        self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
 
     def read(self, limit: int) -> PollResult:
         poller = self.running()
-        self.client.table, poller._page_size = self.table, limit
+        self.client.table, self.limit = self.table, limit
         failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
             raise failure
