@@ -9,16 +9,17 @@ uncounted.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.call_table import MAX_INSTANT, MIN_INSTANT, CallTable
-from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.columns import Rows, RowsByStart
+from pearl_exporter.counting.calls import Instant
+from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.compact_ids import compact_ids, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.labels import TagLabels, call_status_labels, status_labels
 from pearl_exporter.counting.ledger import Ledger, LedgerSnapshot
+from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.outcome_history import OutcomeHistory
 from pearl_exporter.counting.packing import (
     IN_WINDOW,
@@ -39,16 +40,6 @@ from pearl_exporter.counting.window import Window, WindowSnapshot
 _SEVERAL = "several"
 """No rules' text: some calls' tags got their labels by other rules than some others'."""
 
-CODE_FIELDS = ("status", "call_status")
-"""The fields that bear codes, in the order of `Tracker.unknown_code_counts`."""
-
-
-class Seen(NamedTuple):
-    """Calls that one read brought first: all, and those that lie where was read before."""
-
-    new: int
-    late: int
-
 
 class TrackerSnapshot(NamedTuple):
     """What one outbound's calls amount to, as of one good poll; ``window`` is None before any."""
@@ -63,6 +54,25 @@ class TrackerSnapshot(NamedTuple):
     polled_at: Instant | None
     folded_tags: int
     outcomes: OutcomeHistory = OutcomeHistory()
+
+
+class Applied(NamedTuple):
+    """What one poll came to: the result of `Tracker.apply`.
+
+    Attributes:
+        delta: What is to be saved.
+        snapshot: What is to be published once that is saved.
+        new: How many calls were read for the first time.
+        late_rows: How many of them start where an earlier poll had read already.
+        unknown_code_counts: How many calls were read whose code is in no table, by the code's
+            field; a call is counted once for each of its fields.
+    """
+
+    delta: Delta
+    snapshot: TrackerSnapshot
+    new: int
+    late_rows: int
+    unknown_code_counts: Mapping[str, int]
 
 
 def snapshot_of(progress: Progress, rules: CountingRules) -> TrackerSnapshot:
@@ -107,12 +117,7 @@ class Tracker:
         """Where forgetting began: an untracked row that started before it is HISTORY."""
         self.unread_until = progress.unread_until if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
-        self.outcomes = progress.outcomes if progress else OutcomeHistory()
-        """The calls settled in the last hours, by outcome."""
-        self.max_gap_ms = 0
-        """How far apart two good polls may be with none missed between them, as outcomes go."""
-        self.seen = Seen(0, 0)
-        """What the last read brought that was not known."""
+        self._outcomes = progress.outcomes if progress else OutcomeHistory()
         self._newest: Instant = progress.newest if progress else 0
         self._window_start: Instant = 0
         self._tag_rules = rules.tags.text
@@ -128,12 +133,6 @@ class Tracker:
             self._transitions.relabel_pending.update(
                 self.calls.ids_between(MIN_INSTANT, MAX_INSTANT)
             )
-
-    @property
-    def unknown_code_counts(self) -> tuple[int, int]:
-        """Calls met that bear a code of no table, by `CODE_FIELDS`, since this tracker began."""
-        outcomes, telephony_states = self._transitions.unknown_code_counts
-        return (outcomes, telephony_states)
 
     def oldest_unsettled(self, since: Instant) -> Instant | None:
         """The start of the oldest call from ``since`` on that is live or pending."""
@@ -152,90 +151,92 @@ class Tracker:
         """How many calls of the window, as of the last poll, bear one of these outcomes."""
         return self._window.count(codes)
 
-    def apply(
-        self,
-        calls: Iterable[Call],
-        *,
-        ranges: Sequence[tuple[Instant, Instant]],
-        now: Instant,
-        unreadable_ids: frozenset[str] = frozenset(),
-        unread: tuple[Instant, Instant] | None = None,
-    ) -> None:
-        """Takes the rows that a poll has read, each once, as of ``now``.
+    def apply(self, reading: Observation, *, now: Instant, max_gap_ms: int) -> Applied:
+        """Bring window, ledger and journal in step with what a poll has read.
 
-        One that starts after it, as where the clock has stepped back, is not in the window.
+        A call that starts after ``now``, as where the clock has stepped back, is not in the window.
+        Nothing is forgotten from the start of what is left ``unread`` on.
 
-        Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
-        that is not among the rows was deleted, unless its id is among ``unreadable_ids``: rows that
-        were there but could not be read. What an outage has left ``unread`` behind the window is
-        still to be counted: nothing from its start on is forgotten.
+        Args:
+            reading: What the poll has read.
+            now: T, the moment of which it is.
+            max_gap_ms: How far apart two good polls may be with none missed between them.
+
+        Returns:
+            What is to be saved and published.
         """
         counted, polled_at = self._ledger.by_status, self.polled_at
+        unread = reading.unread
         if self.tracking_since is None:
             self.tracking_since = now
         window_start = now - self.rules.window_ms
         self._account_for_gap(now)
         if self.polled_at is not None and now < self.polled_at:
             unread = self._turn_back(now, window_start) or unread
-        rows = (calls if isinstance(calls, Rows) else Rows(calls)).by_start()
+        rows = reading.rows.by_start()
         if rows.ids:
             self._newest = max(self._newest, rows.starts[-1])
         if len(self.calls):
-            read = {*rows.ids, *compact_ids(unreadable_ids)}
-            for start, end in ranges:
+            read = {*rows.ids, *compact_ids(reading.unreadable_ids)}
+            for start, end in reading.ranges:
                 for each in self.calls.missing(start, end, read):
                     self._transitions.delete(each)
         new, known = self._split_known(rows, window_start)
-        self.seen = Seen(len(new.ids), self._late(new.starts))
+        late_rows = self._late(new.starts)
         if self.polled_at is not None:  # what was there at T0 needs no entry
             self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
-        self._transitions.keep_unreadable(unreadable_ids, now, window_start)
+        self._transitions.keep_unreadable(reading.unreadable_ids, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._transitions.leave_window(each)
         self._transitions.expire(min(window_start, now - self.rules.follow_ms))
         low_watermark, self.unread_until = unread or (window_start, None)
-        self.low_watermark = (
-            low_watermark if self.low_watermark is None else max(self.low_watermark, low_watermark)
-        )
-        self._transitions.forget(min(self.low_watermark, window_start))
+        if self.low_watermark is not None:
+            low_watermark = max(self.low_watermark, low_watermark)
+        self.low_watermark = low_watermark
+        self._transitions.forget(min(low_watermark, window_start))
         self._window_start = window_start
         self.polled_at = now
-        self.outcomes = self.outcomes.counted(
+        self._outcomes = self._outcomes.counted(
             self._ledger.by_status - counted,
             now,
-            is_contiguous=polled_at is not None and now - polled_at <= self.max_gap_ms,
+            is_contiguous=polled_at is not None and now - polled_at <= max_gap_ms,
+        )
+        progress = self._progress_at(self.tracking_since, now, low_watermark)
+        return Applied(
+            Delta(
+                progress,
+                self.calls.take_changes(),
+                self._journal.take(),
+                self._journal_from(progress),
+            ),
+            self.snapshot(),
+            len(new.ids),
+            late_rows,
+            self._transitions.take_unknown_code_counts(),
         )
 
     def saved(self) -> SavedOutbound | None:
         """All that another tracker needs to go on from here; None before the first read."""
-        progress = self._progress()
-        if progress is None:
+        since, polled_at, low_watermark = self.tracking_since, self.polled_at, self.low_watermark
+        if since is None or polled_at is None or low_watermark is None:
             return None
+        progress = self._progress_at(since, polled_at, low_watermark)
         return SavedOutbound(progress, self.calls.saved())
-
-    def take_delta(self) -> Delta | None:
-        """What changed since this was last asked; None before the first read."""
-        progress = self._progress()
-        if progress is None:
-            return None
-        return Delta(
-            progress, self.calls.take_changes(), self._journal.take(), self._journal_from(progress)
-        )
 
     def _journal_from(self, progress: Progress) -> Instant:
         """What a poll before this has told, it has told of calls that are forgotten."""
         starts = (each.call.start for each in self.calls.unsettled.values())
         return min(self._window_start, progress.low_watermark, *starts)
 
-    def _progress(self) -> Progress | None:
-        if self.tracking_since is None or self.polled_at is None or self.low_watermark is None:
-            return None
+    def _progress_at(
+        self, tracking_since: Instant, polled_at: Instant, low_watermark: Instant
+    ) -> Progress:
         return Progress(
-            tracking_since=self.tracking_since,
-            polled_at=self.polled_at,
-            low_watermark=self.low_watermark,
+            tracking_since=tracking_since,
+            polled_at=polled_at,
+            low_watermark=low_watermark,
             ledger=self._ledger.snapshot(),
             statuses=self._statuses.admitted,
             call_statuses=self._call_statuses.admitted,
@@ -247,7 +248,7 @@ class Tracker:
             newest=self._newest,
             # while there is a call that was not read since, the labels are by rules of either kind
             tag_rules=_SEVERAL if self._transitions.relabel_pending else self._tag_rules,
-            outcomes=self.outcomes,
+            outcomes=self._outcomes,
         )
 
     def snapshot(self) -> TrackerSnapshot:
@@ -263,7 +264,7 @@ class Tracker:
             tracking_since=self.tracking_since,
             polled_at=self.polled_at,
             folded_tags=self._tags.folded,
-            outcomes=self.outcomes,
+            outcomes=self._outcomes,
         )
 
     def _live_starts(self) -> list[Instant]:

@@ -4,7 +4,7 @@ The phases are those of `tracked`. Whoever tracks calls decides which of these b
 when; that window, ledger and journal follow is seen to here alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ from pearl_exporter.counting.packing import UNKNOWN_CALL_STATUS, UNKNOWN_STATUS,
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
 from pearl_exporter.counting.window import Window
+
+_NO_UNKNOWN_CODES = {"status": 0, "call_status": 0}
 
 
 class Books(NamedTuple):
@@ -31,16 +33,15 @@ class Transitions:
     """What may befall one call of an outbound.
 
     Attributes:
-        unknown_codes: Calls met that bear a code of no table, by outcome and telephony state.
-        by_other_tag_rules: Calls whose tags got their labels by rules that are not in force.
+        relabel_pending: Calls whose tags got their labels by rules that are not in force.
     """
 
     def __init__(self, rules: CountingRules, calls: CallTable, books: Books) -> None:
-        self.unknown_code_counts = [0, 0]
         self.relabel_pending: set[CompactId] = set()
         self._rules = rules
         self._calls = calls
         self._window, self._ledger, self._journal = books
+        self._unknown_code_counts = _NO_UNKNOWN_CODES.copy()
 
     def begin(self, call: Call, kind: CallKind, now: Instant, *, is_history: bool) -> TrackedCall:
         """Begins to track a call; to place it in the window and to keep it is left to do."""
@@ -103,6 +104,14 @@ class Transitions:
             self.relabel_pending.difference_update(forgotten)
             self._ledger.forget({*map(full_id, forgotten)})
 
+    def take_unknown_code_counts(self) -> Mapping[str, int]:
+        """Return how many calls with a code of no table were met since the last call of this.
+
+        A call counts once for each of the fields ``status`` and ``call_status``.
+        """
+        taken, self._unknown_code_counts = self._unknown_code_counts, _NO_UNKNOWN_CODES.copy()
+        return taken
+
     def _change(self, each: TrackedCall, call: Call, kind: CallKind) -> None:
         if each.phase is CallPhase.SETTLED:
             is_same = compact_id(call.id) not in self.relabel_pending
@@ -150,8 +159,8 @@ class Transitions:
         return was_there
 
     def _count_unknown_codes(self, unknown_codes: int) -> None:
-        self.unknown_code_counts[0] += bool(unknown_codes & UNKNOWN_STATUS)
-        self.unknown_code_counts[1] += bool(unknown_codes & UNKNOWN_CALL_STATUS)
+        self._unknown_code_counts["status"] += bool(unknown_codes & UNKNOWN_STATUS)
+        self._unknown_code_counts["call_status"] += bool(unknown_codes & UNKNOWN_CALL_STATUS)
 
 
 def _retagged(call: Call, other: Call) -> Call:

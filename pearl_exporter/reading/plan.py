@@ -19,7 +19,7 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
@@ -28,7 +28,7 @@ from pearl_exporter.reading.cost import (
     MIN_CATCH_UP_REQUESTS,
     USUAL_MAX_REQUESTS,
 )
-from pearl_exporter.reading.coverage import Coverage, Range
+from pearl_exporter.reading.coverage import Coverage
 from pearl_exporter.reading.difference import DifferenceSearch
 from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
 from pearl_exporter.reading.range_read import RangeRead, read_start, unread
@@ -83,19 +83,13 @@ class PollResult(NamedTuple):
     """What one poll has read, as of one moment.
 
     Attributes:
-        calls: The rows, each once.
-        ranges: Those that were read whole.
-        spared: Ids of rows that are there, but could not be read.
+        observation: The rows, and which ranges are complete: what the tracker takes.
         scanned: Whether with this poll the whole window has been read, now or in slices.
-        unread: What an outage has left unread behind the window, None if nothing.
         memory: For the next plan.
     """
 
-    calls: Rows
-    ranges: Sequence[Range]
-    unreadable_ids: frozenset[str]
+    observation: Observation
     scanned: bool
-    unread: Range | None
     memory: PlanState
 
 
@@ -168,14 +162,13 @@ class PollPlan:
         memory = self._memory._replace(
             covered_from=self.now - self._rules.window_ms, slice_ms=self._backlog.slice_ms
         )
-        return PollResult(
+        observation = Observation(
             self._coverage.calls,
             self._coverage.ranges,
             frozenset(self._coverage.unreadable_ids),
-            scanned,
             self._backlog.unread,
-            memory,
         )
+        return PollResult(observation, scanned, memory)
 
     def _whole(self) -> Generator[Search, Page, None]:
         """The window, and what has left it since the last poll, in one range."""

@@ -18,6 +18,7 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.simulator import Profile
+from tests.support.saving import apply_rows
 
 NOON = START_MS + 12 * HOUR_MS
 END = NOON + 2 * HOUR_MS
@@ -70,7 +71,7 @@ def by_tracker(outbound: Outbound, world: World, polls: Polls) -> list[dict[str,
                 for call in calls
                 if call.start <= at and call.visible_at(at)
             ]
-            tracker.apply(rows, ranges=[(at - rules.window_ms, at + 1)], now=at)
+            apply_rows(tracker, rows, ranges=[(at - rules.window_ms, at + 1)], now=at)
         ledger = tracker.snapshot().ledger
         known = {name: ledger.by_status.get(name, 0) for name in STATUSES[:-1]}
         others = ledger.settled - sum(known.values())

@@ -231,21 +231,14 @@ class Histories(RuleBasedStateMachine):
         with patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages):
             reading = run_plan(plan, self.table)
         self.memory = reading.memory
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            unreadable_ids=reading.unreadable_ids,
-            unread=reading.unread,
-        )
-        unread = None if reading.unread is None else reading.unread[0]
-        rows = by_id(reading.calls)
+        observation = reading.observation
+        applied = self.tracker.apply(observation, now=self.now, max_gap_ms=0)
+        unread = None if observation.unread is None else observation.unread[0]
+        rows = by_id(observation.rows)
         self.polls.append(
-            Poll(self.now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
+            Poll(self.now, tuple(observation.ranges), rows, unread, observation.unreadable_ids)
         )
-        delta = self.tracker.take_delta()
-        assert delta is not None
-        self.saved = merged(self.saved, delta)
+        self.saved = merged(self.saved, applied.delta)
         return reading
 
     @precondition(lambda self: self.polls)
@@ -259,7 +252,7 @@ class Histories(RuleBasedStateMachine):
         for _ in range(1000):  # pages of one row may take that long
             self.wait(self.rest_ms)
             reading = self.read(limit)
-            scans += reading.scanned and reading.unread is None
+            scans += reading.scanned and reading.observation.unread is None
             if scans == 2:
                 break
         assert scans == 2

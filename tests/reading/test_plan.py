@@ -66,13 +66,7 @@ class Outbound:
         plan = PollPlan(self.tracker, now=self.now, limit=LIMIT, memory=self.memory)
         reading = run_plan(plan, self.table)
         self.memory = reading.memory
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            unreadable_ids=reading.unreadable_ids,
-            unread=reading.unread,
-        )
+        self.tracker.apply(reading.observation, now=self.now, max_gap_ms=0)
         return reading
 
     @property
@@ -306,17 +300,17 @@ def test_after_an_outage_the_window_is_right_at_once_and_the_rest_follows_oldest
     reading = outbound.poll(8 * 3_600)
     assert outbound.is_right()
     begin, end = T0 - HOUR, T0 + 7 * HOUR
-    assert reading.unread is not None
-    began_again, ended = reading.unread
+    assert reading.observation.unread is not None
+    began_again, ended = reading.observation.unread
     assert begin < began_again < end
     assert ended == end
     polls = [outbound.requests]
-    while reading.unread is not None:
-        before = reading.unread
+    while reading.observation.unread is not None:
+        before = reading.observation.unread
         reading = outbound.poll()
         polls.append(outbound.requests)
         assert outbound.is_right()
-        assert reading.unread is None or reading.unread[0] > before[0]
+        assert reading.observation.unread is None or reading.observation.unread[0] > before[0]
     assert len(polls) > 4
     assert max(polls[1:]) <= 2 + MIN_CATCH_UP_REQUESTS + SLICE_PAGES * 2
     assert outbound.tracker.snapshot().ledger.started == outbound.new(0) > 5_766
@@ -325,7 +319,7 @@ def test_after_an_outage_the_window_is_right_at_once_and_the_rest_follows_oldest
 def test_a_quiet_backlog_takes_few_requests():
     outbound = Outbound()
     reading, requests = outbound.poll(24 * 3_600), outbound.requests
-    while reading.unread is not None:
+    while reading.observation.unread is not None:
         reading = outbound.poll()
         requests += outbound.requests
     assert requests <= 40
@@ -335,7 +329,7 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:05d}", T0 + n * 1_000) for n in range(36_000)))
     reading = outbound.poll(8 * 3_600)
-    while reading.unread is not None:
+    while reading.observation.unread is not None:
         reading = outbound.poll(120)
     assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
     assert outbound.tracker.snapshot().tracked < 3_800
@@ -435,7 +429,7 @@ def test_a_small_window_is_read_whole():
     reading = small.poll()
     assert reading.scanned
     assert small.requests <= MAX_WHOLE_READ_PAGES
-    assert len(reading.ranges) == 1
+    assert len(reading.observation.ranges) == 1
     assert not outbound.poll().scanned
 
 

@@ -12,6 +12,7 @@ from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.range_read import MAX_READS, RangeRead, read_start, unread
 from pearl_exporter.reading.search import Page
+from tests.support.saving import apply_rows
 from tests.support.table import Table, read_whole
 
 START, END = 1_000, 2_000
@@ -298,7 +299,7 @@ HOUR = 3_600_000
 
 def polled(*calls: Call, now: int = NOW) -> Tracker:
     tracker = Tracker(RULES)
-    tracker.apply(calls, ranges=[(now - HOUR, now + 1)], now=now)
+    apply_rows(tracker, calls, ranges=[(now - HOUR, now + 1)], now=now)
     return tracker
 
 
@@ -337,7 +338,7 @@ def test_while_catching_up_what_was_read_since_is_not_unread():
     now = NOW + 5 * HOUR
     tracker = polled()
     left = (NOW, now - HOUR)
-    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=left)
+    apply_rows(tracker, [], ranges=[(now - HOUR, now + 1)], now=now, unread=left)
     assert unread(tracker, RULES, now + 30_000) == left
     assert read_start(tracker, RULES, now + 30_000) == now - HOUR
 
@@ -345,7 +346,7 @@ def test_while_catching_up_what_was_read_since_is_not_unread():
 def test_a_second_outage_adds_to_what_is_unread():
     now = NOW + 5 * HOUR
     tracker = polled()
-    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=(NOW, now - HOUR))
+    apply_rows(tracker, [], ranges=[(now - HOUR, now + 1)], now=now, unread=(NOW, now - HOUR))
     again = now + 3 * HOUR
     assert unread(tracker, RULES, again) == (NOW, again - HOUR)
 
@@ -353,7 +354,7 @@ def test_a_second_outage_adds_to_what_is_unread():
 def test_a_window_longer_than_catch_up_is_read_whole():
     rules = replace_window(RULES, 12 * HOUR)
     tracker = Tracker(rules)
-    tracker.apply([], ranges=[(NOW - 12 * HOUR, NOW + 1)], now=NOW)
+    apply_rows(tracker, [], ranges=[(NOW - 12 * HOUR, NOW + 1)], now=NOW)
     now = NOW + 24 * HOUR
     assert read_start(tracker, rules, now) == now - 12 * HOUR
 

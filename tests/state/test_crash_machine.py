@@ -30,7 +30,7 @@ from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.counting.journal import settled_in
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracked_call import CallPhase
-from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.poller import Assignment, Poller
@@ -278,12 +278,14 @@ class Crashes(Histories):
     def observed(self, commit):
         """The seam: what a poll has read, as it is about to be committed."""
 
-        async def observe(tracker: Tracker, reading: PollResult, now: int) -> None:
-            self.reading = reading
-            unread = None if reading.unread is None else reading.unread[0]
-            rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
-            await commit(tracker, reading, now)
+        async def observe(tracker: Tracker, reading: PollResult, now: int) -> Applied:
+            self.reading, observation = reading, reading.observation
+            unread = None if observation.unread is None else observation.unread[0]
+            rows = by_id(observation.rows)
+            self.under_way = Poll(
+                now, tuple(observation.ranges), rows, unread, observation.unreadable_ids
+            )
+            return await commit(tracker, reading, now)
 
         return observe
 

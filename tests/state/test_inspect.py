@@ -11,7 +11,7 @@ from pearl_exporter.state import inspect as look
 from pearl_exporter.state.inspect import look_for
 from pearl_exporter.state.store import open_store
 from tests.counting.test_journal import play
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 MINUTE = 60_000
 LATE = Call("late", T0 + 1000, 40, 3)
@@ -58,8 +58,8 @@ def test_the_log_of_an_exporter_that_runs_meanwhile_is_read(state, during_a_look
         def starts():
             stores.append(open_store(f"sqlite:///{state}"))
             tracker = Tracker(RULES)
-            tracker.apply([LATE], ranges=[(T0, T0 + MINUTE)], now=T0 + MINUTE)
-            runner.run(stores[0].commit("outbound", tracker.take_delta()))
+            applied = apply_rows(tracker, [LATE], ranges=[(T0, T0 + MINUTE)], now=T0 + MINUTE)
+            runner.run(stores[0].commit("outbound", applied.delta))
 
         during_a_look(starts, times=1)
         (known,) = look_for(str(state), "late")

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.journal import CallHistory
 from pearl_exporter.counting.saved import SavedOutbound
-from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.inspect import look_for
 from pearl_exporter.state.records import Saved as Discovered
 from pearl_exporter.state.store import MemoryStore, open_store
-from tests.support.saving import RULES, T0, calls_of
+from tests.support.saving import RULES, T0, apply_rows, calls_of
 
 
 def url_of(path: Path) -> str:
@@ -42,20 +42,20 @@ def some_calls() -> list[Call]:
     ]
 
 
-async def commit(store, tracker: Tracker, outbound_id: str = "outbound") -> None:
-    delta = tracker.take_delta()
-    assert delta is not None
-    await store.commit(outbound_id, delta)
+async def commit(store, applied: Applied, outbound_id: str = "outbound") -> None:
+    await store.commit(outbound_id, applied.delta)
 
 
 def test_what_was_committed_is_loaded(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
-        tracker.apply(some_calls()[1:], ranges=[(T0 - 3_570_000, T0 + 30_000 + 1)], now=T0 + 30_000)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
+        applied = apply_rows(
+            tracker, some_calls()[1:], ranges=[(T0 - 3_570_000, T0 + 30_000 + 1)], now=T0 + 30_000
+        )
+        await commit(store, applied)
         await store.aclose()
         again = open_store(url_of(tmp_path / "state.db"))
         assert plain(await again.load("outbound")) == plain(tracker.saved())
@@ -88,8 +88,8 @@ def test_any_row_of_commits_adds_up_to_the_tracker(tmp_path_factory, polls):
                 for key, status, duration in rows
                 if T0 + key * 700_000 <= now
             }
-            tracker.apply(calls.values(), ranges=[(T0 - 1, now + 1)], now=now)
-            await commit(store, tracker)
+            applied = apply_rows(tracker, calls.values(), ranges=[(T0 - 1, now + 1)], now=now)
+            await commit(store, applied)
         await store.aclose()
         store = open_store(url_of(path))
         saved = await store.load("outbound")
@@ -119,9 +119,10 @@ CREATE TABLE calls (
 
 def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
     trackers = {"a": Tracker(RULES), "b": Tracker(RULES)}
-    trackers["a"].apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-    trackers["a"].apply(some_calls()[:3], ranges=[(T0 - 3_570_000, T0 + 9)], now=T0 + 8)
-    trackers["b"].apply(
+    apply_rows(trackers["a"], some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+    apply_rows(trackers["a"], some_calls()[:3], ranges=[(T0 - 3_570_000, T0 + 9)], now=T0 + 8)
+    apply_rows(
+        trackers["b"],
         [Call(f"{n:024x}", T0 - n, 100, 4, 5.0) for n in range(700)],
         ranges=[(T0 - 3_600_000, T0 + 1)],
         now=T0,
@@ -180,8 +181,8 @@ def test_damaged_calls_are_told_from_good_ones(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         await store._in_thread(
             lambda connection: connection.exec_driver_sql("UPDATE blocks SET calls = x'94'")
         )
@@ -198,8 +199,10 @@ def test_outbounds_are_kept_apart(tmp_path):
         store = open_store(url_of(tmp_path / "state.db"))
         for outbound_id, status in (("a", 100), ("b", 150)):
             tracker = Tracker(RULES)
-            tracker.apply([Call("same id", T0, status, 4)], ranges=[(T0 - 1, T0 + 1)], now=T0)
-            await commit(store, tracker, outbound_id)
+            applied = apply_rows(
+                tracker, [Call("same id", T0, status, 4)], ranges=[(T0 - 1, T0 + 1)], now=T0
+            )
+            await commit(store, applied, outbound_id)
         loaded = {key: calls_of(await store.load(key))["same id"].call.status for key in ("a", "b")}
         assert loaded == {"a": 100, "b": 150}
         await store.aclose()
@@ -254,8 +257,8 @@ def damaged_state(path: Path) -> bytes:
         store = open_store(url_of(path))
         tracker = Tracker(RULES)
         calls = [Call(f"call-{n:05d}", T0 - n, 100, 4, 5.0) for n in range(3000)]
-        tracker.apply(calls, ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, calls, ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         await store.aclose()
 
     asyncio.run(story())
@@ -364,8 +367,8 @@ def test_a_link_to_the_state_is_the_same_state(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         with pytest.raises(StateError, match="in use"):
             open_store(url_of(tmp_path / "link.db"))
         assert [each.outbound_id for each in look_for(str(tmp_path / "link.db"), "id")] == [
@@ -381,8 +384,8 @@ def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
     async def story():
         store = open_store(url_of(tmp_path / "state.db"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         before = plain(await store.load("outbound"))
         await store._in_thread(
             lambda connection: connection.exec_driver_sql(
@@ -390,9 +393,9 @@ def test_a_commit_that_fails_saves_nothing_of_itself(tmp_path):
                 "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
             )
         )
-        tracker.apply([], ranges=[(T0, T0 + 200_000_000 + 1)], now=T0 + 200_000_000)
+        applied = apply_rows(tracker, [], ranges=[(T0, T0 + 200_000_000 + 1)], now=T0 + 200_000_000)
         with pytest.raises(StateError, match="disk is full"):
-            await commit(store, tracker)
+            await commit(store, applied)
         assert plain(await store.load("outbound")) == before
         await store.aclose()
 
@@ -409,14 +412,14 @@ def test_a_first_commit_that_fails_does_not_spoil_the_next(tmp_path):
             )
         )
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
         with pytest.raises(StateError, match="disk is full"):
-            await commit(store, tracker)
+            await commit(store, applied)
         assert await store.load("outbound") is None
         await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TRIGGER full"))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         assert plain(await store.load("outbound")) == plain(tracker.saved())
         await store.aclose()
 
@@ -430,15 +433,14 @@ def test_a_file_that_is_taken_away_fails_the_commits_until_it_is_back(tmp_path, 
     async def story():
         path, aside = tmp_path / "state.db", tmp_path / "aside.db"
         store, tracker = open_store(url_of(path)), Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        delta = tracker.take_delta()
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
         path.rename(aside)
         if is_replaced:
             path.write_bytes(aside.read_bytes())
         with pytest.raises(StateError, match="removed or replaced while it was in use"):
-            await store.commit("outbound", delta)
+            await store.commit("outbound", applied.delta)
         aside.replace(path)
-        await store.commit("outbound", delta)
+        await store.commit("outbound", applied.delta)
         await store.aclose()
         again = open_store(url_of(path))
         assert plain(await again.load("outbound")) == plain(tracker.saved())
@@ -461,9 +463,11 @@ def test_no_value_of_a_call_is_in_an_error_text(tmp_path):
         store = open_store(url_of(tmp_path / "state.db"))
         await store._in_thread(lambda connection: connection.exec_driver_sql("DROP TABLE blocks"))
         tracker = Tracker(RULES)
-        tracker.apply([Call("secret-id", T0, 100, 4, 5.0)], ranges=[(T0 - 1, T0 + 1)], now=T0)
+        applied = apply_rows(
+            tracker, [Call("secret-id", T0, 100, 4, 5.0)], ranges=[(T0 - 1, T0 + 1)], now=T0
+        )
         with pytest.raises(StateError) as failed:
-            await commit(store, tracker)
+            await commit(store, applied)
         assert "secret-id" not in str(failed.value)
         await store.aclose()
 
@@ -502,8 +506,8 @@ def test_a_state_of_version_2_goes_on_where_it_was(tmp_path):
     async def story():
         store = open_store(url_of(path))
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         saved = plain(await store.load("outbound"))
         await store.aclose()
         with sqlite3.connect(path) as connection:
@@ -525,8 +529,8 @@ def test_memory_keeps_nothing():
         store = open_store("memory:")
         assert isinstance(store, MemoryStore)
         tracker = Tracker(RULES)
-        tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+        await commit(store, applied)
         assert await store.load("outbound") is None
         await store.aclose()
 

@@ -174,7 +174,7 @@ class Recount:
 def polls_without_spare(
     polls: Sequence[Poll], rules: CountingRules, low_watermark: int
 ) -> tuple[int, int] | None:
-    """A time before ``low_watermark`` that no poll has read, though no outage left it so far back."""
+    """A time before ``low_watermark`` that no poll read though no outage left it that far back."""
     longest = max(rules.catch_up_ms, rules.window_ms)
     too_far = [
         (before.now, poll.now - longest)
