@@ -338,14 +338,14 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
 def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
-    before = outbound.poll(8 * 3_600).unread
+    before = outbound.poll(8 * 3_600).observation.unread
     outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), PlanState()
-    after = outbound.poll().unread
+    after = outbound.poll().observation.unread
     assert outbound.requests < 30
     assert before is not None
     assert after is not None
     assert after[0] > before[0]
-    while outbound.poll().unread is not None:
+    while outbound.poll().observation.unread is not None:
         assert outbound.is_right()
     assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
 
@@ -354,7 +354,9 @@ def test_catching_up_goes_on_after_a_restart():
 def test_a_backlog_is_read_by_offset_where_the_window_is(odd):
     outbound = Outbound(**odd)
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(3_000)))
-    while outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).unread is not None:
+    while (
+        outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).observation.unread is not None
+    ):
         assert outbound.is_right()
     assert outbound.tracker.snapshot().ledger.started >= 2_900
 
@@ -466,4 +468,4 @@ def test_ties_deep_down_are_read():
     outbound.table.put(*(done(f"tie-{n:03d}", T0 - 40 * MINUTE) for n in range(250)))
     outbound.poll()
     assert outbound.is_right()
-    assert len(by_id(outbound.poll().calls)) <= 2 * LIMIT
+    assert len(by_id(outbound.poll().observation.rows)) <= 2 * LIMIT
