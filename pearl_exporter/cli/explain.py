@@ -10,15 +10,14 @@ from pearl_exporter.api.decode_calls import format_instant, storable_id
 from pearl_exporter.app import counting_rules
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
+    CallValues,
     Instant,
     call_status_label,
     ended_at,
     is_answered,
     status_label,
 )
-from pearl_exporter.counting.journal import values_of
 from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import CallValues
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
@@ -81,7 +80,7 @@ def _facts(known: Known, each: TrackedCall, rules: CountingRules | None) -> Fact
     else:
         facts["first_seen"] = _utc(told.seen_at)
         facts["first_seen_after_seconds"] = (told.seen_at - call.start) / 1000
-    values = values_of(call)
+    values = call.values
     if each.phase is CallPhase.SETTLED:
         when = told.settled_at
         facts["counted_at"] = "not told: before the journal began" if when is None else _utc(when)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pearl_exporter.counting.call_table import CallTable
+from pearl_exporter.counting.call_table import CallView
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.columns import Rows
 from pearl_exporter.reading.range_read import RangeRead, is_newest_first, rows_from
@@ -71,7 +71,7 @@ class Coverage:
         self.ranges.clear()
         self.rejected = 0
 
-    def known_between(self, calls: CallTable, start: Instant, end: Instant) -> int:
+    def known_between(self, calls: CallView, start: Instant, end: Instant) -> int:
         """How many calls there are, by what is tracked and by what was read of this range alone."""
         known = calls.present(start, end) + len(self.calls)
         for first, last in self.ranges:

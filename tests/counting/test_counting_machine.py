@@ -5,6 +5,7 @@ time, with long gaps, over any page size, and the table may change while it is r
 fed what was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
+from functools import partial
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -51,8 +52,6 @@ def by_name(call: Call) -> str:
 
 
 class Histories(RuleBasedStateMachine):
-    patches = ()
-
     rest_ms = 1
     """How much time lies between the polls of a quiet time."""
 
@@ -66,7 +65,8 @@ class Histories(RuleBasedStateMachine):
         scan_every=st.sampled_from([0, 0, 10]),
         small_window_pages=st.sampled_from([-1, -1, 1, 3]),
         block_calls=st.sampled_from([1, 2, 4, 256]),
-        spare_kinds=st.sampled_from([0, 1, 10_000]),
+        max_unused_kinds=st.sampled_from([0, 1, 10_000]),
+        min_bulk_rows=st.sampled_from([1, 3, 500]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
         clamp=st.sampled_from([1, 2, 10_000, 10_000]),
@@ -85,7 +85,8 @@ class Histories(RuleBasedStateMachine):
         scan_every,
         small_window_pages,
         block_calls,
-        spare_kinds,
+        max_unused_kinds,
+        min_bulk_rows,
         inclusive_end,
         inclusive_start,
         clamp,
@@ -103,12 +104,13 @@ class Histories(RuleBasedStateMachine):
             buckets=BOUNDS,
         )
         self.small_window_pages = small_window_pages
-        self.patches = [
-            patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
-            patch("pearl_exporter.counting.packing.MAX_UNUSED_KINDS", spare_kinds),
-        ]
-        for each in self.patches:
-            each.start()
+        self.new_tracker = partial(
+            Tracker,
+            self.rules,
+            block_calls=block_calls,
+            max_unused_kinds=max_unused_kinds,
+            min_bulk_rows=min_bulk_rows,
+        )
         self.spare = catch_up_requests
         self.now = BEGIN
         self.table = Table(
@@ -120,14 +122,10 @@ class Histories(RuleBasedStateMachine):
             without_ids=without_ids,
         )
         self.gone: dict[str, Call] = {}
-        self.tracker = Tracker(self.rules)
+        self.tracker = self.new_tracker()
         self.polls: list[Poll] = []
         self.memory = PlanState()
         self.saved: SavedOutbound | None = None
-
-    def teardown(self):
-        for each in self.patches:
-            each.stop()
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -201,7 +199,7 @@ class Histories(RuleBasedStateMachine):
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
-            self.tracker = Tracker(self.rules, copied(self.saved))
+            self.tracker = self.new_tracker(copied(self.saved))
             self.memory = PlanState()
             self.check()
 

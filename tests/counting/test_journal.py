@@ -28,13 +28,13 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
     for at, (seen, settled, lost) in enumerate(polls):
         journal = Journal()
         for call_id in settled:
-            journal.settle(call_id)
+            journal.add_settled(call_id)
         for call_id in lost:
-            journal.lose(call_id, "deleted")
-            journal.revise(
-                call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
+            journal.add_lost(call_id, "deleted")
+            journal.add_revision(
+                Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
             )
-        journal.see(map(compact_id, seen))
+        journal.add_seen(map(compact_id, seen))
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
         assert journal.take() is None

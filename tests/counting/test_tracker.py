@@ -367,7 +367,7 @@ def test_a_call_seen_live_by_a_clock_that_was_ahead_settles_no_later_for_it():
 def test_tracking_did_not_begin_in_the_future():
     outbound = Outbound(RULES)
     outbound.poll(-7200)
-    assert outbound.tracker.tracking_since == T0 - 2 * HOUR
+    assert outbound.tracker.snapshot().tracking_since == T0 - 2 * HOUR
     assert counted(outbound.poll(-7000, success(at=-7190))) == {"success": 1}
 
 

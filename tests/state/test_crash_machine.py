@@ -27,7 +27,8 @@ from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
-from pearl_exporter.counting.journal import settled_in
+from pearl_exporter.counting.compact_ids import full_id, loaded_ids
+from pearl_exporter.counting.journal import decode_entries
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracked_call import CallPhase
 from pearl_exporter.counting.tracker import Applied, Tracker
@@ -289,12 +290,16 @@ class Crashes(Histories):
 
         return observe
 
+    def tracker_of(self, _rules, saved=None) -> Tracker:
+        return self.new_tracker(saved)
+
     def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
         with (
             patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages),
             patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
+            patch("pearl_exporter.polling.poller.Tracker", self.tracker_of),
         ):
             failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
@@ -385,7 +390,11 @@ class Crashes(Histories):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
             entries = connection.execute("SELECT entries FROM journal").fetchall()
-        counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
+        counted = Counter(
+            full_id(compact)
+            for (each,) in entries
+            for compact in loaded_ids(decode_entries(each).settled)
+        )
         calls = calls_of(SavedOutbound(None, blocks))
         for call_id, each in calls.items():
             assert counted[call_id] <= 1, call_id
