@@ -19,7 +19,7 @@ from pearl_exporter.counting.compact_ids import (
     may_hold,
     saved_ids,
 )
-from pearl_exporter.counting.labels import is_unicode
+from pearl_exporter.text import is_unicode
 
 
 class Revision(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -145,7 +145,7 @@ def history_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> CallHi
         return CallHistory()
     compact, history = compact_id(call_id), CallHistory()
     for at, content in entries:
-        if not content or not may_hold(content, call_id):
+        if not may_hold(content, call_id):
             continue
         poll = decode_entries(content)
         if compact in loaded_ids(poll.seen) and history.seen_at is None:

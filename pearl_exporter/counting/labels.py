@@ -23,6 +23,7 @@ from pearl_exporter.counting.calls import (
     status_label,
 )
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import is_unicode
 
 OTHER = "_other"
 """The label of all folded tags."""
@@ -88,15 +89,6 @@ def looks_personal(tag: str) -> bool:
     if "@" in text and _EMAIL.search(text):
         return True
     return _PHONE.search(_DATES.sub(" date ", text)) is not None
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether a text can be encoded as UTF-8; JSON may hold half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class TagLabels:

@@ -84,13 +84,21 @@ SEVERAL_TAG_RULES = "several"
 """Stored in place of the rules while calls are labelled by more than one set of tag rules."""
 
 
-class _PolledAt(msgspec.Struct):
-    polled_at: Instant
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
-_decode_polled_at = msgspec.msgpack.Decoder(_PolledAt).decode
+def encode_progress(progress: Progress) -> bytes:
+    """Return the progress as MessagePack."""
+    return msgspec.msgpack.encode(progress)
 
 
-def polled_at(progress: bytes) -> Instant:
-    """Return T of the last good poll, from a saved `Progress` of any version."""
-    return _decode_polled_at(progress).polled_at
+def decode_progress(content: bytes) -> Progress:
+    """Return the progress that `encode_progress` wrote.
+
+    Raises:
+        ValueError: The content is damaged.
+    """
+    try:
+        return _decode_progress(content)
+    except msgspec.MsgspecError:
+        raise ValueError("a saved progress is damaged") from None
