@@ -10,7 +10,7 @@ import uvicorn
 
 from pearl_exporter.polling.poll_history import Asked, Found, PollRecord
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.pages.layout import path_of
+from pearl_exporter.web.pages.layout import outbound_path
 from tests.web.chromium import Chromium
 from tests.web.test_endpoints import NOW, a_view, changed, failed, polled, unpolled
 from tests.web.test_pages import NASTY_NAMES, settled
@@ -43,7 +43,7 @@ def browser() -> Iterator[Chromium]:
     chromium.close()
 
 
-PATHS = ["/?refresh=0", *(path_of(name) for name in ("a/b", "..", LONG, "new"))]
+PATHS = ["/?refresh=0", *(outbound_path(name) for name in ("a/b", "..", LONG, "new"))]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=["all", "a slash", "dots", "failing", "new"])
@@ -68,7 +68,7 @@ def test_a_page_fits_and_breaks_no_rule(browser, address, path, width, theme):
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[theme]
 
 
-@pytest.mark.parametrize("path", ["/?refresh=0", path_of("a/b")])
+@pytest.mark.parametrize("path", ["/?refresh=0", outbound_path("a/b")])
 def test_tab_reaches_every_link_and_shows_where_it_is(browser, address, path):
     browser.open(address + path)
     links = browser.value("[...document.links].map(link => link.href)")
@@ -83,7 +83,7 @@ def test_tab_reaches_every_link_and_shows_where_it_is(browser, address, path):
 
 
 def test_a_screen_reader_finds_headings_landmarks_and_named_tables(browser, address):
-    browser.open(address + path_of("a/b"))
+    browser.open(address + outbound_path("a/b"))
     nodes = browser.ask("Accessibility.getFullAXTree")["nodes"]
     found = [
         (each["role"]["value"], each.get("name", {}).get("value", ""))
