@@ -9,7 +9,7 @@ An error carries the decision, so that nobody downstream has to guess::
     ├── Inconsistent         no read of the range agreed with itself reason "inconsistent"
     └── ApiError             a request to NLPearl failed             retry?
         ├── AuthError            401, 403                            no   "auth"
-        │   └── WithheldError        not asked: the token is refused     no   (no failed poll)
+        │   └── TokenBlockedError    not asked: the token is refused     no   (no failed poll)
         ├── NotFoundError        404                                 no   "not_found"
         ├── BadRequestError      any other 4xx                       no   "bad_request"
         ├── BadResponseError     an answer that is no calls search   no   "bad_response"
@@ -93,11 +93,11 @@ class AuthError(ApiError):
     reason = "auth"
 
 
-CHECK_ITS_FORM = "is the token right, in the form accountId:secretKey?"
+TOKEN_FORM_HINT = "is the token right, in the form accountId:secretKey?"  # noqa: S105 - a hint
 """What a user should ask about a refused token."""
 
 
-class WithheldError(AuthError):
+class TokenBlockedError(AuthError):
     """Not asked, since the API refuses the token to others; no poll, and so none that failed."""
 
 

@@ -7,7 +7,7 @@ import click
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App, build_app
 from pearl_exporter.cli.found import ask_platform
 from pearl_exporter.cli.waiting import told_while_waiting
@@ -59,10 +59,10 @@ async def _try(app: App, outbound: OutboundSettings) -> Finding:
     client: PearlClient = app.clients[outbound.token]
     now = app.api_clock.now()
     search = Search(now - round(outbound.window * 1000), now, skip=0, limit=1)
-    patience = Patience(outbound.give_up, is_insistent=False)
+    deadline = Deadline(outbound.give_up, retries=False)
     try:
         async with told_while_waiting(app, lambda: outbound.name):
-            page = await client.search(outbound.id, search, patience)
+            page = await client.search(outbound.id, search, deadline)
     except ApiError as error:
         return Finding(outbound, None, error)
     return Finding(outbound, page.count, None)

@@ -118,14 +118,14 @@ class TagLabels:
             tag != OTHER
             and len(tag) <= MAX_TAG_LENGTH
             and is_unicode(tag)
-            and self._rules.include.fits(tag)
+            and self._rules.include.matches(tag)
             and not self._is_excluded(tag)
             and not looks_personal(tag)
         )
 
     def _is_excluded(self, tag: str) -> bool:
         exclude = self._rules.exclude
-        return bool(exclude.pattern) and exclude.fits(tag)
+        return bool(exclude.pattern) and exclude.matches(tag)
 
     def _has_room(self, tag: str) -> bool:
         if len(self._labels) - (OTHER in self._labels) < self._rules.max_tags:

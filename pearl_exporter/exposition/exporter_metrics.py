@@ -57,7 +57,7 @@ class ExporterMetrics:
         self._gauge(
             "pearl_exporter_api_rate_limit_configured",
             "Requests a second allowed by api.rate_limit, over all tokens.",
-        ).set_function(lambda: sum(each.ceiling for each in budget()))
+        ).set_function(lambda: sum(each.configured_rate for each in budget()))
         self._gauge(
             "pearl_exporter_api_requests_waiting",
             "Requests that wait for their turn right now.",

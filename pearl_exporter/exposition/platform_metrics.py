@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pearl_exporter.api.decode_platform import Account
-from pearl_exporter.discovery.snapshot import PlatformSnapshot, WatchSnapshot
+from pearl_exporter.discovery.snapshot import PlatformSnapshot, RequestSnapshot
 
 Samples = Mapping[str, float]
 """Values by the row's label; where it has none, one under the empty text."""
@@ -30,11 +30,11 @@ def _one(value: float | None) -> Samples:
     return {} if value is None else {"": float(value)}
 
 
-def _up(watch: WatchSnapshot | None) -> Samples:
+def _up(watch: RequestSnapshot | None) -> Samples:
     return {} if watch is None else {"": float(watch.is_up)}
 
 
-def _success(watch: WatchSnapshot | None) -> Samples:
+def _success(watch: RequestSnapshot | None) -> Samples:
     if watch is None or watch.last_success is None:
         return {}
     return {"": watch.last_success / 1000}
@@ -76,13 +76,13 @@ PLATFORM_METRICS: tuple[Row, ...] = (
         "pearl_account_up",
         "Whether the last request for the account succeeded.",
         "",
-        lambda platform: _up(platform.account_watch),
+        lambda platform: _up(platform.account_request),
     ),
     Row(
         "pearl_account_last_success_timestamp_seconds",
         "End of the last successful request for the account.",
         "",
-        lambda platform: _success(platform.account_watch),
+        lambda platform: _success(platform.account_request),
     ),
     Row(
         "pearl_account_credit_balance",

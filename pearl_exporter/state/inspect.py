@@ -11,12 +11,12 @@ import msgspec
 
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.compact_ids import may_hold, short_id
-from pearl_exporter.counting.journal import Told, told_of
+from pearl_exporter.counting.compact_ids import compact_id, may_hold
+from pearl_exporter.counting.journal import CallHistory, history_of
 from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.saved import Progress
-from pearl_exporter.counting.tracked_call import Tracked, tracked_of
+from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.schema import MIGRATIONS
 from pearl_exporter.state.sqlite_file import A_FOLDER, beside
@@ -52,8 +52,8 @@ class Known(NamedTuple):
     outbound_id: str
     name: str | None
     progress: Progress
-    call: Tracked | None
-    told: Told
+    call: TrackedCall | None
+    told: CallHistory
     journal_since: Instant | None
 
 
@@ -140,7 +140,7 @@ def _known(connection: sqlite3.Connection, call_id: str) -> Iterator[Known]:
     outbounds = connection.execute("SELECT number, id, progress FROM outbounds").fetchall()
     for number, outbound_id, progress in outbounds:
         entries = "FROM journal WHERE outbound = ? ORDER BY number"
-        told = told_of(
+        told = history_of(
             call_id, connection.execute(f"SELECT polled_at, entries {entries}", (number,))
         )
         since = connection.execute(
@@ -156,14 +156,14 @@ def _known(connection: sqlite3.Connection, call_id: str) -> Iterator[Known]:
         )
 
 
-def _tracked(connection: sqlite3.Connection, number: int, call_id: str) -> Tracked | None:
+def _tracked(connection: sqlite3.Connection, number: int, call_id: str) -> TrackedCall | None:
     if not is_unicode(call_id):
         return None
     rows = connection.execute("SELECT key, calls FROM blocks WHERE outbound = ?", (number,))
     for key, content in rows:
         if may_hold(content, call_id):
-            kinds = Kinds()
-            entry = decode_block(key, content, kinds).entries.get(short_id(call_id))
+            kinds = KindTable()
+            entry = decode_block(key, content, kinds).entries.get(compact_id(call_id))
             if entry is not None:
                 return tracked_of(call_id, entry, kinds)
     return None

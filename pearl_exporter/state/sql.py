@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import Table
 
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.saved import Delta, Progress, Saved
+from pearl_exporter.counting.saved import Delta, Progress, SavedOutbound
 from pearl_exporter.errors import LEFT, MAY_WRITE, DiskError, StateError
 from pearl_exporter.state.records import Saved as Discovered
 from pearl_exporter.state.schema import blocks, discovered, journal, migrate, outbounds
@@ -67,7 +67,7 @@ class SqlStore:
         found = await self._in_thread(lambda connection: _find(connection, outbound_id))
         return None if found is None else found[1]
 
-    async def load(self, outbound_id: str) -> Saved | None:
+    async def load(self, outbound_id: str) -> SavedOutbound | None:
         """What was committed so far; see `Store`."""
         return await self._in_thread(lambda connection: self._load(connection, outbound_id))
 
@@ -108,13 +108,13 @@ class SqlStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    def _load(self, connection: Connection, outbound_id: str) -> Saved | None:
+    def _load(self, connection: Connection, outbound_id: str) -> SavedOutbound | None:
         found = _find(connection, outbound_id)
         if found is None:
             return None
         number, progress = found
         find = select(blocks.c.key, blocks.c.calls).where(blocks.c.outbound == number)
-        return Saved(progress, dict(map(tuple, connection.execute(find))))
+        return SavedOutbound(progress, dict(map(tuple, connection.execute(find))))
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
         number = self._save_progress(connection, outbound_id, delta.progress)

@@ -7,7 +7,7 @@ after a restart.
 from collections.abc import Sequence
 from typing import Protocol
 
-from pearl_exporter.counting.saved import Delta, Progress, Saved
+from pearl_exporter.counting.saved import Delta, Progress, SavedOutbound
 from pearl_exporter.state.records import Saved as Discovered
 
 MEMORY_URL = "memory:"
@@ -19,7 +19,7 @@ class Store(Protocol):
     async def load_progress(self, outbound_id: str) -> Progress | None:
         """The counters that were committed so far, without the calls; raises `StateError`."""
 
-    async def load(self, outbound_id: str) -> Saved | None:
+    async def load(self, outbound_id: str) -> SavedOutbound | None:
         """What was committed so far, None if nothing was; raises `StateError`."""
 
     async def commit(self, outbound_id: str, delta: Delta) -> None:
@@ -42,7 +42,7 @@ class MemoryStore:
         """Nothing, as nothing outlives the process."""
         return None
 
-    async def load(self, outbound_id: str) -> Saved | None:  # noqa: ARG002 - see Store
+    async def load(self, outbound_id: str) -> SavedOutbound | None:  # noqa: ARG002 - see Store
         """Nothing, as nothing outlives the process."""
         return None
 

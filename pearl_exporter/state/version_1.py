@@ -24,11 +24,11 @@ from sqlalchemy import (
 
 from pearl_exporter.counting.blocks import encode_block
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.compact_ids import ShortId, short_ids
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.compact_ids import CompactId, compact_ids
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.saved import Progress
 from pearl_exporter.counting.start_index import StartIndex
-from pearl_exporter.counting.tracked_call import Entry, Phase, Tracked, entry_of
+from pearl_exporter.counting.tracked_call import CallPhase, PackedOrTracked, TrackedCall, entry_of
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 _decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -69,19 +69,19 @@ def with_newest(connection: Connection, outbound: int, progress: bytes) -> bytes
     """Its progress, told where the newest call began: as late as it may have been."""
     known = _decode_progress(progress)
     newest = connection.scalar(select(func.max(calls.c.start)).where(calls.c.outbound == outbound))
-    changed = msgspec.structs.replace(known, newest=max(known.edge, newest or 0))
+    changed = msgspec.structs.replace(known, newest=max(known.low_watermark, newest or 0))
     return msgspec.msgpack.encode(changed)
 
 
 def blocks_of(connection: Connection, outbound: int) -> Iterator[tuple[Instant, bytes]]:
     """The calls of one outbound as blocks, by key."""
-    kinds, index = Kinds(), StartIndex[ShortId, Entry]()
+    kinds, index = KindTable(), StartIndex[CompactId, PackedOrTracked]()
     rows = connection.execute(
         select(calls).where(calls.c.outbound == outbound).order_by(calls.c.start)
     )
     tracked = list(map(_tracked, rows))
     index.fill(
-        short_ids([each.call.id for each in tracked]),
+        compact_ids([each.call.id for each in tracked]),
         [each.call.start for each in tracked],
         [entry_of(each, kinds) for each in tracked],
     )
@@ -89,11 +89,11 @@ def blocks_of(connection: Connection, outbound: int) -> Iterator[tuple[Instant, 
         yield block.key, encode_block(block, index.get, kinds)
 
 
-def _tracked(row: Any) -> Tracked:
+def _tracked(row: Any) -> TrackedCall:
     tags = _decode_tags(row.tags) if row.tags else ()
-    return Tracked(
+    return TrackedCall(
         Call(row.id, row.start, row.status, row.call_status, row.duration, tags),
-        Phase(row.phase),
+        CallPhase(row.phase),
         row.seen_live_at,
         row.in_window,
         row.is_absent,

@@ -15,7 +15,7 @@ from bench.alert_quality.counting import (
 )
 from bench.alert_quality.world import HOUR_MS, MINUTE_MS, START_MS, Incident, Outbound, World
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.simulator import Profile
 
@@ -45,7 +45,7 @@ AWAY = {
 
 def by_tracker(outbound: Outbound, world: World, polls: Polls) -> list[dict[str, int]]:
     """Started and settled calls after each poll until `END`, by the real rules of counting."""
-    rules = Rules(
+    rules = CountingRules(
         window_ms=4 * HOUR_MS,
         settle_ms=SETTLE_MS,
         settle_unanswered_ms=SETTLE_UNANSWERED_MS,

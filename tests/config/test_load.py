@@ -74,8 +74,8 @@ def test_every_default_is_the_contracts():
     )
     assert loaded.metrics == MetricsSettings()
     assert loaded.metrics.max_tags == 100
-    assert loaded.metrics.tag_include.fits("any\ntag")
-    assert not loaded.metrics.tag_exclude.fits("any")
+    assert loaded.metrics.tag_include.matches("any\ntag")
+    assert not loaded.metrics.tag_exclude.matches("any")
     assert loaded.state == StateSettings(url="sqlite:///data/pearl-exporter.db")
     assert loaded.web == WebSettings(
         listen=ListenAddress("0.0.0.0", 10042), config_file=None, enable_reload=False
@@ -112,7 +112,7 @@ def test_the_example_of_the_contract_is_read():
     assert first.token.read() == second.token.read() == "acc:key"
     assert first.give_up == loaded.poll.give_up == 45
     assert loaded.metrics.duration_buckets == (1.0, 2.5)
-    assert loaded.metrics.tag_include.fits("sales_x")
+    assert loaded.metrics.tag_include.matches("sales_x")
     assert loaded.web.listen == ("::", 9000)
     assert str(loaded.web.listen) == "[::]:9000"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.compact_ids import short_id
-from pearl_exporter.counting.journal import Journal, Told, told_of
+from pearl_exporter.counting.compact_ids import compact_id
+from pearl_exporter.counting.journal import CallHistory, Journal, history_of
 from pearl_exporter.counting.labels import TagRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
@@ -34,11 +34,11 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
             journal.revise(
                 call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
             )
-        journal.see(map(short_id, seen))
+        journal.see(map(compact_id, seen))
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
         assert journal.take() is None
-    told = told_of(asked, entries)
+    told = history_of(asked, entries)
     assert told.settled_times == sum(settled.count(asked) for _, settled, _ in polls)
     assert told.lost_at == max(
         (at for at, each in enumerate(polls) if asked in each[2]), default=None
@@ -60,7 +60,7 @@ def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
     entries = [polled(before, [], T0), polled(before, [call], T0 + 300_000)]
     after = Tracker(RULES, before.saved())
     entries.append(polled(after, [call], T0 + 330_000))
-    ((_, change),) = told_of("call", entries).revisions
+    ((_, change),) = history_of("call", entries).revisions
     assert (change.before[3], change.after[3]) == (("_other",), ("vip",))
     assert not change.is_counted
     assert not any(after.snapshot().ledger.revisions.values())
@@ -69,7 +69,7 @@ def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
 @pytest.mark.parametrize("content", [b"x", b"\x94", b"abc"])
 def test_a_damaged_journal_is_told(content):
     with pytest.raises(ValueError, match="damaged"):
-        told_of("", [(0, content)])
+        history_of("", [(0, content)])
 
 
 async def play(path, *polls):
@@ -99,7 +99,7 @@ def test_a_first_read_is_not_told_call_by_call(tmp_path):
     asyncio.run(play(path, (T0, [Call("old", T0 - 900_000, 100, 4, 5.0)])))
     (known,) = look_for(str(path), "old")
     assert known.call is not None
-    assert known.told == Told()
+    assert known.told == CallHistory()
 
 
 def test_it_is_cut_where_calls_are_forgotten_and_a_deleted_one_is_told(tmp_path):

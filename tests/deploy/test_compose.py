@@ -38,7 +38,7 @@ def in_project(service: str, path: str) -> Path | None:
 
 
 def own_files() -> set[Path]:
-    """What the README has one make here."""
+    """Files that docs/deploy.md has one make here."""
     return {FOLDER / "config.yml", FOLDER / "nlpearl-token"}
 
 

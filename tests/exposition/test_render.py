@@ -21,14 +21,14 @@ from pearl_exporter.api.budget import Budget
 from pearl_exporter.counting.histogram import HistogramSnapshot
 from pearl_exporter.counting.labels import TagRules
 from pearl_exporter.counting.ledger import LedgerSnapshot
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.counting.window import WindowSnapshot
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
 from pearl_exporter.exposition.render import Exposition, Format, families_of
 from pearl_exporter.polling.poll_health import Health
-from pearl_exporter.polling.snapshot import OutboundSnapshot, Spans
+from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
 from tests.support.programs import debian_program
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -114,7 +114,7 @@ CONTRACT = VANISHING | COUNTED | OUTBOUND_HEALTH | EXPORTER
 # --- fixed snapshots
 
 
-def rules(**changed: object) -> Rules:
+def rules(**changed: object) -> CountingRules:
     given = {
         "window_ms": 3_600_000,
         "settle_ms": 120_000,
@@ -125,10 +125,10 @@ def rules(**changed: object) -> Rules:
         "buckets": (5.0, 60.0),
         "tags": TagRules(),
     }
-    return Rules(**(given | changed))
+    return CountingRules(**(given | changed))
 
 
-SPANS = Spans(interval=30.0, idle_interval=30.0, settle=600.0, settle_unanswered=60.0)
+SPANS = PollTimings(interval=30.0, idle_interval=30.0, settle=600.0, settle_unanswered=60.0)
 
 
 def unpolled(name: str = "new one", outbound_id: str = "65f1c0aaaa") -> OutboundSnapshot:

@@ -5,14 +5,14 @@ import sqlite3
 import pytest
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.state.sql import _set_up_sqlite
 from pearl_exporter.state.store import open_store
 
 SECOND = 1000
 NOON = 1_795_000_000_000
-RULES = Rules(
+RULES = CountingRules(
     window_ms=600 * SECOND,
     settle_ms=SECOND,
     settle_unanswered_ms=SECOND,

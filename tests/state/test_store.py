@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.journal import Told
-from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.journal import CallHistory
+from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.inspect import look_for
@@ -29,7 +29,7 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def plain(saved: Saved) -> tuple:
+def plain(saved: SavedOutbound) -> tuple:
     return saved.progress, calls_of(saved)
 
 
@@ -152,7 +152,7 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
                         each.seen_live_at,
                         each.in_window,
                         each.is_absent,
-                        each.odd_codes,
+                        each.unknown_codes,
                     ),
                 )
     connection.close()
@@ -164,7 +164,7 @@ def test_a_state_of_version_1_goes_on_where_it_was(tmp_path):
             wanted, calls_wanted = plain(tracker.saved())
             assert calls == calls_wanted
             # as late as it may have been, so that no clock that steps back makes a call count twice
-            newest = max(wanted.edge, wanted.newest)
+            newest = max(wanted.low_watermark, wanted.newest)
             assert progress == msgspec.structs.replace(wanted, newest=newest, tag_rules="")
         await store.aclose()
 
@@ -517,7 +517,7 @@ def test_a_state_of_version_2_goes_on_where_it_was(tmp_path):
 
     asyncio.run(story())
     (known,) = look_for(str(path), "done")
-    assert (known.told, known.journal_since) == (Told(), T0)
+    assert (known.told, known.journal_since) == (CallHistory(), T0)
 
 
 def test_memory_keeps_nothing():

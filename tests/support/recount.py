@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 
 NAMES = {
     1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",
@@ -33,14 +33,14 @@ class Poll:
     """A good poll: its T, the ranges that it read whole, and every row that it read.
 
     ``unread`` is where the calls begin that an outage has left unread, if there are any. Ids in
-    ``spared`` were there, but their rows could not be read.
+    ``unreadable_ids`` were there, but their rows could not be read.
     """
 
     now: int
     ranges: Sequence[tuple[int, int]]
     rows: dict[str, Call]
     unread: int | None = None
-    spared: frozenset[str] = frozenset()
+    unreadable_ids: frozenset[str] = frozenset()
 
     def covers(self, start: int) -> bool:
         return any(first <= start < end for first, end in self.ranges)
@@ -64,7 +64,7 @@ def name(code: int | None, *tables: dict[int, str]) -> str:
 class Recount:
     """Every published figure of one outbound, recounted over ``polls``."""
 
-    def __init__(self, polls: list[Poll], rules: Rules) -> None:
+    def __init__(self, polls: list[Poll], rules: CountingRules) -> None:
         self.started = self.live = self.pending = 0
         self.by_status: Counter[str] = Counter()
         self.by_call_status: Counter[str] = Counter()
@@ -74,14 +74,14 @@ class Recount:
         self.revisions: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
         self.uncounted_ms = 0
-        self.edge: int
+        self.low_watermark: int
         """What starts before it is forgotten, or never counted if it was not read yet."""
         self.window: list[Call] = []
         """What the window holds, as far as the polls could see."""
         self._rules = rules
         self._polls = polls
         self._edges = list(self._edges_of(polls))
-        self.edge = self._edges[-1][1]
+        self.low_watermark = self._edges[-1][1]
         for before, poll in pairwise(polls):
             reached = poll.now - max(rules.catch_up_ms, rules.window_ms)
             self.uncounted_ms += max(0, reached - before.now)
@@ -93,25 +93,30 @@ class Recount:
 
         Where T steps back, nothing that starts after the newest row of all has been counted yet.
         """
-        rules, edge, newest = self._rules, None, 0
+        rules, low_watermark, newest = self._rules, None, 0
         for before, poll in zip([None, *polls], polls, strict=False):
             start = poll.now - rules.window_ms
             until = start if poll.unread is None else poll.unread
             if before is not None and poll.now < before.now:
-                edge = min(edge, max(newest + 1, poll.now - rules.catch_up_ms))
-                until = min(until, edge) if edge < start else until
+                low_watermark = min(low_watermark, max(newest + 1, poll.now - rules.catch_up_ms))
+                until = min(until, low_watermark) if low_watermark < start else until
             newest = max([newest, *(row.start for row in poll.rows.values())])
-            yield edge, (edge := until if edge is None else max(edge, until))
+            yield (
+                low_watermark,
+                (low_watermark := until if low_watermark is None else max(low_watermark, until)),
+            )
 
     def _recount(self, key: str) -> None:
         rules, tracking_since = self._rules, self._polls[0].now
         phase, last, seen_live, there = None, None, None, False
-        for poll, (edge, edge_after) in zip(self._polls, self._edges, strict=True):
+        for poll, (low_watermark, edge_after) in zip(self._polls, self._edges, strict=True):
             # a clock that was ahead has told of moments that are yet to come
             tracking_since = min(tracking_since, poll.now)
             seen_live = seen_live and min(seen_live, poll.now)
             row = poll.rows.get(key)
-            is_read = last is not None and poll.covers(last.start) and key not in poll.spared
+            is_read = (
+                last is not None and poll.covers(last.start) and key not in poll.unreadable_ids
+            )
             if row is None and is_read:
                 there = False
                 if phase in ("live", "pending"):
@@ -119,12 +124,12 @@ class Recount:
                     phase = "lost"
             if row is not None and (
                 last is not None
-                or edge is None
-                or row.start >= min(edge, poll.now - rules.window_ms)
+                or low_watermark is None
+                or row.start >= min(low_watermark, poll.now - rules.window_ms)
             ):
                 if last is None:
                     known_before = not live(row) and self._settles(row, None) <= tracking_since
-                    old = edge is not None and row.start < edge
+                    old = low_watermark is not None and row.start < low_watermark
                     phase = "history" if known_before or old else "pending"
                     self.started += phase == "pending"
                 elif phase == "settled":
@@ -166,8 +171,10 @@ class Recount:
             self.durations.setdefault(name(call.status, NAMES), []).append(call.duration)
 
 
-def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
-    """A time before ``edge`` that no poll has read, though no outage left it too far back."""
+def polls_without_spare(
+    polls: Sequence[Poll], rules: CountingRules, low_watermark: int
+) -> tuple[int, int] | None:
+    """A time before ``low_watermark`` that no poll has read, though it is in reach of catch-up."""
     longest = max(rules.catch_up_ms, rules.window_ms)
     too_far = [
         (before.now, poll.now - longest)
@@ -179,7 +186,7 @@ def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, in
         if start > accounted:
             break
         accounted = max(accounted, end)
-    return (accounted, edge) if accounted < edge else None
+    return (accounted, low_watermark) if accounted < low_watermark else None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, Step
+from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeStep
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.web.pages.formatting import plural
 
@@ -33,7 +33,7 @@ class LastHours:
         missing: How many steps came after them in which a poll was due and did not succeed.
     """
 
-    steps: Sequence[Step]
+    steps: Sequence[OutcomeStep]
     missing: int
 
     @property
@@ -85,12 +85,12 @@ class Sparkline:
 def last_hours(outbound: OutboundSnapshot, now: Instant) -> LastHours:
     """Return what is known of the last hours of an outbound."""
     step, history, health = now // STEP_MS, outbound.calls.outcomes, outbound.health
-    known = [each for each in history.steps() if 0 <= step - each.start // STEP_MS < MOST_STEPS]
+    known = [each for each in history.steps() if 0 <= step - each.start // STEP_MS < MAX_STEPS]
     # A step after the last one is a gap only if a poll was due in it: an idle outbound is polled
     # less often than once a step.
     next_at = (outbound.calls.polled_at or 0) + round(2000 * health.interval_seconds)
     is_late = bool(history.counts) and (health.last_reason is not None or now > next_at)
-    return LastHours(known, min(max(0, step - history.newest), MOST_STEPS) if is_late else 0)
+    return LastHours(known, min(max(0, step - history.newest), MAX_STEPS) if is_late else 0)
 
 
 def sparkline(hours: LastHours, now: Instant, name: str) -> Sparkline:
@@ -105,8 +105,8 @@ def sparkline(hours: LastHours, now: Instant, name: str) -> Sparkline:
         now: The present; the chart ends with its step.
         name: The outbound's name, for the title.
     """
-    first = now // STEP_MS - MOST_STEPS + 1
-    begins = hours.steps[0].start // STEP_MS - first if hours.steps else MOST_STEPS - hours.missing
+    first = now // STEP_MS - MAX_STEPS + 1
+    begins = hours.steps[0].start // STEP_MS - first if hours.steps else MAX_STEPS - hours.missing
     counts = [each.calls or {} for each in hours.steps]
     bad = [sum(calls.get(each, 0) for each in BAD_OUTCOMES) for calls in counts]
     totals = [sum(calls.values()) for calls in counts]
@@ -126,7 +126,7 @@ def sparkline(hours: LastHours, now: Instant, name: str) -> Sparkline:
     )
     return Sparkline(
         title=f"Calls counted in each 5 minutes, {name}: {in_words(hours)}",
-        width=MOST_STEPS,
+        width=MAX_STEPS,
         height=_HEIGHT,
         baseline=line,
         shapes=tuple(shape for shape in shapes if shape.path),

@@ -65,7 +65,7 @@ def last_success(outbound: OutboundSnapshot, now: Instant) -> str:
 
 def read_progress(outbound: OutboundSnapshot) -> str | None:
     """Return how far a long read has come, in words; None if no long read is under way."""
-    so_far = outbound.read_so_far
+    so_far = outbound.read_progress
     if so_far is None:
         return None
     which = "first read" if outbound.calls.polled_at is None else "reading everything anew"
