@@ -15,9 +15,9 @@ from starlette.types import ASGIApp
 from pearl_exporter.app import App
 from pearl_exporter.config import ListenAddress
 from pearl_exporter.web.access import Access
-from pearl_exporter.web.connections import Connection, Door, Limits
+from pearl_exporter.web.config_watcher import WebConfigWatcher, log_fields
+from pearl_exporter.web.connections import Connection, ConnectionGuard, ConnectionLimits
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.live_config import LiveWebConfig, described
 from pearl_exporter.web.view import Reload, View
 
 STOP_SECONDS = 4.0
@@ -52,13 +52,18 @@ class Server(uvicorn.Server):
 
 
 class GuardedServer(Server):
-    """A server that lets in by a web configuration, and keeps nobody for long: see `Door`."""
+    """A server that lets in by a web configuration, and keeps nobody for long.
 
-    def __init__(self, config: uvicorn.Config, web: LiveWebConfig, limits: Limits) -> None:
+    See `ConnectionGuard`.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, web: WebConfigWatcher, limits: ConnectionLimits
+    ) -> None:
         super().__init__(config)
         self._web = web
         self._limits = limits
-        self._doors: list[Door] = []
+        self._guards: list[ConnectionGuard] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts connections by itself, where uvicorn would leave that to asyncio."""
@@ -68,19 +73,21 @@ class GuardedServer(Server):
             return Connection(self.config, self.server_state, app_state={})
 
         for sock in sockets or ():
-            door = Door(
-                sock, new_connection, connections, lambda: self._web.rules.config, self._limits
+            guard = ConnectionGuard(
+                sock, new_connection, connections, lambda: self._web.active.config, self._limits
             )
-            door.open()
-            self._doors.append(door)
-        self.servers = cast("list[asyncio.Server]", self._doors)
+            guard.open()
+            self._guards.append(guard)
+        self.servers = cast("list[asyncio.Server]", self._guards)
         self.started = True
 
 
-def guarded_server(asgi: ASGIApp, web: LiveWebConfig, limits: Limits | None = None) -> Server:
+def guarded_server(
+    asgi: ASGIApp, web: WebConfigWatcher, limits: ConnectionLimits | None = None
+) -> Server:
     """A server that answers whom the web configuration lets in."""
-    access = Access(asgi, lambda: web.rules)
-    return GuardedServer(_config(access, http=Connection), web, limits or Limits())
+    access = Access(asgi, lambda: web.active)
+    return GuardedServer(_config(access, http=Connection), web, limits or ConnectionLimits())
 
 
 def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
@@ -143,18 +150,18 @@ async def run(
     if the web configuration is bad, which `load_settings` has checked before.
     """
     asyncio.get_running_loop().set_exception_handler(_tell_of_any_bug)
-    web = LiveWebConfig(app.settings.web.config_file)
+    web = WebConfigWatcher(app.settings.web.config_file)
     stop = stop_event()
     hangups = None if reload is None else _Hangups(reload)
     if app.settings.web.config_file is not None:
-        _log.info("web configuration read", extra=described(web.rules.config))
+        _log.info("web configuration read", extra=log_fields(web.active.config))
     gc.freeze()  # what was imported stays: each look at it for garbage costs tens of milliseconds
     announce()
     over_http = reload if app.settings.web.enable_reload else None
     endpoints = build_endpoints(view_of(app, over_http))
     servers = [(guarded_server(endpoints, web), listener), *others]
     serving: list[asyncio.Task[None]] = []
-    following = asyncio.create_task(web.follow())
+    watching = asyncio.create_task(web.watch())
     try:
         await app.start()  # first of all: no scrape must miss the counters that were saved
         if hangups is not None:
@@ -162,7 +169,7 @@ async def run(
         serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
         await _first_of(stop, serving)
     finally:
-        following.cancel()
+        watching.cancel()
         for server, _ in servers:
             server.should_exit = True
         if hangups is not None:

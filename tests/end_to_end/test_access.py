@@ -136,7 +136,7 @@ def test_a_renewed_certificate_is_served_without_a_reload(tmp_path, api, made):
             seconds=15,
             what="the new certificate",
         )
-        process.says("web configuration read anew")
+        process.says("web configuration reloaded")
         context = ssl.create_default_context(cafile=str(made.ca))
         with httpx.Client(verify=context, trust_env=False) as http:
             assert http.get(f"https://{target}/metrics").status_code == 200

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from pearl_exporter.web.access import Access
+from pearl_exporter.web.config_watcher import WebConfigWatcher
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.live_config import LiveWebConfig
 from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY
 from tests.exposition.test_render import polled
 from tests.web.test_endpoints import a_view
@@ -32,8 +32,8 @@ class Clock:
 def client_of(folder: Path, clock: Clock | None = None, **sections) -> httpx.AsyncClient:
     path = folder / "web.yml"
     path.write_text(yaml.safe_dump(sections))
-    web = LiveWebConfig(path)
-    asgi = Access(build_endpoints(a_view(polled())), lambda: web.rules, clock or Clock())
+    web = WebConfigWatcher(path)
+    asgi = Access(build_endpoints(a_view(polled())), lambda: web.active, clock or Clock())
     return httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://exporter")
 
 
@@ -129,8 +129,8 @@ async def test_more_requests_than_the_rate_limit_are_429_but_for_probes(tmp_path
 
 
 async def test_without_a_configuration_everybody_is_let_in():
-    web = LiveWebConfig(None)
-    asgi = Access(build_endpoints(a_view(polled())), lambda: web.rules)
+    web = WebConfigWatcher(None)
+    asgi = Access(build_endpoints(a_view(polled())), lambda: web.active)
     transport = httpx.ASGITransport(asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
         for path in ("/", "/metrics", *OPEN):

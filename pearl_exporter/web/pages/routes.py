@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pearl_exporter.web.compression import compressed
+from pearl_exporter.web.compression import compressed_response
 from pearl_exporter.web.pages.outbound_page import render_outbound, render_unknown_outbound
 from pearl_exporter.web.pages.overview_page import render_overview
 from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY, load_templates
@@ -32,14 +32,14 @@ def page_routes(view: View) -> list[Route]:
 
     async def overview(request: Request) -> Response:
         body = await overviews[_reloads(request)].current()
-        return await compressed(request, body, _HEADERS)
+        return await compressed_response(request, body, _HEADERS)
 
     async def outbound(request: Request) -> Response:
         name = request.path_params["name"] or request.query_params.get("name", "")
         found = next((each for each in view.exposition.outbounds if each.name == name), None)
         if found is None:
             text = render_unknown_outbound(view.now())
-            return await compressed(request, text.encode(), _HEADERS, 404)
+            return await compressed_response(request, text.encode(), _HEADERS, 404)
         text = render_outbound(
             found,
             view.seconds_to_next_poll(found.outbound_id),
@@ -47,7 +47,7 @@ def page_routes(view: View) -> list[Route]:
             budget=view.budget_of(found.outbound_id),
             reloads=_reloads(request),
         )
-        return await compressed(request, text.encode(), _HEADERS)
+        return await compressed_response(request, text.encode(), _HEADERS)
 
     return [Route("/", overview), Route("/outbounds/{name:path}", outbound)]
 
