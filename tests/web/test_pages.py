@@ -207,7 +207,7 @@ def test_the_pages_say_how_far_a_long_read_has_come():
     text = render_overview((first,), {}, NOW)
     assert "first read: 4,257 of 23,898 calls" in text
     assert "no poll failing, 1 yet to be read for the first time since the start." in text
-    assert "reading everything anew: 1 of 2 calls" in render_overview((again,), {}, NOW)
+    assert "reading everything again: 1 of 2 calls" in render_overview((again,), {}, NOW)
     assert "<p>First read: 4,257 of 23,898 calls.</p>" in render_outbound(first, 0.0, NOW)
     assert "read: " not in render_overview((unpolled(),), {}, NOW)
 

@@ -65,8 +65,8 @@ def last_success(outbound: OutboundSnapshot, now: Instant) -> str:
 
 def read_progress(outbound: OutboundSnapshot) -> str | None:
     """Return how far a long read has come, in words; None if no long read is under way."""
-    so_far = outbound.read_progress
-    if so_far is None:
+    progress = outbound.read_progress
+    if progress is None:
         return None
-    which = "first read" if outbound.calls.polled_at is None else "reading everything anew"
-    return f"{which}: {so_far.received:,} of {so_far.expected:,} calls"
+    which = "first read" if outbound.calls.polled_at is None else "reading everything again"
+    return f"{which}: {progress.received:,} of {progress.expected:,} calls"
