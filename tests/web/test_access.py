@@ -53,7 +53,7 @@ async def test_without_credentials_the_answer_is_401(guarded, path):
         assert answer.headers["www-authenticate"].startswith("Basic")
 
 
-async def test_there_is_one_answer_to_an_unknown_user_and_to_a_wrong_password(guarded):
+async def test_unknown_user_and_wrong_password_look_the_same(guarded):
     answers = [
         await guarded.get("/metrics", auth=auth)
         for auth in (("alice", "wrong"), ("eve", "secret"), ("alice", "secre"), ("", ""))
@@ -117,7 +117,7 @@ async def test_a_body_without_a_length_is_counted(guarded, pieces, status):
     assert taken < 100
 
 
-async def test_more_requests_than_the_rate_limit_are_429_but_for_probes(tmp_path):
+async def test_requests_over_the_rate_limit_are_429_but_for_probes(tmp_path):
     clock = Clock()
     limit = {"interval": "1s", "burst": 2}
     async with client_of(tmp_path, clock, rate_limit=limit) as client:

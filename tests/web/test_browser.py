@@ -82,7 +82,7 @@ def test_tab_reaches_every_link_and_shows_where_it_is(browser, address, path):
     assert set(links) <= set(reached)
 
 
-def test_a_screen_reader_finds_headings_landmarks_and_named_tables(browser, address):
+def test_a_screen_reader_finds_landmarks_and_named_tables(browser, address):
     browser.open(address + outbound_path("a/b"))
     nodes = browser.ask("Accessibility.getFullAXTree")["nodes"]
     found = [

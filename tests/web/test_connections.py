@@ -174,7 +174,8 @@ async def test_who_keeps_us_waiting_makes_room_for_who_asks():
             writer.close()
 
 
-async def test_where_all_are_busy_health_gets_through_and_others_are_told():
+async def test_health_is_answered_when_all_connections_are_busy():
+    """Other requests get 503 then."""
     few = ConnectionLimits(connections=3, spare=2)
     async with served(few) as port:
         asked = GET.replace(b"/ ", b"/?size=%d " % LARGE)
@@ -212,7 +213,8 @@ def descriptors_left(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-async def test_who_asks_is_answered_though_idle_ones_hold_every_file_descriptor(caplog):
+async def test_idle_connections_give_up_their_file_descriptors(caplog):
+    """A client that asks is answered although no file descriptor was left."""
     async with served(LONG) as port:
         with ExitStack() as stack:
             clients = [stack.enter_context(socket.socket()) for _ in range(12)]

@@ -130,7 +130,7 @@ def an_app(*faults: str) -> App:
 
 
 @pytest.mark.parametrize("faults", [(), ("not_found",)], ids=["a good page", "a failure"])
-async def test_ready_after_the_first_page_or_the_first_failure_of_every_outbound(
+async def test_ready_once_every_outbound_had_a_page_or_failed(
     faults: tuple[str, ...],
 ) -> None:
     app = an_app(*faults)
@@ -146,7 +146,8 @@ async def test_ready_after_the_first_page_or_the_first_failure_of_every_outbound
         await app.stop()
 
 
-async def test_healthy_begins_with_the_schedule_and_an_api_that_is_down_is_no_reason() -> None:
+async def test_healthy_says_nothing_about_the_api() -> None:
+    """It begins with the schedule, and an API that is down does not end it."""
     app = an_app("server_error")
     async with client_of(view_of(app)) as client:
         assert (await client.get("/-/healthy")).status_code == 503

@@ -153,7 +153,7 @@ async def test_the_page_is_drawn_once_a_second_however_many_look_at_it(monkeypat
     ("rate", "said"),
     [(2.5, "they may ask 2.5 times a second, of 10 as configured"), (0.0, "Right now they pause")],
 )
-async def test_the_rate_allowed_right_now_is_named_where_the_api_asks_to_slow_down(rate, said):
+async def test_a_slowed_down_outbound_names_its_present_rate(rate, said):
     outbound = failed(polled(), "rate_limited", "429")
     budgets = {outbound.outbound_id: Budget(rate, 10.0, 0, is_refused=False)}
     view = dataclasses.replace(a_view(outbound), budget_of=budgets.get)
@@ -189,11 +189,11 @@ def test_the_settings_shown_are_those_in_force():
     assert {key: shown.get(key) for key in wanted} == wanted
 
 
-def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
+def test_outbounds_are_not_missed_before_discovery_answers():
     assert "No outbound is polled" not in render_overview((), {}, NOW, is_discovering=True)
 
 
-def test_after_a_restart_the_last_success_is_that_of_the_saved_state():
+def test_last_success_after_a_restart_is_the_saved_one():
     saved = polled().calls._replace(polled_at=NOW - 200_000)
     outbound = failed(replace(unpolled(), calls=saved), "connection", "refused")
     for text in (render_overview((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
@@ -330,7 +330,8 @@ def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
     assert "1 step without a good poll" in words
 
 
-def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing():
+def test_steps_since_a_missed_poll_are_gaps():
+    """A step after the last good poll is a gap as soon as a poll was due in it."""
     outbound = with_hours({"success": 1}, {"success": 1})
     later = NOW + 3 * STEP_MS
     assert last_hours(outbound, later).gaps == 3
