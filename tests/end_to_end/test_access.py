@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from pearl_exporter.config.web_config import read_web_config
-from pearl_exporter.healthcheck import fault_of
+from pearl_exporter.healthcheck import health_problem
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.end_to_end.prometheus import Prometheus, prometheus
 from tests.support.certificates import Certificates, make_certificates
@@ -120,7 +120,7 @@ def test_prometheus_scrapes_with_password_or_certificate_and_not_without(tmp_pat
             with pytest.raises(httpx.TransportError):
                 http.get(f"https://{certificate}/-/healthy")
         for target in (password, certificate):
-            assert fault_of(target) is None, "by TLS, whatever the certificate"
+            assert health_problem(target) is None, "by TLS, whatever the certificate"
         for process in (one, other):
             assert "Traceback" not in process.stderr
             assert "change-me" not in process.stderr

@@ -1,4 +1,4 @@
-"""Who is answered, over ASGI: what is asked of a request before an endpoint hears of it."""
+"""Which requests reach an endpoint, over ASGI: size, rate limit, password, and headers."""
 
 import re
 from collections.abc import AsyncIterator
@@ -83,7 +83,7 @@ async def test_probes_need_no_credentials(guarded, path):
 
 @pytest.mark.parametrize("path", [*CLOSED, *OPEN])
 @pytest.mark.parametrize("auth", [None, ALICE])
-async def test_every_answer_bears_the_headers(guarded, path, auth):
+async def test_every_answer_has_the_headers(guarded, path, auth):
     answer = await guarded.get(path, **({} if auth is None else {"auth": auth}))
     assert answer.headers["x-frame-options"] == "deny"
 
@@ -141,8 +141,8 @@ async def test_no_endpoint_takes_an_address_or_an_id(guarded):
     """What a request names is never asked for: every query means the same, every path is known."""
     for query in ("target=http://169.254.169.254/", "id=65f1c0ffee", "outbound=x&url=file:///etc"):
         for path in ("/", "/metrics"):
-            told = [(await guarded.get(path + end, auth=ALICE)).text for end in ("", f"?{query}")]
-            assert len(set(map(_without_process, told))) == 1
+            texts = [(await guarded.get(path + end, auth=ALICE)).text for end in ("", f"?{query}")]
+            assert len(set(map(_without_process, texts))) == 1
     for path in ("/probe", "/proxy/http://x", "/metrics/65f1c0ffee", "//etc/passwd", "/../x"):
         assert (await guarded.get(path, auth=ALICE)).status_code == 404
 

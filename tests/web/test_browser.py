@@ -56,11 +56,11 @@ def test_a_page_fits_and_breaks_no_rule(browser, address, path, width, theme):
     ends = browser.value(f"{texts}.map(text => text.getBoundingClientRect().right)")
     assert max(ends) <= width, "a text is cut off"
     faults = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
-    told = [each for each in browser.told if each["method"] in faults]
-    assert [each for each in told if "favicon" not in str(each)] == []
+    found = [each for each in browser.events if each["method"] in faults]
+    assert [each for each in found if "favicon" not in str(each)] == []
     asked = [
         each["params"]["request"]["url"]
-        for each in browser.told
+        for each in browser.events
         if each["method"] == "Network.requestWillBeSent"
     ]
     assert [url for url in asked if not url.startswith(address)] == []

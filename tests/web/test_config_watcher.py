@@ -1,4 +1,4 @@
-"""The web configuration reloaded: what changes, what stays, and what is told of it."""
+"""The web configuration reloaded: what changes, what stays, and what is logged of it."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ def _log(caplog):
 
 
 async def settled(web: WebConfigWatcher) -> None:
-    """Two looks: the first sees the change, the second that it is over."""
+    """Check twice: the first check sees the change, the second that it is over."""
     await web.check_files()
     await web.check_files()
 
@@ -45,7 +45,7 @@ def test_a_bad_file_at_the_start_is_all_its_faults(path):
     assert len(caught.value.faults) == 2
 
 
-async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
+async def test_nothing_is_read_again_where_nothing_changed(path, caplog):
     web = WebConfigWatcher(path)
     before = web.active
     for _ in range(4):
@@ -54,7 +54,7 @@ async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
     assert caplog.messages == []
 
 
-async def test_users_and_headers_are_read_anew(path, caplog):
+async def test_users_and_headers_are_read_again(path, caplog):
     web = WebConfigWatcher(path)
     path.write_text(
         f"{TLS}{ALICE.replace('alice', 'bob')}"
@@ -87,7 +87,7 @@ async def test_a_renewed_certificate_makes_another_context(path, made):
     assert web.active.config.context is not before
 
 
-async def test_a_client_ca_is_read_anew(made, path):
+async def test_a_client_ca_is_read_again(made, path):
     path.write_text(
         TLS.replace("}", ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}")
     )
@@ -98,7 +98,7 @@ async def test_a_client_ca_is_read_anew(made, path):
     assert web.active.config.context is not before
 
 
-async def test_a_bad_pair_keeps_the_last_good_and_is_told_once(path, made, caplog):
+async def test_a_bad_pair_keeps_the_last_good_and_is_logged_once(path, made, caplog):
     web = WebConfigWatcher(path)
     before = web.active
     key = made.key.read_bytes()
@@ -138,17 +138,17 @@ async def test_a_file_that_is_gone_keeps_the_last_good(path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [(TLS + ALICE, ALICE, "TLS is turned off only by a restart"), (ALICE, TLS, "TLS is turned on")],
     ids=["off", "on"],  # a hash is another in each process
 )
-async def test_tls_is_turned_on_and_off_at_a_start_alone(path, caplog, before, after, told):
+async def test_tls_is_turned_on_and_off_only_by_a_restart(path, caplog, before, after, message):
     path.write_text(before)
     web = WebConfigWatcher(path)
     path.write_text(after)
     await settled(web)
     assert list(web.active.config.users) == ["alice"]
-    assert told in caplog.text
+    assert message in caplog.text
 
 
 async def test_what_is_logged_holds_no_hash_and_no_key(path, made, caplog):
@@ -174,7 +174,7 @@ YESTERDAY, TOMORROW, NEXT_YEAR = (datetime.now(UTC) + timedelta(days=n) for n in
     ids=["expired", "not yet", "well"],
 )
 @pytest.mark.parametrize("clients", ["NoClientCert", "RequireAndVerifyClientCert"])
-async def test_a_certificate_of_no_use_today_is_told_every_hour(made, caplog, dates, said, clients):
+async def test_a_useless_certificate_is_logged_every_hour(made, caplog, dates, said, clients):
     made.renew(**dates)
     path = made.folder / "web.yml"
     more = (
@@ -186,8 +186,8 @@ async def test_a_certificate_of_no_use_today_is_told_every_hour(made, caplog, da
     web = WebConfigWatcher(path)
     for now in (0.0, 1.0, CHECK_DATES_SECONDS):
         await web.check_certificate_dates(now)
-    told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-    assert [text.split(",")[0].split("tls_server_config ")[1] for text in told] == said * 2
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert [text.split(",")[0].split("tls_server_config ")[1] for text in warnings] == said * 2
 
 
 async def test_a_new_certificate_is_looked_at_at_once(made, path, caplog):

@@ -1,4 +1,4 @@
-"""Connections over real sockets: those that keep us waiting are closed, and others get through.
+"""Connections over real sockets: those that take too long are closed, and others get through.
 
 Limits are tenths of seconds here; what is tested is that they are kept, not how long they are.
 """
@@ -202,7 +202,7 @@ async def test_beyond_the_spare_ones_connections_are_closed_at_once():
 
 @contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
-    """This process can open so many more files."""
+    """Let this process open at most ``count`` more files."""
     lowest = os.dup(0)
     os.close(lowest)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""The pages for people: what they say, and that nothing gets into them that is not theirs."""
+"""The pages for people: what they say, and that no text from elsewhere becomes HTML."""
 
 import asyncio
 import base64
@@ -116,7 +116,7 @@ async def test_the_refresh_can_be_stopped_and_goes_on():
 
 @pytest.mark.parametrize("path", ["/", "/outbounds/a", "/outbounds/b"])
 @pytest.mark.parametrize("wanted", ["gzip", "identity"])
-async def test_a_page_is_compressed_for_whom_that_is_welcome(path, wanted):
+async def test_a_page_is_compressed_for_clients_that_accept_it(path, wanted):
     async with client_of(a_view(polled("a"))) as client:
         stream = client.stream("GET", path, headers={"Accept-Encoding": wanted})
         async with stream as answer:

@@ -221,7 +221,7 @@ def _durations(durations: HistogramSnapshot) -> str:
         return "No answered call has ended in it."
     return (
         f"Answered calls last, approximately: median {median}, 90th percentile {most}, "
-        "as far as the histogram's buckets tell."
+        "as precisely as the histogram's buckets allow."
     )
 
 
