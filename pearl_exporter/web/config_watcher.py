@@ -13,7 +13,7 @@ from pearl_exporter.config.files import file_stamp
 from pearl_exporter.config.validity import date_fault
 from pearl_exporter.config.web_config import WebConfig, read_web_config
 from pearl_exporter.errors import ConfigError
-from pearl_exporter.web.passwords import Checker, Passwords
+from pearl_exporter.web.passwords import BcryptWorker, Passwords
 from pearl_exporter.web.rate_limit import TokenBucket
 
 CHECK_FILES_SECONDS = 1.0
@@ -48,7 +48,7 @@ class WebConfigWatcher:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._checker = Checker()
+        self._worker = BcryptWorker()
         self._logged_faults: tuple[str, ...] = ()
         self.active = self._activate(WebConfig() if path is None else read_web_config(path))
         self._last_stamp: object = None
@@ -128,7 +128,7 @@ class WebConfigWatcher:
         limit = config.rate_limit
         return ActiveWebConfig(
             config,
-            Passwords(config.users, self._checker),
+            Passwords(config.users, self._worker),
             TokenBucket(limit.interval, limit.burst),
         )
 
