@@ -152,7 +152,7 @@ async def run(
     asyncio.get_running_loop().set_exception_handler(_tell_of_any_bug)
     web = WebConfigWatcher(app.settings.web.config_file)
     stop = stop_event()
-    hangups = None if reload is None else _Hangups(reload)
+    hangups = None if reload is None else _Hangups(reload, stop)
     if app.settings.web.config_file is not None:
         _log.info("web configuration read", extra=log_fields(web.active.config))
     gc.freeze()  # what was imported stays: each look at it for garbage costs tens of milliseconds
@@ -163,17 +163,17 @@ async def run(
     serving: list[asyncio.Task[None]] = []
     watching = asyncio.create_task(web.watch())
     try:
-        await app.start()  # first of all: no scrape must miss the counters that were saved
-        if hangups is not None:
-            hangups.begin()
-        serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
-        await _first_of(stop, serving)
+        # first of all: no scrape must miss the counters that were saved
+        await _start(app, stop)
+        if not stop.is_set():
+            if hangups is not None:
+                hangups.begin()
+            serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
+            await _first_of(stop, serving)
     finally:
         watching.cancel()
         for server, _ in servers:
             server.should_exit = True
-        if hangups is not None:
-            hangups.end()
         await _end(app, serving)
 
 
@@ -214,19 +214,18 @@ def stop_event() -> asyncio.Event:
 
 
 class _Hangups:
-    """Answers each SIGHUP with a reload, once it has begun; one that came before is made up for."""
+    """Answers each SIGHUP with a reload, from `begin` until ``stop`` is set.
 
-    def __init__(self, reload: Reload) -> None:
+    One that came before `begin` is made up for.
+    """
+
+    def __init__(self, reload: Reload, stop: asyncio.Event) -> None:
         self._reload = reload
+        self._stop = stop
         self._came_early = False
         self._has_begun = False
         self._going_on: set[asyncio.Future[tuple[str, ...]]] = set()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
-
-    def end(self) -> None:
-        """The exporter stops."""
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: already stopping")
 
     def begin(self) -> None:
         """The exporter runs, and can go over to another configuration."""
@@ -235,6 +234,9 @@ class _Hangups:
             self._hang_up()
 
     def _hang_up(self) -> None:
+        if self._stop.is_set():
+            _log.info("SIGHUP: already stopping")
+            return
         if not self._has_begun:
             _log.info("SIGHUP: the configuration is read anew when all have started")
             self._came_early = True
@@ -256,11 +258,22 @@ def _tell_of_a_bug(task: asyncio.Future[tuple[str, ...]]) -> None:
         _log.error("reading the configuration anew met a bug", exc_info=error)
 
 
-async def _first_of(stop: asyncio.Event, serving: list[asyncio.Task[None]]) -> None:
-    """Waits for the wish to stop, or for a server that ended by itself."""
+async def _start(app: App, stop: asyncio.Event) -> None:
+    """Start the exporter, but give up the start when it is told to stop."""
+    starting = asyncio.create_task(app.start())
+    await _first_of(stop, [starting])
+    if stop.is_set():
+        starting.cancel()
+    await asyncio.wait([starting])
+    if not starting.cancelled():
+        starting.result()
+
+
+async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for the wish to stop, or for the end of a task."""
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
 
