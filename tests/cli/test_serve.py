@@ -105,6 +105,7 @@ def test_a_slow_reader_of_an_answer_does_not_hold_it(tmp_path: Path, api: Api) -
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
+        get(f"{url}/-/healthy")  # it serves: a stop during the start waits for nobody
         with slow_reader(url):
             begun = time.monotonic()
             process.send(signal.SIGTERM)
@@ -128,7 +129,7 @@ def test_sighup_reads_the_configuration_anew_and_refuses_a_bad_one(
         outbounds = [{"id": api.outbound, "name": "renamed"}]
         write_config(tmp_path, api.url, api.outbound, outbounds=outbounds)
         process.send(signal.SIGHUP)
-        process.says("configuration read anew")
+        process.says("configuration reloaded")
         text = get(f"{url}/metrics").text
         assert f"{reloaded} 1.0\n" in text
         assert 'pearl_outbound_up{outbound="renamed"}' in text
@@ -158,7 +159,7 @@ def test_a_sighup_while_it_starts_is_made_up_for(tmp_path: Path, api: Api) -> No
             path.write_text(text)
             process.send(signal.SIGHUP)
             pipe.write(text)
-        process.says("configuration read anew")
+        process.says("configuration reloaded")
         outbounds = [{"id": api.outbound, "name": "renamed"}]
         write_config(tmp_path, api.url, api.outbound, outbounds=outbounds)
         process.send(signal.SIGHUP)
