@@ -45,18 +45,18 @@ class PearlError(Exception):
 
 
 class ConfigError(PearlError):
-    """The configuration is wrong. ``faults`` has one line for each thing to put right."""
+    """The configuration is wrong. ``problems`` has one line for each thing to correct."""
 
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
-LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
+STATE_UNCHANGED_HINT = "file left unchanged: restore a backup, or move it away to start over"
 """What a user can do about a damaged state."""
 
-MAY_WRITE = "the user that runs this must be able to write the file and its folder"
-"""What a user can do about a state that can't be reached."""
+WRITE_ACCESS_HINT = "the user that runs this must be able to write the file and its folder"
+"""What a user can do about a state that can't be written."""
 
 
 class PollError(PearlError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pearl_exporter.app import App, Changes, enumerated
 from pearl_exporter.config import Settings
-from pearl_exporter.config.differences import changed_keys, changed_outbounds
+from pearl_exporter.config.changes import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 
@@ -40,7 +40,7 @@ class Reloader:
         """Read the configuration and bring the exporter to it.
 
         Returns:
-            The faults of the new configuration; none if it is in force now.
+            The problems of the new configuration; none if it is in force now.
         """
         async with self._lock:
             try:
@@ -48,9 +48,9 @@ class Reloader:
                 before = self._app.settings
                 changes = await self._app.reconfigure(settings)
             except (PearlError, ValueError) as error:
-                faults = error.faults if isinstance(error, ConfigError) else (str(error),)
-                self._refuse(faults)
-                return faults
+                problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+                self._refuse(problems)
+                return problems
             except Exception:  # a bug: the caller logs its traceback, and the old settings stay
                 self._refuse(("internal error (traceback in the log)",))
                 raise
@@ -63,10 +63,10 @@ class Reloader:
                     _log.warning("%s changed; takes effect after a restart", key)
             return ()
 
-    def _refuse(self, faults: tuple[str, ...]) -> None:
+    def _refuse(self, problems: tuple[str, ...]) -> None:
         self._app.exporter.configured(successfully=False, at_seconds=0.0)
-        for fault in faults:
-            _log.error("keeping the old configuration: %s", fault)
+        for problem in problems:
+            _log.error("keeping the old configuration: %s", problem)
 
 
 def _log_fields(changes: Changes, before: Settings, after: Settings) -> dict[str, str]:

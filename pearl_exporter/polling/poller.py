@@ -18,7 +18,7 @@ from pearl_exporter.counting.saved import Delta, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
 from pearl_exporter.errors import (
-    LEFT,
+    STATE_UNCHANGED_HINT,
     AuthError,
     BadResponseError,
     NotFoundError,
@@ -272,7 +272,9 @@ class Poller:
         try:
             return Tracker(self._rules, saved)
         except ValueError as error:
-            raise StateError(f"{error} (outbound {self.outbound.id}); {LEFT}") from None
+            raise StateError(
+                f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"
+            ) from None
 
     def _new_reader(self) -> PlanRunner:
         return PlanRunner(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pearl_exporter.config.files import file_stamp
-from pearl_exporter.config.validity import date_fault
-from pearl_exporter.config.web_config import WebConfig, read_web_config
+from pearl_exporter.config.web.certificate_dates import date_problem
+from pearl_exporter.config.web.load import WebConfig, read_web_config
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.web.passwords import BcryptWorker, Passwords
 from pearl_exporter.web.rate_limit import TokenBucket
@@ -43,13 +43,13 @@ class WebConfigWatcher:
         active: The configuration in force.
 
     Raises:
-        ConfigError: The file is bad; the error has every fault.
+        ConfigError: The file is bad; the error has every problem.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._worker = BcryptWorker()
-        self._logged_faults: tuple[str, ...] = ()
+        self._logged_problems: tuple[str, ...] = ()
         self.active = self._activate(WebConfig() if path is None else read_web_config(path))
         self._last_stamp: object = None
         self._checked_context: ssl.SSLContext | None = None
@@ -76,7 +76,7 @@ class WebConfigWatcher:
         stamp = await asyncio.to_thread(self._stamp)
         if stamp != self._last_stamp:
             self._last_stamp = stamp
-        elif stamp != dict(self.active.config.files) or self._logged_faults:
+        elif stamp != dict(self.active.config.files) or self._logged_problems:
             await self._read()
 
     async def check_certificate_dates(self, now: float) -> None:
@@ -90,12 +90,12 @@ class WebConfigWatcher:
         if context is None or (context is self._checked_context and not is_due):
             return
         self._checked_context, self._dates_checked_at = context, now
-        fault = await asyncio.to_thread(date_fault, context)
-        if fault is not None:
+        problem = await asyncio.to_thread(date_problem, context)
+        if problem is not None:
             _log.warning(
                 "the certificate of tls_server_config %s, so clients refuse it: replace it and its "
                 "key, no reload is needed",
-                fault,
+                problem,
             )
 
     async def _read(self) -> None:
@@ -104,10 +104,10 @@ class WebConfigWatcher:
             config = await asyncio.to_thread(read_web_config, self._path)
             self._refuse_change_of_scheme(config)
         except ConfigError as error:
-            self._log_faults(error.faults)
+            self._log_problems(error.problems)
             return
         self.active = self._activate(config)
-        self._logged_faults = ()
+        self._logged_problems = ()
         _log.info("web configuration reloaded", extra=log_fields(config))
 
     def _refuse_change_of_scheme(self, config: WebConfig) -> None:
@@ -117,12 +117,12 @@ class WebConfigWatcher:
                 [f"{self._path}: tls_server_config: TLS is turned {turned} only by a restart"]
             )
 
-    def _log_faults(self, faults: tuple[str, ...]) -> None:
-        """Log faults once, not at every check for as long as they last."""
-        if faults != self._logged_faults:
-            self._logged_faults = faults
-            for fault in faults:
-                _log.error("keeping the old web configuration: %s", fault)
+    def _log_problems(self, problems: tuple[str, ...]) -> None:
+        """Log problems once, not at every check for as long as they last."""
+        if problems != self._logged_problems:
+            self._logged_problems = problems
+            for problem in problems:
+                _log.error("keeping the old web configuration: %s", problem)
 
     def _activate(self, config: WebConfig) -> ActiveWebConfig:
         limit = config.rate_limit

@@ -64,10 +64,10 @@ def build_endpoints(view: View) -> Starlette:
 
 def _reload_endpoint(reload: Reload) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(_: Request) -> Response:
-        faults = await reload()
-        if not faults:
+        problems = await reload()
+        if not problems:
             return PlainTextResponse("reloaded\n")
-        text = "".join(f"{fault}\n" for fault in ("keeping the old configuration:", *faults))
+        text = "".join(f"{problem}\n" for problem in ("keeping the old configuration:", *problems))
         return PlainTextResponse(text, status_code=500)
 
     return endpoint

@@ -37,7 +37,7 @@ def health_report(
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(check: str, fault: str | None, details: str = "") -> str:
-    if fault is not None:
-        return f"[-]{check} failed: {fault}"
+def _line(check: str, problem: str | None, details: str = "") -> str:
+    if problem is not None:
+        return f"[-]{check} failed: {problem}"
     return f"[+]{check} ok" + (f": {details}" if details else "")

@@ -8,7 +8,7 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.exposition.render import Exposition
 
 Reload = Callable[[], Awaitable[tuple[str, ...]]]
-"""Reads the configuration again and returns its faults; none if the configuration is in force."""
+"""Reads the configuration again and returns its problems; none if the configuration is in force."""
 
 
 @dataclass(frozen=True)

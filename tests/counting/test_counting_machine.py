@@ -19,12 +19,12 @@ from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
-from tests.support.recount import (
+from tests.support.oracle import (
     Poll,
     Recount,
     bucketed,
     live,
-    polls_without_spare,
+    passed_over,
     positive,
     recount_window,
 )
@@ -300,7 +300,7 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
         if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
-            assert polls_without_spare(self.polls, self.rules, wanted.low_watermark) is None
+            assert passed_over(self.polls, self.rules, wanted.low_watermark) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

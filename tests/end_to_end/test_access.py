@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.healthcheck import health_problem
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.end_to_end.prometheus import Prometheus, prometheus
@@ -158,6 +158,6 @@ def test_a_bad_file_at_the_start_is_told_and_ends_it(tmp_path, api, made):
     for command in ("serve", "check"):
         with running_pearl(tmp_path / command, command, "--config", path) as process:
             assert process.ends() == 2
-            assert "basic_auth_users.alice: this is no bcrypt hash" in process.stderr
+            assert "basic_auth_users.alice: not a bcrypt hash" in process.stderr
             assert "tls: unknown key" in process.stderr
             assert "hunter2" not in process.stderr

@@ -38,7 +38,7 @@ from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
-from tests.support.recount import Poll, Recount, positive
+from tests.support.oracle import Poll, Recount, positive
 from tests.support.saving import calls_of
 from tests.support.table import Table, by_id
 

@@ -21,7 +21,7 @@ from pearl_exporter.serving import view_of
 from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.view import View
-from tests.exposition.test_render import NOW, World, polled, unpolled
+from tests.exposition.scraped import NOW, World, polled, unpolled
 from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.serving import serving
 
