@@ -203,11 +203,13 @@ def test_a_removed_outbound_is_gone() -> None:
 
 
 def test_one_poll_gives_gauges_of_fresh_outbounds() -> None:
-    told = families(World(polled(), unpolled()).exposition.render_outbounds().decode(), Format.TEXT)
-    assert {each.type for each in told.values()} == {"gauge", "unknown"}
-    outbounds = {each.labels["outbound"] for each in told["pearl_window_calls"].samples}
+    found = families(
+        World(polled(), unpolled()).exposition.render_outbounds().decode(), Format.TEXT
+    )
+    assert {each.type for each in found.values()} == {"gauge", "unknown"}
+    outbounds = {each.labels["outbound"] for each in found["pearl_window_calls"].samples}
     assert outbounds == {"spring-renewals"}
-    assert len(told["pearl_outbound_up"].samples) == 2
+    assert len(found["pearl_outbound_up"].samples) == 2
 
 
 @pytest.mark.parametrize("format_", Format)

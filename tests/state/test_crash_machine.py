@@ -63,7 +63,7 @@ class DiskFull(sqlite3.OperationalError):
 
 
 class Client:
-    """The API's client: answers from a table, until it is told to raise."""
+    """The API's client: answers from a table, until it has a fault to raise."""
 
     def __init__(self, answered) -> None:
         self._answered = answered
@@ -253,7 +253,7 @@ class Crashes(Histories):
         self.restart()
 
     def running(self) -> Poller:
-        """The poller; started anew on what was saved, if it is not running."""
+        """The poller; started again from what was saved, if it is not running."""
         if self.poller is None:
             self.api_clock = ApiClock(self.clock)
             path = Path(self.folder.name) / "state.db"
