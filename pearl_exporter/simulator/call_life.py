@@ -43,7 +43,7 @@ class CallLife(msgspec.Struct, gc=False, eq=False):
 
     Attributes:
         number: The call's number in its campaign.
-        lead: The number of whom it calls; a lead may be called several times.
+        lead: The number of the person that it calls; a lead may be called several times.
         start: When the call starts; rows are ordered and searched by it.
         appear: From when on the API serves the row.
         queued: When outcome 1 becomes 20.

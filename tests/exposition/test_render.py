@@ -60,7 +60,7 @@ def test_earlier_snapshots_leave_no_trace(format_: Format) -> None:
 
 
 def of_outbounds(text: str) -> list[str]:
-    """The lines that are not the exporter's own, some of which tell the time."""
+    """The lines that are not the exporter's own, some of which change with time."""
     return [line for line in text.splitlines() if not re.match(r"(# \w+ )?(process|python)_", line)]
 
 
