@@ -336,7 +336,7 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
         failure = await again.app.pollers[0].poll()
         assert failure.reason == "state"
         assert "is damaged" in str(failure)
-        assert "restore a copy, or move it away" in str(failure)
+        assert "restore a backup, or move it away" in str(failure)
         await again.app.stop()
         await world.app.stop()
 
