@@ -45,11 +45,11 @@ class PearlError(Exception):
 
 
 class ConfigError(PearlError):
-    """The configuration is wrong. ``faults`` has one line for each thing to put right."""
+    """The configuration is wrong. ``problems`` has one line for each thing to correct."""
 
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 STATE_UNCHANGED_HINT = "file left unchanged: restore a backup, or move it away to start over"

@@ -320,7 +320,7 @@ def test_the_log_says_that_a_discovered_outbound_has_settings_of_its_own_now(cap
         run_virtually(story())
     record = told(caplog)
     assert (record.outbounds_added, record.outbounds_removed) == ("none", "none")
-    assert record.outbounds_changed == "mine: name, window"
+    assert record.outbounds_changed == "mine: window, name"
 
 
 def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_change(caplog):

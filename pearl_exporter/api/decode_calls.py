@@ -15,9 +15,10 @@ import msgspec
 
 from pearl_exporter.api.loose_json import number, read_json, whole_number
 from pearl_exporter.counting.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
-from pearl_exporter.counting.labels import is_unicode, looks_personal
+from pearl_exporter.counting.labels import looks_personal
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.reading.search import Page
+from pearl_exporter.text import is_unicode
 
 MAX_ID_LENGTH = 256
 MAX_CODE = 999_999

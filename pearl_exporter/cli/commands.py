@@ -270,8 +270,8 @@ def _settings(config: Path | None, *, asks_api: bool = True) -> Settings:
 
 
 def _refuse(error: ConfigError) -> NoReturn:
-    for fault in error.faults:
-        click.echo(f"pearl-exporter: {fault}", err=True)
+    for problem in error.problems:
+        click.echo(f"pearl-exporter: {problem}", err=True)
     sys.exit(MISUSED)
 
 

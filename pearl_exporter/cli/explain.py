@@ -17,13 +17,13 @@ from pearl_exporter.counting.calls import (
     status_label,
 )
 from pearl_exporter.counting.journal import values_of
-from pearl_exporter.counting.labels import is_unicode
 from pearl_exporter.counting.packing import CallValues
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.inspect import CallRecord, find_call
 from pearl_exporter.state.store import MEMORY_URL
+from pearl_exporter.text import is_unicode
 
 Facts = dict[str, Any]
 """What is said, by its name; moments as text, RFC 3339 in UTC."""

@@ -19,8 +19,8 @@ from pearl_exporter.counting.compact_ids import (
     joined_or_full,
     may_hold,
 )
-from pearl_exporter.counting.labels import is_unicode
 from pearl_exporter.counting.packing import CallValues
+from pearl_exporter.text import is_unicode
 
 Ids = bytes | list[str]
 """As `joined_or_full` has them."""

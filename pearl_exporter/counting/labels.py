@@ -20,6 +20,7 @@ from pearl_exporter.counting.calls import (
     status_label,
 )
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import is_unicode
 
 OTHER = "_other"
 """The label of all tags that have no series of their own."""
@@ -75,15 +76,6 @@ def looks_personal(tag: str) -> bool:
     if "@" in text and _EMAIL.search(text):
         return True
     return _PHONE.search(_DATES.sub(" date ", text)) is not None
-
-
-def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8; JSON may hold half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class TagLabels:

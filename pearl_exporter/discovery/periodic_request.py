@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
-from pearl_exporter.config.settings import default_stale_after
+from pearl_exporter.config.timings import default_stale_after
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import BadResponseError, PollError
 

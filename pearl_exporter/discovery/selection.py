@@ -5,7 +5,6 @@ An outbound is gone only when several good answers in a row did not list it: one
 not end its counting.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -16,13 +15,12 @@ import msgspec
 from pearl_exporter.api.decode_platform import PAUSED, SUSPENDED, Listing
 from pearl_exporter.counting.labels import looks_personal
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import has_control_characters
 
 MISSES = 3
 """So many good answers in a row must have left an outbound out before it counts as vanished."""
 
 MAX_NAME = 128
-
-_UNPRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class Selection(Enum):
@@ -126,7 +124,7 @@ def shown_name(outbound: KnownOutbound) -> str:
     name = (outbound.name or "").strip()
     if len(name) > MAX_NAME or looks_personal(name):
         return ""
-    if any(unicodedata.category(character) in _UNPRINTED for character in name):
+    if has_control_characters(name):
         return ""
     return name
 

@@ -16,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.compact_ids import compact_id, may_hold
 from pearl_exporter.counting.journal import CallHistory, history_of
-from pearl_exporter.counting.labels import is_unicode
 from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.saved import Progress, decode_progress
 from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
@@ -30,6 +29,7 @@ from pearl_exporter.state.schema import (
     read_version,
 )
 from pearl_exporter.state.sqlite import FOLDER_MESSAGE, file_beside, is_damage
+from pearl_exporter.text import is_unicode
 
 Result = TypeVar("Result")
 

@@ -12,13 +12,13 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import ConfigError, load_settings
-from pearl_exporter.config.keys import settings_keys
 from pearl_exporter.errors import REASONS
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
 from pearl_exporter.exposition.platform_metrics import PLATFORM_METRICS
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.view import View
+from tests.support.config_keys import settings_keys
 from tests.support.programs import PACKAGES
 
 ROOT = Path(__file__).parents[2]
@@ -321,9 +321,10 @@ def test_the_example_file_loads(tmp_path):
 def test_the_example_file_is_refused_until_its_placeholders_are_replaced():
     with pytest.raises(ConfigError) as refused:
         load_settings(ROOT / "docs" / "example-config.yml", {})
-    token, outbound = refused.value.faults
-    assert ': api.token: "YOUR_ACCOUNT_ID" stands for a part of the token; put your own' in token
-    assert ': outbounds.0.id: "YOUR_OUTBOUND_ID" stands for an id; put the id of one' in outbound
+    token, outbound = refused.value.problems
+    assert ': api.token: "YOUR_ACCOUNT_ID" is an example; replace it by your own' in token
+    told = ': outbounds.0.id: "YOUR_OUTBOUND_ID" is an example; replace it by the id of one'
+    assert told in outbound
 
 
 def test_keys_are_listed_on_their_page_alone_with_their_defaults():

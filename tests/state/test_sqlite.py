@@ -142,7 +142,7 @@ def test_a_second_exporter_on_the_same_state_is_refused(path):
         "except StateError as error: print(error)\n"
     )
     second = subprocess.run(
-        [sys.executable, "-c", code, url], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code, url], capture_output=True, text=True, check=True
     )
     assert "in use by another pearl-exporter" in second.stdout
     with pytest.raises(StateError, match="in use"):
