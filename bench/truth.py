@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pearl_exporter.simulator import Campaign
-from pearl_exporter.simulator.life import CallLife
+from pearl_exporter.simulator.call_life import CallLife
 from pearl_exporter.simulator.truth import live
 
 

@@ -21,9 +21,11 @@ from pearl_exporter.counting.calls import (
     is_live,
     status_label,
 )
-from pearl_exporter.simulator.generation import Generator, strike
-from pearl_exporter.simulator.life import CallLife, spin
-from pearl_exporter.simulator.profile import Incident as Strike
+from pearl_exporter.simulator.call_generator import CallGenerator
+from pearl_exporter.simulator.call_life import CallLife
+from pearl_exporter.simulator.incident import Incident as SimulatedIncident
+from pearl_exporter.simulator.incident import apply_incident
+from pearl_exporter.simulator.splitmix import splitmix64
 
 INTERVAL_MS = 30_000
 SETTLE_MS = 120_000
@@ -115,7 +117,7 @@ def count_call(call: CallLife, counted: Counted, lost: int | None = None) -> Non
 
 def settled_by(call: CallLife, seen: int, polls: Polls) -> int:
     """The poll that counts a call which poll ``seen`` was the first to see."""
-    if call.revision is not None or call.outcome not in STATUS_LABELS:
+    if call.late_change is not None or call.outcome not in STATUS_LABELS:
         return _settled_step_by_step(call, seen, polls)
     finished = max(seen, polls.find(max(call.written, call.end)))
     if finished >= polls.count:
@@ -153,7 +155,7 @@ def _settled_step_by_step(call: CallLife, seen: int, polls: Polls) -> int:
 
 def calls_of(outbound: Outbound, world: World) -> Iterator[CallLife]:
     """The calls in the order of their minutes, with all that befalls them."""
-    generator = Generator(outbound.profile, 1, START_MS)
+    generator = CallGenerator(outbound.profile, 1, START_MS)
     last_minute = world.end // 60_000
     while generator.next_minute < last_minute:
         moment = generator.next_minute * 60_000
@@ -177,14 +179,17 @@ def _hit(call: CallLife, incident: Incident, outbound: Outbound) -> bool:
     if incident.kind == "stop":
         return False
     if incident.kind == "success":
-        if call.outcome == 100 and spin(call.number ^ incident.end) / _UNIT > incident.times:
+        if call.outcome == 100 and splitmix64(call.number ^ incident.end) / _UNIT > incident.times:
             call.outcome = 110
-            call.revision = None
+            call.late_change = None
         return True
     usual = outbound.usual(incident.kind)
     share = min(0.97, (incident.times - 1) * usual / (1 - usual))
-    strike(
-        call, Strike(kind=incident.kind, start_ms=incident.start, end_ms=incident.end, share=share)
+    apply_incident(
+        call,
+        SimulatedIncident(
+            kind=incident.kind, start_ms=incident.start, end_ms=incident.end, share=share
+        ),
     )
     return True
 
@@ -192,8 +197,10 @@ def _hit(call: CallLife, incident: Incident, outbound: Outbound) -> bool:
 def _drift(call: CallLife, drift: Drift, usual: float) -> None:
     way = min(1.0, (call.start - drift.start) / (drift.end - drift.start))
     share = way * (drift.times - 1) * usual / (1 - usual)
-    if spin(call.number ^ drift.start) / _UNIT < share:
-        strike(call, Strike(kind=drift.kind, start_ms=0, end_ms=1 << 60, share=1.0))
+    if splitmix64(call.number ^ drift.start) / _UNIT < share:
+        apply_incident(
+            call, SimulatedIncident(kind=drift.kind, start_ms=0, end_ms=1 << 60, share=1.0)
+        )
 
 
 def nth_bad(counted: Counted, incident: Incident, number: int) -> int | None:

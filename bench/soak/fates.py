@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench.soak.lab import FOLLOW_SECONDS, SETTLE_SECONDS, UNANSWERED_SECONDS, WINDOW_SECONDS
 from pearl_exporter.counting.calls import LIVE_STATUSES
 from pearl_exporter.simulator import Campaign
-from pearl_exporter.simulator.life import NEVER, CallLife
+from pearl_exporter.simulator.call_life import NEVER, CallLife
 from pearl_exporter.simulator.truth import distinct_tags, live
 
 WINDOW_MS = WINDOW_SECONDS * 1000
@@ -92,8 +92,8 @@ def _versions(campaign: Campaign, call: CallLife, tracking: Tracking) -> Iterato
     """The rows that polls may have read, in order; the last one's end may not have come yet."""
     begin = max(tracking.first, call.appear)
     changes = {call.queued, call.talk, call.end, call.written, call.tagged, call.deleted}
-    if call.revision is not None:
-        changes.add(call.revision.at_ms)
+    if call.late_change is not None:
+        changes.add(call.late_change.at_ms)
     moments = sorted({begin, *(each for each in changes if each > begin)})
     for since, until in zip(moments, [*moments[1:], NEVER], strict=True):
         if since <= tracking.at and since < call.deleted:

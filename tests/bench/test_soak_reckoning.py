@@ -15,7 +15,7 @@ from bench.soak.reckoning import Reckoned, bounds_of, compare
 from bench.world import CALM, USUAL, Table
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.simulator import Campaign
-from pearl_exporter.simulator.life import CallLife
+from pearl_exporter.simulator.call_life import CallLife
 from pearl_exporter.simulator.truth import live
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, World
