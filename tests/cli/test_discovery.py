@@ -33,8 +33,9 @@ def test_check_warns_of_patterns_that_leave_nothing(tmp_path: Path) -> None:
         nothing = {"enabled": True, "include": "nothing"}
         path = write_config(tmp_path, api.url, "", outbounds=[], discovery=nothing)
         told = run_pearl(tmp_path, "check", "--config", path)
+    nothing = "discovery finds no outbounds of the platform to poll"
     assert told.stdout.splitlines()[-2:] == [
-        "WARNING  discovery finds no outbounds of the platform to poll: none that it lists is left",
+        f"WARNING  {nothing}: all that it lists are left out",
         "no outbounds configured or found: nothing to check",
     ]
     assert told.returncode == 0
