@@ -64,7 +64,7 @@ def test_once_discovers_and_tells_what_could_not_be_asked(tmp_path: Path) -> Non
     assert told.returncode == 1
 
 
-def test_serve_publishes_saved_counters_of_discovered_outbounds_while_the_api_is_down(
+def test_saved_counters_are_published_while_the_api_is_down(
     tmp_path: Path,
 ) -> None:
     with simulated_api(outbounds=2) as api:

@@ -127,7 +127,7 @@ def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
     assert datetime.fromisoformat(fact["started"]).timestamp() * 1000 == T0 + 1000
 
 
-def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
+def test_a_call_whose_id_is_stored_as_a_hash_is_found(tmp_path: Path) -> None:
     state, number = tmp_path / "state.db", "call-+4915150777001"
     kept(state, [(0, []), (30, [Call(storable_id(number), T0 + 1000, 40, 3)])], "a" * 24)
     url = {"url": f"sqlite:///{state}"}
