@@ -211,7 +211,7 @@ class App:
             new = wanted.get(key)
             if new is None:
                 await self.schedule.remove(key)
-                self.exposition.withdraw(key)
+                self.exposition.remove(key)
                 self._context.first_polls.forget(key)
                 removed.append(old)
             elif new.assignment == old.assignment:

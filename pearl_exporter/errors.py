@@ -52,11 +52,11 @@ class ConfigError(PearlError):
         super().__init__("\n".join(self.problems))
 
 
-LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
+STATE_UNCHANGED_HINT = "file left unchanged: restore a backup, or move it away to start over"
 """What a user can do about a damaged state."""
 
-MAY_WRITE = "the user that runs this must be able to write the file and its folder"
-"""What a user can do about a state that can't be reached."""
+WRITE_ACCESS_HINT = "the user that runs this must be able to write the file and its folder"
+"""What a user can do about a state that can't be written."""
 
 
 class PollError(PearlError):

@@ -17,6 +17,8 @@ from tests.polling.test_schedule import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World, outbound_settings
 
+pytestmark = pytest.mark.virtual_time
+
 INTERVAL = 0.3
 
 

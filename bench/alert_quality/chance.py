@@ -52,7 +52,7 @@ def clusters(
 
     ``least`` is the fewest bad calls in a window that count.
     """
-    surplus, wobble = KINDS[kind][1], WOBBLE[kind]
+    excess, wobble = KINDS[kind][1], WOBBLE[kind]
     found = dict.fromkeys(LEVELS, 0)
     latest = dict.fromkeys(LEVELS, -APART)
     past_steps = round(PAST_DAYS * HOURS_A_DAY * 60 / STEP_MINUTES)
@@ -63,7 +63,7 @@ def clusters(
         before = now - window - past_steps
         some, past = calls[now] - calls[now - window], calls[now - window] - calls[before]
         usual = max(0.01, (bad[now - window] - bad[before]) / max(past, 1))
-        if past < 200 or some_bad / some <= usual + surplus * usual * (1 - usual):
+        if past < 200 or some_bad / some <= usual + excess * usual * (1 - usual):
             continue
         level = surprise(some_bad, some, usual, past, wobble)
         for each in LEVELS:

@@ -80,13 +80,13 @@ def in_time(random: Random, goal: Goal, calls_a_day: float) -> bool:
 
 def known(kind: str, bad: Sequence[float], good: Sequence[float], past: int, moment: float) -> bool:
     """Whether any window up to this moment is as surprising as is demanded of its kind."""
-    usual, surplus = KINDS[kind]
+    usual, excess = KINDS[kind]
     bad_now, good_now = bisect_right(bad, moment), bisect_right(good, moment)
     for speed, windows in WINDOWS_MINUTES.items():
         for minutes in windows:
             some = bad_now - bisect_right(bad, moment - 60 * minutes)
             calls = some + good_now - bisect_right(good, moment - 60 * minutes)
-            if some < BAD_CALLS[kind][speed] or some / calls <= usual + surplus * usual * (
+            if some < BAD_CALLS[kind][speed] or some / calls <= usual + excess * usual * (
                 1 - usual
             ):
                 continue

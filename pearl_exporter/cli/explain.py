@@ -31,7 +31,7 @@ from pearl_exporter.counting.packing import CallValues
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
-from pearl_exporter.state.inspect import Known, look_for
+from pearl_exporter.state.inspect import CallRecord, find_call
 from pearl_exporter.state.store import MEMORY_URL
 from pearl_exporter.text import is_unicode
 
@@ -73,7 +73,7 @@ def _explain(
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
     call_id = storable_id(call_id) if is_unicode(call_id) else call_id
-    known = look_for(make_url(settings.state.url).database or "", call_id)
+    known = find_call(make_url(settings.state.url).database or "", call_id)
     configured = {each.id: each for each in settings.outbounds}
     names = {
         each.outbound_id: configured[each.outbound_id].name
@@ -107,8 +107,8 @@ def _explain(
     return ("\n".join(map(_lines, found)) if found else _unknown(tracked)), bool(found)
 
 
-def _facts(known: Known, each: TrackedCall, rules: CountingRules | None) -> Facts:
-    call, told = each.call, known.told
+def _facts(known: CallRecord, each: TrackedCall, rules: CountingRules | None) -> Facts:
+    call, told = each.call, known.history
     facts: Facts = {"started": _utc(call.start), "state": _state(known, each, rules)}
     if told.seen_at is None:
         facts["first_seen"] = _unseen(known)
@@ -117,8 +117,8 @@ def _facts(known: Known, each: TrackedCall, rules: CountingRules | None) -> Fact
         facts["first_seen_after_seconds"] = (told.seen_at - call.start) / 1000
     values = values_of(call)
     if each.phase is CallPhase.SETTLED:
-        when = told.settled_at
-        facts["counted_at"] = "not told: before the journal began" if when is None else _utc(when)
+        if told.settled_at is not None:
+            facts["counted_at"] = _utc(told.settled_at)
         counted = told.revisions[0][1].before if told.revisions else values
         facts["counted_as"] = _values(counted, rules)
     facts["revisions"] = [
@@ -141,8 +141,8 @@ def _facts(known: Known, each: TrackedCall, rules: CountingRules | None) -> Fact
     return facts
 
 
-def _state(known: Known, each: TrackedCall, rules: CountingRules | None) -> str:
-    told = known.told
+def _state(known: CallRecord, each: TrackedCall, rules: CountingRules | None) -> str:
+    told = known.history
     match each.phase:
         case CallPhase.LIVE:
             if each.seen_live_at is None:
@@ -167,16 +167,14 @@ def _pending(each: TrackedCall, rules: CountingRules | None) -> str:
     return f"finished, counts at {_utc(at)} at the earliest"
 
 
-def _history(known: Known) -> str:
-    if known.told.settled_at is not None:
-        return f"counted at {_utc(known.told.settled_at)}, forgotten since, and read again"
+def _history(known: CallRecord) -> str:
+    if known.history.settled_at is not None:
+        return f"counted at {_utc(known.history.settled_at)}, forgotten since, and read again"
     began = _utc(known.progress.tracking_since)
     return f"not counted: settled before tracking began ({began}), or read too late to count"
 
 
-def _unseen(known: Known) -> str:
-    if known.journal_since is not None:
-        return f"not told: before the journal began ({_utc(known.journal_since)})"
+def _unseen(known: CallRecord) -> str:
     return f"was already there when tracking began ({_utc(known.progress.tracking_since)})"
 
 

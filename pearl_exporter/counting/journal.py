@@ -125,7 +125,7 @@ def history_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> CallHi
         return CallHistory()
     compact, told = compact_id(call_id), CallHistory()
     for at, content in entries:
-        if not content or not may_hold(content, call_id):
+        if not may_hold(content, call_id):
             continue
         saved = _read(content)
         if compact in _compact_ids_of(saved.seen) and told.seen_at is None:

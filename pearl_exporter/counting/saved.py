@@ -65,13 +65,21 @@ class Delta(NamedTuple):
     """The entries of polls before it are of no use any more."""
 
 
-class _PolledAt(msgspec.Struct):
-    polled_at: Instant
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
-_decode_polled_at = msgspec.msgpack.Decoder(_PolledAt).decode
+def encode_progress(progress: Progress) -> bytes:
+    """Return the progress as MessagePack."""
+    return msgspec.msgpack.encode(progress)
 
 
-def polled_at(progress: bytes) -> Instant:
-    """T of the last good poll, out of a saved `Progress` of any version."""
-    return _decode_polled_at(progress).polled_at
+def decode_progress(content: bytes) -> Progress:
+    """Return the progress that `encode_progress` wrote.
+
+    Raises:
+        ValueError: The content is damaged.
+    """
+    try:
+        return _decode_progress(content)
+    except msgspec.MsgspecError:
+        raise ValueError("a saved progress is damaged") from None

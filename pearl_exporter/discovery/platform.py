@@ -34,7 +34,7 @@ from pearl_exporter.discovery.snapshot import PlatformSnapshot, RequestSnapshot
 from pearl_exporter.errors import PollError, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.snapshot import OutboundSnapshot
-from pearl_exporter.state.records import Saved
+from pearl_exporter.state.records import DiscoveredOutbound
 
 VANISHED = "vanished"
 """The state of an outbound that the last good answer left out."""
@@ -67,7 +67,7 @@ class Platform:
         self._context = context
         self._host = host
         self._known: tuple[KnownOutbound, ...] = ()
-        self._saved: tuple[Saved, ...] = ()
+        self._saved: tuple[DiscoveredOutbound, ...] = ()
         self._statuses: Mapping[str, int | None] = {}
         self._found: Mapping[str, int] = {}
         self._listing = PeriodicRequest[Listing](
@@ -205,13 +205,13 @@ class Platform:
         self._found = {state: listed[state] for state in _STATES} if is_on else {}
         await self._save(
             tuple(
-                Saved(choice.outbound.id, shown_name(choice.outbound))
+                DiscoveredOutbound(choice.outbound.id, shown_name(choice.outbound))
                 for choice in choices
                 if choice.selection is Selection.POLLED
             )
         )
 
-    async def _save(self, saved: tuple[Saved, ...]) -> None:
+    async def _save(self, saved: tuple[DiscoveredOutbound, ...]) -> None:
         """Keeps what is discovered over a restart; a failure is told and made up for later."""
         if saved == self._saved:
             return

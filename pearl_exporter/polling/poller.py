@@ -5,6 +5,7 @@ published, and what is published was committed to the store before.
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from pearl_exporter.counting.saved import Delta, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
 from pearl_exporter.errors import (
-    LEFT,
+    STATE_UNCHANGED_HINT,
     AuthError,
     BadResponseError,
     NotFoundError,
@@ -39,10 +40,10 @@ from pearl_exporter.polling.poll_history import (
     findings_between,
     with_poll,
 )
-from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
-from pearl_exporter.reading.cost import spare_requests
+from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
+from pearl_exporter.reading.cost import MAX_WHOLE_READ_PAGES, PlanLimits, catch_up_requests
 from pearl_exporter.reading.plan import PlanState, PollResult
-from pearl_exporter.reading.search import Page
+from pearl_exporter.reading.search import Page, ReadProgress, Search
 
 COMMIT_SECONDS = 2.0
 """How long a poll that is cut short goes on committing: stopping must not take long."""
@@ -64,10 +65,19 @@ class Assignment(NamedTuple):
 class Poller:
     """Polls one outbound, and knows how its polls fare."""
 
-    def __init__(self, assignment: Assignment, surroundings: PollContext) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        surroundings: PollContext,
+        *,
+        catch_up_requests: Callable[[float, float, int], int] = catch_up_requests,
+        max_whole_read_pages: int = MAX_WHOLE_READ_PAGES,
+    ) -> None:
         self.assignment = assignment
         self.outbound, self._rules, self._page_size, self._client = assignment
         self._context = surroundings
+        self._catch_up_requests = catch_up_requests
+        self._max_whole_read_pages = max_whole_read_pages
         self._tracker: Tracker | None = None
         self.memory = PlanState()
         """What the last good poll leaves to the next one."""
@@ -196,15 +206,16 @@ class Poller:
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
         found: PollFindings | None = None
-        reader = self._new_reader()
+        asked = Asked()
+        runner = self._new_runner(deadline, asked)
         try:
             tracker = await self._loaded()
-            now, reading = await reader.read(tracker, self.memory, deadline)
+            now, reading = await runner.read(tracker, self.memory)
             is_first = tracker.polled_at is None
             self._trim_after_poll |= len(reading.calls) >= _LARGE_READ
             await self._take(tracker, reading, now)
             if not is_first and reading.unread is None:
-                self._note_demand(reader.asked)
+                self._note_demand(asked)
             calls = tracker.snapshot()
             found = findings_between(self._snapshot.calls.ledger, calls.ledger, tracker.seen)
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
@@ -222,7 +233,7 @@ class Poller:
             failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
             health = self._failed(failure, token)
         took = self._context.clock.monotonic() - began
-        self._remember(reader.asked, took, None if failure else found, failure)
+        self._remember(asked, took, None if failure else found, failure)
         first_turn = (deadline.first_sent_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
@@ -272,17 +283,26 @@ class Poller:
         try:
             return Tracker(self._rules, saved)
         except ValueError as error:
-            raise StateError(f"{error} (outbound {self.outbound.id}); {LEFT}") from None
+            raise StateError(
+                f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"
+            ) from None
 
-    def _new_reader(self) -> PlanRunner:
+    def _new_runner(self, deadline: Deadline, asked: Asked) -> PlanRunner:
+        async def ask(search: Search) -> Page:
+            return await self._client.search(self.outbound.id, search, deadline)
+
         return PlanRunner(
-            partial(self._client.search, self.outbound.id),
+            ask,
             self._context,
             self._log,
-            page_size=self._page_size,
-            spare=spare_requests(
-                self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
+            PlanLimits(
+                self._page_size,
+                self._catch_up_requests(
+                    self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
+                ),
+                self._max_whole_read_pages,
             ),
+            asked=asked,
             on_page=self._note_page,
             on_read_progress=self._show_read_progress,
         )
@@ -324,7 +344,7 @@ class Poller:
             return  # somebody else has loaded the state meanwhile, and goes on from there
         if delta is not None:
             await self._context.store.commit(self.outbound.id, delta)
-        self._tracker, self.memory = tracker, reading.memory
+        self._tracker, self.memory = tracker, reading.state
         for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_code_counts, strict=True):
             self._context.observer.met_unknown_codes(field, is_ - was)
 

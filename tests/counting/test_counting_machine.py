@@ -18,13 +18,14 @@ from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
+from pearl_exporter.reading.cost import PlanLimits
 from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
-from tests.support.recount import (
+from tests.support.oracle import (
     Poll,
     Recount,
     bucketed,
     live,
-    polls_without_spare,
+    passed_over,
     positive,
     recount_window,
 )
@@ -64,7 +65,7 @@ class Histories(RuleBasedStateMachine):
         catch_up=st.sampled_from([0, 40, 1440]),
         catch_up_requests=st.sampled_from([1, 3, 10]),
         scan_every=st.sampled_from([0, 0, 10]),
-        small_window_pages=st.sampled_from([-1, -1, 1, 3]),
+        max_whole_read_pages=st.sampled_from([-1, -1, 1, 3]),
         block_calls=st.sampled_from([1, 2, 4, 256]),
         spare_kinds=st.sampled_from([0, 1, 10_000]),
         inclusive_end=st.booleans(),
@@ -83,7 +84,7 @@ class Histories(RuleBasedStateMachine):
         catch_up,
         catch_up_requests,
         scan_every,
-        small_window_pages,
+        max_whole_read_pages,
         block_calls,
         spare_kinds,
         inclusive_end,
@@ -102,14 +103,14 @@ class Histories(RuleBasedStateMachine):
             scan_every_ms=scan_every,
             buckets=BOUNDS,
         )
-        self.small_window_pages = small_window_pages
+        self.max_whole_read_pages = max_whole_read_pages
         self.patches = [
             patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
             patch("pearl_exporter.counting.packing.MAX_UNUSED_KINDS", spare_kinds),
         ]
         for each in self.patches:
             each.start()
-        self.spare = catch_up_requests
+        self.catch_up_requests = catch_up_requests
         self.now = BEGIN
         self.table = Table(
             inclusive_end=inclusive_end,
@@ -122,7 +123,7 @@ class Histories(RuleBasedStateMachine):
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
-        self.memory = PlanState()
+        self.plan_state = PlanState()
         self.saved: SavedOutbound | None = None
 
     def teardown(self):
@@ -202,7 +203,7 @@ class Histories(RuleBasedStateMachine):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
             self.tracker = Tracker(self.rules, copied(self.saved))
-            self.memory = PlanState()
+            self.plan_state = PlanState()
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -221,16 +222,10 @@ class Histories(RuleBasedStateMachine):
         self.check()
 
     def read(self, limit: int) -> PollResult:
-        plan = PollPlan(
-            self.tracker,
-            now=self.now,
-            limit=limit,
-            memory=self.memory,
-            spare=self.spare,
-        )
-        with patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages):
-            reading = run_plan(plan, self.table)
-        self.memory = reading.memory
+        limits = PlanLimits(limit, self.catch_up_requests, self.max_whole_read_pages)
+        plan = PollPlan(self.tracker, self.plan_state, now=self.now, limits=limits)
+        reading = run_plan(plan, self.table)
+        self.plan_state = reading.state
         self.tracker.apply(
             reading.calls,
             ranges=reading.ranges,
@@ -300,7 +295,7 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
         if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
-            assert polls_without_spare(self.polls, self.rules, wanted.low_watermark) is None
+            assert passed_over(self.polls, self.rules, wanted.low_watermark) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

@@ -8,7 +8,7 @@ from pearl_exporter.counting.labels import TagRules
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.patterns import Pattern
-from tests.support.recount import positive
+from tests.support.oracle import positive
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 T0 = 1_795_000_000_000

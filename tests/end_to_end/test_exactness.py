@@ -10,7 +10,7 @@ import pytest
 
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
-from tests.support.recount import Poll, Recount, positive, recount_window
+from tests.support.oracle import Poll, Recount, positive, recount_window
 from tests.support.table import by_id
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World

@@ -2,8 +2,8 @@
 
 import re
 
-from deploy.grafana.render.__main__ import PICTURES
 from tests.grafana.files import DASHBOARDS, GRAFANA
+from tools.dashboard_pictures.__main__ import PICTURES
 
 ROOT = GRAFANA.parents[1]
 IMAGES = [each for each in (ROOT / "docs" / "images").iterdir() if "page" not in each.stem]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.grafana.ask import Json, View, put_in, request
 from pearl_exporter.simulator import Campaign, SimulatedClock, build_simulator
 from pearl_exporter.simulator.presets import default_profiles
 from tests.cli.simulated import TOKEN, base_url, write_config
@@ -17,6 +16,7 @@ from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
 from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_panel, name_of
 from tests.support.programs import eventually, running_pearl
 from tests.support.serving import serving
+from tools.grafana_requests import Json, View, interpolate, request_of
 
 OUTBOUNDS = {profile.name for profile in default_profiles()}
 DETAIL = "pearl-outbound-detail"
@@ -76,8 +76,8 @@ def view(uid: str) -> View:
 
 
 def answer(server: Prometheus, target: Json, seen: View) -> list[Json]:
-    asked = request(target, seen)
-    return server.ask(asked.path, **asked.asked)["result"]
+    asked = request_of(target, seen)
+    return server.ask(asked.path, **asked.parameters)["result"]
 
 
 def has_values(series: list[Json]) -> bool:
@@ -93,7 +93,7 @@ def test_every_query_of_it_returns_data_with_its_labels(server, uid, panel):
         found = [answer(server, target, seen) for target in panel["targets"]]
         return found if panel["title"] in NEEDS_RULES or all(map(has_values, found)) else []
 
-    answers = eventually(filled, seconds=30, what=f"data in every query of {name_of(uid, panel)}")
+    answers = eventually(filled, what=f"data in every query of {name_of(uid, panel)}")
     for target, series in zip(panel["targets"], answers, strict=True):
         for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
             values = {each["metric"][label] for each in series}
@@ -136,7 +136,7 @@ def test_the_heatmap_has_exemplars_that_name_calls(server):
     (target,) = panel["targets"]
     assert target["exemplar"] is True
     seen = view(DETAIL)
-    asked = dict(request(target, seen).asked)
+    asked = dict(request_of(target, seen).parameters)
     asked.pop("step")
     found = server.ask("/api/v1/query_exemplars", **(asked | {"end": time.time()}))
     labels = [each["labels"] for series in found for each in series["exemplars"]]
@@ -152,7 +152,7 @@ def test_the_choices_of_its_variables_are_those_of_the_demo(server, uid):
             continue
         asked = re.fullmatch(r"label_values\((.+), (\w+)\)", each["query"]["query"])
         assert asked
-        series = server.ask("/api/v1/series", **{"match[]": put_in(asked[1], view(uid), {})})
+        series = server.ask("/api/v1/series", **{"match[]": interpolate(asked[1], view(uid), {})})
         found = {one[asked[2]] for one in series}
         assert asked[2] == each["name"]
         assert found == expected.get(each["name"], found)
@@ -162,4 +162,4 @@ def test_the_choices_of_its_variables_are_those_of_the_demo(server, uid):
 @each_dashboard
 def test_its_marks_can_be_asked_for(server, uid):
     for each in DASHBOARDS[uid]["annotations"]["list"]:
-        server.ask("/api/v1/query", query=put_in(each["expr"], view(uid), {}))
+        server.ask("/api/v1/query", query=interpolate(each["expr"], view(uid), {}))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.grafana.generate import thresholds
 from tests.grafana.files import expressions
 from tests.grafana.promql import selectors
 from tests.project.test_docs import promtool
+from tools.dashboards import thresholds
 
 RULES = sorted((Path(__file__).parents[2] / "deploy" / "prometheus" / "rules").glob("*.yml"))
 
@@ -46,8 +46,8 @@ def test_every_recorded_series_that_is_shown_is_recorded():
             thresholds.ASSUMED_SHARE["unreachable"],
             {"name": "assumed_share", "status": "unreachable"},
         ),
-        (thresholds.EXCESS["error"], {"name": "surplus", "status": "error"}),
-        (thresholds.EXCESS["unreachable"], {"name": "surplus", "status": "unreachable"}),
+        (thresholds.EXCESS["error"], {"name": "excess", "status": "error"}),
+        (thresholds.EXCESS["unreachable"], {"name": "excess", "status": "unreachable"}),
         (thresholds.STUCK_SECONDS, {"name": "stuck_seconds"}),
         (thresholds.DATA_AGE_SECONDS, {"name": "data_age_seconds"}),
         (thresholds.BUDGET_SHARE, {"name": "budget_share"}),

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.third_party import ALLOWED, PAGE, licences_of, page, runtime_packages
+from tools.third_party import ALLOWED, PAGE, licences_of, page, runtime_packages
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("pearl_exporter", "docs", "tests", "deploy", "bench")
+PARTS = ("pearl_exporter", "docs", "tests", "deploy", "tools", "bench")
 MADE_HERE = shutil.ignore_patterns("__pycache__", "node_modules", "bundle*")
 
 

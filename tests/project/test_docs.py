@@ -116,7 +116,7 @@ def metrics_of_exporter() -> Metrics:
 
 
 def metrics_of_platform() -> Metrics:
-    return {row.name: ("gauge", frozenset({row.label} - {""})) for row in PLATFORM_METRICS}
+    return {row.name: ("gauge", frozenset(row.labels)) for row in PLATFORM_METRICS}
 
 
 def all_metrics() -> Metrics:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -38,7 +37,7 @@ from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
-from tests.support.recount import Poll, Recount, positive
+from tests.support.oracle import Poll, Recount, positive
 from tests.support.saving import calls_of
 from tests.support.table import Table, by_id
 
@@ -269,7 +268,12 @@ class Crashes(Histories):
                 publish=lambda snapshot: None,
                 on_progress=lambda name, received, expected: None,
             )
-            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), context)
+            self.poller = Poller(
+                Assignment(OUTBOUND, self.rules, 100, self.client),
+                context,
+                catch_up_requests=lambda *_: self.catch_up_requests,
+                max_whole_read_pages=self.max_whole_read_pages,
+            )
             self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
             self.check_counters()
@@ -290,11 +294,7 @@ class Crashes(Histories):
     def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
-        with (
-            patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages),
-            patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
-        ):
-            failure = self.loop.run_until_complete(poller.poll())
+        failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
             raise failure
         self.tracker = SimpleNamespace(snapshot=lambda: poller.snapshot.calls)
