@@ -11,17 +11,20 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from logfmter import Logfmter
 from logfmter.formatter import RESERVED
 
-from pearl_exporter.config import LogSettings
 from pearl_exporter.errors import PearlError
+
+if TYPE_CHECKING:  # the command line imports this module, and must not import the settings
+    from pearl_exporter.config import LogSettings
 
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-def set_up_logging(settings: LogSettings) -> None:
+def set_up_logging(settings: "LogSettings") -> None:
     """Log to standard error: the exporter's lines from ``level`` on, and libraries' warnings.
 
     The HTTP libraries log errors alone, whatever the level: at debug they would log headers, and a

@@ -1,13 +1,23 @@
-"""``explain``: what the state tells of one call, for people and for machines."""
+"""``explain``: what the state holds about one call, as text or as JSON."""
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
+import click
 from sqlalchemy.engine import make_url
 
 from pearl_exporter.api.decode_calls import format_instant, storable_id
 from pearl_exporter.app import counting_rules
+from pearl_exporter.cli.exits import (
+    FAILED,
+    MISUSED,
+    exit_with,
+    exit_with_state_error,
+    load_settings_or_exit,
+)
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
     Instant,
@@ -26,15 +36,39 @@ from pearl_exporter.state.store import MEMORY_URL
 from pearl_exporter.text import is_unicode
 
 Facts = dict[str, Any]
-"""What is said, by its name; moments as text, RFC 3339 in UTC."""
+"""What is printed, by its name; instants as text, RFC 3339 in UTC."""
 
 
 def run_explain(
+    config: Path | None, call_id: str, outbound: str | None, *, as_json: bool
+) -> NoReturn:
+    """Print what is known about a call and exit with 0 if it is tracked, else with 1.
+
+    Args:
+        config: The configuration file; None for the environment alone.
+        call_id: The call's id.
+        outbound: The name or id of the only outbound to look at; None for all.
+        as_json: Whether to print JSON.
+    """
+    settings = load_settings_or_exit(config, asks_api=False)
+    try:
+        text, is_tracked = _explain(settings, call_id, outbound, as_json=as_json)
+    except LookupError as error:
+        exit_with(f"--outbound: {error}", MISUSED)
+    except StateError as error:
+        exit_with_state_error(error)
+    click.echo(text, nl=as_json)
+    sys.exit(0 if is_tracked else FAILED)
+
+
+def _explain(
     settings: Settings, call_id: str, outbound: str | None, *, as_json: bool
 ) -> tuple[str, bool]:
-    """What to print of a call, and whether it is tracked anywhere.
+    """Return what to print about a call, and whether any outbound tracks it.
 
-    Raises `StateError` if the state can't be read, LookupError if it has no such ``outbound``.
+    Raises:
+        StateError: The state can't be read.
+        LookupError: The state has no such ``outbound``.
     """
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
@@ -111,8 +145,9 @@ def _state(known: CallRecord, each: TrackedCall, rules: CountingRules | None) ->
     told = known.history
     match each.phase:
         case CallPhase.LIVE:
-            seen = "" if each.seen_live_at is None else f", last seen so {_utc(each.seen_live_at)}"
-            return f"live{seen}"
+            if each.seen_live_at is None:
+                return "live"
+            return f"live, last seen live at {_utc(each.seen_live_at)}"
         case CallPhase.PENDING:
             return _pending(each, rules)
         case CallPhase.SETTLED:
@@ -183,7 +218,7 @@ def _text(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what would move a terminal's cursor."""
+    """Return the text without what could change the terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
@@ -191,8 +226,8 @@ def _unknown(tracked: Sequence[Facts]) -> str:
     lines = [
         "This call is not known: it was never read, or it was forgotten. Ask the API for it.",
         *(
-            f"{_printable(each['outbound'])} ({_printable(each['outbound_id'])}): tracked are "
-            f"calls that started from {each['tracked_from']} to {each['tracked_to']}"
+            f"{_printable(each['outbound'])} ({_printable(each['outbound_id'])}): calls that "
+            f"started from {each['tracked_from']} to {each['tracked_to']} are tracked"
             for each in tracked
         ),
     ]
