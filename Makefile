@@ -50,6 +50,10 @@ lint: $(VENV)/.installed-dev  ## check style, types and the arrow between the ro
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: hooks
+hooks: $(TOOLS)/.installed $(VENV)/.installed-dev  ## let git run what make lint runs before each commit
+	$(TOOLS)/bin/pre-commit install
+
 .PHONY: format
 format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
@@ -115,7 +119,7 @@ $(VENV)/bin/python:
 # apart from .venv: what looks at packages brings many of its own
 $(TOOLS)/.installed: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8' 'uv>=0.13,<1'
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8' 'uv>=0.13,<1' 'pre-commit>=4,<5'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -34,7 +34,7 @@ class Pattern:
             raise ValueError(text.partition(": ")[0]) from None
         object.__setattr__(self, "_compiled", compiled)
 
-    def fits(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Whether it matches the text as a whole; one that is no valid Unicode never."""
         try:
             return self._compiled.fullmatch(text) is not None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pearl_exporter.app import App, Changes, enumerated
 from pearl_exporter.config import Settings
-from pearl_exporter.config.differences import changed_keys, changed_outbounds
+from pearl_exporter.config.changes import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 
@@ -43,7 +43,7 @@ class Reloader:
                 before = self._app.settings
                 changes = await self._app.reconfigure(settings)
             except (PearlError, ValueError) as error:
-                faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+                faults = error.problems if isinstance(error, ConfigError) else (str(error),)
                 self._refuse(faults)
                 return faults
             except Exception:  # a bug, which whoever asked reports; the old one stays all the same

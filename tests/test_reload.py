@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from pearl_exporter.config import ApiSettings, PollSettings
-from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
@@ -16,6 +16,8 @@ from pearl_exporter.state.store import MemoryStore
 from tests.polling.test_schedule import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World, outbound_settings
+
+pytestmark = pytest.mark.virtual_time
 
 INTERVAL = 0.3
 
@@ -218,7 +220,7 @@ class _Disk(MemoryStore):
     """A store that can be full, and keeps what it is given."""
 
     def __init__(self) -> None:
-        self.saved: dict[str, Saved] = {}
+        self.saved: dict[str, SavedOutbound] = {}
         self.is_full = self.is_damaged = False
 
     async def load(self, outbound_id):

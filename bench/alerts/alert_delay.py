@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.alerting import Alerting, alerting, notifications
+from tests.support.alerting import Alerting, Notification, alerting, notifications
 from tests.support.programs import running_pearl
 
 DECISIVE_CALL = 20
@@ -53,7 +53,7 @@ def report(stack: Alerting, api: str, seconds: int) -> None:
     began, ended = incident["start_ms"] / 1000, incident["end_ms"] / 1000
     deadline = time.time() + seconds
     printed = 0
-    resolved = []
+    resolved: list[Notification] = []
     while time.time() < deadline and not resolved:
         received = notifications(stack.webhook)
         for each in received[printed:]:

@@ -94,8 +94,8 @@ class CounterIncrements:
     """
 
     polls: PollTimes
-    increments: dict[str, array]
-    bad_starts: dict[str, array] = field(default_factory=dict)
+    increments: dict[str, "array[int]"]
+    bad_starts: dict[str, "array[int]"] = field(default_factory=dict)
     calls: int = 0
 
 

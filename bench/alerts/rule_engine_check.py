@@ -88,9 +88,9 @@ def _input_series(
     for number in range(length):
         at = start + number * SCRAPE_MS + SCRAPE_OFFSET_MS
         for series, value in (sample for each in expositions for sample in each.samples(at)):
-            # in promtool's tests time begins at 0
-            is_time = value is not None and "timestamp" in series
-            rows.setdefault(series, ["_"]).append(_text(value - start / 1000 if is_time else value))
+            if value is not None and "timestamp" in series:
+                value -= start / 1000  # noqa: PLW2901 - in promtool's tests time begins at 0
+            rows.setdefault(series, ["_"]).append(_text(value))
             if series.startswith("pearl_outbound_up") and len(rows[up]) == number + 1:
                 rows[up].append(str(int(value is not None)))
     return [{"series": series, "values": " ".join(values)} for series, values in rows.items()]
@@ -185,8 +185,10 @@ def main() -> None:
     brief = [each for each in (*queried, *evaluated) if is_brief(each)]
     for each in brief:
         print(f"not compared, true for one evaluation only: {each.alert} of {each.outbound}")
-    kept = ([one for one in some if one not in brief] for some in (queried, evaluated))
-    found = differences(*kept, end)
+    queried, evaluated = (
+        [one for one in alerts if one not in brief] for alerts in (queried, evaluated)
+    )
+    found = differences(queried, evaluated, end)
     print("\n".join(found) or f"the others agree within {TOLERANCE_SECONDS} s")
     sys.exit(bool(found))
 

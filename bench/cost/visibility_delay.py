@@ -21,7 +21,7 @@ from bench.support.processes import PEARL, Figures, free_port, progress, run_mea
 from bench.support.report import Line, Plot, Section, bytes_text, quantile, seconds_text
 from bench.support.scrape import fetch, sums_by_outbound
 from bench.support.simulated_api import DAY_MS, STABLE, SimulatedApi, Workload, simulated_api
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.simulator import Campaign
 from tests.support.oracle import Recount, simulated_polls
 
@@ -86,9 +86,9 @@ def workload_of(sizes: Sizes) -> Workload:
     return Workload(250, STABLE, calls_a_day, outbounds=sizes.outbounds, history_ms=1_800_000)
 
 
-def rules_of(sizes: Sizes, workload: Workload) -> Rules:
+def rules_of(sizes: Sizes, workload: Workload) -> CountingRules:
     """Return how calls are counted: as `_configuration` says, and by default."""
-    return Rules(
+    return CountingRules(
         window_ms=math.ceil(workload.window_seconds) * 1000,
         settle_ms=sizes.settle * 1000,
         settle_unanswered_ms=min(30, sizes.settle) * 1000,
@@ -119,9 +119,8 @@ def visibility_delay(runs: Runs) -> Section:
     rules = rules_of(sizes, workload)
     exporter_delays, not_counted = [], 0
     for campaign in workload.campaigns(now_ms):
-        polls, counted = (
-            seen[campaign.profile.name] for seen in (observed.polls, observed.counted)
-        )
+        name = campaign.profile.name
+        polls, counted = observed.polls[name], observed.counted[name]
         if not polls:
             continue  # on a slow machine a short run may end before the first poll of all outbounds
         moments = settling_moments(campaign, polls, rules)
@@ -133,7 +132,7 @@ def visibility_delay(runs: Runs) -> Section:
     )
 
 
-def settling_moments(campaign: Campaign, polls: Sequence[int], rules: Rules) -> list[int]:
+def settling_moments(campaign: Campaign, polls: Sequence[int], rules: CountingRules) -> list[int]:
     """Return the moments (ms), in order, at which calls settled while the campaign was polled.
 
     Args:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.support.simulated_api import SimulatedApi, Workload
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 
 INTERVAL_SECONDS = 15
 """So short that all that is kept about the last polls is full before the warm-up is over."""
@@ -34,9 +34,9 @@ def workload_of(outbounds: int) -> Workload:
     return Workload(calls, calls_a_day=CALLS_A_DAY, outbounds=outbounds, history_ms=7_200_000)
 
 
-def counting_rules() -> Rules:
+def counting_rules() -> CountingRules:
     """Return how calls are counted by `write_config`."""
-    return Rules(
+    return CountingRules(
         window_ms=WINDOW_SECONDS * 1000,
         settle_ms=SETTLE_SECONDS * 1000,
         settle_unanswered_ms=SETTLE_UNANSWERED_SECONDS * 1000,

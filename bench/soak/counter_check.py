@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.soak.recorded_polls import RecordedPoll
 from bench.support.scrape import Scrape, label_value
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from tests.support.oracle import Poll, Recount
 
 Series = tuple[str, str]
@@ -27,7 +27,7 @@ _LABELS = {
 }
 
 
-def recount_of(polls: Sequence[RecordedPoll], rules: Rules) -> Recount:
+def recount_of(polls: Sequence[RecordedPoll], rules: CountingRules) -> Recount:
     """Return the oracle's recount of the recorded polls of one outbound."""
     return Recount(
         [

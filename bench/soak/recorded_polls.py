@@ -82,11 +82,11 @@ def recording_trackers() -> Iterator[None]:
                 ranges=list(read["ranges"]),
                 rows=list(calls),
                 unread=None if unread is None else unread[0],
-                unreadable_ids=read.get("spared", frozenset()),
+                unreadable_ids=read.get("unreadable_ids", frozenset()),
             )
         )
 
-    Tracker.apply = apply  # type: ignore[method-assign]
+    Tracker.apply = apply  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

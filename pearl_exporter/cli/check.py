@@ -7,14 +7,14 @@ import click
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App, build_app
-from pearl_exporter.cli.found import ask_platform
-from pearl_exporter.cli.waiting import told_while_waiting
+from pearl_exporter.cli.check_platform import ask_platform
+from pearl_exporter.cli.wait_notices import told_while_waiting
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
-from pearl_exporter.config.validity import date_fault
-from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.config.web.certificate_dates import date_problem
+from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.errors import ApiError
 from pearl_exporter.reading.cost import usual_requests
 from pearl_exporter.reading.search import Search
@@ -59,10 +59,10 @@ async def _try(app: App, outbound: OutboundSettings) -> Finding:
     client: PearlClient = app.clients[outbound.token]
     now = app.api_clock.now()
     search = Search(now - round(outbound.window * 1000), now, skip=0, limit=1)
-    patience = Patience(outbound.give_up, is_insistent=False)
+    deadline = Deadline(outbound.give_up, retries=False)
     try:
         async with told_while_waiting(app, lambda: outbound.name):
-            page = await client.search(outbound.id, search, patience)
+            page = await client.search(outbound.id, search, deadline)
     except ApiError as error:
         return Finding(outbound, None, error)
     return Finding(outbound, page.count, None)
@@ -80,7 +80,7 @@ def _line(finding: Finding) -> str:
 def _certificate_lines(settings: Settings) -> list[str]:
     path = settings.web.config_file
     context = None if path is None else read_web_config(path).context
-    fault = None if context is None else date_fault(context)
+    fault = None if context is None else date_problem(context)
     return [] if fault is None else [f"WARNING  {path}: the certificate {fault}: clients refuse it"]
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from pearl_exporter import __version__
-from pearl_exporter.api.resolver import EventLoop
+from pearl_exporter.api.resolver import ResolverLoop
 from pearl_exporter.app import build_app
 from pearl_exporter.cli.check import run_check
 from pearl_exporter.cli.explain import run_explain
@@ -270,8 +270,8 @@ def _settings(config: Path | None, *, asks_api: bool = True) -> Settings:
 
 
 def _refuse(error: ConfigError) -> NoReturn:
-    for fault in error.faults:
-        click.echo(f"pearl-exporter: {fault}", err=True)
+    for problem in error.problems:
+        click.echo(f"pearl-exporter: {problem}", err=True)
     sys.exit(MISUSED)
 
 
@@ -299,7 +299,7 @@ def _listener(address: ListenAddress, key: str) -> socket.socket:
 def _run(job: Coroutine[Any, Any, Result]) -> Result:
     """Runs a command's job; what goes wrong on purpose is one line, never a traceback."""
     try:
-        with asyncio.Runner(loop_factory=EventLoop) as runner:
+        with asyncio.Runner(loop_factory=ResolverLoop) as runner:
             return runner.run(job)
     except StateError as error:
         _refuse_state(error)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from pearl_exporter.api.decode_calls import format_instant, kept_id
-from pearl_exporter.app import rules_of
+from pearl_exporter.api.decode_calls import format_instant, storable_id
+from pearl_exporter.app import counting_rules
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
     Instant,
@@ -17,13 +17,13 @@ from pearl_exporter.counting.calls import (
     status_label,
 )
 from pearl_exporter.counting.journal import values_of
-from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Values
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracked_call import Phase, Tracked
+from pearl_exporter.counting.packing import CallValues
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
-from pearl_exporter.state.inspect import Known, look_for
+from pearl_exporter.state.inspect import CallRecord, find_call
 from pearl_exporter.state.store import MEMORY_URL
+from pearl_exporter.text import is_unicode
 
 Facts = dict[str, Any]
 """What is said, by its name; moments as text, RFC 3339 in UTC."""
@@ -38,8 +38,8 @@ def run_explain(
     """
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
-    call_id = kept_id(call_id) if is_unicode(call_id) else call_id
-    known = look_for(make_url(settings.state.url).database or "", call_id)
+    call_id = storable_id(call_id) if is_unicode(call_id) else call_id
+    known = find_call(make_url(settings.state.url).database or "", call_id)
     configured = {each.id: each for each in settings.outbounds}
     names = {
         each.outbound_id: configured[each.outbound_id].name
@@ -53,7 +53,7 @@ def run_explain(
     if outbound is not None and not chosen:
         said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
         raise LookupError(f"the state holds no outbound of this name or id; it holds: {said}")
-    rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
+    rules = {each.id: counting_rules(each, settings) for each in settings.outbounds}
     whose = {key: {"outbound": name, "outbound_id": key} for key, name in names.items()}
     found = [
         {**whose[each.outbound_id], **_facts(each, each.call, rules.get(each.outbound_id))}
@@ -63,7 +63,7 @@ def run_explain(
     tracked = [
         {
             **whose[each.outbound_id],
-            "tracked_from": _utc(each.progress.edge),
+            "tracked_from": _utc(each.progress.low_watermark),
             "tracked_to": _utc(each.progress.polled_at),
         }
         for each in chosen
@@ -73,8 +73,8 @@ def run_explain(
     return ("\n".join(map(_lines, found)) if found else _unknown(tracked)), bool(found)
 
 
-def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
-    call, told = each.call, known.told
+def _facts(known: CallRecord, each: TrackedCall, rules: CountingRules | None) -> Facts:
+    call, told = each.call, known.history
     facts: Facts = {"started": _utc(call.start), "state": _state(known, each, rules)}
     if told.seen_at is None:
         facts["first_seen"] = _unseen(known)
@@ -82,9 +82,9 @@ def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
         facts["first_seen"] = _utc(told.seen_at)
         facts["first_seen_after_seconds"] = (told.seen_at - call.start) / 1000
     values = values_of(call)
-    if each.phase is Phase.SETTLED:
-        when = told.settled_at
-        facts["counted_at"] = "not told: before the journal began" if when is None else _utc(when)
+    if each.phase is CallPhase.SETTLED:
+        if told.settled_at is not None:
+            facts["counted_at"] = _utc(told.settled_at)
         counted = told.revisions[0][1].before if told.revisions else values
         facts["counted_as"] = _values(counted, rules)
     facts["revisions"] = [
@@ -100,31 +100,31 @@ def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
     facts["in_window"] = each.in_window
     if rules is not None and each.in_window:
         facts["in_window_until"] = _utc(call.start + rules.window_ms)
-    if rules is not None and each.phase in {Phase.LIVE, Phase.PENDING}:
+    if rules is not None and each.phase in {CallPhase.LIVE, CallPhase.PENDING}:
         facts["followed_until"] = _utc(call.start + max(rules.follow_ms, rules.window_ms))
     if each.is_absent:
         facts["absent"] = "the API does not list it any more"
     return facts
 
 
-def _state(known: Known, each: Tracked, rules: Rules | None) -> str:
-    told = known.told
+def _state(known: CallRecord, each: TrackedCall, rules: CountingRules | None) -> str:
+    told = known.history
     match each.phase:
-        case Phase.LIVE:
+        case CallPhase.LIVE:
             seen = "" if each.seen_live_at is None else f", last seen so {_utc(each.seen_live_at)}"
             return f"live{seen}"
-        case Phase.PENDING:
+        case CallPhase.PENDING:
             return _pending(each, rules)
-        case Phase.SETTLED:
+        case CallPhase.SETTLED:
             return "counted"
-        case Phase.LOST:
+        case CallPhase.LOST:
             when = "" if told.lost_at is None else f", {_utc(told.lost_at)}"
             return f"not counted: {told.lost_as or 'deleted or follow_expired'}{when}"
-        case Phase.HISTORY:
+        case CallPhase.HISTORY:
             return _history(known)
 
 
-def _pending(each: Tracked, rules: Rules | None) -> str:
+def _pending(each: TrackedCall, rules: CountingRules | None) -> str:
     if rules is None:
         return "finished, to be counted"
     wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
@@ -132,20 +132,18 @@ def _pending(each: Tracked, rules: Rules | None) -> str:
     return f"finished, counts at {_utc(at)} at the earliest"
 
 
-def _history(known: Known) -> str:
-    if known.told.settled_at is not None:
-        return f"counted at {_utc(known.told.settled_at)}, forgotten since, and read again"
+def _history(known: CallRecord) -> str:
+    if known.history.settled_at is not None:
+        return f"counted at {_utc(known.history.settled_at)}, forgotten since, and read again"
     began = _utc(known.progress.tracking_since)
     return f"not counted: settled before tracking began ({began}), or read too late to count"
 
 
-def _unseen(known: Known) -> str:
-    if known.journal_since is not None:
-        return f"not told: before the journal began ({_utc(known.journal_since)})"
+def _unseen(known: CallRecord) -> str:
     return f"was already there when tracking began ({_utc(known.progress.tracking_since)})"
 
 
-def _values(values: Values, rules: Rules | None) -> Facts:
+def _values(values: CallValues, rules: CountingRules | None) -> Facts:
     status, call_status, duration, tags = values
     said: Facts = {
         "status": status_label(status),

@@ -8,7 +8,7 @@ import click
 
 from pearl_exporter.app import App, build_app
 from pearl_exporter.cli.progress import shown_progress
-from pearl_exporter.cli.waiting import told_while_waiting
+from pearl_exporter.cli.wait_notices import told_while_waiting
 from pearl_exporter.config import Settings
 
 

@@ -1,8 +1,8 @@
-"""The configuration: one frozen `Settings` from file and environment, or all faults at once."""
+"""The configuration: one frozen `Settings` from file and environment, or all problems at once."""
 
+from pearl_exporter.config.addresses import ListenAddress, parse_listen
 from pearl_exporter.config.load import load_settings
 from pearl_exporter.config.resolve import discovered_outbound
-from pearl_exporter.config.rules import ListenAddress, parse_listen
 from pearl_exporter.config.settings import (
     AccountSettings,
     ApiSettings,

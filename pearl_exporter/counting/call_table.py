@@ -9,19 +9,25 @@ from typing import NamedTuple
 
 from pearl_exporter.counting.blocks import decode_block, encode_block
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.compact_ids import ShortId, long_id, short_id, short_ids
+from pearl_exporter.counting.compact_ids import CompactId, compact_id, compact_ids, full_id
 from pearl_exporter.counting.packing import (
     IS_ABSENT,
     IS_IN_WINDOW,
-    Kinds,
+    KindTable,
     kind_number_of,
     start_of,
 )
 from pearl_exporter.counting.start_index import Block, StartIndex
-from pearl_exporter.counting.tracked_call import UNSETTLED, Entry, Tracked, entry_of, tracked_of
+from pearl_exporter.counting.tracked_call import (
+    UNSETTLED,
+    PackedOrTracked,
+    TrackedCall,
+    entry_of,
+    tracked_of,
+)
 
-EVER: Instant = -(2**62)
-FAR: Instant = 2**62
+MIN_INSTANT: Instant = -(2**62)
+MAX_INSTANT: Instant = 2**62
 """Before and after any call."""
 
 
@@ -29,10 +35,10 @@ class InWindow(NamedTuple):
     """The saved calls in the window: how many are done, by number of kind, and the others."""
 
     kinds: Counter[int]
-    objects: list[Tracked]
+    objects: list[TrackedCall]
 
 
-class TrackedCalls:
+class CallTable:
     """Calls by id and in the order of their start.
 
     Attributes:
@@ -42,9 +48,9 @@ class TrackedCalls:
     """
 
     def __init__(self) -> None:
-        self.kinds = Kinds()
-        self.unsettled: dict[str, Tracked] = {}
-        self._index: StartIndex[ShortId, Entry] = StartIndex()
+        self.kinds = KindTable()
+        self.unsettled: dict[str, TrackedCall] = {}
+        self._index: StartIndex[CompactId, PackedOrTracked] = StartIndex()
         self.entry = self._index.get
 
     def __len__(self) -> int:
@@ -69,35 +75,37 @@ class TrackedCalls:
             raise ValueError("the saved calls are damaged: one is in two blocks")
         return in_window
 
-    def _load_rest(self, entries: Mapping[ShortId, Entry]) -> Iterator[Tracked]:
+    def _load_rest(self, entries: Mapping[CompactId, PackedOrTracked]) -> Iterator[TrackedCall]:
         """Takes notice of calls that are absent or not packed; gives those in the window."""
-        for short, entry in entries.items():
+        for compact, entry in entries.items():
             if isinstance(entry, int):
                 if entry & IS_ABSENT:
-                    self._index.vanish(short, start_of(entry))
+                    self._index.mark_absent(compact, start_of(entry))
                 continue
             if entry.phase in UNSETTLED:
                 self.unsettled[entry.call.id] = entry
             if entry.is_absent:
-                self._index.vanish(short, entry.call.start)
+                self._index.mark_absent(compact, entry.call.start)
             if entry.in_window:
                 yield entry
 
-    def get(self, call_id: str) -> Tracked | None:
+    def get(self, call_id: str) -> TrackedCall | None:
         """What is tracked of a call; what is done to it must be kept, see `keep`."""
-        entry = self.entry(short_id(call_id))
+        entry = self.entry(compact_id(call_id))
         return None if entry is None else tracked_of(call_id, entry, self.kinds)
 
-    def between(self, start: Instant, end: Instant) -> list[Tracked]:
+    def between(self, start: Instant, end: Instant) -> list[TrackedCall]:
         """The calls that start in ``[start, end)``, in that order, absent ones included."""
         return [*map(self._get, self._index.ids_between(start, end))]
 
-    def missing(self, start: Instant, end: Instant, read: Container[ShortId]) -> list[Tracked]:
+    def missing(
+        self, start: Instant, end: Instant, read: Container[CompactId]
+    ) -> list[TrackedCall]:
         """Those of them that are not among ``read``."""
-        shorts = self._index.ids_between(start, end)
-        return [self._get(short) for short in shorts if short not in read]
+        compacts = self._index.ids_between(start, end)
+        return [self._get(compact) for compact in compacts if compact not in read]
 
-    def ids_between(self, start: Instant, end: Instant) -> list[ShortId]:
+    def ids_between(self, start: Instant, end: Instant) -> list[CompactId]:
         """Their ids, short."""
         return self._index.ids_between(start, end)
 
@@ -120,51 +128,56 @@ class TrackedCalls:
 
         ``but`` names calls to leave out.
         """
-        numbers, left_out, starts = self.kinds.bearing(codes), {*short_ids(but)}, []
-        for short in self._index.ids_between(start, end):
-            entry = self.entry(short)
+        numbers, left_out, starts = self.kinds.bearing(codes), {*compact_ids(but)}, []
+        for compact in self._index.ids_between(start, end):
+            entry = self.entry(compact)
             if isinstance(entry, int):
                 if (
                     entry & IS_IN_WINDOW
                     and kind_number_of(entry) in numbers
-                    and short not in left_out
+                    and compact not in left_out
                 ):
                     starts.append(start_of(entry))
-            elif entry and entry.in_window and entry.call.status in codes and short not in left_out:
+            elif (
+                entry and entry.in_window and entry.call.status in codes and compact not in left_out
+            ):
                 starts.append(entry.call.start)
         return starts
 
     def add(
-        self, ids: Sequence[ShortId], starts: Sequence[Instant], entries: Sequence[Entry]
+        self,
+        ids: Sequence[CompactId],
+        starts: Sequence[Instant],
+        entries: Sequence[PackedOrTracked],
     ) -> None:
         """Puts in calls that are not tracked, in the order of their starts."""
         self._index.fill(ids, starts, entries)
 
-    def keep(self, each: Tracked) -> None:
+    def keep(self, each: TrackedCall) -> None:
         """Puts a call back after something was done to it, so that it is saved."""
-        self._index.put(short_id(each.call.id), each.call.start, entry_of(each, self.kinds))
+        self._index.put(compact_id(each.call.id), each.call.start, entry_of(each, self.kinds))
 
-    def replace(self, each: Tracked, call: Call) -> None:
+    def replace(self, each: TrackedCall, call: Call) -> None:
         """Gives a call its new row."""
-        self._index.move(short_id(call.id), each.call.start, call.start)
+        self._index.move(compact_id(call.id), each.call.start, call.start)
         each.call = call
 
-    def vanish(self, each: Tracked) -> None:
+    def mark_absent(self, each: TrackedCall) -> None:
         """Notes that a call is not in the API's table any more."""
         each.is_absent = True
-        self._index.vanish(short_id(each.call.id), each.call.start)
+        self._index.mark_absent(compact_id(each.call.id), each.call.start)
 
-    def appear(self, each: Tracked) -> None:
+    def mark_present(self, each: TrackedCall) -> None:
         """Notes that it is there again."""
         each.is_absent = False
-        self._index.appear(short_id(each.call.id))
+        self._index.mark_present(compact_id(each.call.id))
 
-    def forget(self, before: Instant) -> list[ShortId]:
+    def forget(self, before: Instant) -> list[CompactId]:
         """Forgets the calls that started before this and are done; gives their ids, short."""
-        shorts = self._index.ids_between(EVER, before)
-        done = [short for short in shorts if long_id(short) not in self.unsettled]
-        for short in done:
-            self._index.remove(short, self._get(short).call.start)
+        compacts = self._index.ids_between(MIN_INSTANT, before)
+        done = [compact for compact in compacts if full_id(compact) not in self.unsettled]
+        for compact in done:
+            self._index.remove(compact, self._get(compact).call.start)
         if self.kinds.are_too_many(len(self._index)):
             self._number_kinds_anew()
         return done
@@ -180,17 +193,17 @@ class TrackedCalls:
             key: None if block is None else self._encoded(block) for key, block in changes.items()
         }
 
-    def _get(self, short: ShortId) -> Tracked:
+    def _get(self, compact: CompactId) -> TrackedCall:
         """What is tracked of a call that is."""
-        return tracked_of(long_id(short), self._index[short], self.kinds)
+        return tracked_of(full_id(compact), self._index[compact], self.kinds)
 
-    def _encoded(self, block: Block[ShortId]) -> bytes:
+    def _encoded(self, block: Block[CompactId]) -> bytes:
         return encode_block(block, self.entry, self.kinds)
 
     def _number_kinds_anew(self) -> None:
         """Lets go of the kinds that no call is of any more."""
-        old, self.kinds = self.kinds, Kinds()
-        for short, entry in self._index.items():
+        old, self.kinds = self.kinds, KindTable()
+        for compact, entry in self._index.items():
             if isinstance(entry, int):
-                again = entry_of(tracked_of(long_id(short), entry, old), self.kinds)
-                self._index.renew(short, again)
+                again = entry_of(tracked_of(full_id(compact), entry, old), self.kinds)
+                self._index.renew(compact, again)

@@ -10,17 +10,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.compact_ids import ShortId, long_id, short_id, short_ids
-from pearl_exporter.counting.packing import Values
+from pearl_exporter.counting.compact_ids import CompactId, compact_id, compact_ids, full_id
+from pearl_exporter.counting.packing import CallValues
 
 
 class RowsByStart(NamedTuple):
     """Rows in the order of their starts; ``numbers`` are those of places in ``values``."""
 
-    ids: Sequence[ShortId]
+    ids: Sequence[CompactId]
     starts: Sequence[Instant]
     numbers: Sequence[int]
-    values: Sequence[Values]
+    values: Sequence[CallValues]
 
     def at(self, places: Sequence[int]) -> "RowsByStart":
         """Some of the rows, in the order of ``places``."""
@@ -39,12 +39,12 @@ class Rows:
     """Rows by id. A row that comes again takes the place of the one before."""
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
-        self._ids: list[ShortId] = []
+        self._ids: list[CompactId] = []
         self._starts = array("q")
         self._numbers = array("L")
-        self._numbered: dict[Values, int] = {}
-        self._known: set[ShortId] = set()
-        self._places: dict[ShortId, int] | None = None  # made when a row first comes again
+        self._numbered: dict[CallValues, int] = {}
+        self._known: set[CompactId] = set()
+        self._places: dict[CompactId, int] | None = None  # made when a row first comes again
         self.extend(list(calls))
 
     def __len__(self) -> int:
@@ -53,21 +53,21 @@ class Rows:
 
     def __contains__(self, call_id: str) -> bool:
         """Whether there is a row with this id."""
-        return short_id(call_id) in self._known
+        return compact_id(call_id) in self._known
 
     def __iter__(self) -> Iterator[Call]:
         """The rows, in the order in which their ids first came."""
         values = list(self._numbered)
-        for short, start, number in zip(self._ids, self._starts, self._numbers, strict=True):
-            yield Call(long_id(short), start, *values[number])
+        for compact, start, number in zip(self._ids, self._starts, self._numbers, strict=True):
+            yield Call(full_id(compact), start, *values[number])
 
     def extend(self, calls: Collection[Call]) -> None:
         """Takes rows; many that are new at once cost least."""
-        ids = short_ids([call.id for call in calls])
+        ids = compact_ids([call.id for call in calls])
         new = set(ids)
         if len(new) < len(ids) or not self._known.isdisjoint(new):
-            for short, call in zip(ids, calls, strict=True):
-                self._put(short, call)
+            for compact, call in zip(ids, calls, strict=True):
+                self._put(compact, call)
             return
         if self._places is not None:
             self._places.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
@@ -101,13 +101,13 @@ class Rows:
             list(self._numbered),
         )
 
-    def _put(self, short: ShortId, call: Call) -> None:
-        if short not in self._known:
+    def _put(self, compact: CompactId, call: Call) -> None:
+        if compact not in self._known:
             self.extend((call,))
             return
         if self._places is None:
             self._places = {known: place for place, known in enumerate(self._ids)}
-        place = self._places[short]
+        place = self._places[compact]
         values = (call.status, call.call_status, call.duration, call.tags)
         self._starts[place] = call.start
         self._numbers[place] = self._numbered.setdefault(values, len(self._numbered))

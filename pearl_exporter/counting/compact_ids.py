@@ -6,30 +6,30 @@ The platform's ids are 24 hex digits; they are kept as the 12 bytes that they st
 
 from collections.abc import Collection, Iterable
 
-ShortId = str | bytes
+CompactId = str | bytes
 """An id as it is kept; two are equal if and only if the ids are."""
 
 _DIGITS = 24
 _BYTES = _DIGITS // 2
 
 
-def short_ids(ids: Collection[str]) -> list[ShortId]:
+def compact_ids(ids: Collection[str]) -> list[CompactId]:
     """The ids in the same order, as they are kept."""
     if set(map(len, ids)) == {_DIGITS} and (joined := _as_bytes("".join(ids))) is not None:
         return [*cut(joined)]
-    return [*map(short_id, ids)]
+    return [*map(compact_id, ids)]
 
 
-def short_id(call_id: str) -> ShortId:
+def compact_id(call_id: str) -> CompactId:
     """One id, as it is kept."""
-    if len(call_id) == _DIGITS and (short := _as_bytes(call_id)) is not None:
-        return short
+    if len(call_id) == _DIGITS and (compact := _as_bytes(call_id)) is not None:
+        return compact
     return call_id
 
 
-def long_id(short: ShortId) -> str:
+def full_id(compact: CompactId) -> str:
     """The id itself."""
-    return short if isinstance(short, str) else short.hex()
+    return compact if isinstance(compact, str) else compact.hex()
 
 
 def may_hold(content: bytes, call_id: str) -> bool:
@@ -37,16 +37,16 @@ def may_hold(content: bytes, call_id: str) -> bool:
 
     The id must be Unicode.
     """
-    short = short_id(call_id)
-    return call_id.encode() in content or (isinstance(short, bytes) and short in content)
+    compact = compact_id(call_id)
+    return call_id.encode() in content or (isinstance(compact, bytes) and compact in content)
 
 
-def joined_or_long(shorts: Iterable[ShortId]) -> bytes | list[str]:
+def joined_or_full(compacts: Iterable[CompactId]) -> bytes | list[str]:
     """Many as one string of bytes, if all are bytes; else the ids themselves."""
-    shorts = [*shorts]
-    if set(map(type, shorts)) <= {bytes}:
-        return b"".join(shorts)  # type: ignore[arg-type] # as was just seen
-    return [*map(long_id, shorts)]
+    compacts = [*compacts]
+    if set(map(type, compacts)) <= {bytes}:
+        return b"".join(compacts)  # type: ignore[arg-type] # as was just seen
+    return [*map(full_id, compacts)]
 
 
 def cut(joined: bytes) -> list[bytes]:
@@ -59,7 +59,7 @@ def cut(joined: bytes) -> list[bytes]:
 def _as_bytes(digits: str) -> bytes | None:
     """What lower-case hex digits stand for; None for anything else, so that nothing is lost."""
     try:
-        short = bytes.fromhex(digits)
+        compact = bytes.fromhex(digits)
     except ValueError:
         return None
-    return short if short.hex() == digits else None
+    return compact if compact.hex() == digits else None

@@ -11,19 +11,19 @@ import msgspec
 
 from pearl_exporter.counting.calls import Instant, Outcome
 from pearl_exporter.counting.compact_ids import (
-    ShortId,
+    CompactId,
+    compact_id,
+    compact_ids,
     cut,
-    joined_or_long,
-    long_id,
+    full_id,
+    joined_or_full,
     may_hold,
-    short_id,
-    short_ids,
 )
-from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Values
+from pearl_exporter.counting.packing import CallValues
+from pearl_exporter.text import is_unicode
 
 Ids = bytes | list[str]
-"""As `joined_or_long` has them."""
+"""As `joined_or_full` has them."""
 
 
 class Revision(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -33,12 +33,12 @@ class Revision(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """
 
     id: str
-    before: Values
-    after: Values
+    before: CallValues
+    after: CallValues
     is_counted: bool = True
 
 
-class _Saved(msgspec.Struct, array_like=True):
+class _SavedEntries(msgspec.Struct, array_like=True):
     """One good poll's entries."""
 
     seen: Ids
@@ -47,7 +47,7 @@ class _Saved(msgspec.Struct, array_like=True):
     revised: list[Revision]
 
 
-class Told(NamedTuple):
+class CallHistory(NamedTuple):
     """What the journal tells of one call.
 
     Attributes:
@@ -67,7 +67,7 @@ class Told(NamedTuple):
 
 
 _encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.Decoder(_Saved).decode
+_decode = msgspec.msgpack.Decoder(_SavedEntries).decode
 
 
 class Journal:
@@ -77,22 +77,22 @@ class Journal:
         self._clear()
 
     def _clear(self) -> None:
-        self._seen: list[ShortId] = []
-        self._settled: list[ShortId] = []
-        self._lost: dict[str, list[ShortId]] = {}
+        self._seen: list[CompactId] = []
+        self._settled: list[CompactId] = []
+        self._lost: dict[str, list[CompactId]] = {}
         self._revised: list[Revision] = []
 
-    def see(self, shorts: Iterable[ShortId]) -> None:
+    def see(self, compacts: Iterable[CompactId]) -> None:
         """Calls that were read for the first time."""
-        self._seen.extend(shorts)
+        self._seen.extend(compacts)
 
     def settle(self, call_id: str) -> None:
         """A call that was counted."""
-        self._settled.append(short_id(call_id))
+        self._settled.append(compact_id(call_id))
 
     def lose(self, call_id: str, reason: str) -> None:
         """A call that was given up."""
-        self._lost.setdefault(reason, []).append(short_id(call_id))
+        self._lost.setdefault(reason, []).append(compact_id(call_id))
 
     def revise(self, call_id: str, before: Outcome, after: Outcome, *, is_counted: bool) -> None:
         """A counted call that changed; nothing if none of its values did."""
@@ -104,36 +104,36 @@ class Journal:
         """The entries since this was last asked; None if there are none."""
         if not (self._seen or self._settled or self._lost or self._revised):
             return None
-        lost = {reason: joined_or_long(shorts) for reason, shorts in self._lost.items()}
-        seen, settled = joined_or_long(self._seen), joined_or_long(self._settled)
-        taken = _encode(_Saved(seen, settled, lost, self._revised))
+        lost = {reason: joined_or_full(compacts) for reason, compacts in self._lost.items()}
+        seen, settled = joined_or_full(self._seen), joined_or_full(self._settled)
+        taken = _encode(_SavedEntries(seen, settled, lost, self._revised))
         self._clear()
         return taken
 
 
-def values_of(call: Outcome) -> Values:
+def values_of(call: Outcome) -> CallValues:
     """What is published of a call besides its id and start."""
     return (call.status, call.call_status, call.duration, call.tags)
 
 
-def told_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> Told:
+def history_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> CallHistory:
     """What the journal, in the order of the polls, tells of a call.
 
     Raises ValueError if it is damaged.
     """
     if not is_unicode(call_id):
-        return Told()
-    short, told = short_id(call_id), Told()
+        return CallHistory()
+    compact, told = compact_id(call_id), CallHistory()
     for at, content in entries:
-        if not content or not may_hold(content, call_id):
+        if not may_hold(content, call_id):
             continue
         saved = _read(content)
-        if short in _shorts(saved.seen) and told.seen_at is None:
+        if compact in _compact_ids_of(saved.seen) and told.seen_at is None:
             told = told._replace(seen_at=at)
-        if times := _shorts(saved.settled).count(short):
+        if times := _compact_ids_of(saved.settled).count(compact):
             told = told._replace(settled_at=at, settled_times=told.settled_times + times)
         for reason, ids in saved.lost.items():
-            if short in _shorts(ids):
+            if compact in _compact_ids_of(ids):
                 told = told._replace(lost_at=at, lost_as=reason)
         revised = tuple((at, each) for each in saved.revised if each.id == call_id)
         told = told._replace(revisions=told.revisions + revised)
@@ -142,15 +142,15 @@ def told_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> Told:
 
 def settled_in(content: bytes) -> Iterator[str]:
     """The ids that one poll's entries say were counted; raises ValueError if it is damaged."""
-    return map(long_id, _shorts(_read(content).settled))
+    return map(full_id, _compact_ids_of(_read(content).settled))
 
 
-def _read(content: bytes) -> _Saved:
+def _read(content: bytes) -> _SavedEntries:
     try:
         return _decode(content)
     except msgspec.MsgspecError:
         raise ValueError("the journal is damaged") from None
 
 
-def _shorts(ids: Ids) -> list[ShortId]:
-    return [*cut(ids)] if isinstance(ids, bytes) else short_ids(ids)
+def _compact_ids_of(ids: Ids) -> list[CompactId]:
+    return [*cut(ids)] if isinstance(ids, bytes) else compact_ids(ids)

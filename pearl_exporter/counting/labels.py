@@ -20,6 +20,7 @@ from pearl_exporter.counting.calls import (
     status_label,
 )
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import is_unicode
 
 OTHER = "_other"
 """The label of all tags that have no series of their own."""
@@ -77,15 +78,6 @@ def looks_personal(tag: str) -> bool:
     return _PHONE.search(_DATES.sub(" date ", text)) is not None
 
 
-def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8; JSON may hold half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 class TagLabels:
     """The tags of one outbound that have a series of their own, in the order of their coming."""
 
@@ -118,14 +110,14 @@ class TagLabels:
             tag != OTHER
             and len(tag) <= MAX_TAG_LENGTH
             and is_unicode(tag)
-            and self._rules.include.fits(tag)
+            and self._rules.include.matches(tag)
             and not self._is_excluded(tag)
             and not looks_personal(tag)
         )
 
     def _is_excluded(self, tag: str) -> bool:
         exclude = self._rules.exclude
-        return bool(exclude.pattern) and exclude.fits(tag)
+        return bool(exclude.pattern) and exclude.matches(tag)
 
     def _has_room(self, tag: str) -> bool:
         if len(self._labels) - (OTHER in self._labels) < self._rules.max_tags:

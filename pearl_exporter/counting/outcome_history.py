@@ -12,11 +12,11 @@ import msgspec
 from pearl_exporter.counting.calls import Instant
 
 STEP_MS = 300_000
-MOST_STEPS = 72
+MAX_STEPS = 72
 """Six hours."""
 
 
-class Step(NamedTuple):
+class OutcomeStep(NamedTuple):
     """One step: when it began, and the calls settled in it by outcome; None for a gap."""
 
     start: Instant
@@ -38,17 +38,17 @@ class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     counts: tuple[tuple[int, ...] | None, ...] = ()
 
     def counted(
-        self, calls: Mapping[str, int], at: Instant, *, is_seamless: bool
+        self, calls: Mapping[str, int], at: Instant, *, is_contiguous: bool
     ) -> "OutcomeHistory":
         """The history after a good poll at this moment has counted these calls by outcome.
 
-        ``is_seamless`` says that no poll was missed since the one before, however long ago it was.
+        ``is_contiguous``: no poll was missed since the one before, however long ago it was.
         """
         labels = self.labels
         new = tuple(label for label, number in calls.items() if number and label not in labels)
         labels += new
         step = at // STEP_MS
-        counts = self._up_to(step, () if is_seamless else None)
+        counts = self._up_to(step, () if is_contiguous else None)
         now = counts[-1] or ()
         if any(calls.values()):
             now = now + (0,) * (len(labels) - len(now))
@@ -62,15 +62,15 @@ class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ) -> tuple[tuple[int, ...] | None, ...]:
         """The steps up to this one: it is the last one, the oldest are dropped."""
         ahead = step - self.newest
-        if not self.counts or ahead >= MOST_STEPS or -ahead >= len(self.counts):
+        if not self.counts or ahead >= MAX_STEPS or -ahead >= len(self.counts):
             return ((),)
         if ahead <= 0:  # the time polled for may step back
             return self.counts[: len(self.counts) + ahead]
-        return (*self.counts, *(between,) * (ahead - 1), ())[-MOST_STEPS:]
+        return (*self.counts, *(between,) * (ahead - 1), ())[-MAX_STEPS:]
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[OutcomeStep]:
         """Every step that is known, the oldest first."""
         first = self.newest - len(self.counts) + 1
         for number, counts in enumerate(self.counts, first):
             calls = None if counts is None else dict(zip(self.labels, counts, strict=False))
-            yield Step(number * STEP_MS, calls)
+            yield OutcomeStep(number * STEP_MS, calls)

@@ -21,41 +21,41 @@ from pearl_exporter.counting.calls import (
     planned_end,
 )
 
-ODD_STATUS, ODD_CALL_STATUS = 1, 2
+UNKNOWN_STATUS, UNKNOWN_CALL_STATUS = 1, 2
 """Which fields of a call bear a code of no table."""
 
 PHASE = 0b111
 IN_WINDOW = 0b1000
 ABSENT = 0b10000
-ODD_SHIFT = 5
+UNKNOWN_CODES_SHIFT = 5
 """The marks of a packed call: a `tracked.Phase`, two flags, and its odd codes."""
 
-_MARK_BITS = 7
-_MARKS = (1 << _MARK_BITS) - 1
+_FLAG_BITS = 7
+_FLAGS = (1 << _FLAG_BITS) - 1
 _START_BITS = 39
 _START = (1 << _START_BITS) - 1
 EPOCH_MS: Instant = 1_577_836_800_000
 """The first start that can be packed: that of 2020."""
-_KIND_SHIFT = _START_BITS + _MARK_BITS
-_NOT_IN_A_ROW = ~((PHASE | 0b11 << ODD_SHIFT) << _START_BITS)
+_KIND_SHIFT = _START_BITS + _FLAG_BITS
+_NOT_IN_A_ROW = ~((PHASE | 0b11 << UNKNOWN_CODES_SHIFT) << _START_BITS)
 IS_IN_WINDOW = IN_WINDOW << _START_BITS
 IS_ABSENT = ABSENT << _START_BITS
 """The two flags where they stand in a packed call."""
 
-SPARE_KINDS = 10_000
+MAX_UNUSED_KINDS = 10_000
 """So many kinds without a call are no reason to number them anew."""
 
-Values = tuple[int | None, int | None, float, tuple[str, ...]]
+CallValues = tuple[int | None, int | None, float, tuple[str, ...]]
 """Outcome, telephony state, duration and labels of tags: what makes a kind."""
 
 
-class Kind(msgspec.Struct, frozen=True, gc=False):
+class CallKind(msgspec.Struct, frozen=True, gc=False):
     """What is published of a call besides its id and start, as in `Call`; the tags are labels.
 
     Attributes:
         base: A packed call of this kind without marks that starts at `EPOCH_MS`.
         lasts_ms: Its duration once more.
-        odd_codes: Which of its codes are in no table.
+        unknown_codes: Which of its codes are in no table.
     """
 
     number: int
@@ -67,10 +67,10 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
     is_live: bool
     is_answered: bool
     lasts_ms: int
-    odd_codes: int
+    unknown_codes: int
 
     @property
-    def values(self) -> Values:
+    def values(self) -> CallValues:
         """What makes the kind."""
         return (self.status, self.call_status, self.duration, self.tags)
 
@@ -79,12 +79,12 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
         return Call(call_id, start, self.status, self.call_status, self.duration, self.tags)
 
 
-class Kinds:
+class KindTable:
     """The kinds of one outbound's calls, numbered as they come."""
 
     def __init__(self) -> None:
-        self._numbered: list[Kind] = []
-        self._by_values: dict[Values, Kind] = {}
+        self._numbered: list[CallKind] = []
+        self._by_values: dict[CallValues, CallKind] = {}
         self.find = self._by_values.get
         """The kind with these values, None if there is none yet."""
 
@@ -92,15 +92,15 @@ class Kinds:
         """How many there are; the next one gets this number."""
         return len(self._numbered)
 
-    def __iter__(self) -> Iterator[Kind]:
+    def __iter__(self) -> Iterator[CallKind]:
         """All of them, in the order of their coming."""
         return iter(self._numbered)
 
-    def __getitem__(self, number: int) -> Kind:
+    def __getitem__(self, number: int) -> CallKind:
         """The kind of this number."""
         return self._numbered[number]
 
-    def of(self, values: Values) -> Kind:
+    def of(self, values: CallValues) -> CallKind:
         """The kind with these values."""
         kind = self._by_values.get(values)
         if kind is None:
@@ -109,14 +109,14 @@ class Kinds:
             values = (status, call_status, duration + 0.0, tags)
             call = Call("", 0, *values)
             number = len(self._numbered)
-            kind = Kind(
+            kind = CallKind(
                 number,
                 number << _KIND_SHIFT,
                 *values,
                 is_live(call),
                 is_answered(call),
                 planned_end(0, call.duration),
-                odd_codes(call.status, call.call_status),
+                unknown_codes(call.status, call.call_status),
             )
             self._numbered.append(kind)
             self._by_values[values] = kind
@@ -132,18 +132,18 @@ class Kinds:
 
     def are_too_many(self, calls: int) -> bool:
         """Whether most kinds have no call any more, so that numbering anew saves memory."""
-        return len(self._numbered) > 2 * calls + SPARE_KINDS
+        return len(self._numbered) > 2 * calls + MAX_UNUSED_KINDS
 
 
-def odd_codes(status: int | None, call_status: int | None) -> int:
+def unknown_codes(status: int | None, call_status: int | None) -> int:
     """Which of two codes are in no table; a telephony state may bear an outcome's code."""
     odd = 0
     if status is not None and status not in STATUS_LABELS:
-        odd |= ODD_STATUS
+        odd |= UNKNOWN_STATUS
     if call_status is not None and not (
         call_status in CALL_STATUS_LABELS or call_status in STATUS_LABELS
     ):
-        odd |= ODD_CALL_STATUS
+        odd |= UNKNOWN_CALL_STATUS
     return odd
 
 
@@ -152,9 +152,9 @@ def can_be_packed(start: Instant) -> bool:
     return 0 <= start - EPOCH_MS <= _START
 
 
-def pack(kind: Kind, start: Instant, marks: int) -> int:
+def pack(kind: CallKind, start: Instant, flags: int) -> int:
     """A call of this kind; its start is one that `can_be_packed`."""
-    return kind.base | start - EPOCH_MS | marks << _START_BITS
+    return kind.base | start - EPOCH_MS | flags << _START_BITS
 
 
 def pack_alike(
@@ -174,9 +174,9 @@ def start_of(packed: int) -> Instant:
     return (packed & _START) + EPOCH_MS
 
 
-def marks_of(packed: int) -> int:
+def flags_of(packed: int) -> int:
     """A packed call's marks."""
-    return packed >> _START_BITS & _MARKS
+    return packed >> _START_BITS & _FLAGS
 
 
 class Columns(NamedTuple):
@@ -184,7 +184,7 @@ class Columns(NamedTuple):
 
     numbers: list[int]
     starts: list[int]
-    marks: bytes
+    flags: bytes
 
 
 def columns_of(packed: Sequence[int], since: Instant) -> Columns:
@@ -193,18 +193,18 @@ def columns_of(packed: Sequence[int], since: Instant) -> Columns:
     return Columns(
         [each >> _KIND_SHIFT for each in packed],
         [(each & _START) - less for each in packed],
-        bytes([each >> _START_BITS & _MARKS for each in packed]),
+        bytes([each >> _START_BITS & _FLAGS for each in packed]),
     )
 
 
-def packed_of(columns: Columns, since: Instant, kinds: Sequence[Kind]) -> list[int]:
+def packed_of(columns: Columns, since: Instant, kinds: Sequence[CallKind]) -> list[int]:
     """Puts them together again; the numbers are those of places in ``kinds``."""
     bases = [kind.base for kind in kinds]
     since -= EPOCH_MS
     return [
         # not +, whose sum of two words takes the room of three
-        bases[number] | start + since | marks << _START_BITS
-        for number, start, marks in zip(*columns, strict=True)
+        bases[number] | start + since | flags << _START_BITS
+        for number, start, flags in zip(*columns, strict=True)
     ]
 
 

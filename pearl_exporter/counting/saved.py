@@ -9,19 +9,22 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
 from pearl_exporter.counting.outcome_history import OutcomeHistory
 
+# The names under which a state of schema version 4 holds these fields.
+_SAVED_AS = {"low_watermark": "edge", "unread_until": "unread_to"}
 
-class Progress(msgspec.Struct, frozen=True):
+
+class Progress(msgspec.Struct, frozen=True, rename=_SAVED_AS):
     """How far one outbound was polled, and what it has counted.
 
     Attributes:
         tracking_since: T0, when the first good poll began.
         polled_at: T of the last good poll.
-        edge: Where forgetting began, and where catching up stands.
+        low_watermark: Start before which calls are forgotten; catching up goes on from here.
         ledger: The counters.
         statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
         tracked: How many calls are tracked.
         live: Calls that were going on, and where the oldest of them began.
-        unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
+        unread_until: End of the calls that an outage left unread, from ``low_watermark`` on.
         newest: Where the newest call ever read began; 0 before any.
         tag_rules: The rules by which the tags of the tracked calls got their labels.
         outcomes: The calls settled in the last hours, by outcome.
@@ -29,7 +32,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     tracking_since: Instant
     polled_at: Instant
-    edge: Instant
+    low_watermark: Instant
     ledger: LedgerSnapshot
     statuses: tuple[int, ...]
     call_statuses: tuple[int, ...]
@@ -37,13 +40,13 @@ class Progress(msgspec.Struct, frozen=True):
     tracked: int = 0
     live: int = 0
     oldest_live_start: Instant | None = None
-    unread_to: Instant | None = None
+    unread_until: Instant | None = None
     newest: Instant = 0
     tag_rules: str = ""
     outcomes: OutcomeHistory = OutcomeHistory()
 
 
-class Saved(NamedTuple):
+class SavedOutbound(NamedTuple):
     """All that a tracker needs to go on where another one stopped: progress and blocks of calls."""
 
     progress: Progress
@@ -62,13 +65,21 @@ class Delta(NamedTuple):
     """The entries of polls before it are of no use any more."""
 
 
-class _PolledAt(msgspec.Struct):
-    polled_at: Instant
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
-_decode_polled_at = msgspec.msgpack.Decoder(_PolledAt).decode
+def encode_progress(progress: Progress) -> bytes:
+    """Return the progress as MessagePack."""
+    return msgspec.msgpack.encode(progress)
 
 
-def polled_at(progress: bytes) -> Instant:
-    """T of the last good poll, out of a saved `Progress` of any version."""
-    return _decode_polled_at(progress).polled_at
+def decode_progress(content: bytes) -> Progress:
+    """Return the progress that `encode_progress` wrote.
+
+    Raises:
+        ValueError: The content is damaged.
+    """
+    try:
+        return _decode_progress(content)
+    except msgspec.MsgspecError:
+        raise ValueError("a saved progress is damaged") from None

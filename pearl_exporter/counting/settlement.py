@@ -4,10 +4,10 @@ import msgspec
 
 from pearl_exporter.counting.calls import Call, Instant, ended_at, is_answered
 from pearl_exporter.counting.labels import TagRules
-from pearl_exporter.counting.packing import Kind
+from pearl_exporter.counting.packing import CallKind
 
 
-class Rules(msgspec.Struct, frozen=True):
+class CountingRules(msgspec.Struct, frozen=True):
     """How the calls of one outbound are counted; spans are in milliseconds, buckets in seconds."""
 
     window_ms: int
@@ -23,7 +23,7 @@ class Rules(msgspec.Struct, frozen=True):
         """When a finished call's outcome is taken for final; ``seen_live_at`` as in `Tracked`."""
         return ended_at(call, seen_live_at) + self._wait_ms(is_answered=is_answered(call))
 
-    def settled_before(self, kind: Kind, moment: Instant) -> Instant:
+    def settled_before(self, kind: CallKind, moment: Instant) -> Instant:
         """Up to this start, a finished call of this kind was settled at a moment."""
         return moment - kind.lasts_ms - self._wait_ms(is_answered=kind.is_answered)
 

@@ -132,7 +132,7 @@ class StartIndex(Generic[Key, Item]):
 
     def remove(self, key: Key, start: Instant) -> None:
         """Takes out an item that was put in with this start."""
-        self.appear(key)
+        self.mark_present(key)
         number = self._number(start)
         block = self._blocks[number]
         place = block.ids.index(key, bisect_left(block.starts, start))
@@ -151,15 +151,15 @@ class StartIndex(Generic[Key, Item]):
         self.remove(key, start)
         self.add(key, to, item)
         if was_absent:
-            self.vanish(key, to)
+            self.mark_absent(key, to)
 
-    def vanish(self, key: Key, start: Instant) -> None:
+    def mark_absent(self, key: Key, start: Instant) -> None:
         """Notes that an item is absent."""
         if key not in self._absent:
             self._absent[key] = start
             insort(self._absent_starts, start)
 
-    def appear(self, key: Key) -> None:
+    def mark_present(self, key: Key) -> None:
         """Notes that an item is there, again or still."""
         start = self._absent.pop(key, None)
         if start is not None:

@@ -20,16 +20,16 @@ from pearl_exporter.counting.calls import Call, Instant
 from pearl_exporter.counting.packing import (
     ABSENT,
     IN_WINDOW,
-    ODD_SHIFT,
     PHASE,
-    Kinds,
+    UNKNOWN_CODES_SHIFT,
+    KindTable,
     can_be_packed,
-    marks_of,
+    flags_of,
     pack,
 )
 
 
-class Phase(IntEnum):
+class CallPhase(IntEnum):
     """What the counters owe a tracked call; see the module's text."""
 
     HISTORY = 0
@@ -39,11 +39,15 @@ class Phase(IntEnum):
     LOST = 4
 
 
-UNSETTLED = (Phase.LIVE, Phase.PENDING)
-_PHASES = tuple(Phase)
+UNSETTLED = (CallPhase.LIVE, CallPhase.PENDING)
+_PHASES = tuple(CallPhase)
 
 
-class Tracked(msgspec.Struct, gc=False):
+# The name under which a state of schema version 4 holds this field.
+_SAVED_AS = {"unknown_codes": "odd_codes"}
+
+
+class TrackedCall(msgspec.Struct, gc=False, rename=_SAVED_AS):
     """One tracked call.
 
     Attributes:
@@ -52,45 +56,45 @@ class Tracked(msgspec.Struct, gc=False):
         seen_live_at: The last poll that saw it live; of no use, and not kept, once it is done.
         in_window: Whether the window counts it.
         is_absent: Whether it was not in the API's table when it was last looked for.
-        odd_codes: Which fields have borne a code of no table (1: status, 2: call_status).
+        unknown_codes: Which fields have borne a code of no table (1: status, 2: call_status).
     """
 
     call: Call
-    phase: Phase
+    phase: CallPhase
     seen_live_at: Instant | None = None
     in_window: bool = False
     is_absent: bool = False
-    odd_codes: int = 0
+    unknown_codes: int = 0
 
 
-Entry = int | Tracked
+PackedOrTracked = int | TrackedCall
 """A call as it is kept."""
 
 
-def entry_of(each: Tracked, kinds: Kinds) -> Entry:
+def entry_of(each: TrackedCall, kinds: KindTable) -> PackedOrTracked:
     """How a call is kept: as it is, or packed if it is done."""
     call = each.call
     if each.phase in UNSETTLED or not can_be_packed(call.start):
         return each
     kind = kinds.of((call.status, call.call_status, call.duration, call.tags))
-    marks = each.phase | each.odd_codes << ODD_SHIFT
+    flags = each.phase | each.unknown_codes << UNKNOWN_CODES_SHIFT
     if each.in_window:
-        marks |= IN_WINDOW
+        flags |= IN_WINDOW
     if each.is_absent:
-        marks |= ABSENT
-    return pack(kind, call.start, marks)
+        flags |= ABSENT
+    return pack(kind, call.start, flags)
 
 
-def tracked_of(call_id: str, entry: Entry, kinds: Kinds) -> Tracked:
+def tracked_of(call_id: str, entry: PackedOrTracked, kinds: KindTable) -> TrackedCall:
     """The call that is kept; a packed one as an object of its own."""
     if not isinstance(entry, int):
         return entry
-    marks = marks_of(entry)
-    return Tracked(
+    flags = flags_of(entry)
+    return TrackedCall(
         kinds.call(call_id, entry),
-        _PHASES[marks & PHASE],
+        _PHASES[flags & PHASE],
         None,
-        bool(marks & IN_WINDOW),
-        bool(marks & ABSENT),
-        marks >> ODD_SHIFT,
+        bool(flags & IN_WINDOW),
+        bool(flags & ABSENT),
+        flags >> UNKNOWN_CODES_SHIFT,
     )

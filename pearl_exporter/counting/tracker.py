@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pearl_exporter.counting.call_table import EVER, FAR, TrackedCalls
+from pearl_exporter.counting.call_table import MAX_INSTANT, MIN_INSTANT, CallTable
 from pearl_exporter.counting.calls import Call, Instant
 from pearl_exporter.counting.columns import Rows, RowsByStart
-from pearl_exporter.counting.compact_ids import long_id, short_ids
+from pearl_exporter.counting.compact_ids import compact_ids, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.labels import TagLabels, call_status_labels, status_labels
 from pearl_exporter.counting.ledger import Ledger, LedgerSnapshot
@@ -23,16 +23,16 @@ from pearl_exporter.counting.outcome_history import OutcomeHistory
 from pearl_exporter.counting.packing import (
     IN_WINDOW,
     IS_IN_WINDOW,
-    Kind,
-    Values,
+    CallKind,
+    CallValues,
     are_alike,
     can_be_packed,
     pack,
     pack_alike,
 )
-from pearl_exporter.counting.saved import Delta, Progress, Saved
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracked_call import Entry, Phase, Tracked, entry_of
+from pearl_exporter.counting.saved import Delta, Progress, SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracked_call import CallPhase, PackedOrTracked, TrackedCall, entry_of
 from pearl_exporter.counting.transitions import Books, Transitions
 from pearl_exporter.counting.window import Window, WindowSnapshot
 
@@ -40,7 +40,7 @@ _SEVERAL = "several"
 """No rules' text: some calls' tags got their labels by other rules than some others'."""
 
 CODE_FIELDS = ("status", "call_status")
-"""The fields that bear codes, in the order of `Tracker.unknown_codes`."""
+"""The fields that bear codes, in the order of `Tracker.unknown_code_counts`."""
 
 
 class Seen(NamedTuple):
@@ -65,9 +65,9 @@ class TrackerSnapshot(NamedTuple):
     outcomes: OutcomeHistory = OutcomeHistory()
 
 
-def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
+def snapshot_of(progress: Progress, rules: CountingRules) -> TrackerSnapshot:
     """What was counted, before the calls themselves are loaded: all but the window."""
-    counted = Tracker(rules, Saved(progress, {})).snapshot()
+    counted = Tracker(rules, SavedOutbound(progress, {})).snapshot()
     ledger = counted.ledger
     done = ledger.settled + sum(ledger.uncounted.values())
     return counted._replace(
@@ -85,7 +85,7 @@ class Tracker:
     Raises ValueError if what was ``saved`` is damaged.
     """
 
-    def __init__(self, rules: Rules, saved: Saved | None = None) -> None:
+    def __init__(self, rules: CountingRules, saved: SavedOutbound | None = None) -> None:
         self.rules = rules
         progress, blocks = saved or (None, {})
         self._statuses = status_labels(progress.statuses if progress else ())
@@ -95,7 +95,7 @@ class Tracker:
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
         self._journal = Journal()
-        self.calls = TrackedCalls()
+        self.calls = CallTable()
         """What is tracked; who reads it changes nothing."""
         books = Books(self._window, self._ledger, self._journal)
         self._transitions = Transitions(rules, self.calls, books)
@@ -103,13 +103,13 @@ class Tracker:
         """T0: when the first good poll without saved state began."""
         self.polled_at = progress.polled_at if progress else None
         """T of the last good poll."""
-        self.edge = progress.edge if progress else None
+        self.low_watermark = progress.low_watermark if progress else None
         """Where forgetting began: an untracked row that started before it is HISTORY."""
-        self.unread_to = progress.unread_to if progress else None
+        self.unread_until = progress.unread_until if progress else None
         """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
         self.outcomes = progress.outcomes if progress else OutcomeHistory()
         """The calls settled in the last hours, by outcome."""
-        self.seamless_ms = 0
+        self.max_gap_ms = 0
         """How far apart two good polls may be with none missed between them, as outcomes go."""
         self.seen = Seen(0, 0)
         """What the last read brought that was not known."""
@@ -125,12 +125,14 @@ class Tracker:
         for each in self.calls.unsettled.values():
             self._ledger.see(each.call)
         if progress is not None and progress.tag_rules not in ("", self._tag_rules):
-            self._transitions.by_other_tag_rules.update(self.calls.ids_between(EVER, FAR))
+            self._transitions.relabel_pending.update(
+                self.calls.ids_between(MIN_INSTANT, MAX_INSTANT)
+            )
 
     @property
-    def unknown_codes(self) -> tuple[int, int]:
+    def unknown_code_counts(self) -> tuple[int, int]:
         """Calls met that bear a code of no table, by `CODE_FIELDS`, since this tracker began."""
-        outcomes, telephony_states = self._transitions.unknown_codes
+        outcomes, telephony_states = self._transitions.unknown_code_counts
         return (outcomes, telephony_states)
 
     def oldest_unsettled(self, since: Instant) -> Instant | None:
@@ -138,11 +140,11 @@ class Tracker:
         starts = (each.call.start for each in self.calls.unsettled.values())
         return min((start for start in starts if start >= since), default=None)
 
-    def unsettled(self) -> list[Tracked]:
+    def unsettled(self) -> list[TrackedCall]:
         """The calls that are live or pending, newest first."""
         return sorted(self.calls.unsettled.values(), key=lambda each: -each.call.start)
 
-    def is_due(self, each: Tracked, now: Instant) -> bool:
+    def is_due(self, each: TrackedCall, now: Instant) -> bool:
         """Whether a pending call's next good read would settle it, if it is as it was."""
         return now >= self.rules.settles_at(each.call, each.seen_live_at)
 
@@ -156,7 +158,7 @@ class Tracker:
         *,
         ranges: Sequence[tuple[Instant, Instant]],
         now: Instant,
-        spared: frozenset[str] = frozenset(),
+        unreadable_ids: frozenset[str] = frozenset(),
         unread: tuple[Instant, Instant] | None = None,
     ) -> None:
         """Takes the rows that a poll has read, each once, as of ``now``.
@@ -164,9 +166,9 @@ class Tracker:
         One that starts after it, as where the clock has stepped back, is not in the window.
 
         Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
-        that is not among the rows was deleted, unless its id is among ``spared``: rows that were
-        there but could not be read. What lies ``unread`` behind the window, as an outage has left
-        it, is still to be counted: nothing from its start on is forgotten.
+        that is not among the rows was deleted, unless its id is among ``unreadable_ids``: rows that
+        were there but could not be read. What an outage has left ``unread`` behind the window is
+        still to be counted: nothing from its start on is forgotten.
         """
         counted, polled_at = self._ledger.by_status, self.polled_at
         if self.tracking_since is None:
@@ -179,37 +181,39 @@ class Tracker:
         if rows.ids:
             self._newest = max(self._newest, rows.starts[-1])
         if len(self.calls):
-            read = {*rows.ids, *short_ids(spared)}
+            read = {*rows.ids, *compact_ids(unreadable_ids)}
             for start, end in ranges:
                 for each in self.calls.missing(start, end, read):
                     self._transitions.delete(each)
-        new, known = self._told_apart(rows, window_start)
+        new, known = self._split_known(rows, window_start)
         self.seen = Seen(len(new.ids), self._late(new.starts))
         if self.polled_at is not None:  # what was there at T0 needs no entry
             self._journal.see(new.ids)
         self._begin_all(new, now, window_start)
         self._observe_all(known, now, window_start)
-        self._transitions.spare(spared, now, window_start)
+        self._transitions.keep_unreadable(unreadable_ids, now, window_start)
         for each in self.calls.between(self._window_start, window_start):
             self._transitions.leave_window(each)
         self._transitions.expire(min(window_start, now - self.rules.follow_ms))
-        edge, self.unread_to = unread or (window_start, None)
-        self.edge = edge if self.edge is None else max(self.edge, edge)
-        self._transitions.forget(min(self.edge, window_start))
+        low_watermark, self.unread_until = unread or (window_start, None)
+        self.low_watermark = (
+            low_watermark if self.low_watermark is None else max(self.low_watermark, low_watermark)
+        )
+        self._transitions.forget(min(self.low_watermark, window_start))
         self._window_start = window_start
         self.polled_at = now
         self.outcomes = self.outcomes.counted(
             self._ledger.by_status - counted,
             now,
-            is_seamless=polled_at is not None and now - polled_at <= self.seamless_ms,
+            is_contiguous=polled_at is not None and now - polled_at <= self.max_gap_ms,
         )
 
-    def saved(self) -> Saved | None:
+    def saved(self) -> SavedOutbound | None:
         """All that another tracker needs to go on from here; None before the first read."""
         progress = self._progress()
         if progress is None:
             return None
-        return Saved(progress, self.calls.saved())
+        return SavedOutbound(progress, self.calls.saved())
 
     def take_delta(self) -> Delta | None:
         """What changed since this was last asked; None before the first read."""
@@ -223,15 +227,15 @@ class Tracker:
     def _journal_from(self, progress: Progress) -> Instant:
         """What a poll before this has told, it has told of calls that are forgotten."""
         starts = (each.call.start for each in self.calls.unsettled.values())
-        return min(self._window_start, progress.edge, *starts)
+        return min(self._window_start, progress.low_watermark, *starts)
 
     def _progress(self) -> Progress | None:
-        if self.tracking_since is None or self.polled_at is None or self.edge is None:
+        if self.tracking_since is None or self.polled_at is None or self.low_watermark is None:
             return None
         return Progress(
             tracking_since=self.tracking_since,
             polled_at=self.polled_at,
-            edge=self.edge,
+            low_watermark=self.low_watermark,
             ledger=self._ledger.snapshot(),
             statuses=self._statuses.admitted,
             call_statuses=self._call_statuses.admitted,
@@ -239,10 +243,10 @@ class Tracker:
             tracked=len(self.calls),
             live=len(starts := self._live_starts()),
             oldest_live_start=min(starts, default=None),
-            unread_to=self.unread_to,
+            unread_until=self.unread_until,
             newest=self._newest,
             # while there is a call that was not read since, the labels are by rules of either kind
-            tag_rules=_SEVERAL if self._transitions.by_other_tag_rules else self._tag_rules,
+            tag_rules=_SEVERAL if self._transitions.relabel_pending else self._tag_rules,
             outcomes=self.outcomes,
         )
 
@@ -264,12 +268,14 @@ class Tracker:
 
     def _live_starts(self) -> list[Instant]:
         return [
-            each.call.start for each in self.calls.unsettled.values() if each.phase is Phase.LIVE
+            each.call.start
+            for each in self.calls.unsettled.values()
+            if each.phase is CallPhase.LIVE
         ]
 
     def _late(self, starts: Sequence[Instant]) -> int:
         """How many of these, in order, lie where the last good poll has read."""
-        read_from = self.edge if self.unread_to is None else self.unread_to
+        read_from = self.low_watermark if self.unread_until is None else self.unread_until
         if self.polled_at is None or read_from is None:
             return 0
         return max(0, bisect_right(starts, self.polled_at) - bisect_left(starts, read_from))
@@ -285,33 +291,37 @@ class Tracker:
         What starts after the newest call ever read has not been counted, however far the edge has
         come. Gives what of it lies behind the window: it is to be read as after an outage.
         """
-        for each in self.calls.between(now + 1, FAR):
+        for each in self.calls.between(now + 1, MAX_INSTANT):
             self._transitions.leave_window(each)
         for each in self.calls.unsettled.values():
             if each.seen_live_at is not None and each.seen_live_at > now:
                 each.seen_live_at = now
                 self.calls.keep(each)
-        if self.tracking_since is None or self.edge is None:
+        if self.tracking_since is None or self.low_watermark is None:
             return None
         self.tracking_since = min(self.tracking_since, now)
-        self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
-        return (self.edge, window_start) if self.edge < window_start else None
+        self.low_watermark = min(
+            self.low_watermark, max(self._newest + 1, now - self.rules.catch_up_ms)
+        )
+        return (self.low_watermark, window_start) if self.low_watermark < window_start else None
 
-    def _told_apart(
+    def _split_known(
         self, rows: RowsByStart, window_start: Instant
     ) -> tuple[RowsByStart, RowsByStart]:
         """The rows that are new, and those of calls that are tracked.
 
         Those from behind the edge that are neither were tracked once, or never will be.
         """
-        if self.edge is None and not len(self.calls):
+        if self.low_watermark is None and not len(self.calls):
             return rows, rows.at([])
-        before = EVER if self.edge is None else min(self.edge, window_start)
+        before = (
+            MIN_INSTANT if self.low_watermark is None else min(self.low_watermark, window_start)
+        )
         entry = self.calls.entry
         new: list[int] = []
         known: list[int] = []
-        for place, (short, start) in enumerate(zip(rows.ids, rows.starts, strict=True)):
-            if entry(short) is not None:
+        for place, (compact, start) in enumerate(zip(rows.ids, rows.starts, strict=True)):
+            if entry(compact) is not None:
                 known.append(place)
             elif start >= before:
                 new.append(place)
@@ -326,7 +336,7 @@ class Tracker:
         bases = {number: kind.base for number, kind in kinds.items()}
         bases_in = {number: base | IS_IN_WINDOW for number, base in bases.items()}
         first, last = bisect_left(starts, window_start), bisect_right(starts, now)
-        entries: list[Entry] = [
+        entries: list[PackedOrTracked] = [
             *pack_alike(bases, numbers[:first], starts[:first]),
             *pack_alike(bases_in, numbers[first:last], starts[first:last]),
             *pack_alike(bases, numbers[last:], starts[last:]),
@@ -336,7 +346,8 @@ class Tracker:
             in_window[kinds[number].number] += calls
         history_to = {number: self._history_to(kind) for number, kind in kinds.items()}
         packed_to = {
-            number: EVER if kind.odd_codes else history_to[number] for number, kind in kinds.items()
+            number: MIN_INSTANT if kind.unknown_codes else history_to[number]
+            for number, kind in kinds.items()
         }
         can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
         all_packed = bisect_right(starts, min(packed_to.values())) if can_pack else 0
@@ -345,7 +356,7 @@ class Tracker:
             if can_pack and start <= packed_to[number]:
                 continue
             kind = kinds[number]
-            call, is_history = kind.call(long_id(ids[place]), start), start <= history_to[number]
+            call, is_history = kind.call(full_id(ids[place]), start), start <= history_to[number]
             each = self._transitions.begin(call, kind, now, is_history=is_history)
             each.in_window = first <= place < last
             entries[place] = entry_of(each, self.calls.kinds)
@@ -355,22 +366,22 @@ class Tracker:
     def _observe_all(self, rows: RowsByStart, now: Instant, window_start: Instant) -> None:
         """Brings tracked calls in step with their rows; those done and as they were cost least."""
         kinds = self._kinds_of(rows)
-        for short, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
-            entry, kind = self.calls.entry(short), kinds[number]
-            mark = IN_WINDOW if window_start <= start <= now else 0
-            if isinstance(entry, int) and are_alike(entry, pack(kind, start, mark)):
+        for compact, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
+            entry, kind = self.calls.entry(compact), kinds[number]
+            flag = IN_WINDOW if window_start <= start <= now else 0
+            if isinstance(entry, int) and are_alike(entry, pack(kind, start, flag)):
                 continue
-            call_id = long_id(short)
+            call_id = full_id(compact)
             each = self.calls.get(call_id)
             if each is not None:
                 labelled = kind.call(call_id, start)
                 self._transitions.observe(
                     each, labelled, kind=kind, now=now, window_start=window_start
                 )
-        if self._transitions.by_other_tag_rules:
-            self._transitions.by_other_tag_rules -= set(rows.ids)
+        if self._transitions.relabel_pending:
+            self._transitions.relabel_pending -= set(rows.ids)
 
-    def _kinds_of(self, rows: RowsByStart) -> dict[int, Kind]:
+    def _kinds_of(self, rows: RowsByStart) -> dict[int, CallKind]:
         """The kinds of rows by the numbers of their values, found in the order of the rows."""
         find = self.calls.kinds.find
         return {
@@ -378,7 +389,7 @@ class Tracker:
             for number in dict.fromkeys(rows.numbers)
         }
 
-    def _kind(self, values: Values) -> Kind:
+    def _kind(self, values: CallValues) -> CallKind:
         """The kind of a row; a new kind's labels get their series, so that a first count shows."""
         status, call_status, duration, tags = values
         known = len(self.calls.kinds)
@@ -392,9 +403,9 @@ class Tracker:
         for number, calls in kinds.items():
             self._window.add(self.calls.kinds[number], calls)
 
-    def _history_to(self, kind: Kind) -> Instant:
+    def _history_to(self, kind: CallKind) -> Instant:
         """Up to this start, a call that was not tracked was settled at T0, or forgotten since."""
-        forgotten = EVER if self.edge is None else self.edge - 1
+        forgotten = MIN_INSTANT if self.low_watermark is None else self.low_watermark - 1
         if kind.is_live or self.tracking_since is None:
             return forgotten
         return max(forgotten, self.rules.settled_before(kind, self.tracking_since))

@@ -6,7 +6,7 @@ last one held.
 
 from collections.abc import Generator
 
-from pearl_exporter.reading.coverage import Range, Reader
+from pearl_exporter.reading.coverage import Coverage, Range
 from pearl_exporter.reading.range_read import RangeRead
 from pearl_exporter.reading.search import Page, Search
 
@@ -14,10 +14,10 @@ SLICE_PAGES = 5
 """A slice is cut so as to hold about so many pages, at most twice as many."""
 
 FIRST_SLICE_MS = 300_000
-_LONGEST_SLICE_MS = 86_400_000
+_MAX_SLICE_MS = 86_400_000
 
 
-class Backlog:
+class CatchUp:
     """The calls that are still to be read; ``slice_ms`` is how much time a slice covers now."""
 
     def __init__(self, unread: Range | None, slice_ms: int, *, by_offset: bool) -> None:
@@ -25,27 +25,27 @@ class Backlog:
         self.slice_ms = slice_ms
         self._by_offset = by_offset
 
-    def read_on(self, reader: Reader, limit: int, spare: int) -> Generator[Search, Page, None]:
+    def read_on(self, coverage: Coverage, limit: int, spare: int) -> Generator[Search, Page, None]:
         """Reads slices, as far as so many requests allow."""
-        budget = reader.asked + spare
-        while self.unread is not None and reader.asked < budget:
+        budget = coverage.asked + spare
+        while self.unread is not None and coverage.asked < budget:
             start, end = self.unread
             cut = min(start + self.slice_ms, end)
             read = RangeRead(start, cut, limit, by_offset=self._by_offset)
-            if not (yield from self._read_slice(read, reader, limit)):
+            if not (yield from self._read_slice(read, coverage, limit)):
                 continue
-            reader.take(read)
+            coverage.take(read)
             self.unread = None if cut >= end else (cut, end)
             if read.pages <= SLICE_PAGES // 2:
                 self._stretch(2.0)
 
     def _read_slice(
-        self, read: RangeRead, reader: Reader, limit: int
+        self, read: RangeRead, coverage: Coverage, limit: int
     ) -> Generator[Search, Page, bool]:
         """Reads a slice whole; False if it is too large, and the next shall be smaller."""
         most = 2 * SLICE_PAGES * limit
         while (search := read.next_search()) is not None:
-            reader.asked += 1
+            coverage.asked += 1
             read.apply((yield search))
             if read.expected > most and read.end - read.start > 1 and read.pages == 1:
                 self._stretch(most / 2 / read.expected)
@@ -53,5 +53,5 @@ class Backlog:
         return True
 
     def _stretch(self, factor: float) -> None:
-        longest = min(round(self.slice_ms * factor), _LONGEST_SLICE_MS)
+        longest = min(round(self.slice_ms * factor), _MAX_SLICE_MS)
         self.slice_ms = max(1, longest)

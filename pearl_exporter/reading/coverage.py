@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pearl_exporter.counting.call_table import TrackedCalls
+from pearl_exporter.counting.call_table import CallTable
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.columns import Rows
 from pearl_exporter.reading.range_read import RangeRead, is_newest_first, rows_from
@@ -18,15 +18,15 @@ from pearl_exporter.reading.search import Page, Search
 Range = tuple[Instant, Instant]
 
 
-class Below(NamedTuple):
+class PageEnd(NamedTuple):
     """Where a page ends, how many rows the API holds below in its range, and in all of it."""
 
-    instant: Instant
+    start: Instant
     rest: int
-    all_rows: int
+    total: int
 
 
-class Reader:
+class Coverage:
     """Reads pages of at most ``limit`` rows and keeps what they bring.
 
     Attributes:
@@ -41,7 +41,7 @@ class Reader:
         self._limit = limit
         self.calls = Rows()
         self.ranges: list[Range] = []
-        self.spared: set[str] = set()
+        self.unreadable_ids: set[str] = set()
         self.rejected = 0
         self.asked = 0
 
@@ -51,7 +51,7 @@ class Reader:
         # a millisecond early: whether the API's start is inclusive is unknown
         return Search(start - 1, end, 0, self._limit)
 
-    def prove(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
+    def add_range(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
         """Takes the calls of a range that was read whole."""
         self.ranges.append((start, end))
         self.calls.extend([call for call in calls if start <= call.start < end])
@@ -63,7 +63,7 @@ class Reader:
             self.calls.extend([*read.calls])
         else:
             self.calls = read.calls
-        self.spared |= read.rejected_ids
+        self.unreadable_ids |= read.rejected_ids
 
     def start_over(self) -> None:
         """Lets go of what was read."""
@@ -71,18 +71,18 @@ class Reader:
         self.ranges.clear()
         self.rejected = 0
 
-    def known_between(self, calls: TrackedCalls, start: Instant, end: Instant) -> int:
+    def known_between(self, calls: CallTable, start: Instant, end: Instant) -> int:
         """How many calls there are, by what is tracked and by what was read of this range alone."""
         known = calls.present(start, end) + len(self.calls)
         for first, last in self.ranges:
             known -= calls.present(first, last)
-        spared = (calls.get(call_id) for call_id in self.spared)
+        unreadable_ids = (calls.get(call_id) for call_id in self.unreadable_ids)
         return known + sum(
-            each is not None and not each.is_absent and self.is_proven(each.call.start)
-            for each in spared
+            each is not None and not each.is_absent and self.covers(each.call.start)
+            for each in unreadable_ids
         )
 
-    def is_proven(self, at: Instant) -> bool:
+    def covers(self, at: Instant) -> bool:
         """Whether a range that was read whole holds this instant."""
         return any(start <= at < end for start, end in self.ranges)
 
@@ -92,7 +92,7 @@ class Reader:
             read.apply((yield search))
         self.take(read)
 
-    def down(self, start: Instant, end: Instant) -> Generator[Search, Page, "Below | None"]:
+    def down(self, start: Instant, end: Instant) -> Generator[Search, Page, "PageEnd | None"]:
         """Asks for the page that runs down from ``end``, takes it, tells what lies below it.
 
         None if the page is out of order or unreadable, so that nothing can be told from it.
@@ -101,22 +101,22 @@ class Reader:
         if page is None:
             return None
         calls = page.calls
-        self.spared |= page.rejected_ids
+        self.unreadable_ids |= page.rejected_ids
         self.rejected += page.rejected
         if not is_newest_first(calls) or (calls and calls[0].start > end):
             return None
         if page.received > page.count:
             return None  # a count that is too low tells nothing
         if page.received == page.count:
-            self.prove(calls, start, end)
+            self.add_range(calls, start, end)
             inside = sum(start <= call.start < end for call in calls)
-            return Below(start, 0, inside + page.rejected)
+            return PageEnd(start, 0, inside + page.rejected)
         if not calls:
             return None
         lower = calls[-1].start + 1
         if lower < end:
             lower = max(start, lower)
-            self.prove(calls, lower, end)
+            self.add_range(calls, lower, end)
             above = rows_from(lower, calls)
         else:  # one millisecond holds more rows than a page
             lower = end - 1
@@ -124,7 +124,7 @@ class Reader:
             yield from self.run(read)
             above = len(read.calls) + rows_from(end, calls)
         repeated = rows_from(end, calls)
-        return Below(lower, page.count - page.rejected - above, page.count - repeated)
+        return PageEnd(lower, page.count - page.rejected - above, page.count - repeated)
 
     def _page(self, start: Instant, end: Instant) -> Generator[Search, Page, Page | None]:
         """The newest page of a range, on to where it holds a row that can be read.

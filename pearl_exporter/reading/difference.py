@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.coverage import Reader
+from pearl_exporter.reading.coverage import Coverage
 from pearl_exporter.reading.search import Page, Search
 
-LEAP = 6
+GROWTH = 6
 """How many times longer a part is, in which a difference is looked for, than the one above it."""
 
-MOST_NARROWING = 40
+MAX_SEARCHES = 40
 """Requests after which a difference that can't be found makes the poll read everything."""
 
 
@@ -21,21 +21,23 @@ class _Part(NamedTuple):
     start: Instant
     end: Instant
     counted: int
-    excess: int
+    surplus: int
 
 
-class Narrowing:
+class DifferenceSearch:
     """One search for what came or went; the pages that it is led to are read.
 
-    ``uncountable`` is how many rows the API counts that can't be read.
+    ``unreadable_count`` is how many rows the API counts that can't be read.
     """
 
-    def __init__(self, tracker: Tracker, reader: Reader, limit: int, uncountable: int) -> None:
+    def __init__(
+        self, tracker: Tracker, coverage: Coverage, limit: int, unreadable_count: int
+    ) -> None:
         self._tracker = tracker
-        self._reader = reader
+        self._coverage = coverage
         self._limit = limit
-        self._uncountable = uncountable
-        self._leap = limit
+        self._uncountable = unreadable_count
+        self._growth = limit
 
     def steps(self, low: Instant, high: Instant, rest: int) -> Generator[Search, Page, bool | None]:
         """Finds, by halves, where the API's count of ``[low, high)`` and ours differ.
@@ -43,20 +45,20 @@ class Narrowing:
         None if the API counts fewer rows of a range than it did a moment ago.
         """
         doubtful = [self._part(low, high, rest)]
-        for _ in range(MOST_NARROWING):
-            doubtful = [part for part in doubtful if part.excess]
+        for _ in range(MAX_SEARCHES):
+            doubtful = [part for part in doubtful if part.surplus]
             if self._is_explained(doubtful):
                 return True
             start, end, counted, _ = doubtful.pop()
             middle = self._cut(start, end, is_oldest=start == low)
-            below = yield from self._reader.down(middle, end)
+            below = yield from self._coverage.down(middle, end)
             if below is None:
                 return False
-            if middle == start and below.all_rows < counted:
+            if middle == start and below.total < counted:
                 return None
             parts = (
-                self._part(middle, below.instant, below.rest),
-                self._part(start, middle, counted - below.all_rows),
+                self._part(middle, below.start, below.rest),
+                self._part(start, middle, counted - below.total),
             )
             doubtful += [part for part in parts if part.start < part.end]
         return False
@@ -69,9 +71,9 @@ class Narrowing:
 
         Each explains one row, wherever it is: what all parts hold too many is added up.
         """
-        left = max(0, self._uncountable - self._reader.rejected)
-        excesses = [part.excess for part in doubtful]
-        return min(excesses, default=0) >= 0 and sum(excesses) <= left
+        left = max(0, self._uncountable - self._coverage.rejected)
+        surpluses = [part.surplus for part in doubtful]
+        return min(surpluses, default=0) >= 0 and sum(surpluses) <= left
 
     def _cut(self, start: Instant, end: Instant, *, is_oldest: bool) -> Instant:
         """Where to ask next in a range that differs; its start if one page holds it.
@@ -85,5 +87,5 @@ class Narrowing:
             return start
         if not is_oldest:
             return calls.halfway(start, end)
-        self._leap *= LEAP
-        return calls.cut(start, end, max(present // 2, present - self._leap))
+        self._growth *= GROWTH
+        return calls.cut(start, end, max(present // 2, present - self._growth))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from enum import Enum
 
 from pearl_exporter.counting.calls import ALIASES, STATUS_LABELS, Instant
-from pearl_exporter.counting.tracked_call import Tracked
+from pearl_exporter.counting.tracked_call import TrackedCall
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.coverage import Range, Reader
+from pearl_exporter.reading.coverage import Coverage, Range
 from pearl_exporter.reading.search import Page, Search
 
 SETS: tuple[frozenset[int], ...] = tuple(
@@ -21,7 +21,7 @@ SETS: tuple[frozenset[int], ...] = tuple(
 )
 """Each outcome is in a combination of sets of its own, and in one at least."""
 
-MOST_HALVINGS = 24
+MAX_HALVINGS = 24
 """Requests after which the rest of a difference is left to the next turn, and to the scan."""
 
 Cut = Callable[[Instant, Instant], Instant | None]
@@ -49,7 +49,7 @@ def changed_ranges(
     """
     left, found = [doubtful], []
     asked = 0
-    while left and asked < MOST_HALVINGS:
+    while left and asked < MAX_HALVINGS:
         start, end, count = left.pop()
         ours = bisect_left(starts, end) - bisect_left(starts, start)
         if abs(count - ours) <= tolerated:
@@ -66,12 +66,12 @@ def changed_ranges(
     return found
 
 
-class Verdict(Enum):
+class CountResult(Enum):
     """What a count of outcomes came to."""
 
     AGREES = "agrees"
     FOUND = "found"
-    FRUITLESS = "fruitless"
+    FRUITLESS = "fruitless_counts"
     """It differs, and no row was found that would explain it."""
     IGNORED = "ignored"
     """The answer bears outcomes that were not asked for."""
@@ -81,23 +81,29 @@ class OutcomeCount:
     """Compares the API's count of some outcomes, from ``low`` on, with what a poll knows."""
 
     def __init__(
-        self, tracker: Tracker, reader: Reader, *, low: Instant, codes: frozenset[int], limit: int
+        self,
+        tracker: Tracker,
+        coverage: Coverage,
+        *,
+        low: Instant,
+        codes: frozenset[int],
+        limit: int,
     ) -> None:
         self._tracker = tracker
-        self._reader = reader
+        self._coverage = coverage
         self._low = low
         self._codes = codes
         self._limit = limit
 
-    def steps(self, end: Instant, uncountable: int) -> Generator[Search, Page, Verdict]:
-        """Counts up to ``end``, and reads the ranges that differ by more than ``uncountable``."""
+    def steps(self, end: Instant, unreadable_count: int) -> Generator[Search, Page, CountResult]:
+        """Count up to ``end``; read the ranges that differ by more than ``unreadable_count``."""
         page = yield self._search(self._low, end)
         if any(call.status not in self._codes for call in page.calls):
-            return Verdict.IGNORED
-        tolerated = uncountable + self._unread_pending()
+            return CountResult.IGNORED
+        tolerated = unreadable_count + self._unread_pending()
         before = self._expected()
         if abs(page.count - before) <= tolerated:
-            return Verdict.AGREES
+            return CountResult.AGREES
         ranges = yield from changed_ranges(
             (self._low, end, page.count),
             self._expected_starts(end),
@@ -106,17 +112,17 @@ class OutcomeCount:
             cut=self._cut,
         )
         for start, upper in ranges:
-            yield from self._reader.down(start, upper)
-        return Verdict.FRUITLESS if self._expected() == before else Verdict.FOUND
+            yield from self._coverage.down(start, upper)
+        return CountResult.FRUITLESS if self._expected() == before else CountResult.FOUND
 
     def _search(self, start: Instant, end: Instant) -> Search:
-        return self._reader.search(start, end)._replace(statuses=asked_for(self._codes))
+        return self._coverage.search(start, end)._replace(statuses=asked_for(self._codes))
 
     def _expected(self) -> int:
         """How many calls from ``low`` on should bear these outcomes by what this poll knows."""
         gone = sum(each.call.status in self._codes for each in self._superseded().values())
         come = sum(
-            call.status in self._codes and call.start >= self._low for call in self._reader.calls
+            call.status in self._codes and call.start >= self._low for call in self._coverage.calls
         )
         return self._tracker.in_window(self._codes) - gone + come
 
@@ -126,16 +132,16 @@ class OutcomeCount:
         )
         come = [
             call.start
-            for call in self._reader.calls
+            for call in self._coverage.calls
             if call.status in self._codes and call.start >= self._low
         ]
         return sorted(kept + come)
 
-    def _superseded(self) -> dict[str, Tracked]:
+    def _superseded(self) -> dict[str, TrackedCall]:
         """The calls of the window of which this poll has news: read, or found deleted."""
-        known = (self._tracker.calls.get(call.id) for call in self._reader.calls)
+        known = (self._tracker.calls.get(call.id) for call in self._coverage.calls)
         news = {each.call.id: each for each in known if each is not None}
-        for start, end in self._reader.ranges:
+        for start, end in self._coverage.ranges:
             news.update((each.call.id, each) for each in self._tracker.calls.between(start, end))
         return {key: each for key, each in news.items() if each.in_window}
 
@@ -143,8 +149,8 @@ class OutcomeCount:
         """How many calls may have changed since they were read, as they are not settled yet."""
         return sum(
             each.call.start >= self._low
-            and each.call.id not in self._reader.calls
-            and not self._reader.is_proven(each.call.start)
+            and each.call.id not in self._coverage.calls
+            and not self._coverage.covers(each.call.start)
             for each in self._tracker.unsettled()
         )
 

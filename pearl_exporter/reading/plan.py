@@ -1,7 +1,7 @@
 """The incremental plan: what one poll must ask to know what changed. Decides, does no I/O.
 
 A plan is a generator: it yields searches and is sent their pages, and in the end returns a
-`Reading`. Each page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its
+`PollResult`. Each page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its
 oldest row: ``[p, b)`` is proven, and ``count`` tells how many rows the API holds below. So one
 request, the *head*, brings what is new and shows whether all the rest of the window still agrees.
 Beyond it are asked: calls that are not settled and lie below the head; where counts differ, halves
@@ -20,38 +20,38 @@ from typing import NamedTuple
 
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.columns import Rows
-from pearl_exporter.counting.tracked_call import Phase, Tracked
+from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, Backlog
+from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
 from pearl_exporter.reading.cost import (
-    ENOUGH_REQUESTS,
-    LEAST_CATCH_UP_REQUESTS,
-    SMALL_WINDOW_PAGES,
+    MAX_WHOLE_READ_PAGES,
+    MIN_CATCH_UP_REQUESTS,
+    USUAL_MAX_REQUESTS,
 )
-from pearl_exporter.reading.coverage import Range, Reader
-from pearl_exporter.reading.difference import Narrowing
-from pearl_exporter.reading.outcome_counts import SETS, OutcomeCount, Verdict
+from pearl_exporter.reading.coverage import Coverage, Range
+from pearl_exporter.reading.difference import DifferenceSearch
+from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
 from pearl_exporter.reading.range_read import RangeRead, read_start, unread
 from pearl_exporter.reading.search import Page, Search
 
-LONGEST_CALL_MS = 7_200_000
+MAX_CALL_MS = 7_200_000
 STUCK_EVERY_MS = 300_000
 """A call that is live by odd codes for longer than a call lasts is looked for so often only."""
 
 COUNT_EVERY = 4
 """Of so many polls with a request to spare, one counts outcomes; the others are the scan's."""
 
-MOST_FRUITLESS = 3
+MAX_FRUITLESS_COUNTS = 3
 """Searches for a changed outcome that found none, after which the outbound does without them."""
 
-MOST_PASSED_OVER = 3
+MAX_POLLS_WITHOUT_SPARE = 3
 """A poll that has asked often leaves the scan alone, but not so many polls in a row."""
 
 
-Steps = Generator[Search, Page, "Reading"]
+Steps = Generator[Search, Page, "PollResult"]
 
 
-class Memory(NamedTuple):
+class PlanState(NamedTuple):
     """What a plan leaves to the next one of the same outbound.
 
     Attributes:
@@ -70,16 +70,16 @@ class Memory(NamedTuple):
     by_offset: bool = False
     ignores_statuses: bool = False
     covered_from: Instant | None = None
-    uncountable: int = 0
-    scanned_to: Instant | None = None
+    unreadable_count: int = 0
+    scan_position: Instant | None = None
     scan_began: Instant = 0
-    turn: int = 0
-    fruitless: int = 0
-    passed_over: int = 0
+    spare_turns: int = 0
+    fruitless_counts: int = 0
+    polls_without_spare: int = 0
     slice_ms: int = FIRST_SLICE_MS
 
 
-class Reading(NamedTuple):
+class PollResult(NamedTuple):
     """What one poll has read, as of one moment.
 
     Attributes:
@@ -93,10 +93,10 @@ class Reading(NamedTuple):
 
     calls: Rows
     ranges: Sequence[Range]
-    spared: frozenset[str]
+    unreadable_ids: frozenset[str]
     scanned: bool
     unread: Range | None
-    memory: Memory
+    memory: PlanState
 
 
 class PollPlan:
@@ -112,8 +112,8 @@ class PollPlan:
         *,
         now: Instant,
         limit: int,
-        memory: Memory,
-        spare: int = LEAST_CATCH_UP_REQUESTS,
+        memory: PlanState,
+        spare: int = MIN_CATCH_UP_REQUESTS,
     ) -> None:
         self.now = now
         self.read: RangeRead | None = None
@@ -124,13 +124,13 @@ class PollPlan:
         self._limit = limit
         self._memory = memory
         self._spare = spare
-        self._backlog = Backlog(
+        self._backlog = CatchUp(
             unread(tracker, tracker.rules, now), memory.slice_ms, by_offset=memory.by_offset
         )
-        self._reader = Reader(limit)
+        self._coverage = Coverage(limit)
 
     def steps(self) -> Steps:
-        """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
+        """The searches of the poll; returns its `PollResult`, raises `Inconsistent`."""
         low = self._low()
         is_whole = low is None or not (yield from self._head(low))
         if is_whole:
@@ -141,7 +141,7 @@ class PollPlan:
             yield from self._unsettled()
         if self._backlog.unread is not None:
             self.purpose = "catching up"
-            yield from self._backlog.read_on(self._reader, self._limit, self._spare)
+            yield from self._backlog.read_on(self._coverage, self._limit, self._spare)
         elif low is not None and not is_whole and self._has_spare_request():
             is_whole = yield from self._look_deeper(low)
         return self._reading(scanned=is_whole)
@@ -155,23 +155,23 @@ class PollPlan:
             return None
         low = self._memory.covered_from
         if low is None:
-            low = tracker.edge if tracker.unread_to is None else tracker.unread_to
+            low = tracker.low_watermark if tracker.unread_until is None else tracker.unread_until
         # a window that has become wider holds calls that were never read
         return None if low is None or low > window_start else low
 
     def _is_small(self) -> bool:
         tracker = self._tracker
         start = read_start(tracker, self._rules, self.now)
-        return tracker.calls.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
+        return tracker.calls.present(start, self.now + 1) <= MAX_WHOLE_READ_PAGES * self._limit
 
-    def _reading(self, *, scanned: bool) -> Reading:
+    def _reading(self, *, scanned: bool) -> PollResult:
         memory = self._memory._replace(
             covered_from=self.now - self._rules.window_ms, slice_ms=self._backlog.slice_ms
         )
-        return Reading(
-            self._reader.calls,
-            self._reader.ranges,
-            frozenset(self._reader.spared),
+        return PollResult(
+            self._coverage.calls,
+            self._coverage.ranges,
+            frozenset(self._coverage.unreadable_ids),
             scanned,
             self._backlog.unread,
             memory,
@@ -180,18 +180,18 @@ class PollPlan:
     def _whole(self) -> Generator[Search, Page, None]:
         """The window, and what has left it since the last poll, in one range."""
         self.purpose = "whole window"
-        self._reader.start_over()
+        self._coverage.start_over()
         start = read_start(self._tracker, self._rules, self.now)
         if self._memory.by_offset and (oldest := self._oldest_unsettled()) is not None:
             start = min(start, oldest)  # they can't be looked for one by one
         read = self.read = RangeRead(
             start, self.now + 1, self._limit, by_offset=self._memory.by_offset
         )
-        yield from self._reader.run(read)
+        yield from self._coverage.run(read)
         self._memory = self._memory._replace(
             by_offset=read.by_offset,
-            uncountable=read.uncountable,
-            scanned_to=None,
+            unreadable_count=read.unreadable_count,
+            scan_position=None,
             scan_began=self.now,
         )
 
@@ -207,7 +207,7 @@ class PollPlan:
         agrees = yield from self._try_head(low)
         if agrees is None:
             self.purpose = "new calls"
-            self._reader.start_over()
+            self._coverage.start_over()
             agrees = yield from self._try_head(low)
         return bool(agrees)
 
@@ -217,26 +217,26 @@ class PollPlan:
         counted: int | None = None
         agrees: bool | None = True
         while upper > low and agrees:
-            below = yield from self._reader.down(low, upper)
+            below = yield from self._coverage.down(low, upper)
             if below is None:
                 return False
-            counted = below.all_rows if counted is None else counted
-            upper = below.instant
+            counted = below.total if counted is None else counted
+            upper = below.start
             if upper <= new_from:
                 self.purpose = "search for a difference"
-                narrowing = Narrowing(
-                    self._tracker, self._reader, self._limit, self._memory.uncountable
+                difference = DifferenceSearch(
+                    self._tracker, self._coverage, self._limit, self._memory.unreadable_count
                 )
-                agrees, upper = (yield from narrowing.steps(low, upper, below.rest)), low
+                agrees, upper = (yield from difference.steps(low, upper, below.rest)), low
         if agrees and counted is not None:
-            self._note_uncountable(low, counted)
+            self._note_unreadable(low, counted)
         return agrees
 
-    def _note_uncountable(self, low: Instant, counted: int) -> None:
+    def _note_unreadable(self, low: Instant, counted: int) -> None:
         """What is counted and not known can't be read, as far as so many such rows were met."""
-        unknown = counted - self._reader.known_between(self._tracker.calls, low, self.now + 1)
-        met = self._memory.uncountable + self._reader.rejected
-        self._memory = self._memory._replace(uncountable=min(max(0, unknown), met))
+        unknown = counted - self._coverage.known_between(self._tracker.calls, low, self.now + 1)
+        met = self._memory.unreadable_count + self._coverage.rejected
+        self._memory = self._memory._replace(unreadable_count=min(max(0, unknown), met))
 
     def _unsettled(self) -> Generator[Search, Page, None]:
         """Looks at the calls below the head that are live, or due to settle."""
@@ -246,8 +246,8 @@ class PollPlan:
             each
             for each in self._tracker.unsettled()
             if each.call.start >= since
-            and not self._reader.is_proven(each.call.start)
-            and (each.phase is Phase.LIVE or self._tracker.is_due(each, self.now))
+            and not self._coverage.covers(each.call.start)
+            and (each.phase is CallPhase.LIVE or self._tracker.is_due(each, self.now))
             and not self._is_stuck(each)
         ]
         waiting = [each for each in left if each.call.status in LIVE_STATUSES]
@@ -255,27 +255,27 @@ class PollPlan:
         if len(waiting) > 1 and not self._memory.ignores_statuses:
             seen = yield from self._still_live(waiting)
         for each in left:
-            if each.call.id not in seen and not self._reader.is_proven(each.call.start):
+            if each.call.id not in seen and not self._coverage.covers(each.call.start):
                 # the page that runs down from a call brings its neighbours as well
-                yield from self._reader.down(left[-1].call.start, each.call.start + 1)
+                yield from self._coverage.down(left[-1].call.start, each.call.start + 1)
 
-    def _is_stuck(self, each: Tracked) -> bool:
+    def _is_stuck(self, each: TrackedCall) -> bool:
         """Whether a call is live by codes that no search can ask for, for too long to be a call."""
         seen = each.seen_live_at
         return (
             each.call.status not in LIVE_STATUSES
-            and each.call.start < self.now - LONGEST_CALL_MS
+            and each.call.start < self.now - MAX_CALL_MS
             and seen is not None
             and seen > self.now - STUCK_EVERY_MS
         )
 
-    def _still_live(self, waiting: Sequence[Tracked]) -> Generator[Search, Page, set[str]]:
+    def _still_live(self, waiting: Sequence[TrackedCall]) -> Generator[Search, Page, set[str]]:
         """Asks for live calls alone; gives the ids of those that are as live as they were."""
         start, end = waiting[-1].call.start, waiting[0].call.start + 1
         live = yield from self._live_between(start, end)
         wanted = {each.call.id for each in waiting}
         found = [call for call in live if call.id in wanted]
-        self._reader.calls.extend(found)
+        self._coverage.calls.extend(found)
         return {call.id for call in found}
 
     def _older_live(self) -> Generator[Search, Page, None]:
@@ -284,61 +284,68 @@ class PollPlan:
         start, end = self.now - self._rules.follow_ms, self.now - self._rules.window_ms
         if start < end and not self._memory.ignores_statuses:
             live = yield from self._live_between(start, end)
-            self._reader.calls.extend([call for call in live if call.id not in self._reader.calls])
+            self._coverage.calls.extend(
+                [call for call in live if call.id not in self._coverage.calls]
+            )
 
     def _live_between(self, start: Instant, end: Instant) -> Generator[Search, Page, list[Call]]:
-        live = yield from self._reader.live_between(start, end)
+        live = yield from self._coverage.live_between(start, end)
         if live is None:
             self._memory = self._memory._replace(ignores_statuses=True)
         return live or []
 
     def _has_spare_request(self) -> bool:
         memory = self._memory
-        spare = self._reader.asked < ENOUGH_REQUESTS or memory.passed_over >= MOST_PASSED_OVER
-        self._memory = memory._replace(passed_over=0 if spare else memory.passed_over + 1)
+        spare = (
+            self._coverage.asked < USUAL_MAX_REQUESTS
+            or memory.polls_without_spare >= MAX_POLLS_WITHOUT_SPARE
+        )
+        self._memory = memory._replace(
+            polls_without_spare=0 if spare else memory.polls_without_spare + 1
+        )
         return spare
 
     def _look_deeper(self, low: Instant) -> Generator[Search, Page, bool]:
         """Counts outcomes and scans, in turn; gives whether a scan came to its end."""
         memory = self._memory
-        trusted = not memory.ignores_statuses and memory.fruitless < MOST_FRUITLESS
-        self._memory = memory._replace(turn=memory.turn + 1)
-        turn, is_other = divmod(memory.turn, COUNT_EVERY)
+        trusted = not memory.ignores_statuses and memory.fruitless_counts < MAX_FRUITLESS_COUNTS
+        self._memory = memory._replace(spare_turns=memory.spare_turns + 1)
+        spare_turns, is_other = divmod(memory.spare_turns, COUNT_EVERY)
         if not trusted or is_other != COUNT_EVERY - 1:
             return (yield from self._scan(low))
-        yield from self._count_outcomes(low, SETS[turn % len(SETS)])
+        yield from self._count_outcomes(low, SETS[spare_turns % len(SETS)])
         return False
 
     def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Generator[Search, Page, None]:
         self.purpose = "count of outcomes"
         memory = self._memory
-        count = OutcomeCount(self._tracker, self._reader, low=low, codes=codes, limit=self._limit)
-        verdict = yield from count.steps(self.now + 1, memory.uncountable)
+        count = OutcomeCount(self._tracker, self._coverage, low=low, codes=codes, limit=self._limit)
+        verdict = yield from count.steps(self.now + 1, memory.unreadable_count)
         self._memory = memory._replace(
-            ignores_statuses=verdict is Verdict.IGNORED,
-            fruitless=memory.fruitless + 1 if verdict is Verdict.FRUITLESS else 0,
+            ignores_statuses=verdict is CountResult.IGNORED,
+            fruitless_counts=memory.fruitless_counts + 1 if verdict is CountResult.FRUITLESS else 0,
         )
 
     def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
         """Reads one slice more of the window; gives whether that was the last of a scan."""
         self.purpose = "slice of the full scan"
-        memory, upper = self._memory, self._memory.scanned_to
+        memory, upper = self._memory, self._memory.scan_position
         if upper is None:
             if self.now - memory.scan_began < self._rules.scan_every_ms:
                 return False
             upper, memory = self.now + 1, memory._replace(scan_began=self.now)
         upper = self._unproven_below(upper)
         if upper > low:
-            below = yield from self._reader.down(low, upper)
-            upper = upper if below is None else below.instant
+            below = yield from self._coverage.down(low, upper)
+            upper = upper if below is None else below.start
         is_done = upper <= low
-        self._memory = memory._replace(scanned_to=None if is_done else upper)
+        self._memory = memory._replace(scan_position=None if is_done else upper)
         return is_done
 
     def _unproven_below(self, upper: Instant) -> Instant:
         """Where a scan goes on: below what this poll has read anyway."""
         while True:
-            starts = [start for start, end in self._reader.ranges if start < upper <= end]
+            starts = [start for start, end in self._coverage.ranges if start < upper <= end]
             if not starts:
                 return upper
             upper = min(starts)

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
 from pearl_exporter.counting.columns import Rows
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.search import Page, Search
@@ -36,29 +36,29 @@ MAX_READS = 5
 """How often one range is read before its answers are called inconsistent."""
 
 
-def read_start(tracker: Tracker, rules: Rules, now: Instant) -> Instant:
+def read_start(tracker: Tracker, rules: CountingRules, now: Instant) -> Instant:
     """Where a read of everything at ``now`` must begin.
 
     That is the window, and what has left it since the last good poll, which is read a last time.
     What an outage has left `unread` behind the window is not part of it.
     """
     start = now - rules.window_ms
-    if tracker.edge is None or _is_cut_off(tracker, start):
+    if tracker.low_watermark is None or _is_cut_off(tracker, start):
         return start
-    if tracker.unread_to is not None:
-        return min(start, tracker.unread_to)
-    return min(start, max(tracker.edge, now - rules.catch_up_ms))
+    if tracker.unread_until is not None:
+        return min(start, tracker.unread_until)
+    return min(start, max(tracker.low_watermark, now - rules.catch_up_ms))
 
 
-def unread(tracker: Tracker, rules: Rules, now: Instant) -> tuple[Instant, Instant] | None:
+def unread(tracker: Tracker, rules: CountingRules, now: Instant) -> tuple[Instant, Instant] | None:
     """The calls that started in an outage and have left the window unread, None if none have.
 
     They are read beside the polls, oldest first, from ``catch_up`` ago on.
     """
     window_start = now - rules.window_ms
-    if tracker.edge is None:
+    if tracker.low_watermark is None:
         return None
-    start, end = tracker.edge, tracker.unread_to
+    start, end = tracker.low_watermark, tracker.unread_until
     if _is_cut_off(tracker, window_start):
         start = start if end is not None else max(start, now - rules.catch_up_ms)
         end = window_start
@@ -97,7 +97,7 @@ class RangeRead:
         self.by_offset = by_offset
         self.pages = 0
         self.expected = 0
-        self.uncountable = 0
+        self.unreadable_count = 0
         self.rejected_ids: set[str] = set()
         self._limit = limit
         self._statuses = statuses
@@ -220,20 +220,20 @@ class RangeRead:
         self._run = _Run()
 
     def _keep(self, run: "_Run", since: Instant) -> None:
-        self.uncountable += run.rejected
+        self.unreadable_count += run.rejected
         calls = run.calls.values()
         self._calls.extend([call for call in calls if since <= call.start < self.end])
 
     def _finish(self) -> None:
         self._keep(self._run, since=self.start)
-        self.uncountable += max(0, self._run.count - self._run.received)
+        self.unreadable_count += max(0, self._run.count - self._run.received)
         self._run = _Run()
         self._done = True
 
     def _fall_back(self) -> None:
         self.by_offset = True
         self._calls = Rows()
-        self._proven = self.uncountable = 0
+        self._proven = self.unreadable_count = 0
         self._begin_at(self.end)
 
 

@@ -19,8 +19,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from pearl_exporter.config.web_config import WebConfig
-from pearl_exporter.config.web_rules import alternative_name
+from pearl_exporter.config.web.fields import alternative_name
+from pearl_exporter.config.web.load import WebConfig
 from pearl_exporter.web.access import OPEN_PATHS
 
 _PAUSE_SECONDS = 0.1

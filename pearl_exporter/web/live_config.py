@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pearl_exporter.config.files import file_stamp
-from pearl_exporter.config.validity import date_fault
-from pearl_exporter.config.web_config import WebConfig, read_web_config
+from pearl_exporter.config.web.certificate_dates import date_problem
+from pearl_exporter.config.web.load import WebConfig, read_web_config
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.web.passwords import Checker, Passwords
 from pearl_exporter.web.rate import TokenBucket
@@ -79,7 +79,7 @@ class LiveWebConfig:
         if context is None or not is_due:
             return
         self._dated, self._dated_at = context, now
-        fault = await asyncio.to_thread(date_fault, context)
+        fault = await asyncio.to_thread(date_problem, context)
         if fault is not None:
             _log.warning(
                 "the certificate of tls_server_config %s, so clients refuse it: put a new one and "
@@ -93,7 +93,7 @@ class LiveWebConfig:
             config = await asyncio.to_thread(read_web_config, self._path)
             self._refuse_another_scheme(config)
         except ConfigError as error:
-            self._tell(error.faults)
+            self._tell(error.problems)
             return
         self.rules = self._rules(config)
         self._told = ()

@@ -1,7 +1,8 @@
 """Basic auth: are name and password those of a user?
 
-A check of bcrypt takes a tenth of a second of a processor. So it is done in a thread, one at a
-time, and not done again for what was right once.
+A check of a bcrypt hash takes a tenth of a second of a processor. So checks run in a thread, one at
+a time, and each verdict is remembered. A right password does not wait behind wrong ones from other
+addresses.
 """
 
 import asyncio
@@ -10,9 +11,12 @@ import binascii
 import hashlib
 import hmac
 import secrets
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import bcrypt
 from pydantic import SecretStr
@@ -22,11 +26,21 @@ MOST_WAITING_OF_AN_ADDRESS = 4
 """How many checks may wait for their turn. A scrape that is known waits for none."""
 
 REST_FACTOR = 3
-"""After a wrong password no check is done for this many times as long as the check took: a flood of
-guesses gets a quarter of a processor at most."""
+"""The rest after a wrong password, in times of the CPU seconds that its check took: a flood of
+guesses gets at most a quarter of a processor."""
+
+LONGEST_REST_SECONDS = 10.0
+"""While a longer rest is ahead, every address waits for it: a flood of guesses from many addresses
+gets no more of the processor than a flood from one."""
+
+MOST_GUESSERS = 1000
+MOST_WRONG = 1000
+"""How many addresses that guess and how many wrong passwords are remembered: the latest."""
 
 _BCRYPT_BYTES = 72
 """What bcrypt looks at of a password."""
+
+Key = TypeVar("Key")
 
 
 class TooManyChecksError(Exception):
@@ -34,18 +48,27 @@ class TooManyChecksError(Exception):
 
 
 class Checker:
-    """Does checks of bcrypt off the event loop, one at a time, for all configurations."""
+    """The thread that checks passwords, for all configurations, and the order of the checks.
 
-    def __init__(self) -> None:
+    An address whose last password was wrong is a guesser. Guessers take turns with a rest between
+    them. All other addresses wait for at most one guesser's check.
+    """
+
+    def __init__(self, cpu_seconds: Callable[[], float] = time.thread_time) -> None:
+        self._cpu_seconds = cpu_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bcrypt")
-        self._turn = asyncio.Lock()
         self._waiting: Counter[str] = Counter()
-        self._free_at = 0.0
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._guessers: dict[str, None] = {}
+        self._guessers_turn = asyncio.Lock()
+        self._rested_at = 0.0
 
-    async def matches(self, password: bytes, hashed: bytes, address: str) -> bool:
-        """Whether the hash is the password's; ``address`` is who asks.
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Wait until a password from this address may be checked.
 
-        Raises `TooManyChecksError` where too many wait.
+        Raises:
+            TooManyChecksError: Too many checks wait already.
         """
         if (
             self._waiting[address] >= MOST_WAITING_OF_AN_ADDRESS
@@ -54,22 +77,44 @@ class Checker:
             raise TooManyChecksError
         self._waiting[address] += 1
         try:
-            async with self._turn:
-                return await self._check(password, hashed)
+            # One check of an address at a time: its verdict decides how the next one waits.
+            async with self._turns.setdefault(address, asyncio.Lock()):
+                if not self._must_rest(address):
+                    yield
+                    return
+                async with self._guessers_turn:
+                    await asyncio.sleep(self._rest_seconds)
+                    yield
         finally:
             self._waiting[address] -= 1
             if not self._waiting[address]:
-                del self._waiting[address]
+                del self._waiting[address], self._turns[address]
 
-    async def _check(self, password: bytes, hashed: bytes) -> bool:
+    async def check(self, password: bytes, hashed: bytes, address: str, *, is_decoy: bool) -> bool:
+        """Return whether the password is right; call it within `turn`.
+
+        A match with a decoy, the hash that is checked for an unknown name, counts as wrong.
+        """
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, self._free_at - loop.time()))
-        started = loop.time()
-        is_right = await loop.run_in_executor(self._thread, _matches, password, hashed)
+        matches, seconds = await loop.run_in_executor(self._thread, self._timed, password, hashed)
+        is_right = matches and not is_decoy
+        self._guessers.pop(address, None)
         if not is_right:
-            ended = loop.time()
-            self._free_at = ended + REST_FACTOR * (ended - started)
+            _remember(self._guessers, address, MOST_GUESSERS)
+            self._rested_at = loop.time() + self._rest_seconds + REST_FACTOR * seconds
         return is_right
+
+    @property
+    def _rest_seconds(self) -> float:
+        return max(0.0, self._rested_at - asyncio.get_running_loop().time())
+
+    def _must_rest(self, address: str) -> bool:
+        return address in self._guessers or self._rest_seconds > LONGEST_REST_SECONDS
+
+    def _timed(self, password: bytes, hashed: bytes) -> tuple[bool, float]:
+        """Bcrypt's verdict and its CPU seconds, which a busy machine does not make longer."""
+        began = self._cpu_seconds()
+        return _matches(password, hashed), self._cpu_seconds() - began
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:
@@ -80,7 +125,7 @@ def _matches(password: bytes, hashed: bytes) -> bool:
 
 
 class Passwords:
-    """The users of one configuration. What was right is remembered, as a keyed hash."""
+    """The users of one configuration. Verdicts are remembered by keyed hashes of passwords."""
 
     def __init__(self, users: Mapping[str, SecretStr], checker: Checker) -> None:
         self._hashes = {
@@ -89,25 +134,44 @@ class Passwords:
         self._checker = checker
         self._secret = secrets.token_bytes(32)
         self._right: dict[bytes, bytes] = {}
+        self._wrong: dict[bytes, None] = {}
 
     async def admit(self, authorization: str, address: str) -> bool:
-        """Whether this header is a user's; raises `TooManyChecksError`.
+        """Return whether this header is a user's.
 
-        An unknown name costs what a wrong password costs, a check of some user's hash.
+        An unknown name costs what a wrong password costs: once, a check of some user's hash.
+
+        Raises:
+            TooManyChecksError: Too many checks wait for their turn.
         """
         credentials = _credentials(authorization)
         if credentials is None:
             return False
         name, password = credentials
         digest = self._digest(name, password)
+        verdict = self._remembered(name, digest)
+        if verdict is not None:
+            return verdict
+        async with self._checker.turn(address):
+            verdict = self._remembered(name, digest)  # the same may have been checked meanwhile
+            return await self._check(name, password, address) if verdict is None else verdict
+
+    async def _check(self, name: bytes, password: bytes, address: str) -> bool:
+        hashed = self._hashes.get(name)
+        is_right = await self._checker.check(
+            password, hashed or self._decoy(name), address, is_decoy=hashed is None
+        )
+        digest = self._digest(name, password)
+        if is_right:
+            self._right[name] = digest  # one for each user: this can't grow
+        else:
+            _remember(self._wrong, digest, MOST_WRONG)
+        return is_right
+
+    def _remembered(self, name: bytes, digest: bytes) -> bool | None:
         if hmac.compare_digest(self._right.get(name, b""), digest):
             return True
-        hashed = self._hashes.get(name)
-        is_right = await self._checker.matches(password, hashed or self._decoy(name), address)
-        if not is_right or hashed is None:
-            return False
-        self._right[name] = digest  # one for each user: this can't grow
-        return True
+        return False if digest in self._wrong else None
 
     def _digest(self, name: bytes, password: bytes) -> bytes:
         parts = len(name).to_bytes(8, "big") + name + password
@@ -117,6 +181,13 @@ class Passwords:
         """Some user's hash, always the same for a name, so that time tells nothing of a name."""
         hashes = list(self._hashes.values())
         return hashes[int.from_bytes(self._digest(name, b"")) % len(hashes)]
+
+
+def _remember(known: dict[Key, None], key: Key, most: int) -> None:
+    """Add a key as the latest, and forget the oldest where that is one too many."""
+    known[key] = None
+    if len(known) > most:
+        del known[next(iter(known))]
 
 
 def _credentials(authorization: str) -> tuple[bytes, bytes] | None:

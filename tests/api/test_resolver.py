@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pearl_exporter.api import resolver as names
-from pearl_exporter.api.resolver import EventLoop
+from pearl_exporter.api.resolver import ResolverLoop
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def resolver(monkeypatch):
 
 
 def run(story):
-    with asyncio.Runner(loop_factory=EventLoop) as runner:
+    with asyncio.Runner(loop_factory=ResolverLoop) as runner:
         return runner.run(story())
 
 
@@ -87,7 +87,7 @@ def no_thread_left(_thread):
 
 
 def test_one_that_never_ends_is_given_up_and_the_name_is_looked_up_anew(resolver, monkeypatch):
-    monkeypatch.setattr(names, "_LONGEST_SECONDS", 0.01)
+    monkeypatch.setattr(names, "_MAX_SECONDS", 0.01)
 
     async def story():
         loop = asyncio.get_running_loop()

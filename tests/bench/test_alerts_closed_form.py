@@ -14,7 +14,7 @@ from bench.alerts.closed_form import (
     count_calls,
 )
 from bench.alerts.scenario import HOUR_MS, MINUTE_MS, START_MS, Incident, Outbound, Scenario
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.simulator import Profile
 from tests.support.oracle import NAMES, Recount, name, simulated_polls
 
@@ -44,7 +44,7 @@ DOWNTIMES = {
 
 def by_oracle(outbound: Outbound, scenario: Scenario, polls: PollTimes) -> list[dict[str, int]]:
     """Started and settled calls after each poll until `END`."""
-    rules = Rules(
+    rules = CountingRules(
         window_ms=4 * HOUR_MS,
         settle_ms=SETTLE_MS,
         settle_unanswered_ms=SETTLE_UNANSWERED_MS,

@@ -11,7 +11,7 @@ from bench.cost.visibility_delay import delays, settling_moments
 from bench.support.report import quantile
 from bench.support.scrape import sums_by_outbound
 from bench.support.simulated_api import STABLE, Workload
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 
 ROOT = Path(__file__).parents[2]
 NOW_MS = 1_795_000_000_000
@@ -72,7 +72,7 @@ def test_a_call_settles_after_its_end_or_the_last_poll_that_saw_it_live():
     campaign = Workload(200, STABLE).campaigns(NOW_MS)[0]
     calls = [call for call in campaign.calls(NOW_MS - 1_200_000, NOW_MS) if call.duration > 0]
     call = next(call for call in calls if call.written > call.start + call.duration * 1000 + 5_000)
-    rules = Rules(
+    rules = CountingRules(
         window_ms=HOUR_MS,
         settle_ms=1_000,
         settle_unanswered_ms=1_000,

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 
 from tests.cli.simulated import base_url, simulated_api, write_config
+from tests.support.patience import PATIENT
 from tests.support.programs import eventually, run_pearl, running_pearl
 
 ON = {"discovery": {"enabled": True, "exclude": "night.*"}, "account": {"enabled": True}}
@@ -80,7 +81,6 @@ def test_serve_publishes_saved_counters_of_discovered_outbounds_while_the_api_is
             url = base_url(process.says("address="))
             before = eventually(
                 lambda: any(started(url).values()) and started(url),
-                seconds=30,
                 what="a first call that started",
             )
     with running_pearl(tmp_path, "serve", "--config", path) as process:
@@ -91,6 +91,6 @@ def test_serve_publishes_saved_counters_of_discovered_outbounds_while_the_api_is
 
 def started(url: str) -> dict[str, float]:
     """Calls started by outbound, as the counters have them now."""
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = httpx.get(f"{url}/metrics", **PATIENT).text.splitlines()
     found = (line for line in lines if line.startswith("pearl_calls_started_total{"))
     return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in found}

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pearl_exporter.api.decode_calls import kept_id
+from pearl_exporter.api.decode_calls import storable_id
 from pearl_exporter.cli import main
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.compact_ids import long_id
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.compact_ids import full_id
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.state.store import open_store
 from tests.cli.simulated import base_url, simulated_api, write_config
@@ -29,8 +29,10 @@ def a_tracked_call(state: Path) -> str:
     """One of the middle: the oldest may be forgotten, and the newest deleted, any moment."""
     with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
         blocks = connection.execute("SELECT key, calls FROM blocks ORDER BY key").fetchall()
-    ids = [short for key, calls in blocks for short in decode_block(key, calls, Kinds()).entries]
-    return long_id(ids[len(ids) // 2])
+    ids = [
+        short for key, calls in blocks for short in decode_block(key, calls, KindTable()).entries
+    ]
+    return full_id(ids[len(ids) // 2])
 
 
 def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
 
 def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
     state, number = tmp_path / "state.db", "call-+4915150777001"
-    kept(state, [(0, []), (30, [Call(kept_id(number), T0 + 1000, 40, 3)])], "a" * 24)
+    kept(state, [(0, []), (30, [Call(storable_id(number), T0 + 1000, 40, 3)])], "a" * 24)
     url = {"url": f"sqlite:///{state}"}
     path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
     told = CliRunner().invoke(main, ["explain", number, "--config", str(path)])

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.simulated import simulated_api, write_config
+from tests.support.patience import HANGING_SECONDS
 from tests.support.programs import debian_program, environment, pearl_command, run_pearl
 
 OLD = "pearl_outbound_up 0\n"
@@ -111,7 +112,7 @@ def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> N
         path = write_config(tmp_path, api.url, api.outbound)
         told = run_pearl(tmp_path, "once", "--config", path, "--output", pipe)
         full = run_pearl(tmp_path, "once", "--config", path, "--output", "/dev/full")
-    reader.join(5)
+    reader.join(HANGING_SECONDS)
     assert told.returncode == 0
     assert "pearl_outbound_up" in read[0]
     assert pipe.is_fifo()

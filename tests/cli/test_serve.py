@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.cli.simulated import TOKEN, Api, base_url, simulated_api, write_config
+from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.programs import Running, eventually, running_pearl
 
 STOPPED = "msg=stopped"
@@ -25,12 +26,12 @@ def api() -> Iterator[Api]:
 
 
 def get(url: str) -> httpx.Response:
-    return httpx.get(url, trust_env=False, timeout=5)
+    return httpx.get(url, **PATIENT)
 
 
 def polled_well(url: str) -> None:
     up = 'pearl_outbound_up{outbound="one"} 1.0\n'
-    eventually(lambda: up in get(f"{url}/metrics").text, seconds=15, what="a good poll")
+    eventually(lambda: up in get(f"{url}/metrics").text, what="a good poll")
 
 
 def ends_well(process: Running, started: float) -> None:
@@ -97,7 +98,7 @@ def test_a_signal_while_the_api_hangs_ends_it_well(tmp_path: Path) -> None:
         path = write_config(tmp_path, url, "65f1c0ffee")
         with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
             process.says("msg=listening")
-            silent.settimeout(10)
+            silent.settimeout(HANGING_SECONDS)
             connection, _ = silent.accept()
             with connection:
                 assert connection.recv(4) == b"POST"
@@ -218,9 +219,7 @@ def test_a_refused_token_is_warned_of_once_and_it_goes_on_serving(tmp_path: Path
         assert get(f"{url}/-/healthy").status_code == 200
         assert get(f"{url}/-/ready").status_code == 200
         failures = 'pearl_exporter_poll_failures_total{outbound="one",reason="auth"}'
-        eventually(
-            lambda: f"{failures} 2.0" in get(f"{url}/metrics").text, seconds=10, what="a second try"
-        )
+        eventually(lambda: f"{failures} 2.0" in get(f"{url}/metrics").text, what="a second try")
         assert process.stderr.count("poll failed") == 1
         assert "wr0ng-k3y" not in process.stderr
 
@@ -241,9 +240,7 @@ def test_an_empty_list_of_outbounds_is_served(tmp_path: Path) -> None:
         url = base_url(process.says("msg=listening"))
         for address in ("/", "/metrics", "/-/ready"):
             assert get(url + address).status_code == 200
-        eventually(
-            lambda: get(f"{url}/-/healthy").status_code == 200, seconds=5, what="a heartbeat"
-        )
+        eventually(lambda: get(f"{url}/-/healthy").status_code == 200, what="a heartbeat")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -254,7 +251,7 @@ def test_simulate_serves_what_it_says_and_ends_well(tmp_path: Path, number: sign
         process.says("/_sim/state")
         assert get(f"{url}/v1/Outbound").status_code == 401
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        listed = httpx.get(f"{url}/v1/Outbound", headers=headers, trust_env=False).json()
+        listed = httpx.get(f"{url}/v1/Outbound", headers=headers, **PATIENT).json()
         assert len(listed) == 2
         for outbound in listed:
             assert f"  {outbound['id']}  {outbound['name']}\n" in process.stdout

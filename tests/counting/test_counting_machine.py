@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.saved import Saved
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.reading.plan import Memory, PollPlan, Reading
+from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
 from tests.support.oracle import (
     Poll,
     Recount,
@@ -93,7 +93,7 @@ class Histories(RuleBasedStateMachine):
         ignores_statuses,
         without_ids,
     ):
-        self.rules = Rules(
+        self.rules = CountingRules(
             window_ms=window * MINUTE,
             settle_ms=settle,
             settle_unanswered_ms=min(settle, settle_unanswered),
@@ -105,7 +105,7 @@ class Histories(RuleBasedStateMachine):
         self.small_window_pages = small_window_pages
         self.patches = [
             patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
-            patch("pearl_exporter.counting.packing.SPARE_KINDS", spare_kinds),
+            patch("pearl_exporter.counting.packing.MAX_UNUSED_KINDS", spare_kinds),
         ]
         for each in self.patches:
             each.start()
@@ -122,8 +122,8 @@ class Histories(RuleBasedStateMachine):
         self.gone: dict[str, Call] = {}
         self.tracker = Tracker(self.rules)
         self.polls: list[Poll] = []
-        self.memory = Memory()
-        self.saved: Saved | None = None
+        self.memory = PlanState()
+        self.saved: SavedOutbound | None = None
 
     def teardown(self):
         for each in self.patches:
@@ -145,7 +145,7 @@ class Histories(RuleBasedStateMachine):
         age=st.sampled_from([0, 1, 400, 61_000, 11 * MINUTE, 70 * MINUTE]),
         apart=st.sampled_from([0, 1, 20_000, 3 * MINUTE]),
     )
-    def appear(self, data, keys, age, apart):
+    def mark_present(self, data, keys, age, apart):
         for place, key in enumerate(keys):
             if key not in self.table.rows and key not in self.gone:
                 self.table.put(self._row(data, key, self.now - age - place * apart))
@@ -202,7 +202,7 @@ class Histories(RuleBasedStateMachine):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
             self.tracker = Tracker(self.rules, copied(self.saved))
-            self.memory = Memory()
+            self.memory = PlanState()
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -220,7 +220,7 @@ class Histories(RuleBasedStateMachine):
             self.table.on_search = lambda _: None
         self.check()
 
-    def read(self, limit: int) -> Reading:
+    def read(self, limit: int) -> PollResult:
         plan = PollPlan(
             self.tracker,
             now=self.now,
@@ -228,19 +228,21 @@ class Histories(RuleBasedStateMachine):
             memory=self.memory,
             spare=self.spare,
         )
-        with patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages):
+        with patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages):
             reading = run_plan(plan, self.table)
         self.memory = reading.memory
         self.tracker.apply(
             reading.calls,
             ranges=reading.ranges,
             now=self.now,
-            spared=reading.spared,
+            unreadable_ids=reading.unreadable_ids,
             unread=reading.unread,
         )
         unread = None if reading.unread is None else reading.unread[0]
         rows = by_id(reading.calls)
-        self.polls.append(Poll(self.now, tuple(reading.ranges), rows, unread, reading.spared))
+        self.polls.append(
+            Poll(self.now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
+        )
         delta = self.tracker.take_delta()
         assert delta is not None
         self.saved = merged(self.saved, delta)
@@ -298,7 +300,7 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
         if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
-            assert passed_over(self.polls, self.rules, wanted.edge) is None
+            assert passed_over(self.polls, self.rules, wanted.low_watermark) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

@@ -11,7 +11,9 @@ keys = st.sampled_from("abcdefghij")
 instants = st.integers(0, 12)
 ranges = st.tuples(instants, instants).map(sorted)
 steps = st.lists(
-    st.tuples(st.sampled_from(["add", "remove", "move", "vanish", "appear"]), keys, instants),
+    st.tuples(
+        st.sampled_from(["add", "remove", "move", "mark_absent", "mark_present"]), keys, instants
+    ),
     max_size=60,
 )
 
@@ -38,11 +40,11 @@ def follow(steps, start, end):
         elif step == "move":
             index.move(key, plain[key], at)
             plain[key] = at
-        elif step == "vanish":
-            index.vanish(key, plain[key])
+        elif step == "mark_absent":
+            index.mark_absent(key, plain[key])
             absent.add(key)
-        elif step == "appear":
-            index.appear(key)
+        elif step == "mark_present":
+            index.mark_present(key)
             absent.discard(key)
     inside = {key for key, at in plain.items() if start <= at < end}
     assert len(index) == len(plain)

@@ -5,14 +5,14 @@ from msgspec import structs
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.labels import TagRules
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.patterns import Pattern
 from tests.support.oracle import positive
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 T0 = 1_795_000_000_000
-RULES = Rules(
+RULES = CountingRules(
     window_ms=HOUR,
     settle_ms=2 * MINUTE,
     settle_unanswered_ms=30 * SECOND,
@@ -26,7 +26,7 @@ RULES = Rules(
 class Outbound:
     """A tracker that is fed whole reads of the window, at seconds after T0."""
 
-    def __init__(self, rules: Rules = RULES, *first: Call) -> None:
+    def __init__(self, rules: CountingRules = RULES, *first: Call) -> None:
         self.tracker = Tracker(rules)
         self.reads_from = 2 * HOUR
         self.poll(0, *first)
@@ -57,7 +57,9 @@ def test_a_row_that_cannot_be_read_is_in_the_window_again_when_the_clock_is_righ
     outbound = Outbound(RULES, unreachable(at=0))
     assert outbound.poll(-60).window.calls == 0  # its start is yet to come
     now = T0 + MINUTE
-    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    outbound.tracker.apply(
+        [], ranges=[(now - HOUR, now + 1)], now=now, unreadable_ids=frozenset({"call"})
+    )
     assert outbound.tracker.snapshot().window.calls == 1
 
 
@@ -169,7 +171,9 @@ def test_a_row_that_is_there_but_unreadable_was_not_deleted():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     now = T0 + 40 * SECOND
-    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    outbound.tracker.apply(
+        [], ranges=[(now - HOUR, now + 1)], now=now, unreadable_ids=frozenset({"call"})
+    )
     assert outbound.tracker.snapshot().live == 1
 
 
@@ -246,7 +250,7 @@ def test_an_unknown_code_is_met_once_a_call():
     outbound.poll(1, odd)
     outbound.poll(2, Call("odd", T0, status=100, call_status=4))
     outbound.poll(3, odd)
-    assert outbound.tracker.unknown_codes == (1, 1)
+    assert outbound.tracker.unknown_code_counts == (1, 1)
 
 
 def test_a_label_has_its_series_at_zero_from_the_first_row_that_bears_it():
@@ -259,7 +263,7 @@ def test_a_label_has_its_series_at_zero_from_the_first_row_that_bears_it():
 
 def test_folded_tags_are_kept_as_other_alone():
     outbound = Outbound(
-        Rules(
+        CountingRules(
             **{name: getattr(RULES, name) for name in RULES.__struct_fields__}
             | {"tags": TagRules(max_tags=1)}
         )
@@ -294,7 +298,7 @@ def test_buckets_that_changed_start_the_histogram_anew():
     outbound = Outbound()
     outbound.poll(200, success(at=1), success("other", at=199))
     saved = outbound.tracker.saved()
-    rules = Rules(
+    rules = CountingRules(
         **{name: getattr(RULES, name) for name in RULES.__struct_fields__} | {"buckets": (5.0,)}
     )
     tracker = Tracker(rules, saved)
@@ -325,8 +329,8 @@ def test_what_a_clock_that_was_days_ahead_has_passed_over_is_read_as_after_an_ou
     outbound.poll(200, success(at=1))
     outbound.poll(DAYS_AHEAD)
     outbound.poll(5 * 3600)
-    assert outbound.tracker.edge == T0 + SECOND + 1
-    assert outbound.tracker.unread_to == T0 + 4 * HOUR
+    assert outbound.tracker.low_watermark == T0 + SECOND + 1
+    assert outbound.tracker.unread_until == T0 + 4 * HOUR
     settled = outbound.poll(5 * 3600 + 1, success("meanwhile", at=1800))
     assert counted(settled) == {"success": 2}
 
@@ -356,11 +360,11 @@ def test_tracking_did_not_begin_in_the_future():
     assert counted(outbound.poll(-7000, success(at=-7190))) == {"success": 1}
 
 
-def with_tags(**rules) -> Rules:
+def with_tags(**rules) -> CountingRules:
     return structs.replace(RULES, tags=TagRules(**rules))
 
 
-def carried_on(outbound: Outbound, rules: Rules) -> Outbound:
+def carried_on(outbound: Outbound, rules: CountingRules) -> Outbound:
     """The same outbound after a start or a reload with other rules."""
     outbound.tracker = Tracker(rules, outbound.tracker.saved())
     return outbound

@@ -38,7 +38,7 @@ def in_project(service: str, path: str) -> Path | None:
 
 
 def own_files() -> set[Path]:
-    """What the README has one make here."""
+    """Files that docs/deploy.md has one make here."""
     return {FOLDER / "config.yml", FOLDER / "nlpearl-token"}
 
 
@@ -192,7 +192,7 @@ def test_prometheus_runs_so_configured_and_scrapes_the_demo(tmp_path):
             listens = process.says('"Listening on"').rpartition("address=")[2].split()[0]
             process.says("Server is ready to receive web requests")
             server = Prometheus(f"http://{listens}")
-            eventually(lambda: server.value('up{job="pearl"}'), seconds=20, what="a scrape")
+            eventually(lambda: server.value('up{job="pearl"}'), what="a scrape")
             groups = re.findall(r'rules\{rule_group="([^;"]+);', server.own_metrics())
             assert {Path(file).resolve() for file in groups} == rule_files()
             server.close()

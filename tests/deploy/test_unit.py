@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.tools import DEPLOY, loaded, options_of
+from tests.support.patience import HANGING_SECONDS
 
 UNIT = DEPLOY / "systemd" / "pearl-exporter.service"
 SPECIFIERS = {"%d": "/run/credentials/pearl-exporter.service", "%S": "/var/lib"}
@@ -22,7 +23,11 @@ def analyze(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     if shutil.which("systemd-analyze") is None:
         pytest.fail("this test needs systemd-analyze: apt-get install systemd", pytrace=False)
     return subprocess.run(
-        ["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False
+        ["systemd-analyze", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=HANGING_SECONDS,
+        check=False,
     )
 
 

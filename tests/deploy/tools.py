@@ -12,6 +12,7 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import Settings, load_settings
+from tests.support.patience import HANGING_SECONDS
 from tests.support.programs import debian_program
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def run_tool(name: str, *arguments: str | Path, remedy: str = "make test install
     if not program.exists():
         pytest.fail(f"this test needs {name} in {BIN}: {remedy}", pytrace=False)
     return subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [program, *arguments], capture_output=True, text=True, timeout=HANGING_SECONDS, check=False
     )
 
 

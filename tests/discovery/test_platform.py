@@ -16,7 +16,7 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.patterns import Pattern
 from pearl_exporter.simulator import Page, Search, many_campaigns
 from pearl_exporter.simulator.platform import LIST
-from pearl_exporter.state.records import Saved
+from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.store import MemoryStore
 from tests.support.saving import copied, merged
 from tests.support.virtual_time import run_virtually
@@ -359,7 +359,7 @@ class _Disk(MemoryStore):
 
     def __init__(self) -> None:
         self.saved: dict[str, object] = {}
-        self.discovered: tuple[Saved, ...] = ()
+        self.discovered: tuple[DiscoveredOutbound, ...] = ()
         self.is_full = False
 
     async def load(self, outbound_id):
@@ -375,7 +375,7 @@ class _Disk(MemoryStore):
     async def load_discovered(self):
         return self.discovered
 
-    async def save_discovered(self, outbounds: Sequence[Saved]):
+    async def save_discovered(self, outbounds: Sequence[DiscoveredOutbound]):
         if self.is_full:
             raise StateError("no space left on device")
         self.discovered = tuple(outbounds)

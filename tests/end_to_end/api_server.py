@@ -7,6 +7,7 @@ import httpx
 import uvicorn
 
 from pearl_exporter.simulator import Simulator
+from tests.support.patience import HANGING_SECONDS, PATIENT
 
 
 class ApiServer:
@@ -52,10 +53,10 @@ class ApiServer:
         if self._server is None or self._thread is None:
             return
         self._server.should_exit = self._server.force_exit = True
-        self._thread.join(10)
+        self._thread.join(HANGING_SECONDS)
         assert not self._thread.is_alive()
         self._server = self._thread = None
 
     def set_faults(self, *faults: str) -> None:
-        answer = httpx.post(f"{self.url}/_sim/faults", json=list(faults), trust_env=False)
+        answer = httpx.post(f"{self.url}/_sim/faults", json=list(faults), **PATIENT)
         assert answer.status_code == 200, answer.text

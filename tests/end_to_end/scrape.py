@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from tests.support.patience import PATIENT
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -51,6 +53,6 @@ class Scrape:
 
 
 def scrape(url: str, accept: str = OPENMETRICS) -> str:
-    answer = httpx.get(f"{url}/metrics", headers={"Accept": accept}, trust_env=False, timeout=5)
+    answer = httpx.get(f"{url}/metrics", headers={"Accept": accept}, **PATIENT)
     assert answer.status_code == 200
     return answer.text

@@ -15,6 +15,7 @@ from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_si
 from tests.cli.simulated import base_url, write_config
 from tests.end_to_end.api_server import ApiServer
 from tests.support.alerting import RULES, Alerting, alerting, notifications, sped_up
+from tests.support.patience import PATIENT
 from tests.support.programs import eventually, running_pearl
 
 FASTER = 60
@@ -72,16 +73,15 @@ def test_an_incident_is_told_of_the_right_outbound_and_resolves(
     both_statuses_of_all = 2 * len(NAMES)
     eventually(
         lambda: len(stack.prometheus.values(usual)) == both_statuses_of_all,
-        seconds=30,
         what="a verdict on every outbound",
     )
     incident = {"outbound": "autumn", "kind": "error", "share": 0.9, "lasting_seconds": 8}
     began = time.time()
-    answer = httpx.post(f"{api.url}/_sim/incidents", json=incident, trust_env=False)
+    answer = httpx.post(f"{api.url}/_sim/incidents", json=incident, **PATIENT)
     assert answer.status_code == 200, answer.text
 
     first = eventually(
-        lambda: notifications(stack.webhook, "PearlErrorSpike"), seconds=30, what="PearlErrorSpike"
+        lambda: notifications(stack.webhook, "PearlErrorSpike"), what="PearlErrorSpike"
     )[0]
     record_property("delay_seconds", round(first.at - began, 2))
     assert (first.receiver, first.status) == ("pager", "firing")
@@ -93,9 +93,7 @@ def test_an_incident_is_told_of_the_right_outbound_and_resolves(
     assert first.annotations["dashboard_url"] == "/d/pearl-outbound-detail?var-outbound=autumn"
 
     resolved = eventually(
-        lambda: notifications(stack.webhook, "PearlErrorSpike", "resolved"),
-        seconds=60,
-        what="its end",
+        lambda: notifications(stack.webhook, "PearlErrorSpike", "resolved"), what="its end"
     )[0]
     assert resolved.labels == first.labels
     assert resolved.at > began + incident["lasting_seconds"]

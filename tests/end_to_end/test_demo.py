@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.end_to_end.truth import scraped_windows, tags_of, true_figures, without_zeros
+from tests.support.patience import PATIENT
 from tests.support.programs import Running, eventually, running_pearl
 from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
@@ -44,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             flags = ("--enable-feature=exemplar-storage",)
             with (
                 prometheus(folder / "prometheus", targets, *flags) as server,
-                httpx.Client(base_url=api_url, trust_env=False) as api,
+                httpx.Client(base_url=api_url, **PATIENT) as api,
             ):
                 for job in targets:
                     first_scrape(server, job)
@@ -61,7 +62,7 @@ def _as_text(url: str) -> Starlette:
     """The demo's metrics as someone sees them who does not know OpenMetrics."""
 
     async def metrics(_: Request) -> Response:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(**PATIENT) as client:
             headers = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "identity"}
             answer = await client.get(f"{url}/metrics", headers=headers)
         return Response(answer.content, answer.status_code, dict(answer.headers))
@@ -72,7 +73,7 @@ def _as_text(url: str) -> Starlette:
 def test_the_addresses_it_prints_can_be_opened(demo: Demo) -> None:
     said = demo.process.stdout
     for address in re.findall(r"http://\S+/(?:metrics|_sim/state|)(?=\s)", said):
-        assert httpx.get(address, trust_env=False).status_code == 200, address
+        assert httpx.get(address, **PATIENT).status_code == 200, address
     assert all(name in said for name in OUTBOUNDS)
 
 
@@ -88,7 +89,7 @@ def test_every_poll_that_prometheus_saw_equals_the_truth_of_its_moment(demo: Dem
                 compared[poll.outbound] += _equals_truth(demo, poll)
         return min(compared.values()) >= 6
 
-    eventually(enough, seconds=60, what=f"six polls of each outbound compared ({compared})")
+    eventually(enough, what=f"six polls of each outbound compared ({compared})")
 
 
 def _equals_truth(demo: Demo, poll) -> bool:
@@ -108,7 +109,7 @@ def _equals_truth(demo: Demo, poll) -> bool:
 
 def test_an_incident_set_over_http_is_visible(demo: Demo) -> None:
     errors = 'pearl_window_calls{job="demo",outbound="spring-renewals",status="error"}'
-    before = eventually(lambda: demo.prometheus.values(errors), seconds=10, what="a first poll")
+    before = eventually(lambda: demo.prometheus.values(errors), what="a first poll")
     incident = {
         "outbound": "spring-renewals",
         "kind": "error",
@@ -119,7 +120,6 @@ def test_an_incident_set_over_http_is_visible(demo: Demo) -> None:
     wanted = next(iter(before.values())) + 3
     eventually(
         lambda: (demo.prometheus.value(errors) or 0) >= wanted,
-        seconds=45,
         what="three errors more in the window",
     )
 
@@ -130,7 +130,7 @@ def test_exemplars_arrive_and_name_calls(demo: Demo) -> None:
         query = 'pearl_call_duration_seconds_bucket{job="demo"}'
         return demo.prometheus.ask("/api/v1/query_exemplars", query=query, **span)
 
-    for series in eventually(exemplars, seconds=60, what="an exemplar"):
+    for series in eventually(exemplars, what="an exemplar"):
         outbound, le = series["seriesLabels"]["outbound"], float(series["seriesLabels"]["le"])
         for exemplar in series["exemplars"]:
             assert list(exemplar["labels"]) == ["call_id"]
@@ -158,10 +158,9 @@ def test_started_calls_are_settled_live_pending_or_uncounted_at_every_scrape(dem
     )
     difference = " - on (outbound) ".join((started, *parts))
     settled = f"sum({parts[0]})"
-    eventually(lambda: (demo.prometheus.value(settled) or 0) > 0, seconds=60, what="settled calls")
+    eventually(lambda: (demo.prometheus.value(settled) or 0) > 0, what="settled calls")
     eventually(
         lambda: (demo.prometheus.value(f"min(count_over_time({started}[1m]))") or 0) >= 15,
-        seconds=30,
         what="fifteen scrapes",
     )
     now = time.time()
@@ -178,7 +177,6 @@ def test_when_time_stands_still_the_window_is_the_truth_of_that_moment(demo: Dem
     try:
         eventually(
             lambda: _all_polled_after(demo, paused_ms),
-            seconds=20,
             what="in both formats each outbound was polled after the pause",
         )
         for job in ("demo", "text"):
@@ -211,7 +209,6 @@ def test_text_and_openmetrics_make_the_same_series(demo: Demo) -> None:
 
     eventually(
         lambda: len(series("demo")) > 200 and series("demo") == series("text"),
-        seconds=20,
         what="the same series by both formats",
     )
 
@@ -219,13 +216,12 @@ def test_text_and_openmetrics_make_the_same_series(demo: Demo) -> None:
 def test_no_scrape_failed(demo: Demo) -> None:
     eventually(
         lambda: (demo.prometheus.value("min(sum_over_time(up[5m]))") or 0) >= 10,
-        seconds=40,
         what="ten good scrapes of each target",
     )
     # one that took its whole second met a busy machine, and tells nothing of what it would have got
     failed = "((up == 0) and (scrape_duration_seconds < 0.95))"
     assert demo.prometheus.values(f"count_over_time({failed}[5m:1s])") == {}
-    eventually(lambda: _health(demo) == {("up", "")}, seconds=20, what="both targets are well")
+    eventually(lambda: _health(demo) == {("up", "")}, what="both targets are well")
     for line in demo.prometheus.own_metrics().splitlines():
         if re.match(r"prometheus_target_scrapes_(sample|exceeded|exemplar)\w+_total", line):
             assert line.endswith(" 0"), line

@@ -23,6 +23,7 @@ from tests.end_to_end.test_kill import (
     rows_of,
     steady_campaign,
 )
+from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.programs import pearl_command, without_coverage
 from tests.support.serving import serving
 
@@ -54,7 +55,7 @@ class LimitedExporter(Exporter):
         return self._log.read_text().splitlines()
 
     def get(self, path: str) -> int:
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=5).status_code
+        return httpx.get(f"{self.url}{path}", **PATIENT).status_code
 
 
 @contextmanager
@@ -147,7 +148,7 @@ def test_a_state_that_cannot_be_made_at_all_ends_the_start_with_its_reason(tmp_p
             env=without_coverage(),
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=HANGING_SECONDS,
             check=False,
         )
     assert ended.returncode == 1, "a service manager is to try again"

@@ -22,7 +22,8 @@ from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.counting.calls import Call, ended_at, is_live
 from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_simulator
 from tests.end_to_end.scrape import Scrape, scrape
-from tests.support.programs import without_coverage
+from tests.support.patience import HANGING_SECONDS
+from tests.support.programs import eventually, without_coverage
 from tests.support.serving import serving
 
 OUTBOUND = "65f1c0000000000000000001"
@@ -87,11 +88,11 @@ class Exporter:
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(HANGING_SECONDS)
 
     def stop(self) -> int:
         self._process.terminate()
-        return self._process.wait(10)
+        return self._process.wait(HANGING_SECONDS)
 
     def scrape(self) -> Scrape | None:
         try:
@@ -99,14 +100,13 @@ class Exporter:
         except httpx.TransportError:
             return None
 
-    def scrape_until(self, condition, *, within: float = 30.0) -> Scrape:
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
+    def scrape_until(self, condition) -> Scrape:
+        def look() -> Scrape | None:
+            assert self._process.poll() is None, self._log.read_text()
             scraped = self.scrape()
-            if scraped is not None and condition(scraped):
-                return scraped
-            time.sleep(LOOK_EVERY_SECONDS)
-        raise AssertionError(f"not within {within} s; the log: {self._log.read_text()}")
+            return scraped if scraped is not None and condition(scraped) else None
+
+        return eventually(look, every=LOOK_EVERY_SECONDS, what="such a scrape")
 
 
 class Watch:

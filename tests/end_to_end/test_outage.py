@@ -14,6 +14,7 @@ from tests.cli.simulated import base_url, write_config
 from tests.end_to_end.api_server import ApiServer
 from tests.end_to_end.scrape import Scrape, scrape
 from tests.end_to_end.truth import true_figures, without_zeros
+from tests.support.patience import PATIENT
 from tests.support.programs import Running, eventually, running_pearl
 
 WINDOW_MS = 120_000
@@ -60,7 +61,7 @@ class Exporter:
 
     def look_until(self, found: Callable[[Scrape], Scrape | None], what: str) -> Scrape:
         """The first look that ``found`` gives back. Ten looks at a poll see all there is."""
-        seen = eventually(lambda: found(self.look()), seconds=45, what=what, every=0.1)
+        seen = eventually(lambda: found(self.look()), what=what, every=0.1)
         assert seen is not None
         return seen
 
@@ -129,7 +130,7 @@ def test_an_outage_is_shown_and_made_up_for(api: ApiServer, exporter: Exporter) 
     assert gone.value("pearl_outbound_up") == 0
     assert gone.value("pearl_outbound_data_timestamp_seconds") is not None
     assert gone.value("pearl_calls_started_total") == down.value("pearl_calls_started_total")
-    page = httpx.get(exporter.url, trust_env=False).text
+    page = httpx.get(exporter.url, **PATIENT).text
     assert "connection" in page
     assert "1 of 1" in page
 
@@ -199,7 +200,7 @@ def stand_still(api: ApiServer) -> int:
 
 def assert_window_is_true(api: ApiServer, seen: Scrape, paused_ms: int) -> None:
     tags = set(seen.by_label("pearl_window_tagged_calls", "tag"))
-    with httpx.Client(base_url=api.url, trust_env=False) as client:
+    with httpx.Client(base_url=api.url, **PATIENT) as client:
         truth = true_figures(
             client,
             "65f1c0ffee",
@@ -248,7 +249,7 @@ def assert_all_were_counted(  # the moments, in their order
 
 def rows(api: ApiServer, at_ms: int) -> list[dict[str, Any]]:
     asked = {"outbound": "65f1c0ffee", "at": at_ms, "window": 3_600, "rows": 1}
-    answer = httpx.get(f"{api.url}/_sim/truth", params=asked, trust_env=False, timeout=20)
+    answer = httpx.get(f"{api.url}/_sim/truth", params=asked, **PATIENT)
     found: list[dict[str, Any]] = answer.json()["rows"]
     return found
 

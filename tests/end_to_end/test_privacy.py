@@ -20,6 +20,7 @@ from pearl_exporter.cli import main
 from tests.end_to_end.canary_api import ALONE, GOOD, MOODS, CanaryApi
 from tests.end_to_end.scrape import OPENMETRICS, Scrape
 from tests.support.canary import Canary
+from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.programs import (
     Running,
     environment,
@@ -113,8 +114,7 @@ class Told:
         self.client = httpx.Client(
             base_url=f"http://{self.address.netloc}",
             auth=(USER, world.password),
-            trust_env=False,
-            timeout=10,
+            **PATIENT,
         )
         self.by_place: dict[str, str | bytes] = {}
 
@@ -150,7 +150,7 @@ class Told:
             left += [urlsplit(link)._replace(fragment="").geturl() for link in links]
             assert all(link.startswith(("/", "#")) for link in links), "leads elsewhere"
 
-    def refusals(self, canary: Canary) -> None:
+    def breaker(self, canary: Canary) -> None:
         """What comes of requests that are wrong, with bait in them."""
         number = canary.number("what a client asks")
         self.note("404", self.client.get(f"/{quote(number)}?to={quote(number)}"), 404)
@@ -158,7 +158,8 @@ class Told:
         self.note("413", self.client.post("/metrics", content=number * 1000), 413)
         credentials = (canary.email("a wrong user"), canary.secret("a wrong password"))
         self.note("401", self.client.get("/", auth=credentials), 401)
-        with socket.create_connection((self.address.hostname, self.address.port), 5) as sock:
+        where = (self.address.hostname, self.address.port)
+        with socket.create_connection(where, HANGING_SECONDS) as sock:
             sock.sendall(f"GET /{number} HTTP/1.1\r\n{number}\r\n\r\n".encode())
             self.by_place["400"] = b"".join(iter(lambda: sock.recv(4096), b""))
         assert b" 400 " in self.by_place["400"]
@@ -171,9 +172,9 @@ def test_nothing_that_was_planted_is_told_by_a_running_exporter(
     with ExitStack() as stack:
         process = stack.enter_context(running(world.serve(), world.folder / "run", env=env))
         told = stack.enter_context(Told(world, process))
-        eventually(lambda: all_is_met(Scrape(told.scrape())), seconds=30, what="every mood is met")
+        eventually(lambda: all_is_met(Scrape(told.scrape())), what="every mood is met")
         told.crawl()
-        told.refusals(canary)
+        told.breaker(canary)
         broken = {**world.settings, "poll": {"window": world.token}, world.token: 1}
         world.write(broken)
         told.note("a reload refused", told.client.post("/-/reload"), 500)

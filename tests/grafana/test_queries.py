@@ -93,7 +93,7 @@ def test_every_query_of_it_returns_data_with_its_labels(server, uid, panel):
         found = [answer(server, target, seen) for target in panel["targets"]]
         return found if panel["title"] in NEEDS_RULES or all(map(has_values, found)) else []
 
-    answers = eventually(filled, seconds=30, what=f"data in every query of {name_of(uid, panel)}")
+    answers = eventually(filled, what=f"data in every query of {name_of(uid, panel)}")
     for target, series in zip(panel["targets"], answers, strict=True):
         for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
             values = {each["metric"][label] for each in series}

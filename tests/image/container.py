@@ -164,7 +164,7 @@ def _child(process: Running) -> int:
         assert process.process.poll() is None, process.stderr
         return next(iter(children.read_text().split()), None)
 
-    found = eventually(first, seconds=5, what="the container has a process")
+    found = eventually(first, what="the container has a process")
     assert found is not None
     return int(found)
 

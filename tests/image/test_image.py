@@ -92,9 +92,7 @@ def test_the_demo_runs_confined_and_is_scraped(image, tmp_path):
     with running_container(image, tmp_path / "demo", *command, volume=volume) as demo:
         demo.process.says("pearl-exporter demo")
         up = {"spring-renewals"}
-        eventually(
-            lambda: up <= {name for name, on in _up(demo).items() if on}, seconds=20, what="polls"
-        )
+        eventually(lambda: up <= {name for name, on in _up(demo).items() if on}, what="polls")
         assert demo.health() == 0
         status = demo.status()
         assert set(status["Uid"].split()) == {"10001"}
@@ -122,14 +120,14 @@ def test_serve_polls_keeps_its_counters_and_stops(image, tmp_path, api):
     volume = owned_by(image, tmp_path / "volume")
     with serving_container(api, tmp_path / "first", volume) as exporter:
         exporter.process.says("listening")
-        eventually(lambda: settled(exporter) > 0, seconds=30, what="calls are counted")
+        eventually(lambda: settled(exporter) > 0, what="calls are counted")
         assert exporter.health() == 0
         counted = settled(exporter)
         exporter.kill()
     assert {path.name for path in volume.iterdir()} >= {"pearl-exporter.db"}
     with serving_container(api, tmp_path / "second", volume) as exporter:
         exporter.process.says("listening")
-        eventually(lambda: exporter.health() == 0, seconds=10, what="it is healthy")
+        eventually(lambda: exporter.health() == 0, what="it is healthy")
         assert settled(exporter) >= counted
         assert exporter.stop() == 0
         assert "stopped" in exporter.process.stderr
@@ -155,7 +153,7 @@ def test_a_frozen_exporter_is_not_healthy(image, tmp_path, api):
     volume = owned_by(image, tmp_path / "volume")
     with serving_container(api, tmp_path / "frozen", volume) as exporter:
         exporter.process.says("listening")
-        eventually(lambda: exporter.health() == 0, seconds=10, what="it is healthy")
+        eventually(lambda: exporter.health() == 0, what="it is healthy")
         exporter.send(signal.SIGSTOP)
         assert exporter.health() != 0
         exporter.send(signal.SIGCONT)

@@ -40,7 +40,7 @@ def test_every_table_and_column_of_the_state_is_named_with_its_time_and_no_other
 
 def test_every_value_of_an_outbounds_progress_is_named_and_no_other():
     listed = [name for names, _ in rows("key") for name in code(names)]
-    assert sorted(listed) == sorted(Progress.__struct_fields__)
+    assert sorted(listed) == sorted(Progress.__struct_encode_fields__)
 
 
 def test_every_field_that_is_decoded_is_named_and_no_other():

@@ -7,26 +7,26 @@ import pytest
 from msgspec.structs import replace
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import SLICE_PAGES
 from pearl_exporter.reading.outcome_counts import SETS
 from pearl_exporter.reading.plan import (
     COUNT_EVERY,
-    ENOUGH_REQUESTS,
-    LEAST_CATCH_UP_REQUESTS,
-    MOST_FRUITLESS,
-    SMALL_WINDOW_PAGES,
-    Memory,
+    MAX_FRUITLESS_COUNTS,
+    MAX_WHOLE_READ_PAGES,
+    MIN_CATCH_UP_REQUESTS,
+    USUAL_MAX_REQUESTS,
+    PlanState,
     PollPlan,
-    Reading,
+    PollResult,
 )
 from tests.support.table import Table, by_id, run_plan
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 T0 = 1_795_000_000_000
 LIMIT = 100
-RULES = Rules(
+RULES = CountingRules(
     window_ms=HOUR,
     settle_ms=2 * MINUTE,
     settle_unanswered_ms=30 * SECOND,
@@ -48,17 +48,19 @@ def done(key: str, start: int, **changes) -> Call:
 class Outbound:
     """A window of 1,900 calls, one every 1.8 s, all settled."""
 
-    def __init__(self, rules: Rules = RULES, more: Iterable[Call] = (), **behaviour) -> None:
+    def __init__(
+        self, rules: CountingRules = RULES, more: Iterable[Call] = (), **behaviour
+    ) -> None:
         self.rules = rules
         self.now = T0
         self.table = Table(**behaviour)
         self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
         self.table.put(*more)
         self.tracker = Tracker(rules)
-        self.memory = Memory()
+        self.memory = PlanState()
         self.poll(0)
 
-    def poll(self, seconds: float = 30) -> Reading:
+    def poll(self, seconds: float = 30) -> PollResult:
         self.now += round(seconds * SECOND)
         self.table.searches.clear()
         plan = PollPlan(self.tracker, now=self.now, limit=LIMIT, memory=self.memory)
@@ -68,7 +70,7 @@ class Outbound:
             reading.calls,
             ranges=reading.ranges,
             now=self.now,
-            spared=reading.spared,
+            unreadable_ids=reading.unreadable_ids,
             unread=reading.unread,
         )
         return reading
@@ -186,17 +188,17 @@ def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
 def test_what_has_left_the_window_is_looked_at_a_last_time():
     """A row that came late, and one that was deleted, since the poll before and just inside it."""
     outbound = Outbound(QUIET)
-    for turn in range(3):
+    for spare_turns in range(3):
         outbound.table.put(
-            done(f"late-{turn}", outbound.now - HOUR + 10 * SECOND, duration=3_600.0),
-            Call(f"live-{turn}", outbound.now - HOUR + 40 * SECOND, 40, 3),
+            done(f"late-{spare_turns}", outbound.now - HOUR + 10 * SECOND, duration=3_600.0),
+            Call(f"live-{spare_turns}", outbound.now - HOUR + 40 * SECOND, 40, 3),
         )
         outbound.poll()
-        del outbound.table.rows[f"live-{turn}"]
+        del outbound.table.rows[f"live-{spare_turns}"]
         outbound.poll()
         ledger = outbound.tracker.snapshot().ledger
-        assert ledger.started == 2 * (turn + 1)
-        assert ledger.uncounted["deleted"] == turn + 1
+        assert ledger.started == 2 * (spare_turns + 1)
+        assert ledger.uncounted["deleted"] == spare_turns + 1
         assert outbound.is_right()
 
 
@@ -255,7 +257,7 @@ def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
     for _ in range(6 * COUNT_EVERY):
         outbound.poll(0.01)
         requests.append(outbound.requests)
-    assert outbound.memory.fruitless == MOST_FRUITLESS
+    assert outbound.memory.fruitless_counts == MAX_FRUITLESS_COUNTS
     assert requests[-COUNT_EVERY:] == [1] * COUNT_EVERY
     assert outbound.is_right()
 
@@ -263,8 +265,10 @@ def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
 def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
     outbound = Outbound()
     began, scans = set(), 0
-    for turn in range(120):
-        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_800) for n in range(16)))
+    for spare_turns in range(120):
+        outbound.table.put(
+            *(done(f"new-{spare_turns}-{n}", outbound.now + n * 1_800) for n in range(16))
+        )
         scans += outbound.poll().scanned
         began.add(outbound.memory.scan_began)
     assert scans >= 2
@@ -276,7 +280,7 @@ def test_a_scan_takes_a_quarter_of_the_requests_at_most_that_polls_are_reckoned_
     for _ in range(polls):
         outbound.poll(0.1)
         scanning += sum(not search.statuses for search in outbound.table.searches) - 1
-    assert polls / 2 < scanning <= polls * ENOUGH_REQUESTS / 4
+    assert polls / 2 < scanning <= polls * USUAL_MAX_REQUESTS / 4
 
 
 def test_a_page_of_nothing_but_rows_that_can_not_be_read_stops_no_scan():
@@ -314,7 +318,7 @@ def test_after_an_outage_the_window_is_right_at_once_and_the_rest_follows_oldest
         assert outbound.is_right()
         assert reading.unread is None or reading.unread[0] > before[0]
     assert len(polls) > 4
-    assert max(polls[1:]) <= 2 + LEAST_CATCH_UP_REQUESTS + SLICE_PAGES * 2
+    assert max(polls[1:]) <= 2 + MIN_CATCH_UP_REQUESTS + SLICE_PAGES * 2
     assert outbound.tracker.snapshot().ledger.started == outbound.new(0) > 5_766
 
 
@@ -341,7 +345,7 @@ def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
     before = outbound.poll(8 * 3_600).unread
-    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), Memory()
+    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), PlanState()
     after = outbound.poll().unread
     assert outbound.requests < 30
     assert before is not None
@@ -381,7 +385,7 @@ def test_live_calls_older_than_follow_are_not_looked_for():
 
 def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
     outbound = Outbound(rejected=frozenset({"old-0500", "old-0900"}))
-    assert outbound.memory.uncountable == 2
+    assert outbound.memory.unreadable_count == 2
     outbound.poll()
     assert outbound.requests == 1
 
@@ -389,17 +393,17 @@ def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
 @pytest.mark.parametrize("unreadable", [1, 3])
 def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadable):
     outbound, requests = Outbound(QUIET), []
-    for turn in range(200):
-        new = [done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)]
+    for spare_turns in range(200):
+        new = [done(f"new-{spare_turns}-{n}", outbound.now + n * 1_000) for n in range(5)]
         outbound.table.put(*new)
-        if turn == 5:
+        if spare_turns == 5:
             outbound.table.rejected = frozenset(call.id for call in new[:unreadable])
         outbound.poll()
         requests.append(outbound.requests)
-        is_there = 5 <= turn <= 5 + HOUR // (30 * SECOND)
-        assert outbound.memory.uncountable == (unreadable if is_there else 0)
+        is_there = 5 <= spare_turns <= 5 + HOUR // (30 * SECOND)
+        assert outbound.memory.unreadable_count == (unreadable if is_there else 0)
     assert max(requests) <= 2
-    assert outbound.memory.fruitless == 0
+    assert outbound.memory.fruitless_counts == 0
 
 
 @pytest.mark.parametrize("turns", [1, 60, 130])
@@ -407,8 +411,10 @@ def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadabl
 def test_a_row_that_can_not_be_read_hides_no_other(unreadable, turns):
     """Neither in the head nor below, nor when it has left the window."""
     outbound = Outbound(QUIET, rejected=frozenset({unreadable}))
-    for turn in range(turns):
-        outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)))
+    for spare_turns in range(turns):
+        outbound.table.put(
+            *(done(f"new-{spare_turns}-{n}", outbound.now + n * 1_000) for n in range(5))
+        )
         outbound.poll()
     started = outbound.tracker.snapshot().ledger.started
     outbound.table.put(done("late", outbound.now - 50 * MINUTE, duration=2_990.0))
@@ -425,10 +431,10 @@ def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():
 def test_a_small_window_is_read_whole():
     outbound = Outbound()
     rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
-    small = Outbound(Rules(**rules | {"window_ms": 5 * MINUTE}))
+    small = Outbound(CountingRules(**rules | {"window_ms": 5 * MINUTE}))
     reading = small.poll()
     assert reading.scanned
-    assert small.requests <= SMALL_WINDOW_PAGES
+    assert small.requests <= MAX_WHOLE_READ_PAGES
     assert len(reading.ranges) == 1
     assert not outbound.poll().scanned
 
@@ -436,7 +442,7 @@ def test_a_small_window_is_read_whole():
 def test_a_wider_window_is_read_whole_once():
     outbound = Outbound()
     rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
-    wide = Rules(**rules | {"window_ms": 2 * HOUR})
+    wide = CountingRules(**rules | {"window_ms": 2 * HOUR})
     outbound.rules, outbound.tracker = wide, Tracker(wide, outbound.tracker.saved())
     assert outbound.poll().scanned
     assert not outbound.poll().scanned

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.range_read import MAX_READS, RangeRead, read_start, unread
@@ -283,7 +283,7 @@ def test_a_count_that_is_too_low_does_not_cut_the_read_short(miscount):
     assert read_whole(RangeRead(START, END, 100), table) == table.rows
 
 
-RULES = Rules(
+RULES = CountingRules(
     window_ms=3_600_000,
     settle_ms=120_000,
     settle_unanswered_ms=30_000,
@@ -358,8 +358,8 @@ def test_a_window_longer_than_catch_up_is_read_whole():
     assert read_start(tracker, rules, now) == now - 12 * HOUR
 
 
-def replace_window(rules: Rules, window_ms: int) -> Rules:
-    return Rules(
+def replace_window(rules: CountingRules, window_ms: int) -> CountingRules:
+    return CountingRules(
         **{name: getattr(rules, name) for name in rules.__struct_fields__}
         | {"window_ms": window_ms}
     )

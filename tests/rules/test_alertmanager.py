@@ -91,7 +91,7 @@ def wait_for_inhibitor(server: Alertmanager, job: str) -> None:
         own = [each for each in server.alerts() if each["labels"]["job"] == job]
         return any(each["status"]["inhibitedBy"] for each in own)
 
-    eventually(is_inhibited, seconds=10, what=f"the inhibitor has looked at the alerts {job}")
+    eventually(is_inhibited, what=f"the inhibitor has looked at the alerts {job}")
 
 
 def key(told: dict[str, str]) -> tuple[str, str, str]:

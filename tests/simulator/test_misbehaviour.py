@@ -11,6 +11,7 @@ from pearl_exporter.simulator import build_simulator
 from pearl_exporter.simulator.answers import DroppedConnectionError
 from tests.simulator.test_server import ID, START, search
 from tests.simulator.worlds import NOW, ODD, a_campaign
+from tests.support.patience import PATIENT
 from tests.support.serving import serving
 
 
@@ -196,8 +197,8 @@ BODY = {"fromDate": "2026-03-01T00:00:00Z", "toDate": "2026-03-02T00:00:00Z"}
 def wire(clock):
     """A client of a simulator behind a real socket, and the simulator."""
     simulator = build_simulator([a_campaign(**ODD)], clock=clock)
-    headers = {"Authorization": "Bearer a:b", "Accept-Encoding": "identity"}
-    with serving(simulator) as url, httpx.Client(base_url=url, headers=headers) as client:
+    asked = {"headers": {"Authorization": "Bearer a:b", "Accept-Encoding": "identity"}, **PATIENT}
+    with serving(simulator) as url, httpx.Client(base_url=url, **asked) as client:
         yield client, simulator
 
 

@@ -25,16 +25,16 @@ from sqlalchemy import Engine, event
 
 from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import Refusals
+from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.counting.journal import settled_in
-from pearl_exporter.counting.saved import Saved
-from pearl_exporter.counting.tracked_call import Phase
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.tracked_call import CallPhase
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
-from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.poller import Assignment, Poller
-from pearl_exporter.reading.plan import Reading
+from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
@@ -71,10 +71,10 @@ class Client:
         self.fault: BaseException | None = None
         self.good_requests = 0
         self.token = SimpleNamespace(current=lambda: "account:secret")
-        self.limiter = SimpleNamespace(rate=1.0, ceiling=1.0)
-        self.refusals, self.demand = Refusals(), Demand()
+        self.limiter = SimpleNamespace(rate=1.0, configured_rate=1.0)
+        self.breaker, self.demand = TokenBreaker(), Demand()
 
-    async def search(self, outbound_id: str, search: Search, patience: object) -> Page:
+    async def search(self, outbound_id: str, search: Search, deadline: object) -> Page:
         if self.fault is not None:
             if self.good_requests == 0:
                 raise self.fault
@@ -258,7 +258,7 @@ class Crashes(Histories):
             self.api_clock = ApiClock(self.clock)
             path = Path(self.folder.name) / "state.db"
             self.store = WatchedStore(path, self.disk, self.committed)
-            around = Surroundings(
+            context = PollContext(
                 store=self.store,
                 clock=self.clock,
                 api_clock=self.api_clock,
@@ -269,7 +269,7 @@ class Crashes(Histories):
                 publish=lambda snapshot: None,
                 on_progress=lambda name, received, expected: None,
             )
-            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), around)
+            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), context)
             self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
             self.check_counters()
@@ -278,20 +278,20 @@ class Crashes(Histories):
     def observed(self, commit):
         """The seam: what a poll has read, as it is about to be committed."""
 
-        async def observe(tracker: Tracker, reading: Reading, now: int) -> None:
+        async def observe(tracker: Tracker, reading: PollResult, now: int) -> None:
             self.reading = reading
             unread = None if reading.unread is None else reading.unread[0]
             rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.spared)
+            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
             await commit(tracker, reading, now)
 
         return observe
 
-    def read(self, limit: int) -> Reading:
+    def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
         with (
-            patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
+            patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages),
             patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
         ):
             failure = self.loop.run_until_complete(poller.poll())
@@ -384,11 +384,11 @@ class Crashes(Histories):
             blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
             entries = connection.execute("SELECT entries FROM journal").fetchall()
         counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
-        calls = calls_of(Saved(None, blocks))
+        calls = calls_of(SavedOutbound(None, blocks))
         for call_id, each in calls.items():
             assert counted[call_id] <= 1, call_id
-            if each.phase is not Phase.HISTORY:
-                assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
+            if each.phase is not CallPhase.HISTORY:
+                assert counted[call_id] == (each.phase is CallPhase.SETTLED), call_id
 
 
 Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

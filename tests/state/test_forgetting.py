@@ -5,14 +5,14 @@ import sqlite3
 import pytest
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.state.sql import _set_up_sqlite
+from pearl_exporter.state.sqlite import configure_connection
 from pearl_exporter.state.store import open_store
 
 SECOND = 1000
 NOON = 1_795_000_000_000
-RULES = Rules(
+RULES = CountingRules(
     window_ms=600 * SECOND,
     settle_ms=SECOND,
     settle_unanswered_ms=SECOND,
@@ -67,10 +67,10 @@ def is_in(content: bytes, number: int, form: str) -> bool:
     return any(each in content for each in forms)
 
 
-def test_a_file_is_overwritten_also_where_sqlite_would_not_do_so_by_itself():
+def test_forgotten_bytes_are_overwritten_by_any_sqlite():
     connection = sqlite3.connect(":memory:")
     connection.execute("PRAGMA secure_delete=OFF")
-    _set_up_sqlite(connection, None)
+    configure_connection(connection)
     assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
     connection.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.patience import PATIENT
 from tests.support.programs import debian_program, running
 
 
@@ -19,7 +20,7 @@ class Alertmanager:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self._http = httpx.Client(base_url=url, **PATIENT)
 
     def tell(self, alerts: list[Mapping[str, str]]) -> None:
         """Tells it, as Prometheus does, that alerts of these labels fire."""

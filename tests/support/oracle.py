@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.simulator.life import CallLife
 
 NAMES = {
@@ -90,7 +90,7 @@ def name(code: int | None, *tables: dict[int, str]) -> str:
 class Recount:
     """Every published figure of one outbound, recounted over ``polls``."""
 
-    def __init__(self, polls: list[Poll], rules: Rules) -> None:
+    def __init__(self, polls: list[Poll], rules: CountingRules) -> None:
         self.started_at: list[int] = []
         """For each call that started, T of the poll that saw it first."""
         self.settled: list[SettledCall] = []
@@ -100,14 +100,14 @@ class Recount:
         self.revisions: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
         self.uncounted_ms = 0
-        self.edge: int
+        self.low_watermark: int
         """What starts before it is forgotten, or never counted if it was not read yet."""
         self.window: list[Call] = []
         """What the window holds, as far as the polls could see."""
         self._rules = rules
         self._polls = polls
         self._edges = list(self._edges_of(polls))
-        self.edge = self._edges[-1][1]
+        self.low_watermark = self._edges[-1][1]
         for before, poll in pairwise(polls):
             reached = poll.now - max(rules.catch_up_ms, self._window_ms(poll))
             self.uncounted_ms += max(0, reached - before.now)
@@ -129,25 +129,29 @@ class Recount:
         return self._rules.window_ms if poll.window_ms is None else poll.window_ms
 
     def _edges_of(self, polls: list[Poll]) -> Iterator[tuple[int | None, int]]:
-        """Yield the edge as each poll finds it, and as it leaves it: what is before is forgotten.
+        """Yield the low watermark as each poll finds it, and as it leaves it.
 
-        Where T steps back, nothing that starts after the newest row of all has been counted yet.
+        Calls before it are forgotten. Where T steps back, nothing that starts after the newest row
+        of all has been counted yet.
         """
-        rules, edge, newest = self._rules, None, 0
+        rules, low_watermark, newest = self._rules, None, 0
         for before, poll in zip([None, *polls], polls, strict=False):
             start = poll.now - self._window_ms(poll)
             until = start if poll.unread is None else poll.unread
             if before is not None and poll.now < before.now:
-                edge = min(edge, max(newest + 1, poll.now - rules.catch_up_ms))
-                until = min(until, edge) if edge < start else until
+                low_watermark = min(low_watermark, max(newest + 1, poll.now - rules.catch_up_ms))
+                until = min(until, low_watermark) if low_watermark < start else until
             newest = max([newest, *(row.start for row in poll.rows.values())])
-            yield edge, (edge := until if edge is None else max(edge, until))
+            yield (
+                low_watermark,
+                (low_watermark := until if low_watermark is None else max(low_watermark, until)),
+            )
 
     def _recount(self, key: str) -> None:
         rules, tracking_since = self._rules, self._polls[0].now
         # of one call: its phase, its last row, the last poll that saw it live, whether it is there
         phase, last, seen_live, there = None, None, None, False
-        for poll, (edge, edge_after) in zip(self._polls, self._edges, strict=True):
+        for poll, (low_watermark, edge_after) in zip(self._polls, self._edges, strict=True):
             window_start = poll.now - self._window_ms(poll)
             # a clock that was ahead has said something about moments that are yet to come
             tracking_since = min(tracking_since, poll.now)
@@ -160,11 +164,13 @@ class Recount:
                     self.uncounted["deleted"] += 1
                     phase = "lost"
             if row is not None and (
-                last is not None or edge is None or row.start >= min(edge, window_start)
+                last is not None
+                or low_watermark is None
+                or row.start >= min(low_watermark, window_start)
             ):
                 if last is None:
                     known_before = not live(row) and self._settles(row, None) <= tracking_since
-                    old = edge is not None and row.start < edge
+                    old = low_watermark is not None and row.start < low_watermark
                     phase = "history" if known_before or old else "pending"
                     if phase == "pending":
                         self.started_at.append(poll.now)
@@ -201,8 +207,10 @@ class Recount:
         return ended + (rules.settle_ms if call.duration > 0 else rules.settle_unanswered_ms)
 
 
-def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, int] | None:
-    """Return a time before ``edge`` that no poll has read, though no outage left it too far back.
+def passed_over(
+    polls: Sequence[Poll], rules: CountingRules, low_watermark: int
+) -> tuple[int, int] | None:
+    """Return a time before ``low_watermark`` that no poll has read, though catch-up reached it.
 
     None means that every such time was read.
     """
@@ -217,7 +225,7 @@ def passed_over(polls: Sequence[Poll], rules: Rules, edge: int) -> tuple[int, in
         if start > accounted:
             break
         accounted = max(accounted, end)
-    return (accounted, edge) if accounted < edge else None
+    return (accounted, low_watermark) if accounted < low_watermark else None
 
 
 @dataclass(frozen=True)
@@ -255,7 +263,7 @@ def positive(counts: dict[str, int]) -> dict[str, int]:
 
 
 def simulated_polls(
-    calls: Sequence[CallLife], moments: Sequence[int], rules: Rules
+    calls: Sequence[CallLife], moments: Sequence[int], rules: CountingRules
 ) -> Iterator[Poll]:
     """Yield polls of simulated calls: each reads all that the exporter reads, in no time.
 

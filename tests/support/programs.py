@@ -13,6 +13,8 @@ from typing import IO, TypeVar
 
 import pytest
 
+from tests.support.patience import HANGING_SECONDS
+
 PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
@@ -31,17 +33,15 @@ def debian_program(name: str) -> str:
     return path
 
 
-def eventually(
-    look: Callable[[], Value], *, seconds: float, what: str, every: float = 0.02
-) -> Value:
-    """The first true value that ``look`` gives; the test fails if none comes in time.
+def eventually(look: Callable[[], Value], *, what: str, every: float = 0.05) -> Value:
+    """The first true value that ``look`` gives; the test fails if none ever comes.
 
     ``every`` is how many seconds it rests between looks: more where a look is costly.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGING_SECONDS
     while not (value := look()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:g} s still not: {what}; the last was {value!r}")
+            raise AssertionError(f"never: {what}; the last was {value!r}")
         time.sleep(every)
     return value
 
@@ -61,7 +61,7 @@ class Running:
     def stderr(self) -> str:
         return (self._folder / "stderr").read_text()
 
-    def says(self, text: str, *, seconds: float = 20) -> str:
+    def says(self, text: str) -> str:
         """The first line, of either stream, with ``text`` in it."""
 
         def line() -> str | None:
@@ -71,15 +71,15 @@ class Running:
                 raise AssertionError(f"ended without saying {text!r}: {lines}")
             return found
 
-        found = eventually(line, seconds=seconds, what=f"the process says {text!r}")
+        found = eventually(line, what=f"the process says {text!r}")
         assert found is not None
         return found
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ends(self, *, seconds: float = 30) -> int:
-        """Its exit code; the test fails if it does not end in time."""
+    def ends(self, *, seconds: float = HANGING_SECONDS) -> int:
+        """Its exit code; the test fails if it does not end."""
         return self.process.wait(seconds)
 
 
@@ -136,7 +136,6 @@ def run_pearl(
     folder: Path,
     *arguments: str | Path,
     stdout: IO[str] | int = subprocess.PIPE,
-    seconds: float = 30,
     **variables: str,
 ) -> "subprocess.CompletedProcess[str]":
     """Runs ``pearl-exporter …`` to its end, with these environment variables."""
@@ -148,6 +147,6 @@ def run_pearl(
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=seconds,
+        timeout=HANGING_SECONDS,
         check=False,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.patience import PATIENT
 from tests.support.programs import debian_program, eventually, running
 
 Labels = frozenset[tuple[str, str]]
@@ -17,7 +18,7 @@ class Prometheus:
     """What it has stored, over HTTP."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=20, trust_env=False)
+        self._http = httpx.Client(base_url=url, **PATIENT)
 
     def ask(self, path: str, **asked: str | float) -> Any:
         answer = self._http.post(path, data={key: str(value) for key, value in asked.items()})
@@ -95,4 +96,4 @@ def prometheus(
 
 def first_scrape(server: Prometheus, job: str) -> None:
     """Waits until a target was scraped well."""
-    eventually(lambda: server.value(f'up{{job="{job}"}}'), seconds=20, what=f"a scrape of {job}")
+    eventually(lambda: server.value(f'up{{job="{job}"}}'), what=f"a scrape of {job}")

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from tests.support.patience import HANGING_SECONDS
+
 
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
@@ -38,6 +40,6 @@ def serving(app: ASGIApp) -> Iterator[str]:
             yield url
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(HANGING_SECONDS)
             if thread.is_alive():
-                raise TimeoutError("uvicorn did not stop within 10 s")
+                raise TimeoutError("uvicorn does not stop")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.reading.plan import PollPlan, Reading
+from pearl_exporter.reading.plan import PollPlan, PollResult
 from pearl_exporter.reading.range_read import RangeRead
 from pearl_exporter.reading.search import Page, Search
 
@@ -77,7 +77,7 @@ def by_id(calls: Iterable[Call]) -> dict[str, Call]:
     return found
 
 
-def run_plan(plan: PollPlan, table: Table) -> Reading:
+def run_plan(plan: PollPlan, table: Table) -> PollResult:
     steps = plan.steps()
     try:
         search = next(steps)
@@ -86,5 +86,5 @@ def run_plan(plan: PollPlan, table: Table) -> Reading:
             table.on_search(table)
             search = steps.send(page)
     except StopIteration as end:
-        reading: Reading = end.value
+        reading: PollResult = end.value
         return reading

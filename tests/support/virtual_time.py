@@ -1,7 +1,10 @@
 """An event loop whose time is made up: nobody sleeps, every timer fires in its order, at once.
 
 ``loop.time()``, ``asyncio.sleep``, ``asyncio.timeout`` and ``call_at`` all go by it, so code that
-waits for minutes is tested in milliseconds, and to the millisecond. Only for tests without sockets.
+waits for minutes is tested in milliseconds, and to the millisecond. Only for tests without sockets;
+`StillLoop` is for those with.
+
+A test of coroutines runs in one of the two by the mark ``virtual_time`` or ``still_time``.
 """
 
 import asyncio
@@ -10,8 +13,12 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from pearl_exporter.api.clock import Clock
+from tests.support.patience import HANGING_SECONDS
 
 Result = TypeVar("Result")
+
+_LOOK_SECONDS = 0.05
+"""How long it really waits at a time for what only a thread or a socket can bring."""
 
 EPOCH_SECONDS = 1_795_000_000.0
 """The wall's time when a virtual loop begins: 2026-11-18T11:06:40Z."""
@@ -23,14 +30,22 @@ class _Selector(selectors.SelectSelector):
     loop: "VirtualLoop"
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        if self.loop.works_in_threads():
+            return super().select(_LOOK_SECONDS)  # what a thread does takes no time
         if timeout is None:
-            events = super().select(0.05)
-            if not events and not self.loop.awaits_threads():
-                raise RuntimeError("the test waits for something that will never happen")
-            return events
+            return self._wait()
         events = super().select(0)
-        if not events and timeout > 0:
+        if not events:
             self.loop.now += timeout
+        return events
+
+    def _wait(self) -> list[Any]:
+        """No timer is set: something else has to happen."""
+        events = super().select(_LOOK_SECONDS)
+        if not events and not self.loop.ends_threads():
+            raise RuntimeError("the test waits for something that will never happen")
         return events
 
 
@@ -51,8 +66,44 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._in_threads.discard)
         return future
 
-    def awaits_threads(self) -> bool:
-        return bool(self._in_threads) or getattr(self, "_default_executor", None) is not None
+    def works_in_threads(self) -> bool:
+        return bool(self._in_threads)
+
+    def ends_threads(self) -> bool:
+        """Whether it may be at its end, where it waits for its threads."""
+        return getattr(self, "_default_executor", None) is not None
+
+
+class _PatientSelector(selectors.DefaultSelector):
+    """Waits for events alone, whatever timers are set."""
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        events = super().select(HANGING_SECONDS)
+        if not events:
+            raise RuntimeError("the test waits for something that does not happen")
+        return events
+
+
+class StillLoop(asyncio.SelectorEventLoop):
+    """A loop whose time stands still until the test moves it, for tests with real sockets.
+
+    However long the machine takes for anything, no limit is reached before the test says so.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__(_PatientSelector())
+
+    def time(self) -> float:
+        return self.now
+
+    async def pass_time(self, seconds: float) -> None:
+        """Moves the time, and lets happen what is due by then."""
+        self.now += seconds
+        for _ in range(10):
+            await asyncio.sleep(0)
 
 
 def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import HANGING_SECONDS
+
 MISSING = "these tests need Chromium: apt-get install chromium"
 
 
@@ -96,7 +98,7 @@ class Chromium:
     def close(self) -> None:
         """Ends the browser."""
         self._process.terminate()
-        self._process.wait(timeout=20)
+        self._process.wait(HANGING_SECONDS)
         os.close(self._to)
         os.close(self._from)
         self._profile.cleanup()

@@ -13,7 +13,7 @@ from pearl_exporter.web.access import Access
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.live_config import LiveWebConfig
 from pearl_exporter.web.pages.layout import CONTENT_SECURITY_POLICY
-from tests.exposition.test_render import polled
+from tests.exposition.scraped import polled
 from tests.web.test_endpoints import a_view
 
 ALICE = ("alice", "secret")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from pearl_exporter.polling.poll_history import Asked, Found, PollRecord
+from pearl_exporter.polling.poll_history import Asked, PollFindings, PollRecord
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.pages.layout import path_of
 from tests.web.chromium import Chromium
@@ -21,7 +21,7 @@ LONG = "a-name-without-any-place-to-break-it-" * 4
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     asked = Asked({"new calls": None, "unsettled calls": None}, NOW - 10_000, NOW, 2, 51)
-    polls = (PollRecord(NOW, asked, 0.2, Found(new=3)),)
+    polls = (PollRecord(NOW, asked, 0.2, PollFindings(new=3)),)
     calls = polled().calls._replace(outcomes=settled({"success": 9}, None, {"error": 3}))
     outbounds = [changed(polled(name), polls=polls, calls=calls) for name in NASTY_NAMES]
     outbounds += [failed(polled(LONG), "auth", "the API answered 401"), unpolled("new")]

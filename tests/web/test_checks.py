@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.exposition.test_render import polled, unpolled
+from tests.exposition.scraped import polled, unpolled
 from tests.web.test_endpoints import a_view, client_of
 
 

@@ -1,6 +1,7 @@
 """Connections over real sockets: those that keep us waiting are closed, and others get through.
 
 Limits are tenths of seconds here; what is tested is that they are kept, not how long they are.
+Where something must come before a limit, time stands still until it has come.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -24,10 +25,11 @@ from pearl_exporter.serving import guarded_server, listen_on
 from pearl_exporter.web.connections import Limits
 from pearl_exporter.web.live_config import LiveWebConfig
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.patience import HANGING_SECONDS, PATIENT
+from tests.support.virtual_time import StillLoop
 
 SHORT = Limits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, look=0.02)
 LONG = Limits()
-SECONDS = Limits(handshake=1, request=1, answer=1, idle=1, look=0.02)
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = 20_000_000
 
@@ -49,11 +51,22 @@ async def served(limits: Limits, web_config: Path | None = None) -> AsyncIterato
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        await asyncio.wait_for(serving, 5)
+        while not serving.done():
+            await passes(0.1)
+        await serving
+
+
+async def passes(seconds: float) -> None:
+    """Lets time pass, at once where it stands still."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, StillLoop):
+        await loop.pass_time(seconds)
+    else:
+        await asyncio.sleep(seconds)
 
 
 async def get(port: int, path: str = "/") -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+    async with httpx.AsyncClient(**PATIENT) as client:
         return await client.get(f"http://127.0.0.1:{port}{path}")
 
 
@@ -65,15 +78,24 @@ async def opened(port: int, data: bytes = b"") -> tuple[asyncio.StreamReader, as
 
 
 async def until_closed(reader: asyncio.StreamReader) -> bytes:
-    """What came before the other side hung up; fails if it does not within seconds."""
+    """What comes before the other side hangs up, as time passes."""
+    reading = asyncio.create_task(_read_on(reader))
+    async with asyncio.timeout(HANGING_SECONDS):
+        while not reading.done():
+            await passes(0.05)
+    return await reading
+
+
+async def _read_on(reader: asyncio.StreamReader) -> bytes:
     data = b""
-    try:
-        async with asyncio.timeout(5):
-            while piece := await reader.read(65_536):
-                data += piece
-    except ConnectionResetError:
-        return data
+    with suppress(ConnectionResetError):
+        while piece := await reader.read(65_536):
+            data += piece
     return data
+
+
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"xxxxx")
 
 
 @pytest.mark.parametrize(
@@ -87,11 +109,13 @@ async def until_closed(reader: asyncio.StreamReader) -> bytes:
     ],
     ids=["nothing", "a byte", "half a header", "half a second request", "half a body"],
 )
+@pytest.mark.still_time
 async def test_who_does_not_finish_a_request_is_closed(sent):
     async with served(SHORT) as port:
         reader, writer = await opened(port, sent)
-        data = await until_closed(reader)
-        assert data.count(b"200 OK") == sent.count(GET)
+        for _ in range(sent.count(GET)):
+            assert b"200 OK" in await answer_of(reader)
+        assert await until_closed(reader) == b""
         writer.close()
 
 
@@ -102,7 +126,7 @@ async def test_who_drips_a_header_byte_by_byte_is_closed():
         async def drip() -> None:
             while True:
                 writer.write(b"x")
-                await asyncio.sleep(0.05)
+                await passes(0.05)
 
         dripping = asyncio.create_task(drip())
         assert await until_closed(reader) == b""
@@ -110,6 +134,7 @@ async def test_who_drips_a_header_byte_by_byte_is_closed():
         writer.close()
 
 
+@pytest.mark.still_time
 async def test_who_does_not_read_an_answer_is_closed():
     async with served(SHORT) as port:
         with socket.socket() as slow:
@@ -118,30 +143,32 @@ async def test_who_does_not_read_an_answer_is_closed():
             loop = asyncio.get_running_loop()
             await loop.sock_connect(slow, ("127.0.0.1", port))
             await loop.sock_sendall(slow, GET.replace(b"/ ", b"/?size=%d " % LARGE))
-            await asyncio.sleep(0.5)
-            received = 0
-            try:
-                while size := len(await asyncio.wait_for(loop.sock_recv(slow, 65_536), 5)):
+            received = len(await loop.sock_recv(slow, 1))
+            for _ in range(10):
+                await passes(0.05)
+            with suppress(ConnectionResetError):  # one of the two ways to be closed
+                while size := len(await loop.sock_recv(slow, 65_536)):
                     received += size
-            except ConnectionResetError as error:
-                assert error.errno  # noqa: PT017 - one of the two ways to be closed
             assert 0 < received < LARGE
 
 
+@pytest.mark.still_time
 async def test_who_stays_without_asking_is_closed():
     async with served(SHORT) as port:
         reader, writer = await opened(port, GET)
-        assert (await until_closed(reader)).endswith(b"xxxxx")
+        assert await answer_of(reader)
+        assert await until_closed(reader) == b""
         writer.close()
 
 
+@pytest.mark.still_time
 async def test_who_asks_now_and_then_keeps_the_connection():
-    async with served(SECONDS) as port:
+    async with served(SHORT) as port:
         reader, writer = await opened(port)
         for _ in range(6):  # longer than any limit, but for no request
             writer.write(GET)
-            assert await asyncio.wait_for(reader.readuntil(b"xxxxx"), 5)
-            await asyncio.sleep(0.2)
+            assert await answer_of(reader)
+            await passes(0.1)
         writer.close()
 
 
@@ -222,7 +249,8 @@ async def test_who_asks_is_answered_though_idle_ones_hold_every_file_descriptor(
             clients[-1].setblocking(False)
             with descriptors_left(3):
                 loop = asyncio.get_running_loop()
-                answer = await asyncio.wait_for(loop.sock_recv(clients[-1], 100), 5)
+                async with asyncio.timeout(HANGING_SECONDS):
+                    answer = await loop.sock_recv(clients[-1], 100)
         assert answer.startswith(b"HTTP/1.1 200 OK")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "no file descriptor is left" in caplog.text
@@ -251,7 +279,7 @@ async def get_by_tls(port: int, made: Certificates, client: Path | None) -> http
     context = ssl.create_default_context(cafile=str(made.ca))
     if client is not None:
         context.load_cert_chain(client)
-    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=5) as http:
+    async with httpx.AsyncClient(verify=context, **PATIENT) as http:
         return await http.get(f"https://localhost:{port}/")
 
 

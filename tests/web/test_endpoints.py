@@ -21,7 +21,8 @@ from pearl_exporter.serving import view_of
 from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.view import View
-from tests.exposition.test_render import NOW, World, polled, unpolled
+from tests.exposition.scraped import NOW, World, polled, unpolled
+from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.serving import serving
 
 PATHS = ("/", "/metrics", "/-/healthy", "/-/ready")
@@ -153,7 +154,7 @@ async def test_healthy_begins_with_the_schedule_and_an_api_that_is_down_is_no_re
         await app.start()
         try:
             # no event tells of it: the heart beats within the scheduler
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANGING_SECONDS):
                 while (await client.get("/-/healthy")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         finally:
@@ -195,7 +196,7 @@ async def test_a_wrong_method_is_405(client: httpx.AsyncClient, path: str, metho
 def test_head_is_get_without_the_body() -> None:
     with (
         serving(build_endpoints(a_view(polled()))) as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, **PATIENT) as client,
     ):
         for path in PATHS:
             head, get = client.head(path), client.get(path)
@@ -208,11 +209,11 @@ def test_a_broken_request_is_a_400_and_harms_nobody() -> None:
     with serving(build_endpoints(a_view(polled()))) as url:
         host, port = url.removeprefix("http://").split(":")
         for rubbish in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET\r\n\r\n", b"\0" * 100):
-            with socket.create_connection((host, int(port)), timeout=5) as connection:
+            with socket.create_connection((host, int(port)), timeout=HANGING_SECONDS) as connection:
                 connection.sendall(rubbish)
                 connection.shutdown(socket.SHUT_WR)
                 assert connection.recv(12) in (b"HTTP/1.1 400", b"")
-        assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/metrics", **PATIENT).status_code == 200
 
 
 # --- the page

@@ -42,7 +42,7 @@ def test_a_bad_file_at_the_start_is_all_its_faults(path):
     path.write_text("basic_auth_users: {a: x, b: y}\n")
     with pytest.raises(ConfigError) as caught:
         LiveWebConfig(path)
-    assert len(caught.value.faults) == 2
+    assert len(caught.value.problems) == 2
 
 
 async def test_nothing_is_read_anew_where_nothing_changed(path, caplog):
@@ -109,7 +109,7 @@ async def test_a_bad_pair_keeps_the_last_good_and_is_told_once(path, made, caplo
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert "keeping the old web configuration" in record.getMessage()
-    assert "tls_server_config.key_file: the key is not that of the certificate" in caplog.text
+    assert "tls_server_config.key_file: the key does not belong to the certificate" in caplog.text
     made.key.write_bytes(key)
     await settled(web)
     assert caplog.messages[-1] == "web configuration read anew"
@@ -131,7 +131,7 @@ async def test_a_file_that_is_gone_keeps_the_last_good(path, caplog):
     path.unlink()
     await settled(web)
     assert list(web.rules.config.users) == ["alice"]
-    assert "no regular file" in caplog.text
+    assert "not a regular file" in caplog.text
     path.write_text(TLS + ALICE)
     await settled(web)
     assert caplog.messages[-1] == "web configuration read anew"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pearl_exporter.api.budget import Budget
-from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.errors import REASONS
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked
-from pearl_exporter.polling.snapshot import OutboundSnapshot, ReadSoFar, Spans
+from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
 from pearl_exporter.reading.search import Search
 from pearl_exporter.web.pages import routes as pages
 from pearl_exporter.web.pages.charts import in_words, last_hours, sparkline
@@ -165,7 +165,7 @@ async def test_a_first_poll_whose_requests_fail_says_so():
 
 
 def test_the_settings_shown_are_those_in_force():
-    spans = Spans(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
+    spans = PollTimings(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
     outbound = replace(polled(), spans=spans, health=Health(interval_seconds=60.0))
     text = render_outbound(outbound, 1.0, NOW)
     shown = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]+)</td>', text))
@@ -194,8 +194,8 @@ def test_after_a_restart_the_last_success_is_that_of_the_saved_state():
 
 
 def test_the_pages_say_how_far_a_long_read_has_come():
-    first = replace(unpolled("new"), read_so_far=ReadSoFar(4_257, 23_898))
-    again = replace(failed(polled("old"), "timeout", "none"), read_so_far=ReadSoFar(1, 2))
+    first = replace(unpolled("new"), read_progress=ReadProgress(4_257, 23_898))
+    again = replace(failed(polled("old"), "timeout", "none"), read_progress=ReadProgress(1, 2))
     text = render_page((first,), {}, NOW)
     assert "first read: 4,257 of 23,898 calls" in text
     assert "no poll failing, 1 yet to be read for the first time since the start." in text
@@ -261,7 +261,7 @@ def settled(*steps: dict[str, int] | None) -> OutcomeHistory:
     history = OutcomeHistory()
     for ago, calls in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
         if calls is not None:
-            history = history.counted(calls, NOW - ago * STEP_MS, is_seamless=False)
+            history = history.counted(calls, NOW - ago * STEP_MS, is_contiguous=False)
     return history
 
 
@@ -320,5 +320,5 @@ def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing
     assert last_hours(idle, later).gaps == 0
     assert last_hours(failed(idle, "timeout", "none came"), later).gaps == 3
     day_later = last_hours(outbound, NOW + 86_400_000)
-    assert (day_later.steps, day_later.gaps) == ([], MOST_STEPS)
+    assert (day_later.steps, day_later.gaps) == ([], MAX_STEPS)
     assert last_hours(unpolled(), NOW).minutes == 0

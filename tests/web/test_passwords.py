@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import threading
 import time
 
@@ -11,6 +12,11 @@ from pydantic import SecretStr
 
 from pearl_exporter.web import passwords
 from pearl_exporter.web.passwords import Checker, Passwords, TooManyChecksError
+
+pytestmark = pytest.mark.virtual_time
+
+CPU_SECONDS = 0.1
+"""What a check costs where it matters."""
 
 
 def hashed(password: str | bytes, mark: bytes = b"2b") -> SecretStr:
@@ -92,8 +98,8 @@ async def test_another_configuration_has_no_memory(checks):
 async def test_an_unknown_name_costs_what_a_wrong_password_costs(checks):
     """One check, of a hash that is some user's, and for a name always the same."""
     gate = Passwords(USERS, Checker())
-    for _ in range(3):
-        assert not await gate.admit(basic("eve", "b0b"), "")
+    for number in range(3):
+        assert not await gate.admit(basic("eve", f"guess {number}"), "")
     assert not await gate.admit(basic("alice", "wrong"), "")
     assert len(checks) == 4
     decoys = {hash_ for hash_, _ in checks[:3]}
@@ -104,9 +110,38 @@ async def test_an_unknown_name_costs_what_a_wrong_password_costs(checks):
 async def test_what_is_remembered_is_neither_password_nor_plain_hash():
     gate = Passwords(USERS, Checker())
     await gate.admit(basic("alice", "pässwörd:1"), "")
-    memory = repr(vars(gate)["_right"])
+    await gate.admit(basic("alice", "pässwörd:10"), "")
+    memory = repr((vars(gate)["_right"], vars(gate)["_wrong"]))
     assert "rd:1" not in memory
+    assert len(vars(gate)["_wrong"]) == 1
     assert len(vars(gate)["_right"]) == 1
+
+
+async def test_what_was_wrong_is_not_checked_again(checks):
+    gate = Passwords(USERS, Checker())
+    for name in ("alice", "eve"):
+        for _ in range(3):
+            assert not await gate.admit(basic(name, "wrong"), "")
+    assert len(checks) == 2
+
+
+async def test_the_latest_wrong_passwords_are_remembered(checks, monkeypatch):
+    monkeypatch.setattr(passwords.bcrypt, "checkpw", lambda *asked: checks.append(asked))
+    gate = Passwords(USERS, Checker())
+    guesses = [basic("alice", str(number)) for number in range(passwords.MOST_WRONG + 1)]
+    for guess in (*guesses, guesses[-1]):
+        assert not await gate.admit(guess, "")
+    assert len(checks) == len(guesses)
+    assert not await gate.admit(guesses[0], "")
+    assert len(checks) == len(guesses) + 1
+
+
+@pytest.mark.parametrize("password", ["b0b", "wrong"])
+async def test_what_is_asked_at_the_same_time_is_checked_once(checks, password):
+    gate = Passwords(USERS, Checker())
+    asked = [gate.admit(basic("bob", password), "") for _ in range(4)]
+    assert await asyncio.gather(*asked) == [password == "b0b"] * 4
+    assert len(checks) == 1
 
 
 async def test_checks_are_done_one_at_a_time_off_the_loop(checks, monkeypatch):
@@ -122,7 +157,6 @@ async def test_checks_are_done_one_at_a_time_off_the_loop(checks, monkeypatch):
         return inner(password, hash_)
 
     monkeypatch.setattr(passwords.bcrypt, "checkpw", slow)
-    monkeypatch.setattr(passwords, "REST_FACTOR", 0)
     gate = Passwords(USERS, Checker())
     asked = [gate.admit(basic("alice", f"wrong {number}"), str(number)) for number in range(8)]
     assert not any(await asyncio.gather(*asked))
@@ -130,8 +164,8 @@ async def test_checks_are_done_one_at_a_time_off_the_loop(checks, monkeypatch):
     assert {thread for _, thread in checks} == {"bcrypt_0"}
 
 
-async def test_only_so_many_wait_and_fewer_of_one_address(monkeypatch):
-    gate, checker = Passwords(USERS, Checker()), Checker()
+async def test_only_so_many_wait_and_fewer_of_one_address():
+    checker = Checker()
     gate = Passwords(USERS, checker)
     flood = [gate.admit(basic("alice", f"guess {number}"), "10.0.0.1") for number in range(20)]
     others = [gate.admit(basic("bob", "b0b"), "10.0.0.2")]
@@ -145,11 +179,55 @@ async def test_only_so_many_wait_and_fewer_of_one_address(monkeypatch):
     assert checker._waiting == {}
 
 
-async def test_after_a_wrong_password_there_is_a_rest():
-    gate = Passwords(USERS, Checker())
+def costly() -> Checker:
+    """One whose checks take `CPU_SECONDS` each."""
+    return Checker(itertools.count(0.0, CPU_SECONDS).__next__)
+
+
+async def seconds_of(*asked) -> list[float]:
+    """When each of these is answered, all of them asked now."""
     loop = asyncio.get_running_loop()
-    await gate.admit(basic("alice", "wrong"), "")
-    until = gate._checker._free_at
-    assert until > loop.time()
-    await gate.admit(basic("alice", "wrong"), "")
-    assert loop.time() >= until
+    began = loop.time()
+
+    async def seconds(one) -> float:
+        await one
+        return loop.time() - began
+
+    return await asyncio.gather(*map(seconds, asked))
+
+
+async def test_a_right_password_waits_for_one_wrong_one_of_others_at_most(checks):
+    gate = Passwords(USERS, costly())
+    guesses = [gate.admit(basic("alice", f"guess {number}"), "10.0.0.1") for number in range(4)]
+    *waited, right = await seconds_of(*guesses, gate.admit(basic("bob", "b0b"), "10.0.0.2"))
+    assert waited == pytest.approx([0, 0.3, 0.6, 0.9])
+    assert right == 0
+    assert [hash_ for hash_, _ in checks].index(hash_of("bob")) <= 1
+
+
+def hash_of(name: str) -> bytes:
+    return USERS[name].get_secret_value().encode()
+
+
+async def test_after_a_wrong_password_its_address_has_a_rest():
+    gate = Passwords(USERS, costly())
+    assert await seconds_of(gate.admit(basic("alice", "wrong"), "10.0.0.1")) == [0]
+    (rested,) = await seconds_of(gate.admit(basic("bob", "b0b"), "10.0.0.1"))
+    assert rested == pytest.approx(passwords.REST_FACTOR * CPU_SECONDS)
+    assert await seconds_of(gate.admit(basic("alice", "again"), "10.0.0.1")) == [0], "it was right"
+
+
+async def test_a_match_with_the_hash_of_another_user_is_a_wrong_password():
+    gate = Passwords({"bob": USERS["bob"]}, costly())
+    assert not await gate.admit(basic("eve", "b0b"), "")
+    (rested,) = await seconds_of(gate.admit(basic("bob", "b0b"), ""))
+    assert rested == pytest.approx(passwords.REST_FACTOR * CPU_SECONDS)
+
+
+async def test_guesses_from_many_addresses_get_no_more_of_the_processor():
+    gate, loop = Passwords(USERS, costly()), asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(100):
+        assert not await gate.admit(basic("alice", f"guess {number}"), f"10.0.0.{number}")
+    rests = 100 * passwords.REST_FACTOR * CPU_SECONDS
+    assert loop.time() - began >= rests - passwords.LONGEST_REST_SECONDS - 1

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, Step
+from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeStep
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 BAD = ("error", "unreachable")
@@ -24,7 +24,7 @@ class Hours(NamedTuple):
     ``missing`` counts the steps after the last known one in which there should have been a poll.
     """
 
-    steps: Sequence[Step]
+    steps: Sequence[OutcomeStep]
     missing: int
 
     @property
@@ -49,10 +49,10 @@ class Hours(NamedTuple):
 def last_hours(outbound: OutboundSnapshot, now: Instant) -> Hours:
     """What is known of an outbound's last hours."""
     step, history, health = now // STEP_MS, outbound.calls.outcomes, outbound.health
-    known = [each for each in history.steps() if 0 <= step - each.start // STEP_MS < MOST_STEPS]
+    known = [each for each in history.steps() if 0 <= step - each.start // STEP_MS < MAX_STEPS]
     next_at = (outbound.calls.polled_at or 0) + round(2000 * health.interval_seconds)
     is_late = bool(history.counts) and (health.last_reason is not None or now > next_at)
-    return Hours(known, min(max(0, step - history.newest), MOST_STEPS) if is_late else 0)
+    return Hours(known, min(max(0, step - history.newest), MAX_STEPS) if is_late else 0)
 
 
 def meter(share: float) -> str:
@@ -71,8 +71,8 @@ def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
     A step without a good poll is a low band. One much higher than nearly all, as after an outage,
     is cut off: the others would be flat beside it.
     """
-    first = now // STEP_MS - MOST_STEPS + 1
-    begins = hours.steps[0].start // STEP_MS - first if hours.steps else MOST_STEPS - hours.missing
+    first = now // STEP_MS - MAX_STEPS + 1
+    begins = hours.steps[0].start // STEP_MS - first if hours.steps else MAX_STEPS - hours.missing
     counts = [each.calls or {} for each in hours.steps]
     bad = [sum(calls.get(each, 0) for each in BAD) for calls in counts]
     every = [sum(calls.values()) for calls in counts]
@@ -91,9 +91,9 @@ def sparkline(hours: Hours, now: Instant, name: str, css: str) -> str:
     drawn = "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in shapes if path)
     title = escape(f"Calls counted in each 5 minutes, {name}: {in_words(hours)}")
     return (
-        f'<svg class="{css}" viewBox="0 0 {MOST_STEPS} {_HEIGHT}" preserveAspectRatio="none" '
+        f'<svg class="{css}" viewBox="0 0 {MAX_STEPS} {_HEIGHT}" preserveAspectRatio="none" '
         f'role="img"><title>{title}</title>{drawn}'
-        f'<path class="base" d="M0 {line}H{MOST_STEPS}"/></svg>'
+        f'<path class="base" d="M0 {line}H{MAX_STEPS}"/></svg>'
     )
 
 

@@ -181,9 +181,9 @@ def last_success(outbound: OutboundSnapshot, now: Instant) -> str:
     return ago(ended, now)
 
 
-def read_so_far(outbound: OutboundSnapshot) -> str | None:
+def read_progress(outbound: OutboundSnapshot) -> str | None:
     """How far a long read that is under way has come, in words."""
-    so_far = outbound.read_so_far
+    so_far = outbound.read_progress
     if so_far is None:
         return None
     which = "first read" if outbound.calls.polled_at is None else "reading everything anew"

@@ -66,5 +66,5 @@ def _allowed(budget: Budget | None) -> str:
         return ""
     if not budget.rate:
         return "Right now they pause."
-    rate, ceiling = (f"{each:.3g}" for each in (budget.rate, budget.ceiling))
-    return f"Right now they may ask {rate} times a second, of {ceiling} as configured."
+    rate, configured_rate = (f"{each:.3g}" for each in (budget.rate, budget.configured_rate))
+    return f"Right now they may ask {rate} times a second, of {configured_rate} as configured."

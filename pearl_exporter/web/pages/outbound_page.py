@@ -7,7 +7,7 @@ from pearl_exporter.api.budget import Budget
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.histogram import HistogramSnapshot
-from pearl_exporter.polling.poll_history import Found, PollRecord
+from pearl_exporter.polling.poll_history import PollFindings, PollRecord
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.web.pages.charts import in_words, last_hours, meter, sparkline
 from pearl_exporter.web.pages.layout import (
@@ -15,7 +15,7 @@ from pearl_exporter.web.pages.layout import (
     last_success,
     moment,
     path_of,
-    read_so_far,
+    read_progress,
     short_moment,
     until,
 )
@@ -82,7 +82,7 @@ def _headline(
 ) -> str:
     health = outbound.health
     lines = [f"Last success: {last_success(outbound, now)}. Next poll: {until(seconds)}."]
-    reading = read_so_far(outbound)
+    reading = read_progress(outbound)
     if reading is not None:
         lines.insert(0, f"{reading[0].upper()}{reading[1:]}.")
     if health.last_reason is not None:
@@ -208,9 +208,9 @@ def _poll(record: PollRecord, now: Instant) -> str:
     return f'<tr><th scope="row">{at}</th>{"".join(cells)}<td>{error}</td></tr>'
 
 
-def _found(found: Found | None) -> list[str]:
+def _found(found: PollFindings | None) -> list[str]:
     if found is None:
-        return ["–"] * len(Found.__struct_fields__)
+        return ["–"] * len(PollFindings.__struct_fields__)
     counted = (found.new, found.late, found.settled, found.revised, found.deleted)
     return [f"{each:,}" for each in counted]
 

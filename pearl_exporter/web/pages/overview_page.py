@@ -8,7 +8,7 @@ from pearl_exporter.config.durations import format_duration
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.web.pages.charts import last_hours, sparkline
-from pearl_exporter.web.pages.layout import frame, last_success, path_of, read_so_far, until
+from pearl_exporter.web.pages.layout import frame, last_success, path_of, read_progress, until
 from pearl_exporter.web.pages.next_steps import reason_in_words
 
 _TABLE = """<table class="stack">
@@ -113,7 +113,7 @@ def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: In
 def state_of(outbound: OutboundSnapshot, now: Instant) -> str:
     """How its polls fare, as HTML."""
     health, stale = outbound.health, outbound.is_stale(now)
-    reading = read_so_far(outbound)
+    reading = read_progress(outbound)
     if health.last_reason is not None:
         message = escape(health.last_message or "")
         age = " (its window is too old to be shown)" if stale and health.last_success else ""

@@ -1,44 +1,39 @@
-"""What one configured value may look like: a type for each kind, with its check.
+"""The types of configured values: durations, numbers, names, addresses, each with its check.
 
-A check raises ValueError with the whole message, or with one that begins "wanted", which is then
-told after what was got. No message here quotes the value itself: whoever reports the fault decides
-whether the value may be shown.
+A check raises ValueError. A message that begins with "wanted" is reported after what was got:
+``got "5x", wanted a duration``. No message quotes the value: `Problems` knows whether it may be
+shown.
 """
 
-import ipaddress
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, NamedTuple
-from urllib.parse import urlsplit
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
+from pearl_exporter.config.addresses import ListenAddress, base_url, parse_listen, proxy_url
 from pearl_exporter.config.durations import WANTED, format_duration, parse_duration
-from pearl_exporter.config.placeholders import refuse_placeholder_id
+from pearl_exporter.config.example_values import refuse_example_id
 from pearl_exporter.config.tokens import normalise_token
-from pearl_exporter.config.yaml_lines import OddNumber
+from pearl_exporter.config.yaml_lines import AmbiguousNumber
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import MAX_TEXT, has_control_characters, is_outbound_id
 
-MAX_TEXT = 128
 MAX_LABELS = 10
 MAX_BUCKETS = 50
 RESERVED_LABELS = frozenset({"job", "instance", "outbound", "outbound_id", "le"})
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-_ID = re.compile(r"[A-Za-z0-9_.~-]+")
-_UNPRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_MAX_PORT = 65_535
+_SQLITE_URL = re.compile(r"sqlite:///[^?#\s][^?#]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Check(BeforeValidator):
-    """A validator with the words for what it accepts, as the documentation has them."""
+    """A validator, and what it accepts in the words of the documentation."""
 
     accepts: str = ""
 
@@ -46,9 +41,13 @@ class Check(BeforeValidator):
 def _from_text(
     kind: type, check: Callable[[str], object], accepts: str, wanted: str = "text; put it in quotes"
 ) -> Check:
-    """Give a check that makes a ``kind`` of text; what is one already passes.
+    """Return a check that makes a value of type ``kind`` from a text.
 
-    ``wanted`` is told where YAML took the value for something else.
+    Args:
+        kind: The type of the result; a value that has it already is accepted.
+        check: Makes the value of the text, or raises ValueError.
+        accepts: What is accepted, for the documentation.
+        wanted: What the message asks for if YAML did not read the value as text.
     """
 
     def checked(value: object) -> object:
@@ -56,9 +55,9 @@ def _from_text(
             return value
         if isinstance(value, str):
             return check(value)
-        # YAML takes on, 123 and 65e1234567 for something else than their writer did.
-        is_taken = isinstance(value, (bool, int, float, OddNumber))
-        raise ValueError(f"wanted {wanted if is_taken else 'text'}")
+        # YAML reads on, 123 and 65e1234567 as a boolean and numbers, whatever their writer meant.
+        is_scalar = isinstance(value, (bool, int, float, AmbiguousNumber))
+        raise ValueError(f"wanted {wanted if is_scalar else 'text'}")
 
     return Check(checked, accepts=accepts)
 
@@ -67,11 +66,16 @@ def _from_text(
 
 
 def duration(low: float, high: float) -> Check:
-    """Give a check of durations from ``low`` to ``high`` seconds."""
+    """Return a check of durations from ``low`` to ``high`` seconds.
+
+    Code may give any number of seconds, as tests do; the bounds are for what users write.
+    """
     accepts = f"duration from {format_duration(low)} to {format_duration(high)}"
 
     def checked(value: object, info: ValidationInfo) -> float:
-        seconds = _seconds(value, in_file=info.context is not None)
+        if info.context is None and isinstance(value, (int, float)):
+            return float(value)
+        seconds = _seconds(value)
         if not low <= seconds <= high:
             raise ValueError(f"wanted a {accepts}")
         return seconds
@@ -79,20 +83,17 @@ def duration(low: float, high: float) -> Check:
     return Check(checked, accepts=accepts)
 
 
-def _seconds(value: object, *, in_file: bool) -> float:
-    """Read a duration. Seconds as a number are for Python; in a file nobody sees their unit."""
+def _seconds(value: object) -> float:
+    """Return a duration's seconds. A bare number is refused: a reader would not see its unit."""
     if isinstance(value, str):
         return parse_duration(value.strip())
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not in_file:
-            return float(value)
-        if isinstance(value, int) and value >= 0:
-            raise ValueError(f'wanted {WANTED}; did you mean "{value}s"?')
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        raise ValueError(f'wanted {WANTED}; did you mean "{value}s"?')
     raise ValueError(f"wanted {WANTED}")
 
 
 def whole(low: int, high: int) -> Check:
-    """Give a check of whole numbers from ``low`` to ``high``."""
+    """Return a check of whole numbers from ``low`` to ``high``."""
     accepts = f"whole number from {low} to {high}"
 
     def checked(value: object) -> int:
@@ -104,7 +105,7 @@ def whole(low: int, high: int) -> Check:
 
 
 def above_zero(high: float) -> Check:
-    """Give a check of numbers above 0 and at most ``high``."""
+    """Return a check of numbers above 0 and at most ``high``."""
     accepts = f"number above 0, at most {high:g}"
 
     def checked(value: object) -> float:
@@ -128,14 +129,14 @@ def _buckets(value: object) -> tuple[float, ...]:
     return bounds
 
 
-def _switch(value: object) -> bool:
+def _true_or_false(value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise ValueError("wanted true or false")
 
 
 def one_of(*choices: str) -> Check:
-    """Give a check of the words ``choices``."""
+    """Return a check of the words ``choices``."""
     accepts = f"one of {', '.join(choices)}"
 
     def checked(value: object) -> object:
@@ -155,7 +156,7 @@ def _clean(text: str, what: str) -> str:
         raise ValueError(f"{what} is empty")
     if len(text) > MAX_TEXT:
         raise ValueError(f"{what} has {len(text)} characters, more than {MAX_TEXT}")
-    if any(unicodedata.category(character) in _UNPRINTED for character in text):
+    if has_control_characters(text):
         raise ValueError(f"{what} has control characters or is not valid Unicode")
     return text
 
@@ -165,14 +166,10 @@ def _name(text: str) -> str:
 
 
 def _outbound_id(text: str) -> str:
-    """Check an id. It becomes a segment of the API's path, so nothing may lead out of it.
-
-    Nor is there a colon, which an NLPearl token has: one pasted here would become a label.
-    """
     text = _clean(text, "the id")
-    if not _ID.fullmatch(text) or not text.strip("."):
+    if not is_outbound_id(text):
         raise ValueError("wanted an id of letters, digits and any of _ - . ~")
-    refuse_placeholder_id(text)
+    refuse_example_id(text)
     return text
 
 
@@ -180,8 +177,8 @@ def _label_name(text: str) -> str:
     if not _LABEL_NAME.fullmatch(text):
         raise ValueError("a label's name has only letters, digits and _, and begins with no digit")
     if text in RESERVED_LABELS or text.startswith("__"):
-        taken = ", ".join(sorted(RESERVED_LABELS))
-        raise ValueError(f"this label is taken; wanted none of {taken}, and none beginning with __")
+        reserved = ", ".join(sorted(RESERVED_LABELS))
+        raise ValueError(f"reserved name; wanted none of {reserved}, and none beginning with __")
     return text
 
 
@@ -195,16 +192,17 @@ def _mapping(value: object) -> object:
     raise ValueError("wanted a mapping of label names to texts, such as {team: renewals}")
 
 
-def _few(labels: dict[str, str]) -> dict[str, str]:
+def _at_most_max_labels(labels: dict[str, str]) -> dict[str, str]:
     if len(labels) > MAX_LABELS:
         raise ValueError(f"got {len(labels)} labels, wanted at most {MAX_LABELS}")
     return labels
 
 
 def tag_pattern(text: str) -> Pattern:
-    """Compile an expression that is matched against whole tags and names.
+    """Return the compiled expression, which is matched against whole tags and names.
 
-    Raises ValueError where it is no regular expression.
+    Raises:
+        ValueError: It is not a regular expression of RE2's.
     """
     try:
         return Pattern(text)
@@ -222,101 +220,28 @@ def _token(text: str) -> SecretStr:
     return SecretStr(normalise_token(text))
 
 
-# --- addresses
-
-
-def _base_url(text: str) -> str:
-    text = text.strip()
-    wanted = "wanted an http:// or https:// URL without user, query or fragment"
-    if not _is_url(text) or "?" in text or "#" in text or "@" in text:
-        raise ValueError(wanted)
-    return text.rstrip("/")
-
-
 def _proxy_url(text: str) -> SecretStr:
-    if not _is_url(text.strip()):
-        raise ValueError("wanted an http:// or https:// URL, such as http://proxy.example:3128")
-    return SecretStr(text.strip())
-
-
-def _is_url(text: str) -> bool:
-    if not text.isascii() or not text.isprintable() or " " in text:
-        return False
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    host = parts.hostname or ""
-    known = _is_host(host) or ":" in host  # urlsplit has checked what stands in brackets
-    return parts.scheme in {"http", "https"} and known and port != 0
-
-
-def _is_host(host: str) -> bool:
-    """Whether it is a name or an IPv4 address; 300.1.1.1 is neither."""
-    if re.fullmatch(r"[0-9.]+", host):
-        try:
-            ipaddress.IPv4Address(host)
-        except ValueError:
-            return False
-        return True
-    return _HOST.fullmatch(host) is not None
-
-
-class ListenAddress(NamedTuple):
-    """Where to listen. ``host`` bears no brackets; port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_listen(text: str) -> ListenAddress:
-    """Read ``host:port``, ``:port`` (every IPv4 address) or ``[::]:port``.
-
-    Raises ValueError for anything else.
-    """
-    wanted = f"wanted host:port, :port or [::]:port, with a port from 0 to {_MAX_PORT}"
-    host, colon, port = text.strip().rpartition(":")
-    if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MAX_PORT:
-        raise ValueError(wanted)
-    if not host:
-        return ListenAddress("0.0.0.0", int(port))  # noqa: S104 - that is what :port means
-    if host.startswith("[") and host.endswith("]"):
-        try:
-            return ListenAddress(str(ipaddress.IPv6Address(host[1:-1])), int(port))
-        except ValueError:
-            raise ValueError(wanted) from None
-    if not _is_host(host):
-        raise ValueError(wanted)
-    return ListenAddress(host, int(port))
-
-
-# --- what a later version brings: refused, because a setting that is ignored is worse
-
-
-_SQLITE_URL = re.compile(r"sqlite:///[^?#\s][^?#]*")
+    return SecretStr(proxy_url(text))
 
 
 def _state_url(text: str) -> str:
     text = text.strip()
     if text == "memory:" or _SQLITE_URL.fullmatch(text):
         return text
+    # A later version brings it. Until then it is refused: an ignored setting would be worse.
     if text.startswith(("postgresql:", "postgres:")):
         raise ValueError("PostgreSQL comes with a later version; until then wanted sqlite:///PATH")
     raise ValueError("wanted sqlite:///PATH (four slashes before an absolute path) or memory:")
 
 
-# --- the types that the models are made of
+# --- the types of the settings
 
-Switch = Annotated[bool, Check(_switch, accepts="true or false")]
+Switch = Annotated[bool, Check(_true_or_false, accepts="true or false")]
 Buckets = Annotated[
     tuple[float, ...],
     Check(_buckets, accepts=f"1 to {MAX_BUCKETS} ascending numbers above 0"),
 ]
-BaseUrl = Annotated[str, _from_text(str, _base_url, "http or https URL")]
+BaseUrl = Annotated[str, _from_text(str, base_url, "http or https URL")]
 ProxyUrl = Annotated[SecretStr, _from_text(SecretStr, _proxy_url, "http or https URL")]
 Token = Annotated[SecretStr, _from_text(SecretStr, _token, "text")]
 FilePath = Annotated[Path, _from_text(Path, _path, "path of a file")]
@@ -340,6 +265,6 @@ Labels = Annotated[
         Annotated[str, AfterValidator(_label_name)],
         Annotated[str, _from_text(str, _label_value, "")],
     ],
-    AfterValidator(_few),
+    AfterValidator(_at_most_max_labels),
     Check(_mapping, accepts=f"mapping of at most {MAX_LABELS} label names to texts"),
 ]

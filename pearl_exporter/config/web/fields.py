@@ -1,6 +1,7 @@
-"""What one value of the web configuration may look like. Beside `rules`, with the same manners.
+"""The types of values in the web configuration, each with its check. See `config.fields`.
 
-No message of a value that may be secret begins with "wanted": those are told with what was got.
+A message about a value that may be secret never begins with "wanted": `Problems` would add the
+value to it.
 """
 
 import ipaddress
@@ -12,7 +13,7 @@ from typing import Annotated
 from pydantic import SecretStr
 
 from pearl_exporter.config.durations import parse_duration
-from pearl_exporter.config.rules import Check, one_of
+from pearl_exporter.config.fields import Check, one_of
 
 CIPHERS = {
     "TLS_AES_128_GCM_SHA256": "",
@@ -29,7 +30,7 @@ CIPHERS = {
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
 }
-"""OpenSSL's name for each suite that Go counts as secure; empty where TLS 1.3 alone has it."""
+"""OpenSSL's name for each cipher suite that Go counts as secure; empty if only TLS 1.3 has it."""
 
 CURVES = {
     "CurveP256": "prime256v1",
@@ -47,14 +48,14 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The headers that may be set, with the only values that they take, if there are such."""
+"""The headers that may be set, with the only values they may have; empty for any value."""
 
-LEAST_COST, MOST_COST = 4, 15
-"""How dear a bcrypt hash may be. At 15 a check takes seconds, within which a scrape has to end."""
+MIN_COST, MAX_COST = 4, 15
+"""The cost of a bcrypt hash. At 15 a check takes seconds, which a scrape's timeout must allow."""
 
 MAX_BURST = 1_000_000
 _UNVERIFIED = (
-    "Python's ssl verifies every certificate that it asks for; take RequireAndVerifyClientCert "
+    "Python's ssl verifies every certificate that it asks for; use RequireAndVerifyClientCert "
     "or VerifyClientCertIfGiven, or NoClientCert to ask for none"
 )
 _HASH = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
@@ -62,7 +63,7 @@ _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def _text(check: Callable[[str], object], accepts: str) -> Check:
-    """Give a check of texts that may be shown."""
+    """Return a check of texts that may be shown."""
 
     def checked(value: object) -> object:
         if isinstance(value, str):
@@ -77,7 +78,7 @@ def _pem(label: str, what: str) -> Callable[[object], SecretStr]:
         if isinstance(value, SecretStr):
             return value
         if not isinstance(value, str) or f"{label}-----" not in value:
-            raise ValueError(f"this is no {what} in PEM; for the path of a file there is a key too")
+            raise ValueError(f"not a {what} in PEM; for the path of a file use the key with _file")
         return SecretStr(value)
 
     return checked
@@ -87,12 +88,12 @@ def _pem_file(value: object) -> Path:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError("this is no path of a file; what is in a file has a key of its own")
+        raise ValueError("not the path of a file; for PEM itself use the key without _file")
     return Path(value)
 
 
 def _each(check: Callable[[str], str], what: str) -> Check:
-    """Give a check of lists of texts."""
+    """Return a check of lists of texts."""
 
     def checked(value: object) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
@@ -113,7 +114,7 @@ def _known(names: Mapping[str, str], what: str) -> Callable[[str], str]:
 
 def _client_auth(text: str) -> str:
     if text in {"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"}:
-        raise ValueError(f'"{text}" can\'t be had: {_UNVERIFIED}')
+        raise ValueError(f'"{text}" is not supported: {_UNVERIFIED}')
     choices = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
     if text not in choices:
         raise ValueError(f"wanted one of {', '.join(choices)}")
@@ -121,38 +122,32 @@ def _client_auth(text: str) -> str:
 
 
 def alternative_name(text: str) -> str:
-    """Give a subject alternative name in one way of writing, so that names can be compared."""
+    """Return a subject alternative name in one form of writing, so that names can be compared."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return text
 
 
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError("wanted true or false")
-
-
 def _http2(value: object) -> bool:
     if value is not False:
-        raise ValueError("HTTP/2 can't be had, this server speaks HTTP/1.1; leave the key out")
+        raise ValueError("HTTP/2 is not supported, this server speaks HTTP/1.1; leave the key out")
     return False
 
 
 def _headers(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError("wanted a mapping of headers to texts")  # noqa: TRY004 - pydantic's way
-    headers, faults = {}, []
+    headers, problems = {}, []
     for name, text in value.items():
         if text is None or text == "":
             continue
         try:
             headers[name] = _header(name, text)
         except ValueError as error:
-            faults.append(str(error))
-    if faults:
-        raise ValueError("; ".join(faults))
+            problems.append(str(error))
+    if problems:
+        raise ValueError("; ".join(problems))
     return headers
 
 
@@ -160,9 +155,9 @@ def _header(name: str, text: object) -> str:
     if name not in HEADERS:
         raise ValueError(f'the header "{name[:60]}" can\'t be set; these can: {", ".join(HEADERS)}')
     if HEADERS[name] and text not in HEADERS[name]:
-        raise ValueError(f"{name} takes {' or '.join(HEADERS[name])}, and nothing else")
+        raise ValueError(f"{name} can only be {' or '.join(HEADERS[name])}")
     if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
-        raise ValueError(f"{name} takes one line of printable ASCII, in quotes if it is a number")
+        raise ValueError(f"{name} must be one line of printable ASCII, in quotes if it is a number")
     return text
 
 
@@ -181,28 +176,36 @@ def _burst(value: object) -> int:
 
 
 def bcrypt_hash(value: object) -> SecretStr:
-    """Check a user's hash. Raises ValueError, with a message that does not hold the value."""
+    """Return a user's password hash.
+
+    Raises:
+        ValueError: It is not a bcrypt hash of an allowed cost. The message has no part of it.
+    """
     match = _HASH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(
-            "this is no bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters; "
+            "not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters; "
             "htpasswd -nBC 10 makes one"
         )
-    if not LEAST_COST <= int(match["cost"]) <= MOST_COST:
+    if not MIN_COST <= int(match["cost"]) <= MAX_COST:
         raise ValueError(
-            f"the hash's cost is {int(match['cost'])}; it may be {LEAST_COST} to {MOST_COST}"
+            f"the hash has cost {int(match['cost'])}, which may be {MIN_COST} to {MAX_COST}"
         )
     return SecretStr(match[0])
 
 
 def user_name(name: str) -> str:
-    """Check a user's name: what basic auth can carry."""
+    """Return a user's name.
+
+    Raises:
+        ValueError: Basic auth can't carry it.
+    """
     if ":" in name or not name.isprintable():
         raise ValueError("a user's name has no colon and no control characters")
     return name
 
 
-# --- the types that the models are made of
+# --- the types of the settings
 
 Certificates = Annotated[SecretStr, Check(_pem("BEGIN CERTIFICATE", "certificate"))]
 PrivateKey = Annotated[SecretStr, Check(_pem("PRIVATE KEY", "private key"))]
@@ -212,7 +215,6 @@ Names = Annotated[tuple[str, ...], _each(alternative_name, "names")]
 Version = Annotated[str, one_of(*VERSIONS)]
 Ciphers = Annotated[tuple[str, ...], _each(_known(CIPHERS, "cipher suite"), "cipher suites")]
 Curves = Annotated[tuple[str, ...], _each(_known(CURVES, "curve"), "curves")]
-Switch = Annotated[bool, Check(_switch)]
 Http2 = Annotated[bool, Check(_http2)]
 Headers = Annotated[Mapping[str, str], Check(_headers)]
 Interval = Annotated[float, Check(_interval)]

@@ -1,4 +1,4 @@
-"""The web configuration as its users meet it: what a file means, and what each mistake is told."""
+"""The web configuration file: what it means, and how each mistake in it is reported."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pearl_exporter.config import ConfigError, load_settings
-from pearl_exporter.config.web_config import WebConfig, read_web_config
+from pearl_exporter.config.web.load import WebConfig, read_web_config
 from tests.support.certificates import Certificates, make_certificates
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
@@ -24,7 +24,7 @@ def made(tmp_path_factory) -> Certificates:
 
 @pytest.fixture
 def read(made):
-    """Reads a text as if it stood in a file beside the certificates."""
+    """Read a text as if it were in a file beside the certificates."""
 
     def reading(text: str | bytes) -> WebConfig:
         path = made.folder / "web.yml"
@@ -35,13 +35,13 @@ def read(made):
 
 
 @pytest.fixture
-def faults(made, read):
-    """What is told of a text, file names without the folder."""
+def problems_of(made, read):
+    """Return the problems of a text, file names without the folder."""
 
     def told(text: str | bytes) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             read(text)
-        return [fault.replace(f"{made.folder}/", "") for fault in caught.value.faults]
+        return [problem.replace(f"{made.folder}/", "") for problem in caught.value.problems]
 
     return told
 
@@ -125,20 +125,20 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ("rate_limit: {burst: 0}", "rate_limit.burst: got 0, wanted a whole number from 1"),
         ("rate_limit: {interval: 5}", "rate_limit.interval: got 5, wanted a duration"),
         ("basic_auth_users: [alice]", "basic_auth_users: wanted a mapping of user names"),
-        ("basic_auth_users: {alice: secret}", "basic_auth_users.alice: this is no bcrypt hash"),
-        ("basic_auth_users: {alice: 1234}", "basic_auth_users.alice: this is no bcrypt hash"),
-        ("basic_auth_users: {alice: }", "basic_auth_users.alice: this is no bcrypt hash"),
+        ("basic_auth_users: {alice: secret}", "basic_auth_users.alice: not a bcrypt hash"),
+        ("basic_auth_users: {alice: 1234}", "basic_auth_users.alice: not a bcrypt hash"),
+        ("basic_auth_users: {alice: }", "basic_auth_users.alice: not a bcrypt hash"),
         (
             f"basic_auth_users: {{'a:b': {HASH}}}",
             "basic_auth_users.a:b: a user's name has no colon",
         ),
         (
             f"basic_auth_users: {{alice: {HASH.replace('$10$', '$31$')}}}",
-            "basic_auth_users.alice: the hash's cost is 31; it may be 4 to 15",
+            "basic_auth_users.alice: the hash has cost 31, which may be 4 to 15",
         ),
         (
             "http_server_config: {http2: true}",
-            "http_server_config.http2: HTTP/2 can't be had, this server speaks HTTP/1.1",
+            "http_server_config.http2: HTTP/2 is not supported, this server speaks HTTP/1.1",
         ),
         (
             "http_server_config: {headers: {Server: x}}",
@@ -146,15 +146,15 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             "http_server_config: {headers: {X-Frame-Options: allow}}",
-            "http_server_config.headers: X-Frame-Options takes deny or sameorigin",
+            "http_server_config.headers: X-Frame-Options can only be deny or sameorigin",
         ),
         (
             'http_server_config: {headers: {X-XSS-Protection: "a\\r\\nSet-Cookie: b"}}',
-            "http_server_config.headers: X-XSS-Protection takes one line of printable ASCII",
+            "http_server_config.headers: X-XSS-Protection must be one line of printable ASCII",
         ),
         (
             "http_server_config: {headers: {X-XSS-Protection: [1]}}",
-            "http_server_config.headers: X-XSS-Protection takes one line",
+            "http_server_config.headers: X-XSS-Protection must be one line",
         ),
         (
             "tls_server_config: {min_version: TLS13}",
@@ -174,23 +174,23 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             "tls_server_config: {cert_file: server.crt, key_file: client.pem}",
-            "tls_server_config.key_file: the key is not that of the certificate in cert_file",
+            "tls_server_config.key_file: the key does not belong to the certificate in cert_file",
         ),
         (
             "tls_server_config: {cert_file: server.crt, key_file: locked.key}",
-            "tls_server_config.key_file: the key has a passphrase",
+            "tls_server_config.key_file: the key is encrypted with a passphrase",
         ),
         (
             "tls_server_config: {cert_file: /, key_file: server.key}",
-            "tls_server_config.cert_file: / can't be read: it is no regular file",
+            "tls_server_config.cert_file: / can't be read: it is not a regular file",
         ),
         (
             f"tls_server_config: {{{PAIR}, key: 'PRIVATE KEY-----'}}",
-            'tls_server_config.key_file: there is "key" as well; wanted one of both',
+            'tls_server_config.key_file: "key" is given too; wanted only one of them',
         ),
         (
             f"tls_server_config: {{{PAIR}, client_ca_file: ca.pem}}",
-            "tls_server_config.client_auth_type: there is a client CA, but clients are not asked",
+            "tls_server_config.client_auth_type: a client CA is given, but NoClientCert asks",
         ),
         (
             f"tls_server_config: {{{PAIR}, client_auth_type: VerifyClientCertIfGiven}}",
@@ -198,7 +198,7 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             f"tls_server_config: {{{PAIR}, client_auth_type: RequireAnyClientCert}}",
-            'tls_server_config.client_auth_type: "RequireAnyClientCert" can\'t be had: Python',
+            'tls_server_config.client_auth_type: "RequireAnyClientCert" is not supported: Python',
         ),
         (
             f"tls_server_config: {{{PAIR}, client_auth_type: Require}}",
@@ -222,7 +222,7 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             f"tls_server_config: {{{PAIR}, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
-            "tls_server_config.cipher_suites: these are of TLS 1.3, whose suites can't be chosen",
+            "tls_server_config.cipher_suites: the suites of TLS 1.3 can't be chosen",
         ),
         (
             f"tls_server_config: {{{PAIR}, curve_preferences: [P-256]}}",
@@ -230,15 +230,17 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
         ),
         (
             f"tls_server_config: {{{PAIR}, curve_preferences: [X25519, CurveP256]}}",
-            "tls_server_config.curve_preferences: Python's ssl can be given one curve",
+            "tls_server_config.curve_preferences: Python's ssl accepts one curve",
         ),
     ],
 )
-def test_a_faulty_key_is_told_with_what_is_right(faults, text, message):
-    assert any(fault.startswith(f"web.yml:1: {message}") for fault in faults(text)), faults(text)
+def test_a_wrong_key_is_reported_with_what_is_right(problems_of, text, message):
+    assert any(problem.startswith(f"web.yml:1: {message}") for problem in problems_of(text)), (
+        problems_of(text)
+    )
 
 
-def test_all_faults_are_told_at_once_in_the_files_order(faults):
+def test_all_problems_come_at_once_in_the_files_order(problems_of):
     text = """
 tls_server_config:
   cert_file: gone.crt
@@ -250,13 +252,13 @@ basic_auth_users:
   alice: hunter2
   bob: hunter3
 """
-    told = faults(text)
-    assert [fault.split(": ")[0] for fault in told] == [
+    told = problems_of(text)
+    assert [problem.split(": ")[0] for problem in told] == [
         f"web.yml:{line}" for line in (3, 4, 5, 7, 9, 10)
     ]
 
 
-def test_files_are_looked_at_whatever_else_is_wrong(faults):
+def test_files_are_read_whatever_else_is_wrong(problems_of):
     text = """
 tls_server_config:
   cert_file: gone.crt
@@ -266,45 +268,47 @@ tls_server_config:
   min_version: SSL3
   cert_fil: x
 """
-    told = faults(text)
-    assert [fault.split(": ")[1].partition(".")[2] for fault in told] == [
+    told = problems_of(text)
+    assert [problem.split(": ")[1].partition(".")[2] for problem in told] == [
         *("cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version", "cert_fil")
     ]
 
 
-def test_one_of_certificate_and_key_is_looked_at_without_the_other(faults):
-    told = faults("tls_server_config: {cert_file: 4, key_file: gone.key, curve_preferences: []}")
+def test_certificate_and_key_are_each_read_without_the_other(problems_of):
+    told = problems_of(
+        "tls_server_config: {cert_file: 4, key_file: gone.key, curve_preferences: []}"
+    )
     assert [each.split(": ")[1] for each in told] == [
         "tls_server_config.cert_file",
         "tls_server_config.key_file",
     ]
 
 
-def test_every_header_and_both_faults_of_a_user_are_told(faults):
-    headers, user = faults(
+def test_every_header_and_both_problems_of_a_user_are_reported(problems_of):
+    headers, user = problems_of(
         "http_server_config: {headers: {Server: x, X-Frame-Options: allow}}\n"
         "basic_auth_users: {'a:b': hunter2}\n"
     )
     assert "Server" in headers
-    assert "X-Frame-Options takes deny or sameorigin" in headers
+    assert "X-Frame-Options can only be deny or sameorigin" in headers
     assert "no colon" in user
-    assert "no bcrypt hash" in user
+    assert "not a bcrypt hash" in user
 
 
 @pytest.mark.parametrize("text", ["[", "- a\n", "just text", b"\xff\xfe\x00", "a: *b\n"])
-def test_what_is_no_configuration_is_told_so(faults, text):
-    (fault,) = faults(text)
-    assert fault.startswith("web.yml")
+def test_a_file_that_is_no_configuration(problems_of, text):
+    (problem,) = problems_of(text)
+    assert problem.startswith("web.yml")
 
 
-def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+def test_a_file_that_is_not_regular_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, tmp_path / "gone"):
-        with pytest.raises(ConfigError, match="no regular file"):
+        with pytest.raises(ConfigError, match="not a regular file"):
             read_web_config(path)
 
 
-def test_no_fault_holds_a_secret(faults, made):
+def test_no_problem_holds_a_secret(problems_of, made):
     """Wherever a secret ends up in the file by mistake."""
     key = made.key.read_text()
     for where in (
@@ -322,7 +326,7 @@ def test_no_fault_holds_a_secret(faults, made):
         {"tls_server_config": {"min_version": key}},
         HASH,
     ):
-        told = "\n".join(faults(yaml.safe_dump(where)))
+        told = "\n".join(problems_of(yaml.safe_dump(where)))
         for secret in (HASH[7:], "hunter2", "123456789", key.splitlines()[1]):
             assert secret not in told, where
 
@@ -356,25 +360,27 @@ ANY = settings(
 )
 
 
-def config_or_faults(read, text) -> None:
+def assert_config_or_problems(read, text) -> None:
     try:
         told = read(text).files
     except ConfigError as error:
-        told = error.faults
+        told = error.problems
     assert told
     assert all(str(each).isprintable() for each in told)
 
 
 @ANY
 @given(TREES)
-def test_any_tree_is_a_configuration_or_clear_faults(read, tree):
-    config_or_faults(read, yaml.safe_dump(tree, allow_unicode=True))
+def test_any_tree_is_a_configuration_or_clear_problems(read, tree):
+    assert_config_or_problems(read, yaml.safe_dump(tree, allow_unicode=True))
 
 
 @ANY
 @given(st.text() | st.binary())
-def test_any_text_is_a_configuration_or_clear_faults(read, text):
-    config_or_faults(read, text if isinstance(text, bytes) else text.encode(errors="ignore"))
+def test_any_text_is_a_configuration_or_clear_problems(read, text):
+    assert_config_or_problems(
+        read, text if isinstance(text, bytes) else text.encode(errors="ignore")
+    )
 
 
 # --- named by the main configuration
@@ -386,21 +392,23 @@ def main_config(folder: Path, web: str) -> Path:
     return path
 
 
-def test_the_main_configuration_names_it_relative_to_the_working_directory(made, read, monkeypatch):
+def test_its_path_is_relative_to_the_working_directory(made, read, monkeypatch):
     monkeypatch.chdir(made.folder)
     read(f"tls_server_config: {{{PAIR}}}")
     loaded = load_settings(main_config(made.folder, "web.yml"), {})
     assert loaded.web.config_file == Path("web.yml")
 
 
-def test_its_faults_are_told_with_those_of_the_main_configuration(made, faults, monkeypatch):
+def test_its_problems_come_with_those_of_the_main_file(made, problems_of, monkeypatch):
     monkeypatch.chdir(made.folder)
-    faults("basic_auth_users: {alice: x}\nhttp_server_config: {http2: true}\n")
+    problems_of("basic_auth_users: {alice: x}\nhttp_server_config: {http2: true}\n")
     path = main_config(made.folder, "web.yml")
     path.write_text(path.read_text() + "poll: {interval: 5}\n")
     with pytest.raises(ConfigError) as caught:
         load_settings(path, {})
-    where = [fault.rpartition("config.yml:")[2].split(": ")[:2] for fault in caught.value.faults]
+    where = [
+        problem.rpartition("config.yml:")[2].split(": ")[:2] for problem in caught.value.problems
+    ]
     assert where == [
         ["4", "poll.interval"],
         ["web.yml:1", "basic_auth_users.alice"],
@@ -408,8 +416,8 @@ def test_its_faults_are_told_with_those_of_the_main_configuration(made, faults, 
     ]
 
 
-def test_a_file_that_is_not_there_is_a_fault_of_the_key_that_names_it(tmp_path):
+def test_a_missing_file_is_a_problem_of_the_key_that_names_it(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load_settings(main_config(tmp_path, "gone.yml"), {})
-    (fault,) = caught.value.faults
-    assert 'config.yml:3: web.config_file: there is no such file: "gone.yml", from ' in fault
+    (problem,) = caught.value.problems
+    assert 'config.yml:3: web.config_file: there is no such file: "gone.yml", from ' in problem

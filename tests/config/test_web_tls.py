@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.config.web.load import read_web_config
 from tests.support.certificates import Certificates, make_certificates
 
 

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.config.environment import variable_of
-from pearl_exporter.config.rules import Check
+from pearl_exporter.config.fields import Check
 from pearl_exporter.config.settings import SECTIONS, OutboundEntry
 from pearl_exporter.patterns import Pattern
 

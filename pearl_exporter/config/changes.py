@@ -1,4 +1,4 @@
-"""Which keys two configurations differ in: names alone, never a value, which may be a secret."""
+"""The keys in which two configurations differ: names alone, since a value may be a secret."""
 
 from pydantic import BaseModel
 
@@ -6,9 +6,9 @@ from pearl_exporter.config.settings import SECTIONS, Settings
 
 
 def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
-    """Give the keys of all sections but ``outbounds`` whose values differ, as ``poll.window``.
+    """Return the changed keys of all sections but ``outbounds``, such as ``poll.window``.
 
-    A default that follows another key (``poll.give_up``) is changed with it.
+    A default that follows another key (``poll.give_up``) changes with that key.
     """
     return tuple(
         f"{section}.{key}"
@@ -18,10 +18,10 @@ def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
 
 
 def changed_outbounds(old: Settings, new: Settings) -> dict[str, tuple[str, ...]]:
-    """Give the outbounds in both that poll otherwise now, by their new names: what differs.
+    """Return the changed keys of each outbound that is in both, by its new name.
 
-    What an outbound takes from ``poll`` is its own here, so a changed ``poll.window`` is told of
-    every outbound that goes by it.
+    Values from ``poll`` are resolved, so a changed ``poll.window`` is a change of every outbound
+    without a window of its own.
     """
     before = {outbound.id: outbound for outbound in old.outbounds}
     return {

@@ -1,4 +1,4 @@
-"""The faults of a configuration, collected, and told one line each, without any secret.
+"""The problems of a configuration: collected, then reported at once, one line each, no secret.
 
 ``config.yml:6: outbounds.0.intervall: unknown key; did you mean "interval"?`` for a file,
 ``PEARL_POLL__WINDOW: got "5x", wanted a duration such as 30s, 1h30m or 1d`` for the environment.
@@ -12,52 +12,57 @@ from pathlib import Path
 from pearl_exporter.config.yaml_lines import Document, KeyPath
 from pearl_exporter.errors import ConfigError
 
+SectionKeys = Mapping[str, Iterable[str]]
+"""The known keys of each section by its name; under the empty name, the names of the sections."""
+
 _MAX_SHOWN = 60
-_MAX_TOLD = 100
+_MAX_REPORTED = 100
 _MAX_PATH = 200
 _SECRET_KEY = re.compile(r"token|secret|password|authorization|proxy", re.IGNORECASE)
-# A secret under a wrong key, or as one: a whole header, a URL with a password or a query, NLPearl's
-# account:secret pair (localhost:10042 is none), a hash of bcrypt, and, but in a path, a long key.
+# What may be a secret in the wrong place: a whole header, a URL with a password or a query,
+# NLPearl's account:secret pair (localhost:10042 is none), a bcrypt hash, and, except within a
+# path, a long run of letters and digits.
 _LONG_KEY = re.compile(r"(?=[\w+=~-]*\d)(?=[\w+=~-]*[a-z])[\w+=~-]{24,}", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
     r"bearer|@|://.*[?#]|^\$2[a-z]\$|^[^\s/:]{3,}:(?!\d+$)[^\s/:]{4,}$", re.IGNORECASE
 )
 
 
-class Faults:
-    """Collects faults by the path of their key, and knows where each key was written."""
+class Problems:
+    """Problems by the path of their key, and where each key was written: a line or a variable."""
 
     def __init__(self, file: str = "") -> None:
         self._file = file
         self._lines: Mapping[KeyPath, int] = {}
         self._texts: dict[KeyPath, str] = {}
         self._variables: dict[KeyPath, str] = {}
-        self._wrong: set[KeyPath] = set()
-        self._found: list[tuple[int, str]] = []
+        self._reported: set[KeyPath] = set()
+        self._messages: list[tuple[int, str]] = []
 
-    def learn_file(self, document: Document) -> None:
-        """Take the lines of a document, and its own faults."""
+    def add_document(self, document: Document) -> None:
+        """Take over a document's lines, and the problems that reading it found."""
         self._lines, self._texts = document.lines, document.texts
-        for line, path, message in document.faults:
-            self._wrong.add(path)
+        for line, path, message in document.problems:
+            self._reported.add(path)
             self._add_at_line(line, path, message)
 
-    def learn_variable(self, path: KeyPath, variable: str) -> None:
+    def note_variable(self, path: KeyPath, variable: str) -> None:
         """Remember that the value at ``path`` comes from an environment variable."""
         self._texts.pop(path, None)
         self._variables[path] = variable
 
     def add(self, path: KeyPath, message: str) -> None:
-        """Report a fault at a key; only its first, for a second would be a consequence."""
-        if path in self._wrong:
+        """Add a problem of a key; only the first one, since a second may follow from it."""
+        if path in self._reported:
             return
-        self._wrong.add(path)
+        self._reported.add(path)
+        # The nearest part of the path that was written somewhere says where.
         for length in range(len(path), 0, -1):
             variable = self._variables.get(path[:length])
             if variable is not None:
-                # PEARL_POLL__WINDOW says the key itself, PEARL_OUTBOUNDS holds many.
+                # PEARL_POLL__WINDOW names the key itself, PEARL_OUTBOUNDS holds many keys.
                 rest = "" if length == len(path) else f"{_dotted(path)}: "
-                self.add_bare(f"{variable}: {rest}{message}")
+                self.add_without_key(f"{variable}: {rest}{message}")
                 return
             line = self._lines.get(path[:length])
             if line is not None:
@@ -66,23 +71,19 @@ class Faults:
         self._add_at_line(0, path, message)
 
     def add_value(self, path: KeyPath, message: str, value: object) -> None:
-        """Report a fault of a value; one that begins "wanted" is told with what was got."""
+        """Add a problem of a value; "got …" is put before a message that begins with "wanted"."""
         if message.startswith("wanted"):
             message = f"got {self._shown(path, value)}, {message}"
         self.add(path, message)
 
     def add_file(self, path: KeyPath, message: str, file: Path) -> None:
-        """Report a fault of a file that a key names, with where it was looked for."""
-        self.add(path, f"{message}{_looked_for(file)}")
+        """Add a problem of a file that a key names, with the path of the file."""
+        self.add(path, f"{message}{_shown_path(file)}")
 
-    def name_of(self, path: KeyPath) -> str:
-        """Give what sets the value at ``path``: its variable, else the key itself."""
-        return self._variables.get(path) or _dotted(path)
-
-    def add_unknown(self, path: KeyPath, sections: Mapping[str, Iterable[str]]) -> None:
-        """Report an unknown key, with the nearest of those that its section knows."""
-        here, key = str(path[0]) if len(path) > 1 else "", str(path[-1])
-        known = list(sections[here])
+    def add_unknown(self, path: KeyPath, sections: SectionKeys) -> None:
+        """Add an unknown key, with the nearest key that its section knows."""
+        section, key = str(path[0]) if len(path) > 1 else "", str(path[-1])
+        known = list(sections[section])
         elsewhere = [name for name, keys in sections.items() if name and key in keys]
         if near := get_close_matches(key, known, 1):
             hint = f'did you mean "{near[0]}"?'
@@ -92,36 +93,44 @@ class Faults:
             hint = f"wanted one of {', '.join(known)}"
         self.add(path, f"unknown key; {hint}")
 
-    def wrong(self, *section: str | int) -> set[str]:
-        """Give the keys of a section that have a fault of their own already."""
+    def add_without_key(self, message: str) -> None:
+        """Add a problem that belongs to no key of the file."""
+        self._messages.append((0, message))
+
+    def source_of(self, path: KeyPath) -> str:
+        """Return what sets the value at ``path``: its variable, else the key itself."""
+        return self._variables.get(path) or _dotted(path)
+
+    def keys_in(self, *section: str | int) -> set[str]:
+        """Return the keys of a section that have a problem already."""
         depth = len(section)
         return {
-            str(path[depth]) for path in self._wrong if path[:depth] == section and path[depth:]
+            str(path[depth]) for path in self._reported if path[:depth] == section and path[depth:]
         }
 
-    def add_bare(self, message: str) -> None:
-        """Report a fault that belongs to no key of the file."""
-        self._found.append((0, message))
+    def raise_if_any(self) -> None:
+        """Raise all problems at once, in the order of the file.
 
-    def raise_any(self) -> None:
-        """Raise ConfigError with all faults, in the file's order; do nothing if there are none.
+        Only a file that is no configuration at all has more than a hundred; the rest are counted.
 
-        Only a file that is no configuration has more than a hundred: the rest are counted.
+        Raises:
+            ConfigError: There is at least one problem.
         """
-        if self._found:
-            ordered = sorted(self._found, key=lambda fault: fault[0] or float("inf"))
+        if self._messages:
+            # Line 0 is no line: those problems come last.
+            ordered = sorted(self._messages, key=lambda each: each[0] or float("inf"))
             lines = [one_line(message) for _, message in ordered]
-            rest = len(lines) - _MAX_TOLD
+            rest = len(lines) - _MAX_REPORTED
             more = [f"and {rest} more"] if rest > 0 else []
-            raise ConfigError([*dict.fromkeys(lines[:_MAX_TOLD]), *more])
+            raise ConfigError([*dict.fromkeys(lines[:_MAX_REPORTED]), *more])
 
     def _add_at_line(self, line: int, path: KeyPath, message: str) -> None:
         where = f"{self._file}:{line}: " if line else f"{self._file}: " if self._file else ""
         key = f"{_dotted(path)}: " if path else ""
-        self._found.append((line, f"{where}{key}{message}"))
+        self._messages.append((line, f"{where}{key}{message}"))
 
     def _shown(self, path: KeyPath, value: object) -> str:
-        """Say what a value is without giving away what may be a secret."""
+        """Return how to write a value without showing what may be a secret."""
         if value is None:
             return "nothing"
         if isinstance(value, list):
@@ -131,7 +140,7 @@ class Faults:
         text = self._texts.get(path, str(value))
         is_long = len(text) > _MAX_SHOWN
         is_secret = any(_SECRET_KEY.search(str(part)) for part in path)
-        # a long one is not searched, which takes time by its square
+        # A long text is not searched: the time grows with the square of its length.
         if is_secret or (not is_long and _looks_secret(text)):
             return "a value that is not shown"
         if is_long:
@@ -143,16 +152,16 @@ def _looks_secret(text: str) -> bool:
     return bool(_SECRET_VALUE.search(text) or ("/" not in text and _LONG_KEY.search(text)))
 
 
-def _looked_for(file: Path) -> str:
-    """Say where a file was looked for; nothing where its path may be a secret that was pasted."""
+def _shown_path(file: Path) -> str:
+    """Return a file's path for a message; nothing if it may be a secret pasted in its place."""
     text = str(file)
     if len(text) > _MAX_PATH or _looks_secret(text):
         return ""
-    return f': "{text}"{looked_from(file)}'
+    return f': "{text}"{relative_to(file)}'
 
 
-def looked_from(file: Path) -> str:
-    """Say where a relative path begins."""
+def relative_to(file: Path) -> str:
+    """Return the words that name the folder to which ``file`` is relative, if it is relative."""
     if file.is_absolute():
         return ""
     try:
@@ -162,7 +171,7 @@ def looked_from(file: Path) -> str:
 
 
 def _dotted(path: KeyPath) -> str:
-    """Write a path; a key that looks like none may be something pasted, so it is not repeated."""
+    """Return a path as ``poll.window``; a key that may be something pasted is not repeated."""
     return ".".join(
         f"(a key of {len(key)} characters)"
         if len(key) > _MAX_SHOWN
@@ -174,7 +183,7 @@ def _dotted(path: KeyPath) -> str:
 
 
 def one_line(message: str) -> str:
-    """Give the message with escapes for what would break the line or the terminal."""
+    """Return the message with escapes for what would break the line or change the terminal."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in message

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pearl_exporter.cli import main, waiting
+from pearl_exporter.cli import main, wait_notices
 from tests.cli.simulated import write_config
 
 THE_LIST = "waiting for the list of outbounds, up to 2s300ms (poll.give_up): "
@@ -23,8 +23,8 @@ def silent() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _a_short_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert waiting.MOMENT_SECONDS <= 1
-    monkeypatch.setattr(waiting, "MOMENT_SECONDS", 0.02)
+    assert wait_notices.MOMENT_SECONDS <= 1
+    monkeypatch.setattr(wait_notices, "MOMENT_SECONDS", 0.02)
 
 
 @pytest.fixture(autouse=True)

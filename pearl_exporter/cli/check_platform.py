@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from pearl_exporter.app import App
 from pearl_exporter.config import Settings
 from pearl_exporter.discovery.platform import LIST_OF_OUTBOUNDS
-from pearl_exporter.discovery.selection import Verdict
+from pearl_exporter.discovery.selection import Selection
 from pearl_exporter.errors import PollError
 
 MOST_TOLD = 50
 """So many outbounds that are not polled are named; the rest are counted."""
 
 _WHY = {
-    Verdict.EXCLUDED: "excluded by discovery.include or discovery.exclude",
-    Verdict.PAUSED: "paused or suspended, by discovery.paused",
-    Verdict.OVER_LIMIT: "over discovery.max_outbounds",
+    Selection.EXCLUDED: "excluded by discovery.include or discovery.exclude",
+    Selection.PAUSED: "paused or suspended, by discovery.paused",
+    Selection.OVER_LIMIT: "over discovery.max_outbounds",
 }
 
 
 async def ask_platform(app: App, settings: Settings) -> tuple[list[str], bool]:
     """Asks for what discovery and account want; gives lines to print, and whether all is well."""
-    failures = await app.platform.once(is_insistent=False)
+    failures = await app.platform.once(retries=False)
     lines = [_failed(subject, error) for subject, error in failures]
     failed = {subject for subject, _ in failures}
     if settings.discovery.enabled and LIST_OF_OUTBOUNDS not in failed:
@@ -39,12 +39,12 @@ def _failed(subject: str, error: PollError) -> str:
 
 def _found(app: App, settings: Settings) -> Iterator[str]:
     choices = app.platform.choices(settings)
-    counts = Counter(choice.verdict for choice in choices)
-    told = ", ".join(f"{counts[each]} {each.value.replace('_', ' ')}" for each in Verdict)
+    counts = Counter(choice.selection for choice in choices)
+    told = ", ".join(f"{counts[each]} {each.value.replace('_', ' ')}" for each in Selection)
     yield f"ok    {LIST_OF_OUTBOUNDS}: {len(choices)} outbounds ({told})"
-    unpolled = [choice for choice in choices if choice.verdict in _WHY]
+    unpolled = [choice for choice in choices if choice.selection in _WHY]
     for choice in unpolled[:MOST_TOLD]:
-        yield f"skip  {choice.label} ({choice.outbound.id}): {_WHY[choice.verdict]}"
+        yield f"skip  {choice.label} ({choice.outbound.id}): {_WHY[choice.selection]}"
     if len(unpolled) > MOST_TOLD:
         yield f"skip  {len(unpolled) - MOST_TOLD} more"
     if len(unpolled) == len(choices):

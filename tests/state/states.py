@@ -1,0 +1,47 @@
+"""States to test with: what is committed to them, and what another program does to them."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.tracker import Tracker
+from tests.support.saving import RULES, T0, calls_of
+
+
+def url_of(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def plain(saved: SavedOutbound) -> tuple:
+    """What is saved of an outbound, in a form that can be compared."""
+    return saved.progress, calls_of(saved)
+
+
+def some_calls() -> list[Call]:
+    return [
+        Call("live", T0 - 5_000, status=40, call_status=3),
+        Call("done", T0 - 9_000, 100, 4, 3.5, ("vip", "zurück\nrufen", "🎉")),
+        Call("odd", T0 - 7_000, status=777, call_status=-12),
+        Call("old", T0 - 3_000_000, None, None),
+    ]
+
+
+def polled_tracker() -> Tracker:
+    """A tracker after its first poll, of `some_calls`."""
+    tracker = Tracker(RULES)
+    tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+    return tracker
+
+
+async def commit(store, tracker: Tracker, outbound_id: str = "outbound") -> None:
+    delta = tracker.take_delta()
+    assert delta is not None
+    await store.commit(outbound_id, delta)
+
+
+def run_sql(path: Path, statement: str) -> list[tuple]:
+    """Run one statement as another program would, beside an exporter or without one."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(statement).fetchall()
