@@ -19,10 +19,10 @@ import yaml
 from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.healthcheck import health_problem
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
-from tests.end_to_end.prometheus import Prometheus, prometheus
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.patience import PATIENT
 from tests.support.programs import Running, debian_program, eventually, running_pearl
+from tests.support.prometheus import Prometheus, prometheus
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "web"
 WEB_CONFIGS = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "prometheus.yml")
