@@ -20,14 +20,13 @@ from pearl_exporter.cli.exits import (
 )
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
+    CallValues,
     Instant,
     call_status_label,
     ended_at,
     is_answered,
     status_label,
 )
-from pearl_exporter.counting.journal import values_of
-from pearl_exporter.counting.packing import CallValues
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
@@ -123,7 +122,7 @@ def _facts(record: CallRecord, tracked: TrackedCall, rules: CountingRules | None
     else:
         facts["first_seen"] = _utc(history.seen_at)
         facts["first_seen_after_seconds"] = (history.seen_at - call.start) / 1000
-    values = values_of(call)
+    values = call.values
     if tracked.phase is CallPhase.SETTLED:
         if history.settled_at is not None:
             facts["counted_at"] = _utc(history.settled_at)

@@ -15,9 +15,9 @@ from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.saved import Delta, SavedOutbound
+from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
-from pearl_exporter.counting.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
+from pearl_exporter.counting.tracker import Applied, Tracker, TrackerSnapshot, snapshot_of
 from pearl_exporter.errors import (
     STATE_UNCHANGED_HINT,
     AuthError,
@@ -212,15 +212,15 @@ class Poller:
             tracker = await self._loaded()
             now, reading = await runner.read(tracker, self.memory)
             is_first = tracker.polled_at is None
-            self._trim_after_poll |= len(reading.calls) >= _LARGE_READ
-            await self._take(tracker, reading, now)
-            if not is_first and reading.unread is None:
+            self._trim_after_poll |= len(reading.observation.rows) >= _LARGE_READ
+            applied = await self._take(tracker, reading, now)
+            if not is_first and reading.observation.unread is None:
                 self._note_demand(asked)
-            calls = tracker.snapshot()
-            found = findings_between(self._snapshot.calls.ledger, calls.ledger, tracker.seen)
+            calls = applied.snapshot
+            found = findings_between(self._snapshot.calls.ledger, applied)
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
             self._log.catching_up(reading, self._context.clock.monotonic())
-            self._log.polled(len(reading.calls))
+            self._log.polled(len(reading.observation.rows))
         except TokenBlockedError as error:
             self._publish_withheld()
             return error
@@ -319,14 +319,14 @@ class Poller:
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
 
-    async def _take(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
+    async def _take(self, tracker: Tracker, reading: PollResult, now: Instant) -> Applied:
         """Brings the tracker in step and commits: wholly, even if the poll is cut short now.
 
         A commit that hangs is not waited for: what was saved counts, and is loaded anew.
         """
         taking = asyncio.ensure_future(self._commit(tracker, reading, now))
         try:
-            await asyncio.shield(taking)
+            return await asyncio.shield(taking)
         except asyncio.CancelledError:
             done, _ = await asyncio.wait([taking], timeout=COMMIT_SECONDS)
             self._is_abandoned = not done
@@ -334,19 +334,18 @@ class Poller:
                 each.exception()  # nobody else asks for it, and it changes nothing any more
             raise
 
-    async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
-        before = tracker.unknown_code_counts
-        tracker.max_gap_ms = self._max_gap_ms
-        take = partial(_take_reading, tracker, reading, now)
+    async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> Applied:
+        observation = reading.observation
+        take = partial(tracker.apply, observation, now=now, max_gap_ms=self._max_gap_ms)
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
-        delta = take() if len(reading.calls) < _LARGE_READ else await asyncio.to_thread(take)
+        applied = take() if len(observation.rows) < _LARGE_READ else await asyncio.to_thread(take)
         if self._is_abandoned:
-            return  # somebody else has loaded the state meanwhile, and goes on from there
-        if delta is not None:
-            await self._context.store.commit(self.outbound.id, delta)
+            return applied  # somebody else has loaded the state meanwhile, and goes on from there
+        await self._context.store.commit(self.outbound.id, applied.delta)
         self._tracker, self.memory = tracker, reading.state
-        for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_code_counts, strict=True):
-            self._context.observer.met_unknown_codes(field, is_ - was)
+        for field, calls in applied.unknown_code_counts.items():
+            self._context.observer.met_unknown_codes(field, calls)
+        return applied
 
     @property
     def _max_gap_ms(self) -> int:
@@ -361,7 +360,7 @@ class Poller:
         self._log.turning_back(now, polled_at)
         if self._snapshot.health.last_reason is not None:
             self._log.succeeds_again()
-        catching_up = reading.unread is not None
+        catching_up = reading.observation.unread is not None
         self._idle.polled(calls, is_behind=catching_up, at=due)
         if self._idle.interval > self.outbound.interval:
             # half an interval early, so that the poll that falls due just then is not missed
@@ -407,18 +406,6 @@ class Poller:
                 self._snapshot, calls=calls, window_seconds=self.outbound.window
             )
         self._context.publish(self._snapshot)
-
-
-def _take_reading(tracker: Tracker, reading: PollResult, now: Instant) -> Delta | None:
-    """Brings the tracker in step with what was read; gives what is to be saved."""
-    tracker.apply(
-        reading.calls,
-        ranges=reading.ranges,
-        now=now,
-        unreadable_ids=reading.unreadable_ids,
-        unread=reading.unread,
-    )
-    return tracker.take_delta()
 
 
 def _has_other_buckets(saved: SavedOutbound, rules: CountingRules) -> bool:

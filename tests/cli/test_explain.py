@@ -22,7 +22,7 @@ from pearl_exporter.state.store import open_store
 from tests.cli.simulated import base_url, simulated_api, write_config
 from tests.cli.test_serve import polled_well
 from tests.support.programs import run_pearl, running_pearl
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 
 def a_tracked_call(state: Path) -> str:
@@ -70,10 +70,9 @@ def kept(path: Path, life: list[tuple[int, list[Call]]], *outbounds: str) -> Non
             tracker = Tracker(RULES)
             for seconds, rows in life:
                 now = T0 + seconds * 1000
-                tracker.apply(rows, ranges=[(now - RULES.window_ms, now + 1)], now=now)
-                delta = tracker.take_delta()
-                assert delta is not None
-                await store.commit(outbound, delta)
+                ranges = [(now - RULES.window_ms, now + 1)]
+                applied = apply_rows(tracker, rows, ranges=ranges, now=now)
+                await store.commit(outbound, applied.delta)
         await store.aclose()
 
     asyncio.run(story())

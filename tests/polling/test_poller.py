@@ -10,6 +10,7 @@ import pytest
 import pearl_exporter.polling.poller as poller_module
 from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
@@ -345,11 +346,11 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
 
 def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
     """By then another poller may have loaded the state, and go on from there."""
-    take = poller_module._take_reading
+    apply = Tracker.apply
 
-    def take_long(*given):
+    def apply_long(*args, **options):
         time.sleep(0.3)
-        return take(*given)
+        return apply(*args, **options)
 
     async def story():
         disk = _FullDisk()
@@ -360,7 +361,7 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
         before = disk.saved
         monkeypatch.setattr(poller_module, "_LARGE_READ", 0)
         monkeypatch.setattr(poller_module, "COMMIT_SECONDS", 0.01)
-        monkeypatch.setattr(poller_module, "_take_reading", take_long)
+        monkeypatch.setattr(Tracker, "apply", apply_long)
         polling = asyncio.ensure_future(poller.poll())
         await until(lambda: poller._tracker is None)
         polling.cancel()

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -26,10 +27,11 @@ from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
-from pearl_exporter.counting.journal import settled_in
+from pearl_exporter.counting.compact_ids import full_id, loaded_ids
+from pearl_exporter.counting.journal import decode_entries
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracked_call import CallPhase
-from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.poller import Assignment, Poller
@@ -282,19 +284,25 @@ class Crashes(Histories):
     def observed(self, commit):
         """The seam: what a poll has read, as it is about to be committed."""
 
-        async def observe(tracker: Tracker, reading: PollResult, now: int) -> None:
-            self.reading = reading
-            unread = None if reading.unread is None else reading.unread[0]
-            rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
-            await commit(tracker, reading, now)
+        async def observe(tracker: Tracker, reading: PollResult, now: int) -> Applied:
+            self.reading, observation = reading, reading.observation
+            unread = None if observation.unread is None else observation.unread[0]
+            rows = by_id(observation.rows)
+            self.under_way = Poll(
+                now, tuple(observation.ranges), rows, unread, observation.unreadable_ids
+            )
+            return await commit(tracker, reading, now)
 
         return observe
+
+    def tracker_of(self, _rules, saved=None) -> Tracker:
+        return self.new_tracker(saved)
 
     def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
-        failure = self.loop.run_until_complete(poller.poll())
+        with patch("pearl_exporter.polling.poller.Tracker", self.tracker_of):
+            failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
             raise failure
         self.tracker = SimpleNamespace(snapshot=lambda: poller.snapshot.calls)
@@ -383,7 +391,11 @@ class Crashes(Histories):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
             entries = connection.execute("SELECT entries FROM journal").fetchall()
-        counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
+        counted = Counter(
+            full_id(compact)
+            for (each,) in entries
+            for compact in loaded_ids(decode_entries(each).settled)
+        )
         calls = calls_of(SavedOutbound(None, blocks))
         for call_id, each in calls.items():
             assert counted[call_id] <= 1, call_id
