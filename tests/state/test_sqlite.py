@@ -169,7 +169,7 @@ async def test_commits_fail_while_the_file_is_gone(path, is_replaced, tmp_path):
     """Else all would be written to a file that no start finds again."""
     aside = tmp_path / "aside.db"
     store = open_store(url_of(path))
-    _, applied = polled_tracker()
+    tracker, applied = polled_tracker()
     path.rename(aside)
     if is_replaced:
         path.write_bytes(aside.read_bytes())
