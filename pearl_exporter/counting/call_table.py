@@ -199,7 +199,7 @@ class CallTable(CallView):
         """
         for position, tracked in objects.items():
             entries[position] = self._stored(tracked)
-        self._index.fill(ids, starts, entries)
+        self._index.add_all(ids, starts, entries)
 
     def replace(self, old: TrackedCall, new: TrackedCall) -> None:
         """Replace a call by what is known of it now, and record it as changed if it is.

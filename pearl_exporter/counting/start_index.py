@@ -93,7 +93,9 @@ class StartIndex(Generic[Key, Item]):
         if len(block.ids) >= 2 * self._block_calls:
             self._split(number)
 
-    def fill(self, keys: Sequence[Key], starts: Sequence[Instant], items: Sequence[Item]) -> None:
+    def add_all(
+        self, keys: Sequence[Key], starts: Sequence[Instant], items: Sequence[Item]
+    ) -> None:
         """Insert many new items, in the order of their starts.
 
         The blocks are those that `add` would make; into an empty index it is much faster.

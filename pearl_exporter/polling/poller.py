@@ -72,12 +72,14 @@ class Poller:
         *,
         catch_up_requests: Callable[[float, float, int], int] = catch_up_requests,
         max_whole_read_pages: int = MAX_WHOLE_READ_PAGES,
+        new_tracker: Callable[[CountingRules, SavedOutbound | None], Tracker] = Tracker,
     ) -> None:
         self.assignment = assignment
         self.outbound, self._rules, self._page_size, self._client = assignment
         self._context = surroundings
         self._catch_up_requests = catch_up_requests
         self._max_whole_read_pages = max_whole_read_pages
+        self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
         self.memory = PlanState()
         """What the last good poll leaves to the next one."""
@@ -281,7 +283,7 @@ class Poller:
         if saved is not None and _has_other_buckets(saved, self._rules):
             self._log.other_buckets()
         try:
-            return Tracker(self._rules, saved)
+            return self._new_tracker(self._rules, saved)
         except ValueError as error:
             raise StateError(
                 f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"

@@ -78,7 +78,7 @@ def check_blocks(index: StartIndex[str, str], plain: dict[str, int]) -> None:
 def test_halfway_leaves_something_on_either_side_if_that_can_be(starts, range_, block_calls):
     start, end = range_
     index: StartIndex[str, int] = StartIndex(block_calls)
-    index.fill([f"call-{n}" for n in range(len(starts))], sorted(starts), range(len(starts)))
+    index.add_all([f"call-{n}" for n in range(len(starts))], sorted(starts), range(len(starts)))
     inside = {at for at in starts if start <= at < end}
     middle = index.halfway(start, end)
     if len(inside) < 2:

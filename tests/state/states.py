@@ -29,7 +29,7 @@ def some_calls() -> list[Call]:
 
 
 def polled_tracker() -> tuple[Tracker, Applied]:
-    """A tracker after its first poll, of `some_calls`, and what that poll changed."""
+    """A tracker after its first poll, of `some_calls`, and what that poll came to."""
     tracker = Tracker(RULES)
     return tracker, apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
 

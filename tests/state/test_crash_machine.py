@@ -275,6 +275,7 @@ class Crashes(Histories):
                 context,
                 catch_up_requests=lambda *_: self.catch_up_requests,
                 max_whole_read_pages=self.max_whole_read_pages,
+                new_tracker=lambda _rules, saved: self.new_tracker(saved),
             )
             self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
@@ -295,14 +296,10 @@ class Crashes(Histories):
 
         return observe
 
-    def tracker_of(self, _rules, saved=None) -> Tracker:
-        return self.new_tracker(saved)
-
     def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
-        with patch("pearl_exporter.polling.poller.Tracker", self.tracker_of):
-            failure = self.loop.run_until_complete(poller.poll())
+        failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
             raise failure
         self.tracker = SimpleNamespace(snapshot=lambda: poller.snapshot.calls)

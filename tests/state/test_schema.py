@@ -14,8 +14,7 @@ from tests.state.states import commit, plain, polled_tracker, run_sql, url_of
 @pytest.fixture
 async def saved(path):
     """What a state at ``path`` holds of one outbound after its first poll."""
-    store = open_store(url_of(path))
-    tracker, applied = polled_tracker()
+    store, (tracker, applied) = open_store(url_of(path)), polled_tracker()
     await commit(store, applied)
     await store.aclose()
     return plain(tracker.saved())

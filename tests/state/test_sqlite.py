@@ -155,7 +155,7 @@ async def test_a_link_to_the_state_is_the_same_state(path, tmp_path):
     """Also for who only looks: SQLite's log lies beside the file that is meant."""
     (tmp_path / "link.db").symlink_to(path)
     store = open_store(url_of(path))
-    _tracker, applied = polled_tracker()
+    _, applied = polled_tracker()
     await commit(store, applied)
     with pytest.raises(StateError, match="in use"):
         open_store(url_of(tmp_path / "link.db"))
@@ -168,8 +168,7 @@ async def test_a_link_to_the_state_is_the_same_state(path, tmp_path):
 async def test_commits_fail_while_the_file_is_gone(path, is_replaced, tmp_path):
     """Else all would be written to a file that no start finds again."""
     aside = tmp_path / "aside.db"
-    store = open_store(url_of(path))
-    tracker, applied = polled_tracker()
+    store, (tracker, applied) = open_store(url_of(path)), polled_tracker()
     path.rename(aside)
     if is_replaced:
         path.write_bytes(aside.read_bytes())

@@ -61,7 +61,7 @@ async def test_any_sequence_of_commits_adds_up_to_the_tracker(tmp_path_factory, 
 
 async def test_damaged_calls_are_not_loaded(path):
     store = open_store(url_of(path))
-    _tracker, applied = polled_tracker()
+    _, applied = polled_tracker()
     await commit(store, applied)
     run_sql(path, "UPDATE blocks SET calls = x'94'")
     saved = await store.load("outbound")
@@ -150,7 +150,7 @@ async def test_discovered_outbounds_survive_a_restart(path):
 async def test_memory_keeps_nothing():
     store = open_store("memory:")
     assert isinstance(store, MemoryStore)
-    _tracker, applied = polled_tracker()
+    _, applied = polled_tracker()
     await commit(store, applied)
     assert await store.load("outbound") is None
     await store.aclose()
