@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
