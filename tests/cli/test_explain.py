@@ -53,7 +53,7 @@ def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
             for odd in ("nobody", "", "\x00\x1b[2J", "f" * 5000, "\udc80", "🎉"):
                 unknown = runner.invoke(main, ["explain", "--config", str(path), "--", odd])
                 assert unknown.exit_code == 1, (odd, unknown.output)
-                assert "tracked are calls that started from" in unknown.output
+                assert "calls that started from" in unknown.output
             options = ["--outbound", "typo", "--config", str(path)]
             typo = runner.invoke(main, ["explain", call_id, *options])
             assert typo.exit_code == 2
@@ -126,7 +126,7 @@ def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
     assert datetime.fromisoformat(fact["started"]).timestamp() * 1000 == T0 + 1000
 
 
-def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
+def test_a_call_whose_id_is_stored_as_a_hash_is_found(tmp_path: Path) -> None:
     state, number = tmp_path / "state.db", "call-+4915150777001"
     kept(state, [(0, []), (30, [Call(storable_id(number), T0 + 1000, 40, 3)])], "a" * 24)
     url = {"url": f"sqlite:///{state}"}
@@ -140,7 +140,7 @@ def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: P
     ("last", "said"),
     [
         ([], "not counted: deleted, 2026-"),
-        ([Call("call", T0 + 1000, 40, 3)], "live, last seen so 2026-"),
+        ([Call("call", T0 + 1000, 40, 3)], "live, last seen live at 2026-"),
         ([Call("call", T0 + 1000, 100, 4, 50.0)], "finished, counts at 2026-"),
     ],
 )

@@ -63,7 +63,7 @@ class DiskFull(sqlite3.OperationalError):
 
 
 class Client:
-    """The API's client: answers from a table, until it is told to raise."""
+    """The API's client: answers from a table, until it has a fault to raise."""
 
     def __init__(self, answered) -> None:
         self._answered = answered
@@ -86,7 +86,7 @@ class Client:
 
 
 class Disk:
-    """SQLite's driver, which fails at one point: at a statement, amid one, or at a commit."""
+    """SQLite's driver, which fails at one point: at, or in, a statement, or at a commit."""
 
     def __init__(self) -> None:
         self.repair()
@@ -116,7 +116,7 @@ class Disk:
 
     def is_due(self) -> bool:
         """Whether the statement that comes now is the one to fail."""
-        if self.point not in ("statement", "amid"):
+        if self.point not in ("statement", "mid-statement"):
             return False
         self.good_statements -= 1
         return self.good_statements < 0
@@ -164,14 +164,14 @@ class Cursor(sqlite3.Cursor):
     def executemany(self, sql, rows):
         rows, disk = list(rows), self.connection.disk
         if disk.is_due():
-            if disk.point == "amid":
+            if disk.point == "mid-statement":
                 super().executemany(sql, rows[: len(rows) // 2 + 1])
             raise disk.fault
         return super().executemany(sql, rows)
 
 
 class WatchedStore:
-    """The real store; tells which commits took effect, whatever became of them then."""
+    """The real store; reports which commits took effect, whatever became of them then."""
 
     def __init__(self, path: Path, disk: Disk, committed) -> None:
         self._store = open_store(f"sqlite:///{path}")
@@ -253,7 +253,7 @@ class Crashes(Histories):
         self.restart()
 
     def running(self) -> Poller:
-        """The poller; started anew on what was saved, if it is not running."""
+        """The poller; started again from what was saved, if it is not running."""
         if self.poller is None:
             self.api_clock = ApiClock(self.clock)
             path = Path(self.folder.name) / "state.db"
@@ -326,7 +326,7 @@ class Crashes(Histories):
     @rule(
         limit=st.sampled_from([1, 2, 3, 100]),
         good_statements=st.integers(0, 5),
-        point=st.sampled_from(["statement", "amid"]),
+        point=st.sampled_from(["statement", "mid-statement"]),
         fault=st.sampled_from([Killed, DiskFull]),
     )
     def poll_cut_at_a_statement(self, limit, good_statements, point, fault):
