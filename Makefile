@@ -61,7 +61,7 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 
 .PHONY: bench
 bench: $(VENV)/.installed-bench  ## measure cost and speed: ARGS=--quick for a fast look
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.cost $(ARGS)
 
 .PHONY: dashboards
 dashboards: $(VENV)/.installed-dev  ## write the Grafana dashboards from their code

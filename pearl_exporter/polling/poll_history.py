@@ -7,8 +7,8 @@ import msgspec
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
+from pearl_exporter.counting.tracker import Applied
 from pearl_exporter.errors import Reason
-from pearl_exporter.polling.applied import Applied
 from pearl_exporter.reading.search import Page, Search
 
 MAX_POLLS = 20

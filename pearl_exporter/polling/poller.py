@@ -19,7 +19,7 @@ from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
-from pearl_exporter.counting.tracker import Tracker, snapshot_of
+from pearl_exporter.counting.tracker import Applied, Tracker, snapshot_of
 from pearl_exporter.errors import (
     STATE_UNCHANGED_HINT,
     BadResponseError,
@@ -27,7 +27,6 @@ from pearl_exporter.errors import (
     StateError,
     TokenBlockedError,
 )
-from pearl_exporter.polling.applied import Applied, apply_result
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.heap import trim_heap
 from pearl_exporter.polling.idle_interval import Idle
@@ -63,6 +62,7 @@ class Poller:
         large_read_rows: int = LARGE_READ_ROWS,
         commit_seconds: float = COMMIT_SECONDS,
         new_runner: Callable[..., PlanRunner] = PlanRunner,
+        new_tracker: Callable[[CountingRules, SavedOutbound | None], Tracker] = Tracker,
     ) -> None:
         """Build a poller that has loaded and published nothing.
 
@@ -74,7 +74,8 @@ class Poller:
             page_size: Rows to ask for in one request.
             large_read_rows: From here on rows are applied in a thread.
             commit_seconds: How long a cancelled poll may go on committing.
-            new_runner: Builds what reads, of `PlanRunner`'s arguments.
+            new_runner: Builds what reads, from `PlanRunner`'s arguments.
+            new_tracker: Builds what counts, from `Tracker`'s arguments.
         """
         self.outbound = outbound
         self.plan_state = PlanState()
@@ -86,6 +87,7 @@ class Poller:
         self._large_read_rows = large_read_rows
         self._commit_seconds = commit_seconds
         self._new_runner = new_runner
+        self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
         self._log = PollLog(outbound.name)
         self._idle = Idle(outbound.interval, outbound.idle_interval)
@@ -230,7 +232,7 @@ class Poller:
                 polled_at, result = await self._read(tracker, session, asked)
                 applied = await self._apply_and_commit(tracker, result, polled_at)
             success = self._succeeded(applied, result, polled_at, due=began - lateness_seconds)
-            if self._snapshot.calls.polled_at is not None and result.unread is None:
+            if self._snapshot.calls.polled_at is not None and success.unread is None:
                 # the usual poll: one that reads everything, or catches up, would say too much
                 self._client.record_demand(self.outbound.id, asked.requests)
         except TokenBlockedError as blocked:
@@ -281,7 +283,7 @@ class Poller:
         if saved is not None and _has_other_buckets(saved, self._rules):
             self._log.other_buckets()
         try:
-            return Tracker(self._rules, saved)
+            return self._new_tracker(self._rules, saved)
         except ValueError as error:
             raise StateError(
                 f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"
@@ -303,7 +305,7 @@ class Poller:
             on_read_progress=self._show_read_progress,
         )
         polled_at, result = await runner.read(tracker, self.plan_state)
-        self._trim_after_poll |= len(result.calls) >= self._large_read_rows
+        self._trim_after_poll |= len(result.observation.rows) >= self._large_read_rows
         return polled_at, result
 
     def _note_page(self, page: Page) -> None:
@@ -339,8 +341,9 @@ class Poller:
         # From here to the end of the commit the tracker is ahead of the store. If anything fails
         # in between there is no tracker, and the next poll loads what was saved.
         self._tracker = None
-        apply = partial(apply_result, tracker, result, now=polled_at, max_gap_ms=self._max_gap_ms)
-        is_large = len(result.calls) >= self._large_read_rows
+        observation, max_gap_ms = result.observation, self._max_gap_ms
+        apply = partial(tracker.apply, observation, now=polled_at, max_gap_ms=max_gap_ms)
+        is_large = len(observation.rows) >= self._large_read_rows
         applied = await asyncio.to_thread(apply) if is_large else apply()
         if self._is_abandoned:
             return applied  # another poller has loaded the state meanwhile, and goes on from there
@@ -365,12 +368,12 @@ class Poller:
         missed = before.polled_at is not None and polled_at - before.polled_at > self._max_gap_ms
         success = PollSuccess(
             polled_at=polled_at,
-            rows=len(result.calls),
+            rows=len(result.observation.rows),
             calls=applied.snapshot,
             found=findings_between(before.ledger, applied),
             scanned=result.scanned,
             missed=missed,
-            unread=result.unread,
+            unread=result.observation.unread,
         )
         self._idle.polled(success.calls, is_behind=success.unread is not None, at=due)
         if self._idle.interval > self.outbound.interval:

@@ -3,7 +3,8 @@
 A slice covers a span of time. How long the span is follows from how many rows the last slice held.
 """
 
-from pearl_exporter.reading.coverage import Coverage, Range
+from pearl_exporter.counting.observation import Range
+from pearl_exporter.reading.coverage import Coverage
 from pearl_exporter.reading.range_read import RangeRead, RangeResult
 from pearl_exporter.reading.search import Searches
 

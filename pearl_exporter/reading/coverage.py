@@ -9,18 +9,16 @@
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pearl_exporter.counting.call_table import CallTable
+from pearl_exporter.counting.call_table import CallView
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.observation import Range
 from pearl_exporter.reading.range_read import RangeRead, RangeResult, is_newest_first, rows_from
 from pearl_exporter.reading.search import Page, Search, Searches
-
-Range: TypeAlias = tuple[Instant, Instant]
-"""Calls that start at the first instant or later, and before the second."""
 
 
 class PageEnd(NamedTuple):
@@ -84,7 +82,7 @@ class Coverage:
         self.ranges.clear()
         self.rejected = 0
 
-    def known_between(self, calls: CallTable, start: Instant, end: Instant) -> int:
+    def known_between(self, calls: CallView, start: Instant, end: Instant) -> int:
         """Return how many calls of ``[start, end)`` are in the API's table, as far as is known.
 
         Args:

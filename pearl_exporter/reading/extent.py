@@ -12,8 +12,8 @@ window since the last good poll begins at the watermark.
 """
 
 from pearl_exporter.counting.calls import Instant
+from pearl_exporter.counting.observation import Range
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.coverage import Range
 
 
 def whole_read_start(tracker: Tracker, now: Instant) -> Instant:

@@ -11,9 +11,10 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from pearl_exporter.counting.calls import ALIASES, STATUS_LABELS, Instant
+from pearl_exporter.counting.observation import Range
 from pearl_exporter.counting.tracked_call import TrackedCall
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.coverage import Coverage, Range
+from pearl_exporter.reading.coverage import Coverage
 from pearl_exporter.reading.search import Search, Searches
 
 SETS: tuple[frozenset[int], ...] = tuple(

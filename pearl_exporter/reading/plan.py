@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
 from pearl_exporter.reading.cost import USUAL_MAX_REQUESTS, PlanLimits
-from pearl_exporter.reading.coverage import Coverage, Range
+from pearl_exporter.reading.coverage import Coverage
 from pearl_exporter.reading.difference import DifferenceResult, DifferenceSearch
 from pearl_exporter.reading.extent import backlog, whole_read_start
 from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
@@ -78,20 +78,14 @@ class PollResult(NamedTuple):
     """What one poll has read, as of one moment.
 
     Attributes:
-        calls: The rows, each once.
-        ranges: The ranges that were read whole.
-        unreadable_ids: Ids of rows that are in the API's table, but could not be read.
+        observation: The rows, and which ranges are complete: what the tracker takes.
         scanned: Whether with this poll all of the window has been read, now or in slices.
-        unread: What an outage has left unread behind the window, None if nothing.
         state: For the next plan.
         progress: How far the read of the whole window came; None if there was none.
     """
 
-    calls: Rows
-    ranges: Sequence[Range]
-    unreadable_ids: frozenset[str]
+    observation: Observation
     scanned: bool
-    unread: Range | None
     state: PlanState
     progress: ReadProgress | None
 
@@ -192,15 +186,13 @@ class PollPlan:
         state = self._state._replace(
             covered_from=self._now - self._rules.window_ms, slice_ms=self._catch_up.slice_ms
         )
-        return PollResult(
-            calls=self._coverage.calls,
-            ranges=self._coverage.ranges,
-            unreadable_ids=frozenset(self._coverage.unreadable_ids),
-            scanned=scanned,
-            unread=self._catch_up.unread,
-            state=state,
-            progress=self._progress(),
+        observation = Observation(
+            self._coverage.calls,
+            self._coverage.ranges,
+            frozenset(self._coverage.unreadable_ids),
+            self._catch_up.unread,
         )
+        return PollResult(observation, scanned, state, self._progress())
 
     def _whole(self) -> Searches[None]:
         """Read the window, and what has left it since the last poll, in one range."""

@@ -1,12 +1,12 @@
 """Any history of calls gives the counts of a brute-force recount: nothing lost, nothing doubled.
 
 Rows appear late, change, go live again, can't be read, are deleted and come back; polls come at any
-time, with long gaps, over any page size, and the table may change while it is read. The recount is
-fed what was read; that what is read is what the API holds is `test_sync`'s to show.
+time, with long gaps, over any page size, and the table may change while it is read. The recount
+gets what was read. That this is what the API holds is shown by the tests of `reading`.
 """
 
+from functools import partial
 from itertools import pairwise
-from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -52,8 +52,6 @@ def by_name(call: Call) -> str:
 
 
 class Histories(RuleBasedStateMachine):
-    patches = ()
-
     rest_ms = 1
     """How much time lies between the polls of a quiet time."""
 
@@ -67,7 +65,8 @@ class Histories(RuleBasedStateMachine):
         scan_every=st.sampled_from([0, 0, 10]),
         max_whole_read_pages=st.sampled_from([-1, -1, 1, 3]),
         block_calls=st.sampled_from([1, 2, 4, 256]),
-        spare_kinds=st.sampled_from([0, 1, 10_000]),
+        max_unused_kinds=st.sampled_from([0, 1, 10_000]),
+        min_bulk_rows=st.sampled_from([1, 3, 500]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
         clamp=st.sampled_from([1, 2, 10_000, 10_000]),
@@ -86,7 +85,8 @@ class Histories(RuleBasedStateMachine):
         scan_every,
         max_whole_read_pages,
         block_calls,
-        spare_kinds,
+        max_unused_kinds,
+        min_bulk_rows,
         inclusive_end,
         inclusive_start,
         clamp,
@@ -104,12 +104,13 @@ class Histories(RuleBasedStateMachine):
             buckets=BOUNDS,
         )
         self.max_whole_read_pages = max_whole_read_pages
-        self.patches = [
-            patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
-            patch("pearl_exporter.counting.packing.MAX_UNUSED_KINDS", spare_kinds),
-        ]
-        for each in self.patches:
-            each.start()
+        self.new_tracker = partial(
+            Tracker,
+            self.rules,
+            block_calls=block_calls,
+            max_unused_kinds=max_unused_kinds,
+            min_bulk_rows=min_bulk_rows,
+        )
         self.catch_up_requests = catch_up_requests
         self.now = BEGIN
         self.table = Table(
@@ -121,14 +122,10 @@ class Histories(RuleBasedStateMachine):
             without_ids=without_ids,
         )
         self.gone: dict[str, Call] = {}
-        self.tracker = Tracker(self.rules)
+        self.tracker = self.new_tracker()
         self.polls: list[Poll] = []
         self.plan_state = PlanState()
         self.saved: SavedOutbound | None = None
-
-    def teardown(self):
-        for each in self.patches:
-            each.stop()
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -202,7 +199,7 @@ class Histories(RuleBasedStateMachine):
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
-            self.tracker = Tracker(self.rules, copied(self.saved))
+            self.tracker = self.new_tracker(copied(self.saved))
             self.plan_state = PlanState()
             self.check()
 
@@ -226,21 +223,14 @@ class Histories(RuleBasedStateMachine):
         plan = PollPlan(self.tracker, self.plan_state, now=self.now, limits=limits)
         reading = run_plan(plan, self.table)
         self.plan_state = reading.state
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            unreadable_ids=reading.unreadable_ids,
-            unread=reading.unread,
-        )
-        unread = None if reading.unread is None else reading.unread[0]
-        rows = by_id(reading.calls)
+        observation = reading.observation
+        applied = self.tracker.apply(observation, now=self.now, max_gap_ms=0)
+        unread = None if observation.unread is None else observation.unread[0]
+        rows = by_id(observation.rows)
         self.polls.append(
-            Poll(self.now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
+            Poll(self.now, tuple(observation.ranges), rows, unread, observation.unreadable_ids)
         )
-        delta = self.tracker.take_delta()
-        assert delta is not None
-        self.saved = merged(self.saved, delta)
+        self.saved = merged(self.saved, applied.delta)
         return reading
 
     @precondition(lambda self: self.polls)
@@ -248,13 +238,13 @@ class Histories(RuleBasedStateMachine):
     def rest(self, limit):
         """Once the API has been quiet for a full scan, the window is the API's own."""
         if self.table.order is not None:
-            # on smaller pages, rows in any order may look newest first: see `sync`
+            # on smaller pages, rows in any order may look newest first: see `range_read`
             limit = self.table.clamp = 100
         scans = 0
         for _ in range(1000):  # pages of one row may take that long
             self.wait(self.rest_ms)
             reading = self.read(limit)
-            scans += reading.scanned and reading.unread is None
+            scans += reading.scanned and reading.observation.unread is None
             if scans == 2:
                 break
         assert scans == 2

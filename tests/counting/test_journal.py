@@ -1,4 +1,4 @@
-"""The journal: what it told of each poll is had back call by call, and it stays bounded."""
+"""The journal: what each poll noted is found again call by call, and it stays bounded."""
 
 import asyncio
 import sqlite3
@@ -17,43 +17,41 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.patterns import Pattern
 from pearl_exporter.state.inspect import find_call
 from pearl_exporter.state.store import open_store
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(codec="utf-8")))
 
 
 @given(polls=st.lists(st.tuples(st.lists(IDS), st.lists(IDS), st.lists(IDS))), asked=IDS)
-def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
+def test_what_polls_noted_of_a_call_is_found_again(polls, asked):
     entries = []
     for at, (seen, settled, lost) in enumerate(polls):
         journal = Journal()
         for call_id in settled:
-            journal.settle(call_id)
+            journal.add_settled(call_id)
         for call_id in lost:
-            journal.lose(call_id, "deleted")
-            journal.revise(
-                call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
+            journal.add_lost(call_id, "deleted")
+            journal.add_revision(
+                Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
             )
-        journal.see(map(compact_id, seen))
+        journal.add_seen(map(compact_id, seen))
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
         assert journal.take() is None
-    told = history_of(asked, entries)
-    assert told.settled_times == sum(settled.count(asked) for _, settled, _ in polls)
-    assert told.lost_at == max(
+    history = history_of(asked, entries)
+    assert history.settled_times == sum(settled.count(asked) for _, settled, _ in polls)
+    assert history.lost_at == max(
         (at for at, each in enumerate(polls) if asked in each[2]), default=None
     )
-    assert len(told.revisions) == sum(lost.count(asked) for _, _, lost in polls)
-    shorts = (at for at, (seen, _, _) in enumerate(polls) if asked in seen)
-    assert told.seen_at == next(shorts, None)
+    assert len(history.revisions) == sum(lost.count(asked) for _, _, lost in polls)
+    first = (at for at, (seen, _, _) in enumerate(polls) if asked in seen)
+    assert history.seen_at == next(first, None)
 
 
-def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
+def test_other_tag_rules_relabel_a_call_and_revise_nothing():
     def polled(tracker: Tracker, rows: list[Call], now: int) -> tuple[int, bytes]:
-        tracker.apply(rows, ranges=[(now - 3_600_000, now + 1)], now=now)
-        delta = tracker.take_delta()
-        assert delta is not None
-        return now, delta.journal or b""
+        applied = apply_rows(tracker, rows, ranges=[(now - 3_600_000, now + 1)], now=now)
+        return now, applied.delta.journal or b""
 
     call = Call("call", T0 + 1000, 100, 4, 5.0, ("vip",))
     before = Tracker(structs.replace(RULES, tags=TagRules(exclude=Pattern("vip"))))
@@ -67,7 +65,7 @@ def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
 
 
 @pytest.mark.parametrize("content", [b"x", b"\x94", b"abc"])
-def test_a_damaged_journal_is_told(content):
+def test_a_damaged_journal_is_refused(content):
     with pytest.raises(ValueError, match="damaged"):
         history_of("", [(0, content)])
 
@@ -76,8 +74,9 @@ async def play(path, *polls):
     """Commits polls (T, rows) of one outbound as an exporter would."""
     store, tracker = open_store(f"sqlite:///{path}"), Tracker(RULES)
     for now, rows in polls:
-        tracker.apply(rows, ranges=[(now - RULES.window_ms, now + 1)], now=now)
-        await store.commit("outbound", tracker.take_delta())
+        ranges = [(now - RULES.window_ms, now + 1)]
+        applied = apply_rows(tracker, rows, ranges=ranges, now=now)
+        await store.commit("outbound", applied.delta)
     await store.aclose()
 
 
@@ -94,7 +93,7 @@ def test_a_call_is_followed_from_first_sight_to_its_revision(tmp_path):
     assert (at, revision.before[0], revision.after[0]) == (T0 + 5 * minute, 100, 110)
 
 
-def test_a_first_read_is_not_told_call_by_call(tmp_path):
+def test_a_first_read_is_not_journaled_call_by_call(tmp_path):
     path = tmp_path / "state.db"
     asyncio.run(play(path, (T0, [Call("old", T0 - 900_000, 100, 4, 5.0)])))
     (known,) = find_call(str(path), "old")
@@ -102,7 +101,8 @@ def test_a_first_read_is_not_told_call_by_call(tmp_path):
     assert known.history == CallHistory()
 
 
-def test_it_is_cut_where_calls_are_forgotten_and_a_deleted_one_is_told(tmp_path):
+def test_entries_of_forgotten_calls_are_deleted(tmp_path):
+    """The entry of a deleted call stays as long as the call is tracked."""
     path, hour = tmp_path / "state.db", 3_600_000
     rows = [Call(f"{n:024x}", T0 + n * hour, 100, 4, 5.0) for n in range(1, 9)]
     rows[-1] = Call(rows[-1].id, rows[-1].start, 40, 3)
@@ -130,7 +130,7 @@ def test_a_look_makes_no_file_and_waits_for_no_lock(tmp_path):
 
 
 @pytest.mark.parametrize(("version", "age"), [(2, "an older"), (99, "a newer")])
-def test_a_state_of_another_version_is_told_plainly(tmp_path, version, age):
+def test_a_state_of_another_version_is_refused_plainly(tmp_path, version, age):
     path = tmp_path / "state.db"
     asyncio.run(play(path, (T0, [])))
     with sqlite3.connect(path) as connection:

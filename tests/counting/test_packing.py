@@ -1,4 +1,4 @@
-"""A packed call tells all that is known of it, and is compared with a row in one step."""
+"""A packed call loses nothing, and is compared with a row in one step."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +7,9 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.packing import (
     IN_WINDOW,
     KindTable,
-    are_alike,
     can_be_packed,
     flags_of,
+    is_unchanged,
     kind_number_of,
     pack,
     start_of,
@@ -43,12 +43,12 @@ def test_packing_loses_nothing(all_values, start, flags):
 
 
 @given(one=values, other=values, start=starts, later=st.sampled_from([0, 1, 60_000]))
-def test_two_packed_calls_are_alike_if_a_row_tells_no_difference(one, other, start, later):
+def test_a_packed_call_is_unchanged_by_an_equal_row(one, other, start, later):
     kinds = KindTable()
     counted = pack(kinds.of(one), start, 0b1100011 | IN_WINDOW)
     read = pack(kinds.of(other), start + later, IN_WINDOW)
-    assert are_alike(counted, read) == (one == other and later == 0)
-    assert not are_alike(counted, pack(kinds.of(one), start, 0))
+    assert is_unchanged(counted, read) == (one == other and later == 0)
+    assert not is_unchanged(counted, pack(kinds.of(one), start, 0))
 
 
 def test_equal_values_are_of_one_kind():
@@ -65,7 +65,7 @@ def test_which_starts_can_be_packed():
     assert not can_be_packed(1_577_836_800_000 + 2**39)
 
 
-def test_a_code_of_the_other_table_is_not_odd_in_telephony():
+def test_an_outcome_s_code_is_not_unknown_in_telephony():
     assert unknown_codes(100, 100) == 0
     assert unknown_codes(4, 4) == 1
     assert unknown_codes(None, 77) == 2

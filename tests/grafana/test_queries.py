@@ -12,9 +12,9 @@ import pytest
 from pearl_exporter.simulator import Campaign, SimulatedClock, build_simulator
 from pearl_exporter.simulator.presets import default_profiles
 from tests.cli.simulated import TOKEN, base_url, write_config
-from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
 from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_panel, name_of
 from tests.support.programs import eventually, running_pearl
+from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
 from tools.grafana_requests import Json, View, interpolate, request_of
 

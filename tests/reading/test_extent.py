@@ -4,6 +4,7 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.extent import backlog, whole_read_start
+from tests.support.saving import apply_rows
 
 RULES = CountingRules(
     window_ms=3_600_000,
@@ -20,7 +21,7 @@ HOUR = 3_600_000
 
 def polled(*calls: Call, now: int = NOW) -> Tracker:
     tracker = Tracker(RULES)
-    tracker.apply(calls, ranges=[(now - HOUR, now + 1)], now=now)
+    apply_rows(tracker, calls, ranges=[(now - HOUR, now + 1)], now=now)
     return tracker
 
 
@@ -61,7 +62,7 @@ def test_while_catching_up_what_was_read_since_is_not_unread():
     now = NOW + 5 * HOUR
     tracker = polled()
     left = (NOW, now - HOUR)
-    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=left)
+    apply_rows(tracker, [], ranges=[(now - HOUR, now + 1)], now=now, unread=left)
     assert backlog(tracker, now + 30_000) == left
     assert whole_read_start(tracker, now + 30_000) == now - HOUR
 
@@ -69,7 +70,7 @@ def test_while_catching_up_what_was_read_since_is_not_unread():
 def test_a_second_outage_adds_to_what_is_unread():
     now = NOW + 5 * HOUR
     tracker = polled()
-    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=(NOW, now - HOUR))
+    apply_rows(tracker, [], ranges=[(now - HOUR, now + 1)], now=now, unread=(NOW, now - HOUR))
     again = now + 3 * HOUR
     assert backlog(tracker, again) == (NOW, again - HOUR)
 
@@ -77,7 +78,7 @@ def test_a_second_outage_adds_to_what_is_unread():
 def test_a_window_longer_than_catch_up_is_read_whole():
     rules = replace_window(RULES, 12 * HOUR)
     tracker = Tracker(rules)
-    tracker.apply([], ranges=[(NOW - 12 * HOUR, NOW + 1)], now=NOW)
+    apply_rows(tracker, [], ranges=[(NOW - 12 * HOUR, NOW + 1)], now=NOW)
     now = NOW + 24 * HOUR
     assert whole_read_start(tracker, now) == now - 12 * HOUR
 

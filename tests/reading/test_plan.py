@@ -69,13 +69,7 @@ class Outbound:
         plan = PollPlan(self.tracker, self.state, now=self.now, limits=PlanLimits(LIMIT))
         reading = run_plan(plan, self.table)
         self.state = reading.state
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            unreadable_ids=reading.unreadable_ids,
-            unread=reading.unread,
-        )
+        self.tracker.apply(reading.observation, now=self.now, max_gap_ms=0)
         return reading
 
     @property
@@ -311,17 +305,17 @@ def test_a_backlog_follows_beside_polls_oldest_first():
     reading = outbound.poll(8 * 3_600)
     assert outbound.is_right()
     begin, end = T0 - HOUR, T0 + 7 * HOUR
-    assert reading.unread is not None
-    began_again, ended = reading.unread
+    assert reading.observation.unread is not None
+    began_again, ended = reading.observation.unread
     assert begin < began_again < end
     assert ended == end
     polls = [outbound.requests]
-    while reading.unread is not None:
-        before = reading.unread
+    while reading.observation.unread is not None:
+        before = reading.observation.unread
         reading = outbound.poll()
         polls.append(outbound.requests)
         assert outbound.is_right()
-        assert reading.unread is None or reading.unread[0] > before[0]
+        assert reading.observation.unread is None or reading.observation.unread[0] > before[0]
     assert len(polls) > 4
     assert max(polls[1:]) <= 2 + MIN_CATCH_UP_REQUESTS + SLICE_PAGES * 2
     assert outbound.tracker.snapshot().ledger.started == outbound.new(0) > 5_766
@@ -330,7 +324,7 @@ def test_a_backlog_follows_beside_polls_oldest_first():
 def test_a_quiet_backlog_takes_few_requests():
     outbound = Outbound()
     reading, requests = outbound.poll(24 * 3_600), outbound.requests
-    while reading.unread is not None:
+    while reading.observation.unread is not None:
         reading = outbound.poll()
         requests += outbound.requests
     assert requests <= 40
@@ -340,7 +334,7 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:05d}", T0 + n * 1_000) for n in range(36_000)))
     reading = outbound.poll(8 * 3_600)
-    while reading.unread is not None:
+    while reading.observation.unread is not None:
         reading = outbound.poll(120)
     assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
     assert outbound.tracker.snapshot().tracked < 3_800
@@ -349,14 +343,14 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
 def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
-    before = outbound.poll(8 * 3_600).unread
+    before = outbound.poll(8 * 3_600).observation.unread
     outbound.tracker, outbound.state = Tracker(RULES, outbound.tracker.saved()), PlanState()
-    after = outbound.poll().unread
+    after = outbound.poll().observation.unread
     assert outbound.requests < 30
     assert before is not None
     assert after is not None
     assert after[0] > before[0]
-    while outbound.poll().unread is not None:
+    while outbound.poll().observation.unread is not None:
         assert outbound.is_right()
     assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
 
@@ -365,7 +359,9 @@ def test_catching_up_goes_on_after_a_restart():
 def test_a_backlog_is_read_by_offset_where_the_window_is(odd):
     outbound = Outbound(**odd)
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(3_000)))
-    while outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).unread is not None:
+    while (
+        outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).observation.unread is not None
+    ):
         assert outbound.is_right()
     assert outbound.tracker.snapshot().ledger.started >= 2_900
 
@@ -439,7 +435,7 @@ def test_a_small_window_is_read_whole():
     reading = small.poll()
     assert reading.scanned
     assert small.requests <= MAX_WHOLE_READ_PAGES
-    assert len(reading.ranges) == 1
+    assert len(reading.observation.ranges) == 1
     assert not outbound.poll().scanned
 
 
@@ -477,4 +473,4 @@ def test_more_rows_of_one_millisecond_than_a_page_are_read():
     outbound.table.put(*(done(f"tie-{n:03d}", T0 - 40 * MINUTE) for n in range(250)))
     outbound.poll()
     assert outbound.is_right()
-    assert len(by_id(outbound.poll().calls)) <= 2 * LIMIT
+    assert len(by_id(outbound.poll().observation.rows)) <= 2 * LIMIT
