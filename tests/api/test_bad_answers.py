@@ -12,6 +12,8 @@ from tests.support.bad_answers import BAD_ANSWERS, Bad
 from tests.support.spoiled import FIRST_READ, Told, history
 from tests.support.virtual_time import run_virtually
 
+pytestmark = pytest.mark.virtual_time
+
 HONEST = [name for name, bad in BAD_ANSWERS.items() if not bad.may_lie]
 LIARS = [name for name, bad in BAD_ANSWERS.items() if bad.may_lie]
 REFUSALS = {"401", "403", "404"}
@@ -45,25 +47,25 @@ def assert_nothing_wrong_stays(told: Told, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("names", groups([n for n in HONEST if n not in REFUSALS | PAUSES]))
-def test_an_answer_that_is_none_costs_a_poll_and_no_call(names, undisturbed):
-    told = run_virtually(history(spread(names, FIRST_READ + 1)))
+async def test_an_answer_that_is_none_costs_a_poll_and_no_call(names, undisturbed):
+    told = await history(spread(names, FIRST_READ + 1))
     assert_nothing_wrong_stays(told, names)
     assert told.ledger.started == undisturbed.ledger.started
     assert told.ledger.by_status == undisturbed.ledger.by_status
 
 
 @pytest.mark.parametrize("names", groups(LIARS))
-def test_an_answer_that_lies_is_forgotten_once_the_truth_is_read(names):
-    assert_nothing_wrong_stays(run_virtually(history(spread(names, 2))), names)
+async def test_an_answer_that_lies_is_forgotten_once_the_truth_is_read(names):
+    assert_nothing_wrong_stays(await history(spread(names, 2)), names)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS | PAUSES))
-def test_a_refusal_or_a_long_pause_ends(name):
-    told = run_virtually(history({FIRST_READ + 3: BAD_ANSWERS[name]}))
+async def test_a_refusal_or_a_long_pause_ends(name):
+    told = await history({FIRST_READ + 3: BAD_ANSWERS[name]})
     assert_nothing_wrong_stays(told, [name])
 
 
 @pytest.mark.parametrize("name", ["nothing at all", "rows turned round", "count huge", "empty"])
-def test_a_first_read_that_is_answered_badly_to_its_end(name):
-    told = run_virtually(history({1: BAD_ANSWERS[name]}, is_sticky=True))
+async def test_a_first_read_that_is_answered_badly_to_its_end(name):
+    told = await history({1: BAD_ANSWERS[name]}, is_sticky=True)
     assert_nothing_wrong_stays(told, [name])

@@ -5,10 +5,9 @@ import gzip
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
-from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,16 +53,6 @@ SEARCH = Search(1_795_000_000_000, 1_795_003_600_123, 0, 100)
 EMPTY = {"count": 0, "results": []}
 WELL = httpx.Response(200, json=EMPTY)
 FOREVER = 1e9
-
-
-def virtually(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
-    """Runs a test on a loop of its own, whose time is made up."""
-
-    @wraps(test)
-    def run(*args: object, **kwargs: object) -> None:
-        run_virtually(test(*args, **kwargs))
-
-    return run
 
 
 class Observer:
@@ -202,7 +191,7 @@ def dripping(status: int = 200) -> httpx.Response:
 # --- what is asked
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_search_is_the_one_request_that_the_facts_describe():
     async with a_scene() as scene:
         await scene.search(
@@ -228,7 +217,7 @@ async def test_a_search_is_the_one_request_that_the_facts_describe():
         assert len(scene.api.calls) == 1
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_an_ascending_search_says_so():
     async with a_scene() as scene:
         await scene.search(search=SEARCH._replace(ascending=True))
@@ -247,23 +236,19 @@ async def test_an_ascending_search_says_so():
         ("~a._-", "/v1/Outbound/~a._-/Calls"),
     ],
 )
-def test_an_id_is_quoted_in_the_path(outbound, path):
-    async def main() -> None:
-        async with a_scene() as scene:
-            await scene.search(outbound)
-            assert scene.last_request.url.raw_path.decode() == path
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_an_id_is_quoted_in_the_path(outbound, path):
+    async with a_scene() as scene:
+        await scene.search(outbound)
+        assert scene.last_request.url.raw_path.decode() == path
 
 
 @pytest.mark.parametrize("url", [f"{URL}/gateway", f"{URL}/gateway/"])
-def test_the_base_url_may_have_a_path_of_its_own(url):
-    async def main() -> None:
-        async with a_scene(url=url) as scene:
-            await scene.search("x")
-            assert str(scene.last_request.url) == f"{URL}/gateway/v1/Outbound/x/Calls"
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_the_base_url_may_have_a_path_of_its_own(url):
+    async with a_scene(url=url) as scene:
+        await scene.search("x")
+        assert str(scene.last_request.url) == f"{URL}/gateway/v1/Outbound/x/Calls"
 
 
 # --- what is answered
@@ -281,17 +266,16 @@ ROWS = {
     "content_type",
     ["text/plain", "application/json", "text/json", "text/html", "image/png", "nonsense", None],
 )
-def test_an_answer_is_read_whatever_its_content_type_says(content_type):
-    async def main() -> None:
-        headers = {} if content_type is None else {"content-type": content_type}
-        async with a_scene() as scene:
-            scene.answer(httpx.Response(200, headers=headers, content=json.dumps(ROWS).encode()))
-            page = await scene.search()
-            assert (page.count, [call.id for call in page.calls], page.rejected) == (7, ["c1"], 1)
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_an_answer_is_read_whatever_its_content_type_says(content_type):
+    headers = {} if content_type is None else {"content-type": content_type}
+    async with a_scene() as scene:
+        scene.answer(httpx.Response(200, headers=headers, content=json.dumps(ROWS).encode()))
+        page = await scene.search()
+        assert (page.count, [call.id for call in page.calls], page.rejected) == (7, ["c1"], 1)
 
 
+@pytest.mark.virtual_time
 async def test_a_large_answer_is_decoded_beside_the_event_loop(monkeypatch):
     decoded_in = []
 
@@ -307,7 +291,7 @@ async def test_a_large_answer_is_decoded_beside_the_event_loop(monkeypatch):
     assert [each is threading.main_thread() for each in decoded_in] == [True, False]
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_compressed_answer_in_many_pieces_is_read():
     body = gzip.compress(json.dumps(ROWS).encode())
     stream = Stream(*(body[place : place + 7] for place in range(0, len(body), 7)), pause=0.1)
@@ -317,7 +301,7 @@ async def test_a_compressed_answer_in_many_pieces_is_read():
         assert stream.is_closed
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_cookies_that_an_answer_sets_do_no_harm():
     async with a_scene() as scene:
         scene.answer(httpx.Response(200, json=EMPTY, headers={"set-cookie": "a=b\x00; c"}))
@@ -423,51 +407,47 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_every_failure_becomes_its_reason_and_only_what_may_pass_is_tried_again(name):
+@pytest.mark.virtual_time
+async def test_every_failure_becomes_its_reason_and_only_what_may_pass_is_tried_again(name):
     make, kind, reason, retried = FAILURES[name]
 
-    async def main() -> None:
-        async with a_scene() as scene:
-            scene.answer(lambda _: make())
-            error = await scene.failure(give_up=10.0)
-            assert type(error) is kind
-            assert error.reason == reason
-            assert error.reason in Reason
-            assert error.retry is retried
-            assert (len(scene.times) > 2) is retried
-            assert len(scene.times) == scene.observer.retries + 1 == len(scene.observer.requests)
-            assert scene.now < 10.0
-            scene.answer(WELL)  # nothing of it is left: no place, no connection
-            await asyncio.gather(*(scene.search() for _ in range(4)))
-
-    run_virtually(main())
+    async with a_scene() as scene:
+        scene.answer(lambda _: make())
+        error = await scene.failure(give_up=10.0)
+        assert type(error) is kind
+        assert error.reason == reason
+        assert error.reason in Reason
+        assert error.retry is retried
+        assert (len(scene.times) > 2) is retried
+        assert len(scene.times) == scene.observer.retries + 1 == len(scene.observer.requests)
+        assert scene.now < 10.0
+        scene.answer(WELL)  # nothing of it is left: no place, no connection
+        await asyncio.gather(*(scene.search() for _ in range(4)))
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_no_error_tells_what_the_answer_said_nor_the_token(name, caplog):
+@pytest.mark.virtual_time
+async def test_no_error_tells_what_the_answer_said_nor_the_token(name, caplog):
     caplog.set_level(logging.DEBUG, "pearl_exporter")
 
-    async def main() -> None:
-        async with a_scene() as scene:
-            scene.answer(lambda _: FAILURES[name][0]())
-            error = await scene.failure(give_up=10.0)
-            for text in (str(error), repr(error), caplog.text):
-                assert PHONE not in text
-                assert TOKEN not in text
-            assert "\n" not in str(error)
-            assert str(error)
-
-    run_virtually(main())
+    async with a_scene() as scene:
+        scene.answer(lambda _: FAILURES[name][0]())
+        error = await scene.failure(give_up=10.0)
+        for text in (str(error), repr(error), caplog.text):
+            assert PHONE not in text
+            assert TOKEN not in text
+        assert "\n" not in str(error)
+        assert str(error)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_the_status_is_told_in_the_standards_words():
     async with a_scene() as scene:
         scene.answer(problem(404))
         assert str(await scene.failure()).startswith("the API answered 404 Not Found")
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_redirect_is_not_followed_so_that_nobody_else_sees_the_token():
     async with a_scene() as scene:
         scene.answer(httpx.Response(307, headers={"location": "https://elsewhere.test/v1"}))
@@ -475,7 +455,7 @@ async def test_a_redirect_is_not_followed_so_that_nobody_else_sees_the_token():
         assert [call.request.url.host for call in scene.api.calls] == ["api.nlpearl.test"]
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_redirect_to_nowhere_is_an_error_of_ours():
     async with a_scene() as scene:
         scene.answer(httpx.Response(302, headers={"location": f"https://[{PHONE}:x/"}))
@@ -495,17 +475,15 @@ async def test_a_redirect_to_nowhere_is_an_error_of_ours():
     ],
     ids=["endless", "dripping", "hanging"],
 )
-def test_the_status_of_an_error_counts_whatever_its_body_does(status, kind, stream):
-    async def main() -> None:
-        async with a_scene() as scene:
-            body = stream()
-            scene.answer(httpx.Response(status, headers=GZIP, stream=body))
-            assert type(await scene.failure(give_up=2.0)) is kind
-            assert scene.now <= 2.0
-            assert body.is_closed
-            assert body.sent <= 2_000_000
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_the_status_of_an_error_counts_whatever_its_body_does(status, kind, stream):
+    async with a_scene() as scene:
+        body = stream()
+        scene.answer(httpx.Response(status, headers=GZIP, stream=body))
+        assert type(await scene.failure(give_up=2.0)) is kind
+        assert scene.now <= 2.0
+        assert body.is_closed
+        assert body.sent <= 2_000_000
 
 
 @settings(max_examples=40, deadline=None)
@@ -532,7 +510,7 @@ def test_any_answer_is_a_page_or_an_api_error(status, body, headers):
 # --- trying again
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_passing_failure_is_not_seen_by_who_asks():
     async with a_scene() as scene:
         scene.answer(problem(503), httpx.ReadError(""), problem(429), WELL)
@@ -540,7 +518,7 @@ async def test_a_passing_failure_is_not_seen_by_who_asks():
         assert len(scene.times) == 4
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_the_log_says_once_a_minute_whose_request_is_asked_again(caplog):
     caplog.set_level(logging.INFO, "pearl_exporter.api.client")
     async with a_scene() as scene:
@@ -554,7 +532,7 @@ async def test_the_log_says_once_a_minute_whose_request_is_asked_again(caplog):
     assert told[0].asked == "first"
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_the_backoff_doubles_to_a_limit_and_has_jitter():
     gaps: list[list[float]] = []
     for _ in range(6):
@@ -587,21 +565,19 @@ ENDLESS = {
 
 @pytest.mark.parametrize("name", ENDLESS)
 @pytest.mark.parametrize("give_up", [1.0, 47.0, 300.0])
-def test_nothing_outlives_the_patience_of_a_poll(name, give_up):
-    async def main() -> None:
-        async with a_scene() as scene:
-            scene.answer(lambda _: ENDLESS[name]())
-            error = await scene.failure(give_up=give_up)
-            assert error.retry
-            assert scene.now <= give_up + 0.001
-            assert scene.times[-1] < give_up
-            longest = max(seconds for _, seconds in scene.observer.requests)
-            assert longest <= 30.001
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_nothing_outlives_the_patience_of_a_poll(name, give_up):
+    async with a_scene() as scene:
+        scene.answer(lambda _: ENDLESS[name]())
+        error = await scene.failure(give_up=give_up)
+        assert error.retry
+        assert scene.now <= give_up + 0.001
+        assert scene.times[-1] < give_up
+        longest = max(seconds for _, seconds in scene.observer.requests)
+        assert longest <= 30.001
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_request_takes_no_longer_than_the_timeout():
     async with a_scene(timeout=30.0) as scene:
         scene.answer(after(31.0), WELL)
@@ -609,7 +585,7 @@ async def test_a_request_takes_no_longer_than_the_timeout():
         assert 31.0 <= scene.times[1] <= 32.1
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_slow_api_that_answers_within_the_timeout_is_well():
     async with a_scene(timeout=60.0) as scene:
         scene.answer(after(45.0))
@@ -618,7 +594,7 @@ async def test_a_slow_api_that_answers_within_the_timeout_is_well():
         assert scene.observer.retries == 0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_an_answer_that_comes_after_the_polls_patience_is_a_timeout():
     async with a_scene(timeout=60.0) as scene:
         scene.answer(after(20.0))
@@ -627,7 +603,7 @@ async def test_an_answer_that_comes_after_the_polls_patience_is_a_timeout():
         assert len(scene.times) == 1
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_who_cancels_a_search_is_obeyed_and_leaves_nothing_behind():
     async with a_scene(concurrency=1) as scene:
         stream = Stream(b" ", pause=5.0, forever=True)
@@ -643,7 +619,7 @@ async def test_who_cancels_a_search_is_obeyed_and_leaves_nothing_behind():
         assert scene.now == 7.0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_search_cancelled_between_two_tries_asks_no_more():
     async with a_scene() as scene:
         scene.answer(problem(500))
@@ -659,7 +635,7 @@ async def test_a_search_cancelled_between_two_tries_asks_no_more():
 # --- slowing down
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_429_slows_all_outbounds_down_and_successes_speed_up_again():
     async with a_scene(rate_limit=2.0) as scene:
         scene.answer(problem(429), WELL)
@@ -673,32 +649,28 @@ async def test_a_429_slows_all_outbounds_down_and_successes_speed_up_again():
 @pytest.mark.parametrize(
     "answer", [problem(500), problem(404), problem(401), httpx.ReadError("")], ids=str
 )
-def test_other_failures_do_not_slow_down(answer):
-    async def main() -> None:
-        async with a_scene(rate_limit=2.0) as scene:
-            scene.answer(answer)
-            await scene.failure(give_up=5.0)
-            assert scene.client.limiter.rate == 2.0
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_other_failures_do_not_slow_down(answer):
+    async with a_scene(rate_limit=2.0) as scene:
+        scene.answer(answer)
+        await scene.failure(give_up=5.0)
+        assert scene.client.limiter.rate == 2.0
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_in_seconds_pauses_all_outbounds(status):
-    async def main() -> None:
-        async with a_scene(rate_limit=2.0) as scene:
-            scene.answer(problem(status, **{"retry-after": "20"}), WELL)
-            first = asyncio.ensure_future(scene.search("a"))
-            await asyncio.sleep(1)
-            assert scene.client.limiter.paused_for == 19.0
-            await asyncio.gather(first, scene.search("b"), scene.search("c"))
-            assert scene.times[0] == 0.0
-            assert min(scene.times[1:]) == 20.0
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_retry_after_in_seconds_pauses_all_outbounds(status):
+    async with a_scene(rate_limit=2.0) as scene:
+        scene.answer(problem(status, **{"retry-after": "20"}), WELL)
+        first = asyncio.ensure_future(scene.search("a"))
+        await asyncio.sleep(1)
+        assert scene.client.limiter.paused_for == 19.0
+        await asyncio.gather(first, scene.search("b"), scene.search("c"))
+        assert scene.times[0] == 0.0
+        assert min(scene.times[1:]) == 20.0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_503_with_retry_after_pauses_and_does_not_slow_down():
     async with a_scene(rate_limit=2.0) as scene:
         scene.answer(problem(503, **{"retry-after": "20"}))
@@ -709,19 +681,17 @@ async def test_a_503_with_retry_after_pauses_and_does_not_slow_down():
 
 
 @pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (503, "server_error")])
-def test_who_has_no_turn_for_a_pause_fails_for_what_the_pause_was_asked_for(status, reason):
-    async def main() -> None:
-        async with a_scene() as scene:
-            scene.answer(problem(status, **{"retry-after": "200"}))
-            assert (await scene.failure("a", give_up=30.0)).reason == reason
-            error = await scene.failure("b", give_up=30.0)
-            assert error.reason == reason
-            assert "the API asked to pause, 140 s are left" in str(error)
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_who_has_no_turn_for_a_pause_fails_for_what_the_pause_was_asked_for(status, reason):
+    async with a_scene() as scene:
+        scene.answer(problem(status, **{"retry-after": "200"}))
+        assert (await scene.failure("a", give_up=30.0)).reason == reason
+        error = await scene.failure("b", give_up=30.0)
+        assert error.reason == reason
+        assert "the API asked to pause, 140 s are left" in str(error)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_pause_is_the_reason_even_where_an_older_request_was_answered_since():
     async with a_scene() as scene:
         scene.answer(after(5.0), problem(429, **{"retry-after": "200"}))
@@ -732,7 +702,7 @@ async def test_a_pause_is_the_reason_even_where_an_older_request_was_answered_si
         assert (await newer).reason == "rate_limited"
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_pause_holds_beyond_the_end_of_the_poll_and_is_capped():
     async with a_scene() as scene:
         scene.answer(problem(429, **{"retry-after": "86400"}), WELL)
@@ -747,22 +717,20 @@ async def test_a_pause_holds_beyond_the_end_of_the_poll_and_is_capped():
 
 @pytest.mark.parametrize("api_ahead", [0.0, 3600.0, -86_400.0])
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_as_a_date_is_judged_by_the_answers_own_clock(api_ahead, status):
-    async def main() -> None:
-        there = EPOCH_SECONDS + api_ahead
-        headers = {
-            "date": formatdate(there, usegmt=True),
-            "retry-after": formatdate(there + 25, usegmt=True),
-        }
-        async with a_scene() as scene:
-            scene.answer(problem(status, **headers), WELL)
-            await scene.search()
-            assert scene.times == [0.0, 25.0]
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_retry_after_as_a_date_is_judged_by_the_answers_own_clock(api_ahead, status):
+    there = EPOCH_SECONDS + api_ahead
+    headers = {
+        "date": formatdate(there, usegmt=True),
+        "retry-after": formatdate(there + 25, usegmt=True),
+    }
+    async with a_scene() as scene:
+        scene.answer(problem(status, **headers), WELL)
+        await scene.search()
+        assert scene.times == [0.0, 25.0]
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_retry_after_as_a_date_in_an_answer_without_one_is_judged_by_what_is_known():
     there = EPOCH_SECONDS + 3600
     async with a_scene() as scene:
@@ -791,22 +759,20 @@ async def test_retry_after_as_a_date_in_an_answer_without_one_is_judged_by_what_
         "0",
     ],
 )
-def test_a_retry_after_that_says_nothing_leaves_the_backoff_alone(value):
-    async def main() -> None:
-        headers = [(b"date", formatdate(EPOCH_SECONDS, usegmt=True).encode())]
-        headers.append((b"retry-after", value.encode()))
-        async with a_scene() as scene:
-            scene.answer(httpx.Response(429, headers=headers), WELL)
-            await scene.search()
-            assert 1.0 <= scene.times[1] <= 2.1
-
-    run_virtually(main())
+@pytest.mark.virtual_time
+async def test_a_retry_after_that_says_nothing_leaves_the_backoff_alone(value):
+    headers = [(b"date", formatdate(EPOCH_SECONDS, usegmt=True).encode())]
+    headers.append((b"retry-after", value.encode()))
+    async with a_scene() as scene:
+        scene.answer(httpx.Response(429, headers=headers), WELL)
+        await scene.search()
+        assert 1.0 <= scene.times[1] <= 2.1
 
 
 # --- turns
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_two_requests_are_in_flight_and_the_rest_waits():
     most = now = 0
 
@@ -825,7 +791,7 @@ async def test_two_requests_are_in_flight_and_the_rest_waits():
         assert scene.now == pytest.approx(50.0, abs=0.1)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_wait_in_a_queue_that_moves_costs_no_patience():
     async with a_scene(concurrency=1) as scene:
         scene.answer(after(10.0), after(10.0), after(10.0), after(14.0))
@@ -836,7 +802,7 @@ async def test_a_wait_in_a_queue_that_moves_costs_no_patience():
         await asyncio.gather(*others)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_only_the_part_of_a_wait_in_which_the_queue_moved_is_excused():
     async with a_scene(concurrency=1, timeout=600.0) as scene:
         scene.answer(after(10.0), after(45.0), after(FOREVER))
@@ -849,7 +815,7 @@ async def test_only_the_part_of_a_wait_in_which_the_queue_moved_is_excused():
         assert scene.now == pytest.approx(10.0 + 60.0, abs=0.1)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_where_others_are_refused_one_by_one_everybody_gets_a_turn():
     async with a_scene(rate_limit=2.0) as scene:
         scene.answer(lambda request: WELL if "good" in str(request.url) else problem(404))
@@ -859,7 +825,7 @@ async def test_where_others_are_refused_one_by_one_everybody_gets_a_turn():
         assert {error.reason for error in await asyncio.gather(*bad)} == {"not_found"}
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_without_a_turn_what_fails_for_all_is_the_reason():
     async with a_scene(concurrency=1, timeout=100.0) as scene:
         scene.answer(problem(500), after(FOREVER))
@@ -871,7 +837,7 @@ async def test_without_a_turn_what_fails_for_all_is_the_reason():
         first.cancel()
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_what_failed_for_all_before_a_success_is_no_reason_any_more():
     async with a_scene(concurrency=1, timeout=100.0) as scene:
         scene.answer(problem(500), WELL, after(FOREVER))
@@ -882,7 +848,7 @@ async def test_what_failed_for_all_before_a_success_is_no_reason_any_more():
         hung.cancel()
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_what_fails_for_one_outbound_alone_is_no_others_reason():
     async with a_scene(concurrency=1, timeout=100.0) as scene:
         scene.answer(problem(404), after(FOREVER))
@@ -895,7 +861,7 @@ async def test_what_fails_for_one_outbound_alone_is_no_others_reason():
         hung.cancel()
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_bug_in_a_request_gives_its_turn_back():
     async with a_scene(concurrency=1) as scene:
         scene.answer(ZeroDivisionError(), WELL)
@@ -904,7 +870,7 @@ async def test_a_bug_in_a_request_gives_its_turn_back():
         await scene.search(give_up=1.0)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_the_time_until_the_first_turn_is_told():
     async with a_scene(concurrency=1) as scene:
         scene.answer(after(10.0))
@@ -921,7 +887,7 @@ async def test_the_time_until_the_first_turn_is_told():
 # --- patience
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_patience_runs_out_a_good_page_renews_it_and_an_excuse_stretches_it():
     deadline = Deadline(60.0)
     assert deadline.remaining == 60.0
@@ -935,7 +901,7 @@ async def test_patience_runs_out_a_good_page_renews_it_and_an_excuse_stretches_i
     assert deadline.remaining == 60.0
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_poll_that_goes_on_getting_pages_may_take_long():
     async with a_scene() as scene:
         scene.answer(after(25.0))
@@ -945,7 +911,7 @@ async def test_a_poll_that_goes_on_getting_pages_may_take_long():
         assert scene.now == pytest.approx(250.0, abs=0.1)
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_a_failed_try_does_not_renew_patience():
     async with a_scene() as scene:
         scene.answer(after(10.0, problem(500)))
@@ -962,7 +928,7 @@ async def test_a_failed_try_does_not_renew_patience():
 # --- who listens
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_every_request_is_told_with_its_status_and_its_time():
     async with a_scene(timeout=5.0) as scene:
         scene.answer(
@@ -981,7 +947,7 @@ async def test_every_request_is_told_with_its_status_and_its_time():
         assert scene.observer.retries == 5
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_the_last_failure_is_not_told_as_a_retry():
     async with a_scene() as scene:
         scene.answer(problem(404))
@@ -990,7 +956,7 @@ async def test_the_last_failure_is_not_told_as_a_retry():
         assert scene.observer.codes == ["404"]
 
 
-@virtually
+@pytest.mark.virtual_time
 async def test_waits_for_turns_are_told():
     waits: list[float] = []
     async with a_scene() as scene:
@@ -1009,29 +975,24 @@ async def test_waits_for_turns_are_told():
 
 
 @pytest.mark.parametrize("status", [200, 404, 503])
-def test_every_answer_tells_the_apis_time_by_its_head(status):
+@pytest.mark.virtual_time
+async def test_every_answer_tells_the_apis_time_by_its_head(status):
     """The head's time, not the middle of the request: a search may take tens of seconds."""
+    clock = virtual_clock()
+    api_clock = ApiClock(clock)
+    async with a_scene(timeout=60.0) as scene:
 
-    async def main() -> None:
-        clock = virtual_clock()
-        api_clock = ApiClock(clock)
-        async with a_scene(timeout=60.0) as scene:
+        async def respond(_: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(40)
+            body = json.dumps(EMPTY).encode()
+            date = formatdate(clock.wall() + 100, usegmt=True)
+            return httpx.Response(status, headers={"date": date}, stream=Stream(body, pause=0.9))
 
-            async def respond(_: httpx.Request) -> httpx.Response:
-                await asyncio.sleep(40)
-                body = json.dumps(EMPTY).encode()
-                date = formatdate(clock.wall() + 100, usegmt=True)
-                return httpx.Response(
-                    status, headers={"date": date}, stream=Stream(body, pause=0.9)
-                )
-
-            scene.answer(respond)
-            scene.client._wire._api_clock = api_clock
-            with suppress(ApiError):
-                await scene.search(give_up=41.0)
-            assert api_clock.skew_seconds == pytest.approx(-100.0, abs=0.501)
-
-    run_virtually(main())
+        scene.answer(respond)
+        scene.client._wire._api_clock = api_clock
+        with suppress(ApiError):
+            await scene.search(give_up=41.0)
+        assert api_clock.skew_seconds == pytest.approx(-100.0, abs=0.501)
 
 
 # --- the token
@@ -1040,17 +1001,15 @@ def test_every_answer_tells_the_apis_time_by_its_head(status):
 @pytest.mark.parametrize(
     "pasted", [TOKEN, f" {TOKEN}\n", f"Bearer {TOKEN}", f"bearer  {TOKEN}\r\n", f'"{TOKEN}"']
 )
-def test_a_pasted_token_is_sent_bare(pasted, tmp_path):
+@pytest.mark.virtual_time
+async def test_a_pasted_token_is_sent_bare(pasted, tmp_path):
     file = tmp_path / "token"
     file.write_text(pasted)
 
-    async def main() -> None:
-        for source in (TokenSource(literal=SecretStr(pasted)), TokenSource(file=file)):
-            async with a_scene(source=source) as scene:
-                await scene.search()
-                assert scene.last_request.headers["authorization"] == f"Bearer {TOKEN}"
-
-    run_virtually(main())
+    for source in (TokenSource(literal=SecretStr(pasted)), TokenSource(file=file)):
+        async with a_scene(source=source) as scene:
+            await scene.search()
+            assert scene.last_request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
 def replace_file(file: Path, text: str) -> None:
@@ -1061,37 +1020,33 @@ def replace_file(file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("write", [replace_file, Path.write_text], ids=["rename", "in place"])
-def test_a_token_file_is_read_again_when_it_changes(write, tmp_path):
+@pytest.mark.virtual_time
+async def test_a_token_file_is_read_again_when_it_changes(write, tmp_path):
     file = tmp_path / "token"
     file.write_text("a:first")
 
-    async def main() -> None:
-        async with a_scene(source=TokenSource(file=file)) as scene:
-            await scene.search()
-            assert scene.last_request.headers["authorization"] == "Bearer a:first"
-            write(file, "Bearer a:second-one")
-            await scene.search()
-            assert scene.last_request.headers["authorization"] == "Bearer a:second-one"
-
-    run_virtually(main())
+    async with a_scene(source=TokenSource(file=file)) as scene:
+        await scene.search()
+        assert scene.last_request.headers["authorization"] == "Bearer a:first"
+        write(file, "Bearer a:second-one")
+        await scene.search()
+        assert scene.last_request.headers["authorization"] == "Bearer a:second-one"
 
 
-def test_a_try_after_the_first_bears_the_new_token(tmp_path):
+@pytest.mark.virtual_time
+async def test_a_try_after_the_first_bears_the_new_token(tmp_path):
     file = tmp_path / "token"
     file.write_text("a:first")
 
-    async def main() -> None:
-        async with a_scene(source=TokenSource(file=file)) as scene:
+    async with a_scene(source=TokenSource(file=file)) as scene:
 
-            def rotate(_: httpx.Request) -> httpx.Response:
-                replace_file(file, "a:second-one")
-                return problem(503)
+        def rotate(_: httpx.Request) -> httpx.Response:
+            replace_file(file, "a:second-one")
+            return problem(503)
 
-            scene.answer(rotate, WELL)
-            await scene.search()
-            assert scene.last_request.headers["authorization"] == "Bearer a:second-one"
-
-    run_virtually(main())
+        scene.answer(rotate, WELL)
+        await scene.search()
+        assert scene.last_request.headers["authorization"] == "Bearer a:second-one"
 
 
 def spoil(file: Path) -> None:

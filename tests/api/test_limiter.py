@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
-from functools import wraps
 from itertools import pairwise
 
 import pytest
@@ -19,19 +18,11 @@ from pearl_exporter.api.limiter import (
 )
 from tests.support.virtual_time import run_virtually
 
+pytestmark = pytest.mark.virtual_time
+
 FOREVER = 1e9
 FAST = 1000.0
 """A rate that lets the other promises be seen alone."""
-
-
-def virtually(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
-    """Runs a test on a loop of its own, whose time is made up."""
-
-    @wraps(test)
-    def run(*args: object, **kwargs: object) -> None:
-        run_virtually(test(*args, **kwargs))
-
-    return run
 
 
 class Asker:
@@ -82,14 +73,12 @@ def start(*coroutines: Coroutine[object, object, None]) -> list[asyncio.Task[Non
 # --- requests a second
 
 
-@virtually
 async def test_turns_are_spaced_by_the_rate():
     asker = Asker(Limiter(2.0, 64))
     await asyncio.gather(*(asker.ask() for _ in range(10)))
     assert asker.times == pytest.approx([0.5 * slot for slot in range(10)], abs=0.03)
 
 
-@virtually
 async def test_idle_time_is_not_saved_up_for_a_burst():
     asker = Asker(Limiter(2.0, 64))
     await asker.ask()
@@ -98,7 +87,6 @@ async def test_idle_time_is_not_saved_up_for_a_burst():
     assert asker.times[1:] == pytest.approx([600, 600.5, 601, 601.5], abs=0.07)
 
 
-@virtually
 async def test_a_free_limiter_gives_a_turn_at_once():
     asker = Asker(Limiter(0.1, 1))
     await asker.ask(deadline=0.0)
@@ -134,17 +122,13 @@ def test_no_span_holds_more_turns_than_the_rate_allows(rate, requests, places):
 
 
 @pytest.mark.parametrize("places", [1, 2, 5])
-def test_no_more_are_in_flight_than_there_are_places(places):
-    async def main() -> None:
-        asker = Asker(Limiter(FAST, places))
-        await asyncio.gather(*(asker.ask(f"o{number}", takes=1.0) for number in range(11)))
-        assert asker.most_in_flight == places
-        assert asker.now == pytest.approx(-(-11 // places), abs=0.1)
-
-    run_virtually(main())
+async def test_no_more_are_in_flight_than_there_are_places(places):
+    asker = Asker(Limiter(FAST, places))
+    await asyncio.gather(*(asker.ask(f"o{number}", takes=1.0) for number in range(11)))
+    assert asker.most_in_flight == places
+    assert asker.now == pytest.approx(-(-11 // places), abs=0.1)
 
 
-@virtually
 async def test_a_place_is_given_back_when_the_request_breaks():
     asker = Asker(Limiter(FAST, 1))
 
@@ -158,7 +142,6 @@ async def test_a_place_is_given_back_when_the_request_breaks():
     await asker.ask(deadline=1.0)
 
 
-@virtually
 async def test_a_place_is_given_back_when_the_request_is_cancelled():
     asker = Asker(Limiter(FAST, 1))
     holder, waiter = start(asker.ask("a", takes=FOREVER), asker.ask("b"))
@@ -171,7 +154,6 @@ async def test_a_place_is_given_back_when_the_request_is_cancelled():
 # --- AIMD
 
 
-@virtually
 async def test_a_429_halves_the_rate_once_for_all_requests_sent_before():
     limiter = Limiter(8.0, 4)
     sent = asyncio.get_running_loop().time()
@@ -185,7 +167,6 @@ async def test_a_429_halves_the_rate_once_for_all_requests_sent_before():
     assert limiter.rate == 2.0
 
 
-@virtually
 async def test_the_rate_never_falls_to_nothing():
     limiter = Limiter(2.0, 1)
     for _ in range(50):
@@ -198,7 +179,6 @@ async def test_the_rate_never_falls_to_nothing():
     assert asker.times[1] == pytest.approx(1 / (2.0 * MIN_SHARE), abs=0.03)
 
 
-@virtually
 async def test_the_rate_grows_back_by_successes_and_not_beyond_the_configured_one():
     limiter = Limiter(2.0, 1)
     limiter.slow_down(asyncio.get_running_loop().time())
@@ -211,7 +191,6 @@ async def test_the_rate_grows_back_by_successes_and_not_beyond_the_configured_on
     assert max(rates) <= 2.0
 
 
-@virtually
 async def test_a_refusal_that_is_no_429_leaves_the_rate_as_it_is():
     limiter = Limiter(2.0, 1)
     limiter.slow_down(asyncio.get_running_loop().time())
@@ -219,7 +198,6 @@ async def test_a_refusal_that_is_no_429_leaves_the_rate_as_it_is():
     assert limiter.rate == 1.0
 
 
-@virtually
 async def test_a_slower_rate_spaces_the_next_turns():
     asker = Asker(Limiter(2.0, 64))
     asker.limiter.slow_down(asyncio.get_running_loop().time())
@@ -230,7 +208,6 @@ async def test_a_slower_rate_spaces_the_next_turns():
 # --- pauses
 
 
-@virtually
 async def test_a_pause_is_for_everybody_and_the_rate_holds_after_it():
     asker = Asker(Limiter(2.0, 64))
     tasks = start(*(asker.ask(f"o{number}") for number in range(5)))
@@ -245,7 +222,6 @@ async def test_a_pause_is_for_everybody_and_the_rate_holds_after_it():
     assert asker.limiter.paused_for == 0.0
 
 
-@virtually
 async def test_of_two_pauses_the_one_that_ends_later_counts():
     asker = Asker(Limiter(2.0, 1))
     asker.limiter.pause(50.0)
@@ -258,17 +234,13 @@ async def test_of_two_pauses_the_one_that_ends_later_counts():
 
 
 @pytest.mark.parametrize("seconds", [MAX_PAUSE_SECONDS + 1, 86_400.0, 1e300, float("inf")])
-def test_a_pause_is_capped(seconds):
-    async def main() -> None:
-        asker = Asker(Limiter(2.0, 1))
-        asker.limiter.pause(seconds)
-        await asker.ask()
-        assert asker.times == [MAX_PAUSE_SECONDS]
-
-    run_virtually(main())
+async def test_a_pause_is_capped(seconds):
+    asker = Asker(Limiter(2.0, 1))
+    asker.limiter.pause(seconds)
+    await asker.ask()
+    assert asker.times == [MAX_PAUSE_SECONDS]
 
 
-@virtually
 async def test_requests_in_flight_go_on_in_a_pause():
     asker = Asker(Limiter(FAST, 2))
     (task,) = start(asker.ask(takes=3.0))
@@ -281,7 +253,6 @@ async def test_requests_in_flight_go_on_in_a_pause():
 # --- fair turns
 
 
-@virtually
 async def test_a_greedy_outbound_waits_while_others_had_fewer_turns_lately():
     asker = Asker(Limiter(1.0, 1))
     greedy = start(*(asker.ask("greedy") for _ in range(20)))
@@ -293,7 +264,6 @@ async def test_a_greedy_outbound_waits_while_others_had_fewer_turns_lately():
     assert asker.keys[6:] == ["greedy"] * 16
 
 
-@virtually
 async def test_outbounds_that_ask_alike_are_served_in_turns():
     asker = Asker(Limiter(10.0, 2))
     await asyncio.gather(
@@ -303,7 +273,6 @@ async def test_outbounds_that_ask_alike_are_served_in_turns():
     assert max(served.values()) - min(served.values()) <= 1
 
 
-@virtually
 async def test_requests_of_one_outbound_are_served_in_their_order():
     asker = Asker(Limiter(1.0, 1))
     done: list[int] = []
@@ -316,7 +285,6 @@ async def test_requests_of_one_outbound_are_served_in_their_order():
     assert done == list(range(6))
 
 
-@virtually
 async def test_an_outbound_that_was_forgotten_is_served_as_a_new_one():
     asker = Asker(Limiter(1.0, 1))
     await asker.ask("a")
@@ -338,35 +306,31 @@ def waits_of(asker: Asker, key: str) -> list[float]:
 @pytest.mark.parametrize(
     ("places", "slow", "fast"), [(2, 1, 3), (2, 2, 3), (2, 2, 2), (2, 3, 3), (3, 3, 4), (4, 6, 7)]
 )
-def test_once_they_are_known_slow_outbounds_never_hold_the_last_place(places, slow, fast):
-    async def main() -> None:
-        asker = Asker(Limiter(FAST, places))
-        most_slow = 0
+async def test_once_they_are_known_slow_outbounds_never_hold_the_last_place(places, slow, fast):
+    asker = Asker(Limiter(FAST, places))
+    most_slow = 0
 
-        async def watch() -> None:
-            nonlocal most_slow
-            await asyncio.sleep(60)
-            while asker.now < 300:
-                slow_ones = sum(count for key, count in asker.in_flight.items() if key[0] == "s")
-                most_slow = max(most_slow, slow_ones)
-                await asyncio.sleep(0.25)
+    async def watch() -> None:
+        nonlocal most_slow
+        await asyncio.sleep(60)
+        while asker.now < 300:
+            slow_ones = sum(count for key, count in asker.in_flight.items() if key[0] == "s")
+            most_slow = max(most_slow, slow_ones)
+            await asyncio.sleep(0.25)
 
-        await asyncio.gather(
-            *(asker.ask_again_and_again(f"s{each}", 20.0, until=300) for each in range(slow)),
-            *(asker.ask_again_and_again(f"f{each}", 0.1, until=300) for each in range(fast)),
-            watch(),
-        )
-        assert most_slow == min(slow, places - 1)
-        late = [when for when, key in asker.turns if key == "f0" and when > 60]
-        longest = max(b - a for a, b in pairwise(late))
-        assert longest < 0.1 * fast + 0.5  # nobody fast waits for a slow one
-        for each in range(slow):  # and no slow one is starved
-            assert len(waits_of(asker, f"s{each}")) >= 280 * (places - 1) // (20 * slow) - 2
-
-    run_virtually(main())
+    await asyncio.gather(
+        *(asker.ask_again_and_again(f"s{each}", 20.0, until=300) for each in range(slow)),
+        *(asker.ask_again_and_again(f"f{each}", 0.1, until=300) for each in range(fast)),
+        watch(),
+    )
+    assert most_slow == min(slow, places - 1)
+    late = [when for when, key in asker.turns if key == "f0" and when > 60]
+    longest = max(b - a for a, b in pairwise(late))
+    assert longest < 0.1 * fast + 0.5  # nobody fast waits for a slow one
+    for each in range(slow):  # and no slow one is starved
+        assert len(waits_of(asker, f"s{each}")) >= 280 * (places - 1) // (20 * slow) - 2
 
 
-@virtually
 async def test_where_all_are_slow_all_places_are_used():
     asker = Asker(Limiter(FAST, 3))
     await asyncio.gather(
@@ -375,7 +339,6 @@ async def test_where_all_are_slow_all_places_are_used():
     assert len(asker.turns) >= 200 // 20 * 3
 
 
-@virtually
 async def test_the_only_place_is_for_slow_ones_too():
     asker = Asker(Limiter(FAST, 1))
     await asyncio.gather(
@@ -385,7 +348,6 @@ async def test_the_only_place_is_for_slow_ones_too():
     assert Counter(asker.keys)["slow"] == 5
 
 
-@virtually
 async def test_one_slow_outbound_alone_uses_its_turns():
     asker = Asker(Limiter(FAST, 2))
     for key in ("fast", "fast2", "slow"):
@@ -398,7 +360,6 @@ async def test_one_slow_outbound_alone_uses_its_turns():
 # --- patience
 
 
-@virtually
 async def test_without_any_progress_a_waiter_gives_up_when_its_patience_ends():
     asker = Asker(Limiter(FAST, 1))
     (holder,) = start(asker.ask("hung", takes=1000.0))
@@ -409,7 +370,6 @@ async def test_without_any_progress_a_waiter_gives_up_when_its_patience_ends():
     holder.cancel()
 
 
-@virtually
 async def test_a_queue_that_moves_is_worth_any_wait():
     asker = Asker(Limiter(FAST, 1))
 
@@ -424,7 +384,6 @@ async def test_a_queue_that_moves_is_worth_any_wait():
     await asyncio.gather(*others)
 
 
-@virtually
 async def test_a_clear_refusal_moves_the_queue_as_well():
     asker = Asker(Limiter(0.1, 1))
 
@@ -439,7 +398,6 @@ async def test_a_clear_refusal_moves_the_queue_as_well():
     await asyncio.gather(*others)
 
 
-@virtually
 async def test_patience_counts_from_the_last_progress():
     asker = Asker(Limiter(FAST, 1))
     (holder,) = start(asker.ask("hung", takes=1000.0))
@@ -453,7 +411,6 @@ async def test_patience_counts_from_the_last_progress():
     holder.cancel()
 
 
-@virtually
 async def test_progress_before_the_wait_began_is_no_progress_of_it():
     asker = Asker(Limiter(FAST, 1))
     asker.limiter.succeeded()
@@ -463,7 +420,6 @@ async def test_progress_before_the_wait_began_is_no_progress_of_it():
     assert asker.now == 7.0
 
 
-@virtually
 async def test_who_gave_up_is_passed_over():
     asker = Asker(Limiter(FAST, 1))
     holder, hasty, patient = start(
@@ -474,7 +430,6 @@ async def test_who_gave_up_is_passed_over():
     assert asker.turns == [(0.0, "a"), (10.0, "c")]
 
 
-@virtually
 async def test_every_wait_is_told_however_it_ended():
     waits: list[float] = []
     asker = Asker(Limiter(FAST, 1, on_wait=waits.append))
@@ -493,7 +448,6 @@ async def test_every_wait_is_told_however_it_ended():
 # --- cancelled waiters
 
 
-@virtually
 async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_back():
     asker = Asker(Limiter(FAST, 1))
 
@@ -507,7 +461,6 @@ async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_
     assert asker.keys == ["a", "c"]
 
 
-@virtually
 async def test_a_waiter_that_is_served_in_the_breath_in_which_it_was_cancelled_gives_it_back():
     asker = Asker(Limiter(FAST, 1))
 
@@ -597,7 +550,6 @@ def test_whatever_happens_no_place_is_lost_and_no_waiter_forgotten(events, place
     run_virtually(main())
 
 
-@virtually
 async def test_a_pause_outlives_its_limiter_and_a_shorter_one_does_not_cut_it():
     old, new = Limiter(FAST, 1), Limiter(FAST, 1)
     old.pause(20)
@@ -610,7 +562,6 @@ async def test_a_pause_outlives_its_limiter_and_a_shorter_one_does_not_cut_it():
 
 
 @pytest.mark.parametrize(("rate", "kept"), [(8.0, 2.0), (9.0, 9.0), (4.0, 4.0)])
-@virtually
 async def test_a_slowed_rate_outlives_its_limiter_if_the_configured_one_is_the_same(rate, kept):
     old, new = Limiter(8.0, 1), Limiter(rate, 1)
     for sent_at in (0, asyncio.get_running_loop().time()):
