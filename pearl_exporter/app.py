@@ -179,7 +179,7 @@ class App:
         try:
             for poller in added:
                 await poller.load()
-            self._refuse_if_stopping()
+                self._refuse_if_stopping()  # a stop waits for this change, for a few seconds
         except BaseException:
             await _close(clients, but=self.clients)
             raise

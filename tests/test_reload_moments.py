@@ -279,7 +279,7 @@ def metrics_of(world: World) -> bytes:
 
 
 def told(caplog) -> logging.LogRecord:
-    (record,) = [each for each in caplog.records if each.getMessage() == "configuration read anew"]
+    (record,) = [each for each in caplog.records if each.getMessage() == "configuration reloaded"]
     return record
 
 

@@ -23,9 +23,11 @@ from pearl_exporter.counting.calls import (
     is_live,
     status_label,
 )
-from pearl_exporter.simulator.generation import Generator, strike
-from pearl_exporter.simulator.life import CallLife, spin
-from pearl_exporter.simulator.profile import Incident as Strike
+from pearl_exporter.simulator.call_generator import CallGenerator
+from pearl_exporter.simulator.call_life import CallLife
+from pearl_exporter.simulator.incident import Incident as SimulatedIncident
+from pearl_exporter.simulator.incident import apply_incident
+from pearl_exporter.simulator.splitmix import splitmix64
 
 INTERVAL_MS = 30_000
 SETTLE_MS = 120_000
@@ -138,7 +140,7 @@ def count_call(call: CallLife, counted: CounterIncrements, lost: int | None = No
 
 def settled_by(call: CallLife, seen: int, polls: PollTimes) -> int:
     """Return the poll that counts a call. ``seen`` is the first poll that saw it."""
-    if call.revision is not None or call.outcome not in STATUS_LABELS:
+    if call.late_change is not None or call.outcome not in STATUS_LABELS:
         return _settled_step_by_step(call, seen, polls)
     finished = max(seen, polls.find(max(call.written, call.end)))
     if finished >= polls.count:
@@ -176,7 +178,7 @@ def _settled_step_by_step(call: CallLife, seen: int, polls: PollTimes) -> int:
 
 def calls_of(outbound: Outbound, scenario: Scenario) -> Iterator[CallLife]:
     """Yield the calls by the minute of their start, changed by incidents, pauses and drift."""
-    generator = Generator(outbound.profile, 1, START_MS)
+    generator = CallGenerator(outbound.profile, 1, START_MS)
     last_minute = scenario.end // 60_000
     while generator.next_minute < last_minute:
         moment = generator.next_minute * 60_000
@@ -200,14 +202,17 @@ def _apply_incident(call: CallLife, incident: Incident, outbound: Outbound) -> b
     if incident.kind == "stop":
         return False
     if incident.kind == "success":
-        if call.outcome == 100 and spin(call.number ^ incident.end) / _UNIT > incident.times:
+        if call.outcome == 100 and splitmix64(call.number ^ incident.end) / _UNIT > incident.times:
             call.outcome = 110
-            call.revision = None
+            call.late_change = None
         return True
     usual = outbound.usual(incident.kind)
     share = min(0.97, (incident.times - 1) * usual / (1 - usual))
-    strike(
-        call, Strike(kind=incident.kind, start_ms=incident.start, end_ms=incident.end, share=share)
+    apply_incident(
+        call,
+        SimulatedIncident(
+            kind=incident.kind, start_ms=incident.start, end_ms=incident.end, share=share
+        ),
     )
     return True
 
@@ -215,8 +220,10 @@ def _apply_incident(call: CallLife, incident: Incident, outbound: Outbound) -> b
 def _apply_drift(call: CallLife, drift: Drift, usual: float) -> None:
     progress = min(1.0, (call.start - drift.start) / (drift.end - drift.start))
     share = progress * (drift.times - 1) * usual / (1 - usual)
-    if spin(call.number ^ drift.start) / _UNIT < share:
-        strike(call, Strike(kind=drift.kind, start_ms=0, end_ms=1 << 60, share=1.0))
+    if splitmix64(call.number ^ drift.start) / _UNIT < share:
+        apply_incident(
+            call, SimulatedIncident(kind=drift.kind, start_ms=0, end_ms=1 << 60, share=1.0)
+        )
 
 
 def nth_bad(counted: CounterIncrements, incident: Incident, number: int) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pearl_exporter.simulator import Profile
-from pearl_exporter.simulator.profile import (
+from pearl_exporter.simulator.campaign_profile import (
     AROUND_THE_CLOCK,
     EVERY_DAY,
     OFFICE_HOURS,

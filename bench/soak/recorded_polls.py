@@ -5,7 +5,7 @@ exporter must publish.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.counting.observation import Observation
+from pearl_exporter.counting.tracker import Applied, Tracker
 
 
 class RecordedPoll(msgspec.Struct):
@@ -70,21 +71,22 @@ def recording_trackers() -> Iterator[None]:
     """Let trackers remember, for `RecordingStore`, what they apply, until the block ends."""
     original = Tracker.apply
 
-    def apply(tracker: Tracker, calls: Iterable[Call], *, now: int, **read: Any) -> None:
-        original(tracker, calls, now=now, **read)
-        unread = read.get("unread")
+    def apply(tracker: Tracker, observation: Observation, *, now: int, max_gap_ms: int) -> Applied:
+        applied = original(tracker, observation, now=now, max_gap_ms=max_gap_ms)
+        unread = observation.unread
         _applied.set(
             RecordedPoll(
                 outbound="",
                 now=now,
                 read_until=round(time.time() * 1000),
                 window_ms=tracker.rules.window_ms,
-                ranges=list(read["ranges"]),
-                rows=list(calls),
+                ranges=list(observation.ranges),
+                rows=list(observation.rows),
                 unread=None if unread is None else unread[0],
-                unreadable_ids=read.get("unreadable_ids", frozenset()),
+                unreadable_ids=observation.unreadable_ids,
             )
         )
+        return applied
 
     Tracker.apply = apply  # type: ignore[method-assign, assignment]
     try:

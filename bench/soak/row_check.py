@@ -15,7 +15,7 @@ from bench.soak.recorded_polls import RecordedPoll
 from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.simulator import Campaign
-from pearl_exporter.simulator.life import NEVER, CallLife
+from pearl_exporter.simulator.call_life import NEVER, CallLife
 
 _AHEAD_MS = 7_000
 """How far T may be ahead of the API's clock. A Date header has whole seconds, T may differ from it
@@ -46,7 +46,7 @@ class SimulatedRows:
     def __init__(self, campaign: Campaign, first_ms: int, last_ms: int) -> None:
         calls = campaign.calls(first_ms, last_ms)
         self._starts = [call.start for call in calls]
-        self._ids = [campaign.letterhead.call_id(call) for call in calls]
+        self._ids = [campaign.row_writer.call_id(call) for call in calls]
         self._versions = _versions(campaign, calls)
 
     def was(self, row: Call, span: Span) -> bool:
@@ -82,7 +82,7 @@ def _versions(campaign: Campaign, calls: Sequence[CallLife]) -> Mapping[str, lis
         page = decode_page(msgspec.json.encode({"count": len(rows), "results": rows}))
         decoded = {row.id: row for row in page.calls}
         for call, own in part:
-            id_ = campaign.letterhead.call_id(call)
+            id_ = campaign.row_writer.call_id(call)
             until = own[number + 1] if number + 1 < len(own) else call.deleted
             found.setdefault(id_, []).append(_Version(own[number], until, decoded[id_]))
     return found
@@ -91,8 +91,8 @@ def _versions(campaign: Campaign, calls: Sequence[CallLife]) -> Mapping[str, lis
 def _moments(call: CallLife) -> list[int]:
     """Return when the row appears and when it changes."""
     changes = {call.queued, call.talk, call.end, call.written, call.tagged}
-    if call.revision is not None:
-        changes.add(call.revision.at_ms)
+    if call.late_change is not None:
+        changes.add(call.late_change.at_ms)
     last = min(call.deleted, NEVER)
     if call.appear >= last:
         return []

@@ -1,4 +1,4 @@
-"""What the platform itself says, for ``check``: its list of outbounds, and the account."""
+"""What ``check`` prints about the platform: its list of outbounds, and the account."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from pearl_exporter.discovery.platform import LIST_OF_OUTBOUNDS
 from pearl_exporter.discovery.selection import Selection
 from pearl_exporter.errors import PollError
 
-MOST_TOLD = 50
-"""So many outbounds that are not polled are named; the rest are counted."""
+MAX_NAMED = 50
+"""At most this many outbounds that are not polled are named; the rest are counted."""
 
 _WHY = {
     Selection.EXCLUDED: "excluded by discovery.include or discovery.exclude",
@@ -20,12 +20,12 @@ _WHY = {
 
 
 async def ask_platform(app: App, settings: Settings) -> tuple[list[str], bool]:
-    """Asks for what discovery and account want; gives lines to print, and whether all is well."""
+    """Read what discovery and account need; return lines to print, and whether all is well."""
     failures = await app.platform.once(retries=False)
     lines = [_failed(subject, error) for subject, error in failures]
     failed = {subject for subject, _ in failures}
     if settings.discovery.enabled and LIST_OF_OUTBOUNDS not in failed:
-        lines += _found(app, settings)
+        lines += _list_lines(app, settings)
     account = app.platform.snapshot().account
     if account is not None:
         status = next((label for label, is_it in account.statuses.items() if is_it), "unknown")
@@ -37,16 +37,16 @@ def _failed(subject: str, error: PollError) -> str:
     return f"FAIL  {subject}: {error.reason}: {error}"
 
 
-def _found(app: App, settings: Settings) -> Iterator[str]:
+def _list_lines(app: App, settings: Settings) -> Iterator[str]:
     choices = app.platform.choices(settings)
     counts = Counter(choice.selection for choice in choices)
-    told = ", ".join(f"{counts[each]} {each.value.replace('_', ' ')}" for each in Selection)
-    yield f"ok    {LIST_OF_OUTBOUNDS}: {len(choices)} outbounds ({told})"
+    summary = ", ".join(f"{counts[each]} {each.value.replace('_', ' ')}" for each in Selection)
+    yield f"ok    {LIST_OF_OUTBOUNDS}: {len(choices)} outbounds ({summary})"
     unpolled = [choice for choice in choices if choice.selection in _WHY]
-    for choice in unpolled[:MOST_TOLD]:
+    for choice in unpolled[:MAX_NAMED]:
         yield f"skip  {choice.label} ({choice.outbound.id}): {_WHY[choice.selection]}"
-    if len(unpolled) > MOST_TOLD:
-        yield f"skip  {len(unpolled) - MOST_TOLD} more"
+    if len(unpolled) > MAX_NAMED:
+        yield f"skip  {len(unpolled) - MAX_NAMED} more"
     if len(unpolled) == len(choices):
-        why = "none that it lists is left" if choices else "it lists none to this token"
+        why = "all that it lists are left out" if choices else "it lists none for this token"
         yield f"WARNING  discovery finds no outbounds of the platform to poll: {why}"

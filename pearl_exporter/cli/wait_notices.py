@@ -1,4 +1,4 @@
-"""What a command waits for and why, on standard error, where that takes more than a moment."""
+"""Notices on standard error: what a command waits for, and why."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,33 +9,38 @@ import click
 from pearl_exporter.app import App
 from pearl_exporter.config.durations import format_duration
 
-MOMENT_SECONDS = 1.0
-"""So long nothing is said, and so often it is looked whether there is something else to say."""
+NOTICE_SECONDS = 1.0
+"""Time before the first notice, and between two notices."""
 
 
 @asynccontextmanager
-async def told_while_waiting(app: App, subject: Callable[[], str]) -> AsyncIterator[None]:
-    """Tells of a wait within this block: at most each second, and each reason once.
+async def notices_while_waiting(
+    app: App, subject: Callable[[], str], every_seconds: float = NOTICE_SECONDS
+) -> AsyncIterator[None]:
+    """Print what the block waits for, each reason once.
 
-    ``subject`` gives what is waited for right now, empty if it goes on well.
+    Args:
+        app: The application that sends the requests.
+        subject: Returns what is waited for now; empty if there is nothing to say.
+        every_seconds: How often to look for something to say.
     """
-    telling = asyncio.create_task(_tell(app, subject))
+    notices = asyncio.create_task(_print_notices(app, subject, every_seconds))
     try:
         yield
     finally:
-        telling.cancel()
-        await asyncio.wait([telling])
+        notices.cancel()
+        await asyncio.wait([notices])
 
 
-async def _tell(app: App, subject: Callable[[], str]) -> None:
-    told = {""}
+async def _print_notices(app: App, subject: Callable[[], str], every_seconds: float) -> None:
+    printed = {""}
     seconds = [app.settings.poll.give_up, *(each.give_up for each in app.settings.outbounds)]
     limit = f"up to {format_duration(max(seconds))} (poll.give_up)"
     while True:
-        await asyncio.sleep(MOMENT_SECONDS)
+        await asyncio.sleep(every_seconds)
         line = f"waiting for {what}, {limit}: {_reason(app)}" if (what := subject()) else ""
-        if line not in told:
-            told.add(line)
+        if line not in printed:
+            printed.add(line)
             click.echo(line, err=True)
 
 

@@ -15,7 +15,7 @@ from pearl_exporter.config.settings import (
     StateSettings,
     WebSettings,
 )
-from pearl_exporter.config.tokens import TokenSource, normalise_token
+from pearl_exporter.config.tokens import TokenSource
 from pearl_exporter.errors import ConfigError
 
 __all__ = [
@@ -34,6 +34,5 @@ __all__ = [
     "WebSettings",
     "discovered_outbound",
     "load_settings",
-    "normalise_token",
     "parse_listen",
 ]

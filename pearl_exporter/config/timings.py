@@ -2,11 +2,11 @@
 
 Their keys, bounds and defaults are written once, in `Timings`::
 
-    PollSettings        section `poll`: for every outbound             is a  Timings
-    OutboundEntry       an entry of `outbounds`: some keys, optional   has an `override` of each
-    OutboundSettings    one outbound: every key has a value            is a  Timings
+    section `poll`             PollSettings        all keys, by inheritance
+    an entry of `outbounds`    OutboundEntry       some keys, each an optional `override`
+    an outbound, resolved      OutboundSettings    all keys, by inheritance
 
-`resolve_timings` puts the first two together and makes the third. All values are in seconds.
+`resolve_timings` makes the third of the first two. All values are in seconds.
 """
 
 from collections.abc import Mapping
@@ -119,12 +119,11 @@ def resolve_timings(
     """
     given = {**poll.given(), **own}
     timings = Timings(**given)
-    settled: dict[str, float] = {
-        # What `poll` says for all outbounds gives way to a longer interval of one of them,
-        "idle_interval": max(timings.interval, timings.idle_interval or 0.0)
-    }
-    if "settle_unanswered" not in own:  # and to a shorter settle.
-        settled["settle_unanswered"] = min(timings.settle_unanswered, timings.settle)
+    # An outbound's own interval may be longer than the idle_interval of `poll`, and its own settle
+    # shorter than the settle_unanswered of `poll`. Then the outbound's own value holds.
+    update = {"idle_interval": max(timings.interval, timings.idle_interval or 0.0)}
+    if "settle_unanswered" not in own:
+        update["settle_unanswered"] = min(timings.settle_unanswered, timings.settle)
     if "give_up" not in given:
-        settled["give_up"] = default_give_up(timings.interval, api_timeout)
-    return timings.model_copy(update=settled)
+        update["give_up"] = default_give_up(timings.interval, api_timeout)
+    return timings.model_copy(update=update)

@@ -80,9 +80,9 @@ class PollLog:
 
     def catching_up(self, reading: PollResult, now: float) -> None:
         """Says how far the calls of an outage are counted, while there are any left."""
-        told_at = self._told_of_backlog_at
-        if reading.unread is not None and (told_at is None or now - told_at >= PROGRESS_SECONDS):
-            start, end = map(format_instant, reading.unread)
+        told_at, unread = self._told_of_backlog_at, reading.observation.unread
+        if unread is not None and (told_at is None or now - told_at >= PROGRESS_SECONDS):
+            start, end = map(format_instant, unread)
             _log.info(
                 "catching up: calls that started from %s to %s are still to be read",
                 start,
@@ -90,7 +90,7 @@ class PollLog:
                 extra=self._extra,
             )
             self._told_of_backlog_at = now
-        elif reading.unread is None and told_at is not None:
+        elif unread is None and told_at is not None:
             _log.info("caught up", extra=self._extra)
             self._told_of_backlog_at = None
 

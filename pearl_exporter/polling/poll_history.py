@@ -7,7 +7,7 @@ import msgspec
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
-from pearl_exporter.counting.tracker import Seen
+from pearl_exporter.counting.tracker import Applied
 from pearl_exporter.reading.search import Page, Search
 
 MAX_POLLS = 20
@@ -81,11 +81,12 @@ class PollRecord(msgspec.Struct, frozen=True, gc=False):
     message: str | None = None
 
 
-def findings_between(before: LedgerSnapshot, after: LedgerSnapshot, seen: Seen) -> PollFindings:
+def findings_between(before: LedgerSnapshot, applied: Applied) -> PollFindings:
     """What a good poll found, by the counters before and after it."""
+    after = applied.snapshot.ledger
     return PollFindings(
-        new=seen.new,
-        late=seen.late,
+        new=applied.new,
+        late=applied.late_rows,
         settled=after.settled - before.settled,
         revised=sum(after.revisions.values()) - sum(before.revisions.values()),
         deleted=after.uncounted.get("deleted", 0) - before.uncounted.get("deleted", 0),

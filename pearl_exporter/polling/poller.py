@@ -5,6 +5,7 @@ published, and what is published was committed to the store before.
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -14,9 +15,9 @@ from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.saved import Delta, SavedOutbound
+from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
-from pearl_exporter.counting.tracker import CODE_FIELDS, Tracker, TrackerSnapshot, snapshot_of
+from pearl_exporter.counting.tracker import Applied, Tracker, TrackerSnapshot, snapshot_of
 from pearl_exporter.errors import (
     STATE_UNCHANGED_HINT,
     AuthError,
@@ -39,10 +40,10 @@ from pearl_exporter.polling.poll_history import (
     findings_between,
     with_poll,
 )
-from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
-from pearl_exporter.reading.cost import spare_requests
+from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
+from pearl_exporter.reading.cost import MAX_WHOLE_READ_PAGES, PlanLimits, catch_up_requests
 from pearl_exporter.reading.plan import PlanState, PollResult
-from pearl_exporter.reading.search import Page
+from pearl_exporter.reading.search import Page, ReadProgress, Search
 
 COMMIT_SECONDS = 2.0
 """How long a poll that is cut short goes on committing: stopping must not take long."""
@@ -64,10 +65,21 @@ class Assignment(NamedTuple):
 class Poller:
     """Polls one outbound, and knows how its polls fare."""
 
-    def __init__(self, assignment: Assignment, surroundings: PollContext) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        surroundings: PollContext,
+        *,
+        catch_up_requests: Callable[[float, float, int], int] = catch_up_requests,
+        max_whole_read_pages: int = MAX_WHOLE_READ_PAGES,
+        new_tracker: Callable[[CountingRules, SavedOutbound | None], Tracker] = Tracker,
+    ) -> None:
         self.assignment = assignment
         self.outbound, self._rules, self._page_size, self._client = assignment
         self._context = surroundings
+        self._catch_up_requests = catch_up_requests
+        self._max_whole_read_pages = max_whole_read_pages
+        self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
         self.memory = PlanState()
         """What the last good poll leaves to the next one."""
@@ -196,20 +208,21 @@ class Poller:
         failure: PollError | None = None
         calls: TrackerSnapshot | None = None
         found: PollFindings | None = None
-        reader = self._new_reader()
+        asked = Asked()
+        runner = self._new_runner(deadline, asked)
         try:
             tracker = await self._loaded()
-            now, reading = await reader.read(tracker, self.memory, deadline)
+            now, reading = await runner.read(tracker, self.memory)
             is_first = tracker.polled_at is None
-            self._trim_after_poll |= len(reading.calls) >= _LARGE_READ
-            await self._take(tracker, reading, now)
-            if not is_first and reading.unread is None:
-                self._note_demand(reader.asked)
-            calls = tracker.snapshot()
-            found = findings_between(self._snapshot.calls.ledger, calls.ledger, tracker.seen)
+            self._trim_after_poll |= len(reading.observation.rows) >= _LARGE_READ
+            applied = await self._take(tracker, reading, now)
+            if not is_first and reading.observation.unread is None:
+                self._note_demand(asked)
+            calls = applied.snapshot
+            found = findings_between(self._snapshot.calls.ledger, applied)
             health = self._succeeded(now, reading, calls, began - lateness_seconds)
             self._log.catching_up(reading, self._context.clock.monotonic())
-            self._log.polled(len(reading.calls))
+            self._log.polled(len(reading.observation.rows))
         except TokenBlockedError as error:
             self._publish_withheld()
             return error
@@ -222,7 +235,7 @@ class Poller:
             failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
             health = self._failed(failure, token)
         took = self._context.clock.monotonic() - began
-        self._remember(reader.asked, took, None if failure else found, failure)
+        self._remember(asked, took, None if failure else found, failure)
         first_turn = (deadline.first_sent_at or began_in_loop) - began_in_loop
         self._publish(
             replace(
@@ -270,21 +283,28 @@ class Poller:
         if saved is not None and _has_other_buckets(saved, self._rules):
             self._log.other_buckets()
         try:
-            return Tracker(self._rules, saved)
+            return self._new_tracker(self._rules, saved)
         except ValueError as error:
             raise StateError(
                 f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"
             ) from None
 
-    def _new_reader(self) -> PlanRunner:
+    def _new_runner(self, deadline: Deadline, asked: Asked) -> PlanRunner:
+        async def ask(search: Search) -> Page:
+            return await self._client.search(self.outbound.id, search, deadline)
+
         return PlanRunner(
-            partial(self._client.search, self.outbound.id),
+            ask,
             self._context,
             self._log,
-            page_size=self._page_size,
-            spare=spare_requests(
-                self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
+            PlanLimits(
+                self._page_size,
+                self._catch_up_requests(
+                    self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
+                ),
+                self._max_whole_read_pages,
             ),
+            asked=asked,
             on_page=self._note_page,
             on_read_progress=self._show_read_progress,
         )
@@ -301,14 +321,14 @@ class Poller:
         if not self._snapshot.was_tried:
             self._publish(replace(self._snapshot.health, had_page=True))
 
-    async def _take(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
+    async def _take(self, tracker: Tracker, reading: PollResult, now: Instant) -> Applied:
         """Brings the tracker in step and commits: wholly, even if the poll is cut short now.
 
         A commit that hangs is not waited for: what was saved counts, and is loaded anew.
         """
         taking = asyncio.ensure_future(self._commit(tracker, reading, now))
         try:
-            await asyncio.shield(taking)
+            return await asyncio.shield(taking)
         except asyncio.CancelledError:
             done, _ = await asyncio.wait([taking], timeout=COMMIT_SECONDS)
             self._is_abandoned = not done
@@ -316,19 +336,18 @@ class Poller:
                 each.exception()  # nobody else asks for it, and it changes nothing any more
             raise
 
-    async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> None:
-        before = tracker.unknown_code_counts
-        tracker.max_gap_ms = self._max_gap_ms
-        take = partial(_take_reading, tracker, reading, now)
+    async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> Applied:
+        observation = reading.observation
+        take = partial(tracker.apply, observation, now=now, max_gap_ms=self._max_gap_ms)
         self._tracker = None  # if this fails, what was saved counts, and is loaded anew
-        delta = take() if len(reading.calls) < _LARGE_READ else await asyncio.to_thread(take)
+        applied = take() if len(observation.rows) < _LARGE_READ else await asyncio.to_thread(take)
         if self._is_abandoned:
-            return  # somebody else has loaded the state meanwhile, and goes on from there
-        if delta is not None:
-            await self._context.store.commit(self.outbound.id, delta)
-        self._tracker, self.memory = tracker, reading.memory
-        for field, was, is_ in zip(CODE_FIELDS, before, tracker.unknown_code_counts, strict=True):
-            self._context.observer.met_unknown_codes(field, is_ - was)
+            return applied  # somebody else has loaded the state meanwhile, and goes on from there
+        await self._context.store.commit(self.outbound.id, applied.delta)
+        self._tracker, self.memory = tracker, reading.state
+        for field, calls in applied.unknown_code_counts.items():
+            self._context.observer.met_unknown_codes(field, calls)
+        return applied
 
     @property
     def _max_gap_ms(self) -> int:
@@ -343,7 +362,7 @@ class Poller:
         self._log.turning_back(now, polled_at)
         if self._snapshot.health.last_reason is not None:
             self._log.succeeds_again()
-        catching_up = reading.unread is not None
+        catching_up = reading.observation.unread is not None
         self._idle.polled(calls, is_behind=catching_up, at=due)
         if self._idle.interval > self.outbound.interval:
             # half an interval early, so that the poll that falls due just then is not missed
@@ -389,18 +408,6 @@ class Poller:
                 self._snapshot, calls=calls, window_seconds=self.outbound.window
             )
         self._context.publish(self._snapshot)
-
-
-def _take_reading(tracker: Tracker, reading: PollResult, now: Instant) -> Delta | None:
-    """Brings the tracker in step with what was read; gives what is to be saved."""
-    tracker.apply(
-        reading.calls,
-        ranges=reading.ranges,
-        now=now,
-        unreadable_ids=reading.unreadable_ids,
-        unread=reading.unread,
-    )
-    return tracker.take_delta()
 
 
 def _has_other_buckets(saved: SavedOutbound, rules: CountingRules) -> bool:

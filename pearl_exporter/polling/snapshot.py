@@ -1,7 +1,6 @@
 """What is known of one outbound at one moment, for a scrape and for the page. Pure, immutable."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -9,6 +8,7 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import TrackerSnapshot
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import PollRecord
+from pearl_exporter.reading.search import ReadProgress
 
 
 class PollTimings(msgspec.Struct, frozen=True):
@@ -18,13 +18,6 @@ class PollTimings(msgspec.Struct, frozen=True):
     idle_interval: float
     settle: float
     settle_unanswered: float
-
-
-class ReadProgress(NamedTuple):
-    """How far a whole read of many pages has come: calls received, and calls expected."""
-
-    received: int
-    expected: int
 
 
 class OutboundSnapshot(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from bench.soak.window_check import window_figures
 from bench.support.simulated_api import STABLE, USUAL, Workload
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.simulator import Campaign, truth
-from pearl_exporter.simulator.life import CallLife
+from pearl_exporter.simulator.call_life import CallLife
 from pearl_exporter.state.store import MemoryStore
 from tests.support.oracle import live, row_of
 from tests.support.virtual_time import run_virtually
@@ -158,7 +158,7 @@ def test_counters_of_changing_rows_equal_the_oracle(changing):
 def test_calls_older_than_the_first_window_are_read_if_live(stable, are_live):
     """A call that has ended is found by no search of the first poll, though it has not settled."""
     read = {row.id for poll in stable.polls for row in poll.rows}
-    call_id = stable.campaign.letterhead.call_id
+    call_id = stable.campaign.row_writer.call_id
     for call in older_unsettled(stable.campaign, are_live=are_live):
         assert (call_id(call) in read) is are_live
 
@@ -211,7 +211,7 @@ def test_a_row_is_right_if_the_poll_could_have_read_it(stable):
         if call.queued < call.talk < call.written
     )
     before, after = (
-        msgspec.structs.replace(row_of(call, moment), id=stable.campaign.letterhead.call_id(call))
+        msgspec.structs.replace(row_of(call, moment), id=stable.campaign.row_writer.call_id(call))
         for moment in (call.written - 1, call.written)
     )
     rows = stable.rows

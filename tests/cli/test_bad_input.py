@@ -199,7 +199,7 @@ def test_a_bad_fault_is_told_before_anything_listens(
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/x.prom", "config.yml/x.prom"])
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_asked(
+def test_an_unwritable_output_is_refused_before_any_request(
     tmp_path: Path, config: Path, output: str
 ) -> None:
     (line,) = complaints(tmp_path, "once", "--config", config, "--output", output, code=2)

@@ -1,5 +1,6 @@
 """``serve``, ``simulate`` and ``demo`` as real processes: they begin, they listen to signals."""
 
+import os
 import re
 import select
 import signal
@@ -34,13 +35,9 @@ def polled_well(url: str) -> None:
     eventually(lambda: up in get(f"{url}/metrics").text, what="a good poll")
 
 
-def ends_well(process: Running, started: float) -> None:
-    """It has ended, well and without a traceback, before anybody would have killed it.
-
-    5 s are promised where there is a CPU for it; Docker waits for 10.
-    """
+def ends_well(process: Running) -> None:
+    """It ends, well and without a traceback. That it does so in time: `tests/test_serving.py`."""
     assert process.ends() == 0
-    assert time.monotonic() - started < 10
     assert STOPPED in process.stderr
     assert "Traceback" not in process.stderr
 
@@ -67,9 +64,8 @@ def test_a_signal_ends_it_well(tmp_path: Path, api: Api, number: signal.Signals)
         url = base_url(process.says("msg=listening"))
         polled_well(url)
         assert get(f"{url}/-/ready").status_code == 200
-        started = time.monotonic()
         process.send(number)
-        ends_well(process, started)
+        ends_well(process)
         assert f"msg=stopping signal={number.name}" in process.stderr
         with pytest.raises(httpx.ConnectError):
             get(f"{url}/metrics")
@@ -83,13 +79,12 @@ def test_it_says_where_it_listens_and_which_version_it_is(tmp_path: Path, api: A
 
 
 def test_a_signal_before_the_first_poll_ends_it_well(tmp_path: Path) -> None:
-    with simulated_api("slow:1,seconds=60") as api:
+    with simulated_api("slow:1,seconds=3600") as api:
         path = write_config(tmp_path, api.url, api.outbound)
         with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
             process.says("msg=listening")
-            started = time.monotonic()
             process.send(signal.SIGTERM)
-            ends_well(process, started)
+            ends_well(process)
 
 
 def test_a_signal_while_the_api_hangs_ends_it_well(tmp_path: Path) -> None:
@@ -102,40 +97,23 @@ def test_a_signal_while_the_api_hangs_ends_it_well(tmp_path: Path) -> None:
             connection, _ = silent.accept()
             with connection:
                 assert connection.recv(4) == b"POST"
-                started = time.monotonic()
                 process.send(signal.SIGTERM)
-                ends_well(process, started)
-
-
-def test_a_second_signal_says_one_line_and_changes_nothing(tmp_path: Path, api: Api) -> None:
-    path = write_config(tmp_path, api.url, api.outbound)
-    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
-        url = base_url(process.says("msg=listening"))
-        with slow_reader(url):  # keeps it busy with stopping for a moment
-            started = time.monotonic()
-            process.send(signal.SIGTERM)
-            process.says("msg=stopping")
-            process.send(signal.SIGTERM)
-            ends_well(process, started)
-        stopping = [line for line in process.stderr.splitlines() if "stopping" in line]
-        assert len(stopping) == 2
-        assert 'msg="already stopping" signal=SIGTERM' in stopping[1]
+                ends_well(process)
 
 
 def test_a_slow_reader_of_an_answer_does_not_hold_it(tmp_path: Path, api: Api) -> None:
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
+        get(f"{url}/-/healthy")  # it serves: a stop during the start waits for nobody
         with slow_reader(url):
-            started = time.monotonic()
+            begun = time.monotonic()
             process.send(signal.SIGTERM)
-            ends_well(process, started)
-        assert time.monotonic() - started > 0.5, "nobody was waited for: this proves nothing"
+            ends_well(process)
+        assert time.monotonic() - begun > 0.5, "nobody was waited for: this proves nothing"
 
 
-def test_sighup_reads_the_configuration_anew_and_refuses_a_bad_one(
-    tmp_path: Path, api: Api
-) -> None:
+def test_sighup_reloads_and_refuses_a_bad_configuration(tmp_path: Path, api: Api) -> None:
     path = write_config(tmp_path, api.url, api.outbound)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
@@ -149,7 +127,7 @@ def test_sighup_reads_the_configuration_anew_and_refuses_a_bad_one(
         outbounds = [{"id": api.outbound, "name": "renamed"}]
         write_config(tmp_path, api.url, api.outbound, outbounds=outbounds)
         process.send(signal.SIGHUP)
-        process.says("configuration read anew")
+        process.says("configuration reloaded")
         text = get(f"{url}/metrics").text
         assert f"{reloaded} 1.0\n" in text
         assert 'pearl_outbound_up{outbound="renamed"}' in text
@@ -168,36 +146,22 @@ def test_sighup_reads_the_configuration_anew_and_refuses_a_bad_one(
 
 def test_a_sighup_while_it_starts_is_made_up_for(tmp_path: Path, api: Api) -> None:
     path = write_config(tmp_path, api.url, api.outbound)
+    text = path.read_text()
+    path.unlink()
+    os.mkfifo(path)
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
-        while not is_held_back(signal.SIGHUP, process.process.pid):
-            assert process.process.poll() is None
-        assert "listening" not in process.stderr, "too late: this proves nothing"
+        with path.open(
+            "w"
+        ) as pipe:  # opens when the process does: it is in the middle of its start
+            path.unlink()
+            path.write_text(text)
+            process.send(signal.SIGHUP)
+            pipe.write(text)
+        process.says("configuration reloaded")
         outbounds = [{"id": api.outbound, "name": "renamed"}]
-        process.send(signal.SIGHUP)
-        process.says("configuration read anew")
         write_config(tmp_path, api.url, api.outbound, outbounds=outbounds)
         process.send(signal.SIGHUP)
         process.says("renamed: name")
-
-
-def is_held_back(number: signal.Signals, pid: int) -> bool:
-    """Whether the process has told the kernel to keep that signal for later."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (mask,) = [line.split()[1] for line in lines if line.startswith("SigBlk:")]
-    return bool(int(mask, 16) >> (number - 1) & 1)
-
-
-def test_signals_while_it_stops_change_nothing(tmp_path: Path, api: Api) -> None:
-    path = write_config(tmp_path, api.url, api.outbound)
-    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
-        url = base_url(process.says("msg=listening"))
-        with slow_reader(url):
-            started = time.monotonic()
-            process.send(signal.SIGTERM)
-            process.says("msg=stopping")
-            process.send(signal.SIGHUP)
-            process.says("SIGHUP: already stopping")
-            ends_well(process, started)
 
 
 def test_sighup_does_no_harm_where_there_is_no_configuration(tmp_path: Path) -> None:
@@ -209,7 +173,7 @@ def test_sighup_does_no_harm_where_there_is_no_configuration(tmp_path: Path) -> 
         assert process.ends() == 0
 
 
-def test_a_refused_token_is_warned_of_once_and_it_goes_on_serving(tmp_path: Path, api: Api) -> None:
+def test_a_refused_token_is_logged_once_and_serving_goes_on(tmp_path: Path, api: Api) -> None:
     path = write_config(tmp_path, api.url, api.outbound, api={"token": "acct-1:wr0ng-k3y"})
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
         url = base_url(process.says("msg=listening"))
@@ -264,6 +228,5 @@ def test_simulate_serves_what_it_says_and_ends_well(tmp_path: Path, number: sign
 def test_demo_ends_well(tmp_path: Path, number: signal.Signals) -> None:
     with running_pearl(tmp_path, "demo", "--listen", "127.0.0.1:0") as process:
         process.says("Ctrl-C ends it")
-        started = time.monotonic()
         process.send(number)
-        ends_well(process, started)
+        ends_well(process)

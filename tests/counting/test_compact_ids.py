@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pearl_exporter.counting.compact_ids import (
     compact_id,
     compact_ids,
-    cut,
     full_id,
-    joined_or_full,
+    loaded_ids,
+    saved_ids,
 )
 
 hex_ids = st.integers(0, 2**96 - 1).map(lambda number: f"{number:024x}")
@@ -34,16 +34,16 @@ def test_those_of_the_platform_are_bytes_that_can_be_joined(ids):
     shorts = compact_ids(ids)
     assert all(isinstance(short, bytes) for short in shorts)
     assert sys.getsizeof(shorts[0]) <= 48 < sys.getsizeof(ids[0])
-    joined = joined_or_full(shorts)
+    joined = saved_ids(shorts)
     assert isinstance(joined, bytes)
-    assert cut(joined) == shorts
+    assert loaded_ids(joined) == shorts
 
 
 @given(ids=st.lists(ids), odd=odd_ids)
 def test_among_odd_ones_all_are_kept_as_they_are(ids, odd):
-    assert joined_or_full(compact_ids([*ids, odd])) == [*ids, odd]
+    assert saved_ids(compact_ids([*ids, odd])) == [*ids, odd]
 
 
 def test_half_an_id_is_refused():
     with pytest.raises(ValueError, match="whole number"):
-        cut(bytes(23))
+        loaded_ids(bytes(23))

@@ -5,8 +5,8 @@ time, with long gaps, over any page size, and the table may change while it is r
 fed what was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
+from functools import partial
 from itertools import pairwise
-from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -18,6 +18,7 @@ from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
+from pearl_exporter.reading.cost import PlanLimits
 from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
 from tests.support.oracle import (
     Poll,
@@ -51,8 +52,6 @@ def by_name(call: Call) -> str:
 
 
 class Histories(RuleBasedStateMachine):
-    patches = ()
-
     rest_ms = 1
     """How much time lies between the polls of a quiet time."""
 
@@ -64,9 +63,10 @@ class Histories(RuleBasedStateMachine):
         catch_up=st.sampled_from([0, 40, 1440]),
         catch_up_requests=st.sampled_from([1, 3, 10]),
         scan_every=st.sampled_from([0, 0, 10]),
-        small_window_pages=st.sampled_from([-1, -1, 1, 3]),
+        max_whole_read_pages=st.sampled_from([-1, -1, 1, 3]),
         block_calls=st.sampled_from([1, 2, 4, 256]),
-        spare_kinds=st.sampled_from([0, 1, 10_000]),
+        max_unused_kinds=st.sampled_from([0, 1, 10_000]),
+        min_bulk_rows=st.sampled_from([1, 3, 500]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
         clamp=st.sampled_from([1, 2, 10_000, 10_000]),
@@ -83,9 +83,10 @@ class Histories(RuleBasedStateMachine):
         catch_up,
         catch_up_requests,
         scan_every,
-        small_window_pages,
+        max_whole_read_pages,
         block_calls,
-        spare_kinds,
+        max_unused_kinds,
+        min_bulk_rows,
         inclusive_end,
         inclusive_start,
         clamp,
@@ -102,14 +103,15 @@ class Histories(RuleBasedStateMachine):
             scan_every_ms=scan_every,
             buckets=BOUNDS,
         )
-        self.small_window_pages = small_window_pages
-        self.patches = [
-            patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
-            patch("pearl_exporter.counting.packing.MAX_UNUSED_KINDS", spare_kinds),
-        ]
-        for each in self.patches:
-            each.start()
-        self.spare = catch_up_requests
+        self.max_whole_read_pages = max_whole_read_pages
+        self.new_tracker = partial(
+            Tracker,
+            self.rules,
+            block_calls=block_calls,
+            max_unused_kinds=max_unused_kinds,
+            min_bulk_rows=min_bulk_rows,
+        )
+        self.catch_up_requests = catch_up_requests
         self.now = BEGIN
         self.table = Table(
             inclusive_end=inclusive_end,
@@ -120,14 +122,10 @@ class Histories(RuleBasedStateMachine):
             without_ids=without_ids,
         )
         self.gone: dict[str, Call] = {}
-        self.tracker = Tracker(self.rules)
+        self.tracker = self.new_tracker()
         self.polls: list[Poll] = []
-        self.memory = PlanState()
+        self.plan_state = PlanState()
         self.saved: SavedOutbound | None = None
-
-    def teardown(self):
-        for each in self.patches:
-            each.stop()
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -201,8 +199,8 @@ class Histories(RuleBasedStateMachine):
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
-            self.tracker = Tracker(self.rules, copied(self.saved))
-            self.memory = PlanState()
+            self.tracker = self.new_tracker(copied(self.saved))
+            self.plan_state = PlanState()
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -221,31 +219,18 @@ class Histories(RuleBasedStateMachine):
         self.check()
 
     def read(self, limit: int) -> PollResult:
-        plan = PollPlan(
-            self.tracker,
-            now=self.now,
-            limit=limit,
-            memory=self.memory,
-            spare=self.spare,
-        )
-        with patch("pearl_exporter.reading.plan.MAX_WHOLE_READ_PAGES", self.small_window_pages):
-            reading = run_plan(plan, self.table)
-        self.memory = reading.memory
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            unreadable_ids=reading.unreadable_ids,
-            unread=reading.unread,
-        )
-        unread = None if reading.unread is None else reading.unread[0]
-        rows = by_id(reading.calls)
+        limits = PlanLimits(limit, self.catch_up_requests, self.max_whole_read_pages)
+        plan = PollPlan(self.tracker, self.plan_state, now=self.now, limits=limits)
+        reading = run_plan(plan, self.table)
+        self.plan_state = reading.state
+        observation = reading.observation
+        applied = self.tracker.apply(observation, now=self.now, max_gap_ms=0)
+        unread = None if observation.unread is None else observation.unread[0]
+        rows = by_id(observation.rows)
         self.polls.append(
-            Poll(self.now, tuple(reading.ranges), rows, unread, reading.unreadable_ids)
+            Poll(self.now, tuple(observation.ranges), rows, unread, observation.unreadable_ids)
         )
-        delta = self.tracker.take_delta()
-        assert delta is not None
-        self.saved = merged(self.saved, delta)
+        self.saved = merged(self.saved, applied.delta)
         return reading
 
     @precondition(lambda self: self.polls)
@@ -259,7 +244,7 @@ class Histories(RuleBasedStateMachine):
         for _ in range(1000):  # pages of one row may take that long
             self.wait(self.rest_ms)
             reading = self.read(limit)
-            scans += reading.scanned and reading.unread is None
+            scans += reading.scanned and reading.observation.unread is None
             if scans == 2:
                 break
         assert scans == 2

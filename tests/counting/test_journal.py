@@ -17,7 +17,7 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.patterns import Pattern
 from pearl_exporter.state.inspect import find_call
 from pearl_exporter.state.store import open_store
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(codec="utf-8")))
 
@@ -28,13 +28,13 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
     for at, (seen, settled, lost) in enumerate(polls):
         journal = Journal()
         for call_id in settled:
-            journal.settle(call_id)
+            journal.add_settled(call_id)
         for call_id in lost:
-            journal.lose(call_id, "deleted")
-            journal.revise(
-                call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
+            journal.add_lost(call_id, "deleted")
+            journal.add_revision(
+                Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
             )
-        journal.see(map(compact_id, seen))
+        journal.add_seen(map(compact_id, seen))
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
         assert journal.take() is None
@@ -50,10 +50,8 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
 
 def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
     def polled(tracker: Tracker, rows: list[Call], now: int) -> tuple[int, bytes]:
-        tracker.apply(rows, ranges=[(now - 3_600_000, now + 1)], now=now)
-        delta = tracker.take_delta()
-        assert delta is not None
-        return now, delta.journal or b""
+        applied = apply_rows(tracker, rows, ranges=[(now - 3_600_000, now + 1)], now=now)
+        return now, applied.delta.journal or b""
 
     call = Call("call", T0 + 1000, 100, 4, 5.0, ("vip",))
     before = Tracker(structs.replace(RULES, tags=TagRules(exclude=Pattern("vip"))))
@@ -76,8 +74,9 @@ async def play(path, *polls):
     """Commits polls (T, rows) of one outbound as an exporter would."""
     store, tracker = open_store(f"sqlite:///{path}"), Tracker(RULES)
     for now, rows in polls:
-        tracker.apply(rows, ranges=[(now - RULES.window_ms, now + 1)], now=now)
-        await store.commit("outbound", tracker.take_delta())
+        ranges = [(now - RULES.window_ms, now + 1)]
+        applied = apply_rows(tracker, rows, ranges=ranges, now=now)
+        await store.commit("outbound", applied.delta)
     await store.aclose()
 
 

@@ -7,9 +7,9 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.packing import (
     IN_WINDOW,
     KindTable,
-    are_alike,
     can_be_packed,
     flags_of,
+    is_unchanged,
     kind_number_of,
     pack,
     start_of,
@@ -43,12 +43,12 @@ def test_packing_loses_nothing(all_values, start, flags):
 
 
 @given(one=values, other=values, start=starts, later=st.sampled_from([0, 1, 60_000]))
-def test_two_packed_calls_are_alike_if_a_row_tells_no_difference(one, other, start, later):
+def test_two_packed_calls_is_unchanged_if_a_row_tells_no_difference(one, other, start, later):
     kinds = KindTable()
     counted = pack(kinds.of(one), start, 0b1100011 | IN_WINDOW)
     read = pack(kinds.of(other), start + later, IN_WINDOW)
-    assert are_alike(counted, read) == (one == other and later == 0)
-    assert not are_alike(counted, pack(kinds.of(one), start, 0))
+    assert is_unchanged(counted, read) == (one == other and later == 0)
+    assert not is_unchanged(counted, pack(kinds.of(one), start, 0))
 
 
 def test_equal_values_are_of_one_kind():

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from pearl_exporter.config.web.load import read_web_config
-from pearl_exporter.healthcheck import fault_of
+from pearl_exporter.healthcheck import health_problem
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.patience import PATIENT
@@ -130,7 +130,7 @@ def test_prometheus_scrapes_with_password_or_certificate_and_not_without(tmp_pat
             with pytest.raises(httpx.TransportError):
                 http.get(f"https://{certificate}/-/healthy")
         for target in (password, certificate):
-            assert fault_of(target) is None, "by TLS, whatever the certificate"
+            assert health_problem(target) is None, "by TLS, whatever the certificate"
         for process in (one, other):
             assert "Traceback" not in process.stderr
             assert "change-me" not in process.stderr
@@ -145,7 +145,7 @@ def test_a_renewed_certificate_is_served_without_a_reload(tmp_path, api, made):
             lambda: ssl.get_server_certificate((host, int(port))) != first,
             what="the new certificate",
         )
-        process.says("web configuration read anew")
+        process.says("web configuration reloaded")
         context = ssl.create_default_context(cafile=str(made.ca))
         with httpx.Client(verify=context, **PATIENT) as http:
             assert http.get(f"https://{target}/metrics").status_code == 200

@@ -60,7 +60,7 @@ def test_earlier_snapshots_leave_no_trace(format_: Format) -> None:
 
 
 def of_outbounds(text: str) -> list[str]:
-    """The lines that are not the exporter's own, some of which tell the time."""
+    """The lines that are not the exporter's own, some of which change with time."""
     return [line for line in text.splitlines() if not re.match(r"(# \w+ )?(process|python)_", line)]
 
 
@@ -203,11 +203,13 @@ def test_a_removed_outbound_is_gone() -> None:
 
 
 def test_one_poll_gives_gauges_of_fresh_outbounds() -> None:
-    told = families(World(polled(), unpolled()).exposition.render_outbounds().decode(), Format.TEXT)
-    assert {each.type for each in told.values()} == {"gauge", "unknown"}
-    outbounds = {each.labels["outbound"] for each in told["pearl_window_calls"].samples}
+    found = families(
+        World(polled(), unpolled()).exposition.render_outbounds().decode(), Format.TEXT
+    )
+    assert {each.type for each in found.values()} == {"gauge", "unknown"}
+    outbounds = {each.labels["outbound"] for each in found["pearl_window_calls"].samples}
     assert outbounds == {"spring-renewals"}
-    assert len(told["pearl_outbound_up"].samples) == 2
+    assert len(found["pearl_outbound_up"].samples) == 2
 
 
 @pytest.mark.parametrize("format_", Format)

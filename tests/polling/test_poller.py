@@ -10,6 +10,7 @@ import pytest
 import pearl_exporter.polling.poller as poller_module
 from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
@@ -336,7 +337,7 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
         failure = await again.app.pollers[0].poll()
         assert failure.reason == "state"
         assert "is damaged" in str(failure)
-        assert "restore a copy, or move it away" in str(failure)
+        assert "restore a backup, or move it away" in str(failure)
         await again.app.stop()
         await world.app.stop()
 
@@ -345,11 +346,11 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
 
 def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
     """By then another poller may have loaded the state, and go on from there."""
-    take = poller_module._take_reading
+    apply = Tracker.apply
 
-    def take_long(*given):
+    def apply_long(*args, **options):
         time.sleep(0.3)
-        return take(*given)
+        return apply(*args, **options)
 
     async def story():
         disk = _FullDisk()
@@ -360,7 +361,7 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
         before = disk.saved
         monkeypatch.setattr(poller_module, "_LARGE_READ", 0)
         monkeypatch.setattr(poller_module, "COMMIT_SECONDS", 0.01)
-        monkeypatch.setattr(poller_module, "_take_reading", take_long)
+        monkeypatch.setattr(Tracker, "apply", apply_long)
         polling = asyncio.ensure_future(poller.poll())
         await until(lambda: poller._tracker is None)
         polling.cancel()
@@ -449,14 +450,17 @@ def test_after_a_restart_what_was_saved_is_published_before_any_poll():
     run_virtually(story())
 
 
-def test_a_bug_in_one_poll_does_not_end_the_polls(monkeypatch, caplog):
+def test_a_bug_in_one_poll_does_not_end_the_polls(caplog):
+    class Buggy(MemoryStore):
+        async def load(self, outbound_id):
+            raise ZeroDivisionError
+
     async def story():
-        world = world_of()
+        world = world_of(store=(store := Buggy()))
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
-        with monkeypatch.context() as patch:
-            patch.setattr("pearl_exporter.reading.plan.read_start", lambda *_: 1 / 0)
-            failure = await poller.poll()
+        failure = await poller.poll()
+        store.load = MemoryStore().load
         assert failure is not None
         assert failure.reason == "bad_response"
         assert "ZeroDivisionError" in str(failure)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.saved import SavedOutbound
-from pearl_exporter.counting.tracker import Tracker
-from tests.support.saving import RULES, T0, calls_of
+from pearl_exporter.counting.tracker import Applied, Tracker
+from tests.support.saving import RULES, T0, apply_rows, calls_of
 
 
 def url_of(path: Path) -> str:
@@ -28,17 +28,14 @@ def some_calls() -> list[Call]:
     ]
 
 
-def polled_tracker() -> Tracker:
-    """A tracker after its first poll, of `some_calls`."""
+def polled_tracker() -> tuple[Tracker, Applied]:
+    """A tracker after its first poll, of `some_calls`, and what that poll came to."""
     tracker = Tracker(RULES)
-    tracker.apply(some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-    return tracker
+    return tracker, apply_rows(tracker, some_calls(), ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
 
 
-async def commit(store, tracker: Tracker, outbound_id: str = "outbound") -> None:
-    delta = tracker.take_delta()
-    assert delta is not None
-    await store.commit(outbound_id, delta)
+async def commit(store, applied: Applied, outbound_id: str = "outbound") -> None:
+    await store.commit(outbound_id, applied.delta)
 
 
 def run_sql(path: Path, statement: str) -> list[tuple]:

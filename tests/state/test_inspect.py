@@ -15,7 +15,7 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.state.inspect import CallRecord, call_records, find_call, read_state
 from pearl_exporter.state.store import open_store
 from tests.counting.test_journal import play
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 MINUTE = 60_000
 LATE = Call("late", T0 + 1000, 40, 3)
@@ -56,8 +56,8 @@ def test_the_log_of_an_exporter_that_starts_meanwhile_is_read(state):
         def starts():
             stores.append(open_store(f"sqlite:///{state}"))
             tracker = Tracker(RULES)
-            tracker.apply([LATE], ranges=[(T0, T0 + MINUTE)], now=T0 + MINUTE)
-            runner.run(stores[0].commit("outbound", tracker.take_delta()))
+            applied = apply_rows(tracker, [LATE], ranges=[(T0, T0 + MINUTE)], now=T0 + MINUTE)
+            runner.run(stores[0].commit("outbound", applied.delta))
 
         (record,) = find_late(state, starts, times=1)
         assert state.read_bytes() == before

@@ -14,8 +14,8 @@ from tests.state.states import commit, plain, polled_tracker, run_sql, url_of
 @pytest.fixture
 async def saved(path):
     """What a state at ``path`` holds of one outbound after its first poll."""
-    store, tracker = open_store(url_of(path)), polled_tracker()
-    await commit(store, tracker)
+    store, (tracker, applied) = open_store(url_of(path)), polled_tracker()
+    await commit(store, applied)
     await store.aclose()
     return plain(tracker.saved())
 

@@ -16,7 +16,7 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.state.inspect import find_call
 from pearl_exporter.state.store import open_store
 from tests.state.states import commit, plain, polled_tracker, url_of
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 
 async def test_a_folder_that_is_missing_is_made(tmp_path):
@@ -70,8 +70,8 @@ async def saved_state(path: Path) -> None:
     store = open_store(url_of(path))
     tracker = Tracker(RULES)
     calls = [Call(f"call-{n:05d}", T0 - n, 100, 4, 5.0) for n in range(3000)]
-    tracker.apply(calls, ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
-    await commit(store, tracker)
+    applied = apply_rows(tracker, calls, ranges=[(T0 - 3_600_000, T0 + 1)], now=T0)
+    await commit(store, applied)
     await store.aclose()
 
 
@@ -155,8 +155,8 @@ async def test_a_link_to_the_state_is_the_same_state(path, tmp_path):
     """Also for who only looks: SQLite's log lies beside the file that is meant."""
     (tmp_path / "link.db").symlink_to(path)
     store = open_store(url_of(path))
-    tracker = polled_tracker()
-    await commit(store, tracker)
+    _, applied = polled_tracker()
+    await commit(store, applied)
     with pytest.raises(StateError, match="in use"):
         open_store(url_of(tmp_path / "link.db"))
     assert [each.outbound_id for each in find_call(str(tmp_path / "link.db"), "id")] == ["outbound"]
@@ -168,15 +168,14 @@ async def test_a_link_to_the_state_is_the_same_state(path, tmp_path):
 async def test_commits_fail_while_the_file_is_gone(path, is_replaced, tmp_path):
     """Else all would be written to a file that no start finds again."""
     aside = tmp_path / "aside.db"
-    store, tracker = open_store(url_of(path)), polled_tracker()
-    delta = tracker.take_delta()
+    store, (tracker, applied) = open_store(url_of(path)), polled_tracker()
     path.rename(aside)
     if is_replaced:
         path.write_bytes(aside.read_bytes())
     with pytest.raises(StateError, match="removed or replaced while it was in use"):
-        await store.commit("outbound", delta)
+        await store.commit("outbound", applied.delta)
     aside.replace(path)
-    await store.commit("outbound", delta)
+    await store.commit("outbound", applied.delta)
     await store.aclose()
     again = open_store(url_of(path))
     assert plain(await again.load("outbound")) == plain(tracker.saved())

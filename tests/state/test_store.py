@@ -10,15 +10,17 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.store import MemoryStore, open_store
 from tests.state.states import commit, plain, polled_tracker, run_sql, some_calls, url_of
-from tests.support.saving import RULES, T0, calls_of
+from tests.support.saving import RULES, T0, apply_rows, calls_of
 
 
 async def test_what_was_committed_is_loaded(path):
     store = open_store(url_of(path))
-    tracker = polled_tracker()
-    await commit(store, tracker)
-    tracker.apply(some_calls()[1:], ranges=[(T0 - 3_570_000, T0 + 30_000 + 1)], now=T0 + 30_000)
-    await commit(store, tracker)
+    tracker, applied = polled_tracker()
+    await commit(store, applied)
+    applied = apply_rows(
+        tracker, some_calls()[1:], ranges=[(T0 - 3_570_000, T0 + 30_000 + 1)], now=T0 + 30_000
+    )
+    await commit(store, applied)
     await store.aclose()
     again = open_store(url_of(path))
     assert plain(await again.load("outbound")) == plain(tracker.saved())
@@ -48,8 +50,8 @@ async def test_any_sequence_of_commits_adds_up_to_the_tracker(tmp_path_factory, 
             for key, status, duration in rows
             if T0 + key * 700_000 <= now
         }
-        tracker.apply(calls.values(), ranges=[(T0 - 1, now + 1)], now=now)
-        await commit(store, tracker)
+        applied = apply_rows(tracker, calls.values(), ranges=[(T0 - 1, now + 1)], now=now)
+        await commit(store, applied)
     await store.aclose()
     store = open_store(url_of(path))
     saved = await store.load("outbound")
@@ -59,8 +61,8 @@ async def test_any_sequence_of_commits_adds_up_to_the_tracker(tmp_path_factory, 
 
 async def test_damaged_calls_are_not_loaded(path):
     store = open_store(url_of(path))
-    tracker = polled_tracker()
-    await commit(store, tracker)
+    _, applied = polled_tracker()
+    await commit(store, applied)
     run_sql(path, "UPDATE blocks SET calls = x'94'")
     saved = await store.load("outbound")
     with pytest.raises(ValueError, match="damaged"):
@@ -72,8 +74,10 @@ async def test_outbounds_are_kept_apart(path):
     store = open_store(url_of(path))
     for outbound_id, status in (("a", 100), ("b", 150)):
         tracker = Tracker(RULES)
-        tracker.apply([Call("same id", T0, status, 4)], ranges=[(T0 - 1, T0 + 1)], now=T0)
-        await commit(store, tracker, outbound_id)
+        applied = apply_rows(
+            tracker, [Call("same id", T0, status, 4)], ranges=[(T0 - 1, T0 + 1)], now=T0
+        )
+        await commit(store, applied, outbound_id)
     loaded = {key: calls_of(await store.load(key))["same id"].call.status for key in ("a", "b")}
     assert loaded == {"a": 100, "b": 150}
     await store.aclose()
@@ -81,17 +85,17 @@ async def test_outbounds_are_kept_apart(path):
 
 async def test_a_commit_that_fails_saves_nothing(path):
     store = open_store(url_of(path))
-    tracker = polled_tracker()
-    await commit(store, tracker)
+    tracker, applied = polled_tracker()
+    await commit(store, applied)
     before = plain(await store.load("outbound"))
     run_sql(
         path,
         "CREATE TRIGGER full BEFORE DELETE ON blocks "
         "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END",
     )
-    tracker.apply([], ranges=[(T0, T0 + 200_000_000 + 1)], now=T0 + 200_000_000)
+    applied = apply_rows(tracker, [], ranges=[(T0, T0 + 200_000_000 + 1)], now=T0 + 200_000_000)
     with pytest.raises(StateError, match="disk is full"):
-        await commit(store, tracker)
+        await commit(store, applied)
     assert plain(await store.load("outbound")) == before
     await store.aclose()
 
@@ -103,13 +107,13 @@ async def test_a_first_commit_may_fail_and_the_next_succeed(path):
         "CREATE TRIGGER full BEFORE INSERT ON blocks "
         "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END",
     )
-    tracker = polled_tracker()
+    tracker, applied = polled_tracker()
     with pytest.raises(StateError, match="disk is full"):
-        await commit(store, tracker)
+        await commit(store, applied)
     assert await store.load("outbound") is None
     run_sql(path, "DROP TRIGGER full")
-    tracker = polled_tracker()
-    await commit(store, tracker)
+    tracker, applied = polled_tracker()
+    await commit(store, applied)
     assert plain(await store.load("outbound")) == plain(tracker.saved())
     await store.aclose()
 
@@ -118,9 +122,11 @@ async def test_no_value_of_a_call_is_in_an_error_text(path):
     store = open_store(url_of(path))
     run_sql(path, "DROP TABLE blocks")
     tracker = Tracker(RULES)
-    tracker.apply([Call("secret-id", T0, 100, 4, 5.0)], ranges=[(T0 - 1, T0 + 1)], now=T0)
+    applied = apply_rows(
+        tracker, [Call("secret-id", T0, 100, 4, 5.0)], ranges=[(T0 - 1, T0 + 1)], now=T0
+    )
     with pytest.raises(StateError) as failed:
-        await commit(store, tracker)
+        await commit(store, applied)
     assert "secret-id" not in str(failed.value)
     await store.aclose()
 
@@ -144,7 +150,7 @@ async def test_discovered_outbounds_survive_a_restart(path):
 async def test_memory_keeps_nothing():
     store = open_store("memory:")
     assert isinstance(store, MemoryStore)
-    tracker = polled_tracker()
-    await commit(store, tracker)
+    _, applied = polled_tracker()
+    await commit(store, applied)
     assert await store.load("outbound") is None
     await store.aclose()

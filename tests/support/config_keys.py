@@ -28,19 +28,19 @@ class Key:
     variable: str
 
     def row(self) -> str:
-        """Give its row in the table of docs/configuration.md."""
+        """Return its row in the table of docs/configuration.md."""
         return f"| `{self.path}` | {self.default} | {self.accepts} | {self.description} |"
 
 
 def settings_keys() -> tuple[Key, ...]:
-    """Give every key that a configuration file may have, section by section."""
+    """Return every key that a configuration file may have, section by section."""
     keys = [key for name, model in SECTIONS.items() for key in _section(name, model, name)]
     keys[_polls_end(keys) : _polls_end(keys)] = _section("outbounds[]", OutboundEntry, "")
     return tuple(keys)
 
 
 def _polls_end(keys: list[Key]) -> int:
-    """Give the place of the outbounds: after the section whose values theirs replace."""
+    """Return the place of the outbounds: after the section whose values they override."""
     return max(i for i, key in enumerate(keys) if key.path.startswith("poll.")) + 1
 
 
@@ -57,7 +57,7 @@ def _section(prefix: str, model: type[BaseModel], section: str) -> Iterator[Key]
 
 
 def _accepts(annotation: object, *metadata: object) -> str:
-    """Find the words of the check, which an optional key has one level further in."""
+    """Return what the check accepts; an optional key has its check one level deeper."""
     for check in (*metadata, *(inner for part in get_args(annotation) for inner in get_args(part))):
         if isinstance(check, Check):
             return check.accepts
@@ -74,7 +74,7 @@ def _default(field: FieldInfo, accepts: str) -> str:
 
 
 def _written(value: object, accepts: str) -> str:
-    """Write a default as it would stand in the file."""
+    """Return a default as a file would have it."""
     if value is None:
         return "none"
     if isinstance(value, float):

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.settlement import CountingRules
-from pearl_exporter.simulator.life import CallLife
+from pearl_exporter.simulator.call_life import CallLife
 
 NAMES = {
     1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",

@@ -1,11 +1,17 @@
-"""What a store does with the deltas of polls, in memory; and rules for what is saved."""
+"""What trackers take and what a store does with it, in memory; and rules for what is saved."""
+
+from collections.abc import Iterable, Sequence
 
 from pearl_exporter.counting.blocks import decode_block
+from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.counting.columns import Rows
 from pearl_exporter.counting.compact_ids import full_id
+from pearl_exporter.counting.observation import Observation, Range
 from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.saved import Delta, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
+from pearl_exporter.counting.tracker import Applied, Tracker
 
 T0 = 1_795_000_000_000
 RULES = CountingRules(
@@ -41,3 +47,18 @@ def calls_of(saved: SavedOutbound) -> dict[str, TrackedCall]:
             assert call_id not in found
             found[call_id] = tracked_of(call_id, entry, kinds)
     return found
+
+
+def apply_rows(
+    tracker: Tracker,
+    calls: Iterable[Call],
+    *,
+    ranges: Sequence[Range],
+    now: Instant,
+    unreadable_ids: frozenset[str] = frozenset(),
+    unread: Range | None = None,
+    max_gap_ms: int = 0,
+) -> Applied:
+    """Let a tracker take what a poll has read."""
+    observation = Observation(Rows(calls), ranges, unreadable_ids, unread)
+    return tracker.apply(observation, now=now, max_gap_ms=max_gap_ms)

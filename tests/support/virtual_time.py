@@ -24,7 +24,7 @@ EPOCH_SECONDS = 1_795_000_000.0
 """The wall's time when a virtual loop begins: 2026-11-18T11:06:40Z."""
 
 
-class _Selector(selectors.SelectSelector):
+class _Selector(selectors.DefaultSelector):
     """Instead of waiting for the next timer, moves the loop's time to it."""
 
     loop: "VirtualLoop"

@@ -1,11 +1,13 @@
-"""What failed polls mean and what is done next about them, in words for each reason. Pure."""
+"""What each reason of a failed poll means, and what happens next, in words for the pages. Pure."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from pearl_exporter.api.budget import Budget
 
-_SOON = "The exporter asks again at the next poll, and sends a failed request again within a poll."
+_RETRIED = (
+    "The exporter sends a failed request again within a poll, and asks again at the next one."
+)
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -21,42 +23,49 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "state": "state not read or written",
     }
 )
-"""What each reason of `errors.REASONS` means, in a few words."""
+"""Each reason of `errors.REASONS` in a few words."""
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
     {
-        "auth": "The API refuses the token. It is tried again {when}, one outbound at a time and "
-        "ever less often, up to 5 minutes apart. Put a new token where the configuration reads it "
-        "from (a token_file is read anew): a token that has changed is tried at once.",
-        "not_found": "The API knows no such outbound. This one is asked for again {when}, ever "
-        "less often, up to 5 minutes apart; the others are not held back. Check its id.",
+        "auth": "The API refuses the token. The exporter tries it again {when}, with one outbound "
+        "at a time and growing pauses of up to 5 minutes. Put a new token where the configuration "
+        "reads it from (a changed token_file needs no restart): a new token is tried at once.",
+        "not_found": "The API knows no such outbound. The exporter asks for it again {when}, with "
+        "growing pauses of up to 5 minutes; the other outbounds are not held back. Check its id.",
         "rate_limited": "The API asks to slow down. All outbounds of the token ask at half the "
         "rate, which grows back with each success, and keep to the pause that the API names. "
         "{allowed} The next poll is {when}. If this lasts, lower api.rate_limit or lengthen "
         "poll.interval.",
-        "timeout": f"No whole answer came in time. {_SOON} The next poll is {{when}}.",
-        "connection": f"The API can't be reached. {_SOON} The next poll is {{when}}. Check the "
+        "timeout": f"No whole answer came in time. {_RETRIED} The next poll is {{when}}.",
+        "connection": f"The API can't be reached. {_RETRIED} The next poll is {{when}}. Check the "
         "network, DNS and any proxy between.",
-        "server_error": f"The API fails. {_SOON} The next poll is {{when}}.",
+        "server_error": f"The API fails. {_RETRIED} The next poll is {{when}}.",
         "bad_request": "The API refuses the request, so sending it again within a poll would not "
         "help. The next poll is {when}. Check the outbound's id and api.url.",
-        "bad_response": "What came is no answer of the calls search, as from a proxy or a login "
-        "page. Nothing of it is counted. The next poll is {when}. Check api.url.",
-        "inconsistent": "The answers contradicted each other, however often they were read. "
-        "Nothing of them is counted. The next poll, {when}, reads anew.",
+        "bad_response": "The response is not an answer of the calls search: it may come from a "
+        "proxy or a login page. Nothing of it is counted. The next poll is {when}. Check api.url.",
+        "inconsistent": "The answers contradicted each other each time they were read. Nothing of "
+        "them is counted. The next poll, {when}, reads again.",
         "state": "The state can't be read or written, so nothing is published. The next poll, "
         "{when}, tries again. Check the disk, and the file that state.url names.",
     }
 )
+"""What the exporter does next for each reason, and what to check."""
 
 
 def reason_in_words(reason: str) -> str:
-    """What a reason means, with the code by which metrics and log call it."""
+    """Return a reason in a few words, with the code that metrics and log use for it."""
     return f"{NAMES[reason]} ({reason})" if reason in NAMES else reason
 
 
 def next_step(reason: str, when: str, budget: Budget | None = None) -> str:
-    """The sentence for a reason of `errors.REASONS`; ``when`` tells of the next poll."""
+    """Return what the exporter does next about a failed poll.
+
+    Args:
+        reason: One of `errors.REASONS`.
+        when: When the next poll is, such as "in 4 min".
+        budget: What the outbound's token allows right now; None if unknown.
+    """
     sentence = NEXT_STEPS.get(reason, "The next poll is {when}.")
     return sentence.replace("{allowed}", _allowed(budget)).replace("{when}", when)
 

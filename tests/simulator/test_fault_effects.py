@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from pearl_exporter.simulator import build_simulator
-from pearl_exporter.simulator.answers import DroppedConnectionError
+from pearl_exporter.simulator.responses import DroppedConnectionError
 from tests.simulator.test_server import ID, START, search
 from tests.simulator.worlds import NOW, ODD, a_campaign
 from tests.support.patience import PATIENT
@@ -57,7 +57,7 @@ async def test_retry_after_comes_in_seconds_or_as_a_date(client, on):
     assert (await search(client)).headers["retry-after"] == "Sun, 01 Mar 2026 12:01:30 GMT"
 
 
-async def test_errors_bear_a_number_that_nobody_may_log(client, on):
+async def test_errors_have_a_number_that_nobody_may_log(client, on):
     for flag in ("bad_request", "forbidden", "error_object"):
         on(flag)
         assert "+1512555" in (await search(client)).text
@@ -85,7 +85,7 @@ async def test_slow_answers_come_late_but_whole(client, on, slept, rows):
     assert slept == [3.0]
 
 
-async def test_drops_come_one_by_one(client, on, slept, rows):
+async def test_pieces_come_one_by_one(client, on, slept, rows):
     on("drip:seconds=2,drops=4")
     assert (await search(client)).json()["results"] == rows[:100]
     assert slept == [0.5] * 4
@@ -138,15 +138,15 @@ async def test_an_empty_page_may_be_null(client, on, rows):
     assert (await search(client)).json()["results"] == rows[:100]
 
 
-async def test_odd_rows_are_always_the_same_ones(client, on, rows):
+async def test_malformed_rows_are_always_the_same_ones(client, on, rows):
     on("odd_rows:share=0.2")
     odd = (await search(client, limit=500)).json()["results"]
-    spoiled = [index for index, row in enumerate(odd) if row != rows[index]]
-    assert 60 < len(spoiled) < 140
+    malformed = [index for index, row in enumerate(odd) if row != rows[index]]
+    assert 60 < len(malformed) < 140
     ascending = (await search(client, limit=1000, isAscending=True, skip=len(rows) - 500)).json()
     assert ascending["results"][::-1] == odd
-    dicts = [odd[index] for index in spoiled if odd[index] is not None]
-    assert len(dicts) < len(spoiled)
+    dicts = [odd[index] for index in malformed if odd[index] is not None]
+    assert len(dicts) < len(malformed)
     assert {type(row.get("id")) for row in dicts} == {str, type(None)}
     assert {type(row.get("duration")) for row in dicts} == {int, str, type(None)}
     assert {type(row["tags"]) for row in dicts} == {list, str, type(None)}
@@ -156,8 +156,8 @@ async def test_odd_rows_are_always_the_same_ones(client, on, rows):
 async def test_the_date_header_is_wrong(client, on):
     on("skew:seconds=-3600")
     answer = await search(client)
-    told = datetime.strptime(answer.headers["date"], "%a, %d %b %Y %H:%M:%S GMT")  # noqa: DTZ007
-    assert f"{told:%H:%M:%S}" == "11:00:00"
+    date = datetime.strptime(answer.headers["date"], "%a, %d %b %Y %H:%M:%S GMT")  # noqa: DTZ007
+    assert f"{date:%H:%M:%S}" == "11:00:00"
 
 
 async def test_pages_shift_under_a_reader_and_the_truth_with_them(client, on, simulator, clock):

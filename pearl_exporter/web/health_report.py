@@ -1,6 +1,6 @@
-"""What ``/-/healthy?verbose`` lists: what the verdict rests on, and what else there is to know.
+"""What ``/-/healthy?verbose`` lists: one line a check, and the verdict. Pure.
 
-It names no outbound: counts are all it tells of them.
+The report counts outbounds and names none: probes are answered without a password.
 """
 
 from collections import Counter
@@ -9,13 +9,19 @@ from collections.abc import Iterable
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 _STATE = "state"
-"""The reason of a poll that failed at its commit."""
+"""The reason of a poll whose commit failed."""
 
 
-def list_checks(
+def health_report(
     outbounds: Iterable[OutboundSnapshot], *, is_alive: bool, beat_age: float | None
 ) -> str:
-    """A line a check, the verdict last; the scheduler's heart alone decides it."""
+    """Return the report.
+
+    Args:
+        outbounds: What is known of each outbound. Their failures are listed and change no verdict.
+        is_alive: Whether the scheduler's heartbeat is in time, which alone is the verdict.
+        beat_age: Seconds since that heartbeat; None before the first one.
+    """
     healths = [each.health for each in outbounds]
     reasons = Counter(each.last_reason for each in healths if each.last_reason is not None)
     unsaved = reasons[_STATE]
@@ -31,7 +37,7 @@ def list_checks(
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(check: str, fault: str | None, more: str = "") -> str:
-    if fault is not None:
-        return f"[-]{check} failed: {fault}"
-    return f"[+]{check} ok" + (f": {more}" if more else "")
+def _line(check: str, problem: str | None, details: str = "") -> str:
+    if problem is not None:
+        return f"[-]{check} failed: {problem}"
+    return f"[+]{check} ok" + (f": {details}" if details else "")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.simulator.answers import problem
-from pearl_exporter.simulator.search import BadBody, moment_us, search_of
+from pearl_exporter.simulator.responses import problem_details
+from pearl_exporter.simulator.search_body import SearchBodyError, moment_us, parse_search
 from tests.simulator.worlds import NOW, a_campaign
 
 FIELDS = ("skip", "limit", "sortProp", "isAscending", "tags", "statuses", "searchInput")
@@ -26,9 +26,9 @@ bodies = st.builds(
 @given(bodies.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30))
 def test_any_body_is_answered_or_gets_a_400(raw):
     try:
-        search = search_of(raw, max_limit=10)
-    except BadBody as bad:
-        problem(400, **{bad.field: str(bad)})
+        search = parse_search(raw, max_limit=10)
+    except SearchBodyError as bad:
+        problem_details(400, **{bad.field: str(bad)})
     else:
         assert len(CAMPAIGN.page(search, NOW).calls) <= search.limit <= 10
 

@@ -1,6 +1,6 @@
 """The token bucket of ``rate_limit``."""
 
-from pearl_exporter.web.rate import TokenBucket
+from pearl_exporter.web.rate_limit import TokenBucket
 
 
 def test_a_burst_at_once_then_one_each_interval():

@@ -1,4 +1,4 @@
-"""The simulated platform's list and account can be changed and spoilt while they are served."""
+"""The list of outbounds and the account can be changed, and malformed, while they are served."""
 
 import pytest
 

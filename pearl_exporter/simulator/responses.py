@@ -1,4 +1,4 @@
-"""What goes over the wire: ASP.NET's errors, and answers that keep breaking off."""
+"""HTTP responses of the simulated API: ASP.NET's errors, gzip, slow and dropped responses."""
 
 import gzip
 from collections.abc import Awaitable, Callable
@@ -10,27 +10,29 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-CUT_OFF = "pearl.cut_off"
-"""The key in the scope under which a request finds the way to close its own connection, or None."""
+CLOSE_CONNECTION = "pearl.close_connection"
+"""The key of the ASGI scope under which a request finds `connection_closer`'s result."""
 
 HTML = (
     b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Checking.</body></html>"
 )
-BAIT = "+15125550142"
-"""A fictional customer's number that stands in the text of errors, so that logging one shows."""
+CANARY_NUMBER = "+15125550142"
+"""A fictional customer's number in the text of errors: a log that has it has quoted an error."""
+
+_MIN_GZIP_BYTES = 500
 
 
 class DroppedConnectionError(ConnectionResetError):
     """The connection was dropped on purpose, by a server without a socket (a test's transport)."""
 
 
-def plain_json(value: Any) -> Response:
-    """Return a 200 with JSON under the type that the platform documents."""
+def text_json(value: Any) -> Response:
+    """Return a 200 with JSON under the content type that the platform documents, text/plain."""
     return Response(msgspec.json.encode(value), media_type="text/plain; charset=utf-8")
 
 
-def problem(status: int, detail: str | None = None, **errors: str) -> Response:
-    """Return an error as ASP.NET tells it; ``errors`` by field."""
+def problem_details(status: int, detail: str | None = None, **errors: str) -> Response:
+    """Return an error in ASP.NET's form, which is RFC 9457's with ``errors`` by field."""
     body: dict[str, Any] = {
         "type": "https://tools.ietf.org/html/rfc9110#section-15",
         "title": "One or more validation errors occurred." if errors else HTTPStatus(status).phrase,
@@ -43,16 +45,16 @@ def problem(status: int, detail: str | None = None, **errors: str) -> Response:
 
 
 def http_date(moment_ms: float) -> str:
-    """Return the moment as HTTP's headers write it, to the second."""
+    """Return epoch milliseconds as an HTTP date (RFC 9110, section 5.6.7), to the second."""
     return formatdate(moment_ms // 1000, usegmt=True)
 
 
-def squeezed(answer: Response, accept_encoding: str) -> Response:
-    """Return ``answer`` gzipped if that is accepted and worth it."""
-    if "gzip" not in accept_encoding or len(answer.body) < 500:
-        return answer
-    smaller = Response(gzip.compress(bytes(answer.body), 1), answer.status_code)
-    for name, value in answer.headers.items():
+def gzipped(response: Response, accept_encoding: str) -> Response:
+    """Return the response, compressed if the client accepts gzip and the body is not tiny."""
+    if "gzip" not in accept_encoding or len(response.body) < _MIN_GZIP_BYTES:
+        return response
+    smaller = Response(gzip.compress(bytes(response.body), 1), response.status_code)
+    for name, value in response.headers.items():
         if name != "content-length":
             smaller.headers[name] = value
     smaller.headers["content-encoding"] = "gzip"
@@ -60,16 +62,20 @@ def squeezed(answer: Response, accept_encoding: str) -> Response:
     return smaller
 
 
-class Dripping(Response):
-    """An answer that is sent in ``drops`` pieces over ``seconds``."""
+class SlowResponse(Response):
+    """A response whose body is sent in ``pieces`` pieces over ``seconds``."""
 
     def __init__(
-        self, whole: Response, seconds: float, drops: int, sleep: Callable[[float], Awaitable[None]]
+        self,
+        whole: Response,
+        seconds: float,
+        pieces: int,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         super().__init__(whole.body, whole.status_code)
         self.raw_headers = whole.raw_headers
-        self._pause = seconds / max(drops, 1)
-        self._step = max(1, -(-len(self.body) // max(drops, 1)))
+        self._pause = seconds / max(pieces, 1)
+        self._step = max(1, -(-len(self.body) // max(pieces, 1)))  # rounded up
         self._sleep = sleep
 
     async def __call__(
@@ -78,8 +84,8 @@ class Dripping(Response):
         receive: Receive,  # noqa: ARG002
         send: Send,
     ) -> None:
-        """Send the head, then drop by drop."""
-        await send(_head(self))
+        """Send the headers, then the body piece by piece, with a pause before each."""
+        await send(_start(self))
         for place in range(0, len(self.body), self._step):
             await self._sleep(self._pause)
             piece = self.body[place : place + self._step]
@@ -87,8 +93,8 @@ class Dripping(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-class Dropping(Response):
-    """An answer whose connection closes: before a byte of it, or in the middle."""
+class DroppedResponse(Response):
+    """A response whose connection closes before its first byte, or in the middle of its body."""
 
     def __init__(self, whole: Response, *, middle: bool) -> None:
         super().__init__(whole.body, whole.status_code)
@@ -96,24 +102,29 @@ class Dropping(Response):
         self._middle = middle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection. Raises `DroppedConnectionError` where there is none to close."""
+        """Close the connection.
+
+        Raises:
+            DroppedConnectionError: There is no connection that could be closed.
+        """
         if self._middle:
-            await send(_head(self))
+            await send(_start(self))
             half = self.body[: len(self.body) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
-        cut_off = scope.get(CUT_OFF)
-        if cut_off is None:
+        close = scope.get(CLOSE_CONNECTION)
+        if close is None:
             raise DroppedConnectionError("the simulator dropped the connection")
-        cut_off()
-        # Until the server has noticed, or it would send a 500 for an answer that never came.
+        close()
+        # The server must notice before this returns, or it would send a 500 in place of the
+        # response that never came.
         while (await receive())["type"] != "http.disconnect":
             continue
 
 
-def way_to_cut_off(send: Send) -> Callable[[], None] | None:
-    """Return what closes the connection behind ``send``, or None if there is none.
+def connection_closer(send: Send) -> Callable[[], None] | None:
+    """Return the function that closes the connection behind ``send``, None if there is none.
 
-    ASGI has no word for it: an application that raises makes uvicorn answer 500. So this takes the
+    ASGI cannot express it: if an application raises, uvicorn answers with a 500. So this takes the
     transport of uvicorn's request cycle, whose method ``send`` is.
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
@@ -121,9 +132,9 @@ def way_to_cut_off(send: Send) -> Callable[[], None] | None:
     return close if callable(close) else None
 
 
-def _head(answer: Response) -> dict[str, Any]:
+def _start(response: Response) -> dict[str, Any]:
     return {
         "type": "http.response.start",
-        "status": answer.status_code,
-        "headers": answer.raw_headers,
+        "status": response.status_code,
+        "headers": response.raw_headers,
     }
