@@ -211,6 +211,8 @@ class CallTable(CallView):
         if new == old:
             return
         compact, start = compact_id(new.call.id), new.call.start
+        # The index finds a call's block by its start, so a call moves before anything else. `put`
+        # comes last, since it records the block as changed in which the call is then.
         self._index.move(compact, old.call.start, start)
         if new.is_absent:
             self._index.mark_absent(compact, start)
@@ -220,6 +222,7 @@ class CallTable(CallView):
 
     def forget(self, before: Instant) -> list[CompactId]:
         """Remove the calls that started before an instant and are done; return their ids."""
+        # unsettled calls are never forgotten: they are followed until they settle or expire
         compacts = self._index.ids_between(MIN_INSTANT, before)
         done = [compact for compact in compacts if full_id(compact) not in self._unsettled]
         for compact in done:

@@ -141,10 +141,12 @@ class Tracker:
         table = CallTable(block_calls=block_calls, max_unused_kinds=max_unused_kinds)
         self.rules = rules
         self.calls: CallView = table
-        self._calls = table
+        self._calls = table  # the same, to be changed
         self._min_bulk_rows = min_bulk_rows
         self._progress = progress
-        self._window_start: Instant = 0  # of the last poll; 0 has the next one look at all calls
+        # Of the last poll. At 0 the next poll looks at every call: the saved calls may be in a
+        # window of another length.
+        self._window_start: Instant = 0
         self._statuses = status_labels(progress.statuses if progress else ())
         self._call_statuses = call_status_labels(progress.call_statuses if progress else ())
         self._tags = TagLabels(rules.tags, progress.tags if progress else ())
@@ -160,6 +162,7 @@ class Tracker:
             self._transitions.begin_relabelling()
 
     def _load(self, blocks: dict[Instant, bytes]) -> None:
+        """Load the saved calls, and add to the window those that were in it."""
         in_window = self._calls.load(blocks)
         for number, times in in_window.kinds.items():
             self._window.add(self._calls.kinds[number].values, times)
@@ -202,11 +205,11 @@ class Tracker:
         """Return how many calls of the window had one of these outcomes at the last good poll."""
         return self._window.count(codes)
 
-    def apply(self, reading: Observation, *, now: Instant, max_gap_ms: int) -> Applied:
+    def apply(self, observation: Observation, *, now: Instant, max_gap_ms: int) -> Applied:
         """Bring every count in step with what one poll has read.
 
         Args:
-            reading: What the poll has read.
+            observation: What the poll has read.
             now: T of the poll. Where it is before the last poll's, because the clock has gone back,
                 what was concluded about the time after ``now`` is undone.
             max_gap_ms: How far apart two good polls can be with none missed between them.
@@ -216,17 +219,21 @@ class Tracker:
         """
         before, settled_before = self._progress, self._ledger.by_status
         cutoffs = self._cutoffs(now)
-        unread = reading.unread
+        unread = observation.unread
         if before is not None:
             self._count_unreachable_time(now - before.polled_at)
             if now < before.polled_at:
                 self._transitions.turn_back(now)
                 if cutoffs.low_watermark < cutoffs.window_start:
+                    # what the clock has jumped over is to be read, as after an outage
                     unread = (cutoffs.low_watermark, cutoffs.window_start)
-        new, late_rows, newest = self._take_rows(reading, cutoffs)
+        new, late_rows, newest = self._take_rows(observation, cutoffs)
+        # calls that started before the last poll's window left it then
         self._transitions.leave_window(self._window_start, cutoffs.window_start)
         self._window_start = cutoffs.window_start
         self._transitions.expire(min(cutoffs.window_start, now - self.rules.follow_ms))
+        # nothing from the first unread call on is forgotten, so that a call which is read twice
+        # while catching up counts once; and a watermark does not fall
         low_watermark, unread_until = unread or (cutoffs.window_start, None)
         low_watermark = max(low_watermark, cutoffs.low_watermark)
         # last, because all of the above may make calls done
@@ -283,6 +290,7 @@ class Tracker:
             return Cutoffs(now, window_start, now, MIN_INSTANT)
         low_watermark = progress.low_watermark
         if now < progress.polled_at:
+            # no further back than catching up reads: what is older was forgotten long ago
             uncounted_from = max(progress.newest + 1, now - self.rules.catch_up_ms)
             low_watermark = min(low_watermark, uncounted_from)
         return Cutoffs(now, window_start, min(progress.tracking_since, now), low_watermark)
@@ -293,31 +301,31 @@ class Tracker:
         if unreachable > 0:
             self._ledger.add_uncounted_seconds(unreachable / 1000)
 
-    def _take_rows(self, reading: Observation, cutoffs: Cutoffs) -> _RowsTaken:
+    def _take_rows(self, observation: Observation, cutoffs: Cutoffs) -> _RowsTaken:
         """Bring the calls in step with the rows, and with what is missing among them.
 
         The columns of the rows, large at a first read, are let go before the delta is made.
         """
-        rows, is_first = reading.rows.by_start(), self._progress is None
+        rows, is_first = observation.rows.by_start(), self._progress is None
         # Deleted calls first, while the table does not hold the new ones, which need no look. New
         # calls before known ones: both admit labels, and the order decides which tags find room.
-        self._delete_missing(rows, reading)
+        self._delete_missing(rows, observation)
         new, known = self._split(rows, cutoffs)
         late_rows = self._late(new.starts)
         if not is_first:  # what was there at T0 needs no entry in the journal
             self._journal.add_seen(new.ids)
         self._begin(new, cutoffs)
         self._observe(known, cutoffs)
-        self._transitions.keep_unreadable(reading.unreadable_ids, cutoffs)
+        self._transitions.keep_unreadable(observation.unreadable_ids, cutoffs)
         newest = max([self._progress.newest if self._progress else 0, *rows.starts[-1:]])
         return _RowsTaken(len(new.ids), late_rows, newest)
 
-    def _delete_missing(self, rows: RowsByStart, reading: Observation) -> None:
+    def _delete_missing(self, rows: RowsByStart, observation: Observation) -> None:
         """Delete the tracked calls of the ranges read that are not among the rows."""
         if not len(self._calls):
             return
-        read = {*rows.ids, *compact_ids(reading.unreadable_ids)}
-        for start, end in reading.ranges:
+        read = {*rows.ids, *compact_ids(observation.unreadable_ids)}
+        for start, end in observation.ranges:
             for tracked in self._calls.missing(start, end, read):
                 self._transitions.delete(tracked)
 
@@ -385,6 +393,7 @@ class Tracker:
 
     def _kind(self, values: PlainValues) -> CallKind:
         """Return the kind of a row, its tags as labels; create the series of a new kind."""
+        # rows with different tags may come to one kind, once their tags are folded
         status, call_status, duration, tags = values
         known = len(self._calls.kinds)
         kind = self._calls.kinds.of((status, call_status, duration, self._tags.of(tags)))

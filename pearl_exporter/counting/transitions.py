@@ -1,20 +1,19 @@
 """What happens to a tracked call, and what it does to window, ledger and journal. Pure.
 
-`Tracker` decides which transition happens and when. This module applies it, and keeps the call
-table, the window, the ledger and the journal consistent::
+`Tracker` decides which transition happens and when. This module applies it, and keeps call table,
+window, ledger and journal consistent::
 
-                      window          ledger              journal
-    begin             + if inside     started             (seen: by the tracker)
-      PENDING→SETTLED                 settled             settled
-      →LOST                           uncounted           lost
-    observe, changed  - old, + new    revision, if it     revision, if it
-                                      was settled         was settled
-    delete            -               uncounted, if it    lost, if it
-                                      was unsettled       was unsettled
-    leave_window      -
+                    window             ledger                  journal
+    begin           + if inside        started, if it counts   seen (noted by the tracker)
+    observe         - old, + new       revision, if settled    revised, if settled
+    … that settles                     settled                 settled
+    delete          -                  uncounted, if not done  lost, if not done
+    expire                             uncounted               lost
+    leave_window    -
+    forget                             its exemplar goes
 
-Calls are immutable: a transition makes a new value step by step, and gives it to the table at its
-end, with the value that the table holds.
+Calls are immutable. A transition makes a new value in steps, and ends by giving the old and the new
+one to the table.
 """
 
 from collections.abc import Iterable, Mapping
@@ -54,7 +53,8 @@ class Transitions:
         self._ledger = ledger
         self._journal = journal
         self._unknown_code_counts = _NO_UNKNOWN_CODES.copy()
-        # calls whose tags were labelled by other tag rules than those in force
+        # calls whose tags were labelled by other tag rules than those in force: that their labels
+        # differ from those of the next row says nothing about their tags
         self._relabel_pending: set[CompactId] = set()
 
     def begin(self, call: Call, kind: CallKind, cutoffs: Cutoffs) -> None:
@@ -126,6 +126,7 @@ class Transitions:
     def turn_back(self, now: Instant) -> None:
         """Undo conclusions about the future, drawn while the clock was ahead."""
         self.leave_window(now + 1, MAX_INSTANT)
+        # a call seen live in the future would settle that much later
         for tracked in self._calls.unsettled():
             if tracked.seen_live_at is not None and tracked.seen_live_at > now:
                 self._calls.replace(tracked, replace(tracked, seen_live_at=now))
@@ -188,6 +189,7 @@ class Transitions:
                 old = replace(old, tags=call.tags)
             is_counted = self._ledger.count_revision(old, call)
             self._journal.add_revision(tracked.call, call, is_counted=is_counted)
+        # each call counts once for each field, however often its codes change
         self._count_unknown_codes(kind.unknown_codes & ~tracked.unknown_codes)
         return replace(
             self._left(tracked),

@@ -1,4 +1,4 @@
-"""Saved blocks hold their calls exactly, and a damaged one is told from a good one."""
+"""Saved blocks hold their calls exactly, and a damaged block is refused."""
 
 from array import array
 
@@ -34,8 +34,8 @@ calls = st.builds(
     st.sampled_from([(), ("vip",), ("_other", "zurück")]),
 )
 tracked = st.builds(
-    lambda call, phase, seen, in_window, is_absent, odd: TrackedCall(
-        call, phase, seen if phase in UNSETTLED else None, in_window, is_absent, odd
+    lambda call, phase, seen, in_window, is_absent, unknown_codes: TrackedCall(
+        call, phase, seen if phase in UNSETTLED else None, in_window, is_absent, unknown_codes
     ),
     calls,
     st.sampled_from(CallPhase),
@@ -60,7 +60,7 @@ def test_what_is_saved_is_what_is_loaded(listed):
     theirs = KindTable()
     starts, loaded = decode_block(block.key, content, theirs)
     assert starts == block.starts
-    found = [tracked_of(full_id(short), entry, theirs) for short, entry in loaded.items()]
+    found = [tracked_of(full_id(compact), entry, theirs) for compact, entry in loaded.items()]
     assert sorted(found, key=repr) == sorted(listed, key=repr)
     assert [each.call.start for each in found] == list(starts)
 
@@ -84,7 +84,8 @@ def a_block() -> tuple[int, bytes]:
 
 
 @given(data=st.data())
-def test_a_damaged_block_never_ends_in_anything_but_a_value_error(data):
+def test_any_damage_to_a_block_is_a_value_error(data):
+    """Or it is not noticed, and the block is still consistent in itself."""
     key, content = a_block()
     place = data.draw(st.integers(0, len(content) - 1))
     damaged = content[:place] + data.draw(st.binary(max_size=3)) + content[place + 1 :]

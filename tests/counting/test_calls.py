@@ -94,12 +94,12 @@ def test_a_call_is_live_exactly_when_the_contract_says_so(status, call_status):
         (None, 100, True),
     ],
 )
-def test_the_telling_pairs_of_codes(status, call_status, live):
+def test_examples_of_live_and_finished_calls(status, call_status, live):
     assert is_live(a_call(status, call_status)) is live
 
 
 @given(st.none() | st.integers(), st.none() | st.integers())
-def test_any_pair_of_codes_is_live_or_finished_as_the_contract_says(status, call_status):
+def test_any_pair_of_codes_is_live_as_the_contract_says(status, call_status):
     expected = is_live_by_the_contract(status, call_status)
     assert is_live(a_call(status, call_status)) is expected
 
@@ -127,9 +127,8 @@ def test_a_call_was_answered_if_it_has_a_duration(duration, answered):
         (0.0, 0, 1_000_000),
     ],
 )
-def test_a_call_ended_after_its_duration_and_not_before_it_was_last_seen_live(
-    duration, seen_live_at, end
-):
+def test_a_call_ended_not_before_it_was_last_seen_live(duration, seen_live_at, end):
+    """It ended after its duration, or later."""
     assert ended_at(a_call(duration=duration), seen_live_at) == end
 
 
@@ -164,11 +163,12 @@ def test_an_outcome_is_named_by_its_table(code, label):
     ("code", "label"),
     [*TELEPHONY.items(), *OUTCOMES.items(), (None, "unknown"), (0, "unknown_0"), (9, "unknown_9")],
 )
-def test_a_telephony_state_is_named_by_its_table_or_else_by_that_of_outcomes(code, label):
+def test_a_telephony_state_is_named_by_both_tables(code, label):
+    """Its own table comes first, then that of the outcomes."""
     assert call_status_label(code) == label
 
 
-def test_a_settled_call_bears_no_live_code():
+def test_a_settled_call_has_no_live_code():
     assert FINISHED_STATUS_LABELS == (
         "need_retry",
         "wrong_country_code",

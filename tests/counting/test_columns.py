@@ -30,7 +30,7 @@ def taken(pages: list[list[Call]]) -> tuple[Rows, dict[str, Call]]:
 
 
 @given(PAGES)
-def test_a_row_that_comes_again_takes_the_place_of_the_one_before(pages: list[list[Call]]) -> None:
+def test_a_row_that_comes_again_replaces_the_first(pages: list[list[Call]]) -> None:
     rows, oracle = taken(pages)
     assert list(rows) == list(oracle.values())
     assert len(rows) == len(oracle)
@@ -44,8 +44,8 @@ def test_columns_are_the_rows_in_the_order_of_their_starts(pages: list[list[Call
     ids, starts, numbers, values = rows.by_start()
     assert list(starts) == sorted(starts)
     columns = {
-        full_id(short): Call(full_id(short), start, *values[number])
-        for short, start, number in zip(ids, starts, numbers, strict=True)
+        full_id(compact): Call(full_id(compact), start, *values[number])
+        for compact, start, number in zip(ids, starts, numbers, strict=True)
     }
     assert columns == oracle
     assert len(ids) == len(oracle)

@@ -1,8 +1,8 @@
 """Any history of calls gives the counts of a brute-force recount: nothing lost, nothing doubled.
 
 Rows appear late, change, go live again, can't be read, are deleted and come back; polls come at any
-time, with long gaps, over any page size, and the table may change while it is read. The recount is
-fed what was read; that what is read is what the API holds is `test_sync`'s to show.
+time, with long gaps, over any page size, and the table may change while it is read. The recount
+gets what was read. That this is what the API holds is shown by the tests of `reading`.
 """
 
 from functools import partial
@@ -238,7 +238,7 @@ class Histories(RuleBasedStateMachine):
     def rest(self, limit):
         """Once the API has been quiet for a full scan, the window is the API's own."""
         if self.table.order is not None:
-            # on smaller pages, rows in any order may look newest first: see `sync`
+            # on smaller pages, rows in any order may look newest first: see `range_read`
             limit = self.table.clamp = 100
         scans = 0
         for _ in range(1000):  # pages of one row may take that long

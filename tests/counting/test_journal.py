@@ -1,4 +1,4 @@
-"""The journal: what it told of each poll is had back call by call, and it stays bounded."""
+"""The journal: what each poll noted is found again call by call, and it stays bounded."""
 
 import asyncio
 import sqlite3
@@ -23,7 +23,7 @@ IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(c
 
 
 @given(polls=st.lists(st.tuples(st.lists(IDS), st.lists(IDS), st.lists(IDS))), asked=IDS)
-def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
+def test_what_polls_noted_of_a_call_is_found_again(polls, asked):
     entries = []
     for at, (seen, settled, lost) in enumerate(polls):
         journal = Journal()
@@ -38,17 +38,17 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
         assert journal.take() is None
-    told = history_of(asked, entries)
-    assert told.settled_times == sum(settled.count(asked) for _, settled, _ in polls)
-    assert told.lost_at == max(
+    history = history_of(asked, entries)
+    assert history.settled_times == sum(settled.count(asked) for _, settled, _ in polls)
+    assert history.lost_at == max(
         (at for at, each in enumerate(polls) if asked in each[2]), default=None
     )
-    assert len(told.revisions) == sum(lost.count(asked) for _, _, lost in polls)
-    shorts = (at for at, (seen, _, _) in enumerate(polls) if asked in seen)
-    assert told.seen_at == next(shorts, None)
+    assert len(history.revisions) == sum(lost.count(asked) for _, _, lost in polls)
+    first = (at for at, (seen, _, _) in enumerate(polls) if asked in seen)
+    assert history.seen_at == next(first, None)
 
 
-def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
+def test_other_tag_rules_relabel_a_call_and_revise_nothing():
     def polled(tracker: Tracker, rows: list[Call], now: int) -> tuple[int, bytes]:
         applied = apply_rows(tracker, rows, ranges=[(now - 3_600_000, now + 1)], now=now)
         return now, applied.delta.journal or b""
@@ -65,7 +65,7 @@ def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
 
 
 @pytest.mark.parametrize("content", [b"x", b"\x94", b"abc"])
-def test_a_damaged_journal_is_told(content):
+def test_a_damaged_journal_is_refused(content):
     with pytest.raises(ValueError, match="damaged"):
         history_of("", [(0, content)])
 
@@ -93,7 +93,7 @@ def test_a_call_is_followed_from_first_sight_to_its_revision(tmp_path):
     assert (at, revision.before[0], revision.after[0]) == (T0 + 5 * minute, 100, 110)
 
 
-def test_a_first_read_is_not_told_call_by_call(tmp_path):
+def test_a_first_read_is_not_journaled_call_by_call(tmp_path):
     path = tmp_path / "state.db"
     asyncio.run(play(path, (T0, [Call("old", T0 - 900_000, 100, 4, 5.0)])))
     (known,) = find_call(str(path), "old")
@@ -101,7 +101,8 @@ def test_a_first_read_is_not_told_call_by_call(tmp_path):
     assert known.history == CallHistory()
 
 
-def test_it_is_cut_where_calls_are_forgotten_and_a_deleted_one_is_told(tmp_path):
+def test_entries_of_forgotten_calls_are_deleted(tmp_path):
+    """The entry of a deleted call stays as long as the call is tracked."""
     path, hour = tmp_path / "state.db", 3_600_000
     rows = [Call(f"{n:024x}", T0 + n * hour, 100, 4, 5.0) for n in range(1, 9)]
     rows[-1] = Call(rows[-1].id, rows[-1].start, 40, 3)
@@ -129,7 +130,7 @@ def test_a_look_makes_no_file_and_waits_for_no_lock(tmp_path):
 
 
 @pytest.mark.parametrize(("version", "age"), [(2, "an older"), (99, "a newer")])
-def test_a_state_of_another_version_is_told_plainly(tmp_path, version, age):
+def test_a_state_of_another_version_is_refused_plainly(tmp_path, version, age):
     path = tmp_path / "state.db"
     asyncio.run(play(path, (T0, [])))
     with sqlite3.connect(path) as connection:

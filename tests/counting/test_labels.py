@@ -20,7 +20,7 @@ from pearl_exporter.patterns import Pattern
 
 
 @pytest.mark.parametrize("make", [status_labels, call_status_labels])
-def test_twenty_unknown_codes_have_a_label_of_their_own_and_keep_it(make):
+def test_twenty_unknown_codes_have_labels_of_their_own(make):
     labels = make()
     own = [labels.of(code) for code in range(1000, 1020)]
     assert own == [f"unknown_{code}" for code in range(1000, 1020)]
@@ -41,7 +41,7 @@ def test_known_codes_and_null_take_no_room_from_the_unknown(make):
     assert labels.of(-5) == "unknown_-5"
 
 
-def test_a_telephony_state_that_bears_an_outcomes_code_takes_the_outcomes_name():
+def test_an_outcome_s_code_as_telephony_state_keeps_its_label():
     labels = call_status_labels()
     assert [labels.of(code) for code in (4, 8, 100, 500)] == [
         "completed",
@@ -52,7 +52,7 @@ def test_a_telephony_state_that_bears_an_outcomes_code_takes_the_outcomes_name()
     assert labels.admitted == ()
 
 
-def test_an_outcome_that_bears_a_telephony_code_is_unknown():
+def test_a_telephony_code_as_outcome_is_unknown():
     assert status_labels().of(4) == "unknown_4"
 
 
@@ -99,7 +99,7 @@ def test_no_room_at_all_folds_every_tag():
     assert labels.folded == 2
 
 
-def test_other_itself_takes_no_room_even_where_a_customer_writes_it():
+def test_other_takes_no_room_even_as_a_customer_s_tag():
     labels = TagLabels(TagRules(max_tags=2))
     assert labels.of([OTHER, "me@example.com"]) == (OTHER,)
     assert labels.of(["a", "b"]) == ("a", "b")
@@ -124,7 +124,7 @@ def test_what_is_remembered_of_folded_tags_is_bounded():
     assert labels.folded == MAX_FOLDED_REMEMBERED
 
 
-def test_labels_are_kept_over_a_restart_even_where_the_rules_became_stricter():
+def test_labels_outlast_a_restart_with_stricter_rules():
     before = TagLabels(TagRules(max_tags=3))
     before.of(["a", "b", "c", "d"])
     after = TagLabels(TagRules(max_tags=1, exclude=Pattern("b")), before.admitted)
@@ -319,13 +319,13 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("tag", PERSONAL, ids=ascii)
-def test_what_looks_like_a_phone_number_or_an_e_mail_address_is_folded(tag):
+def test_phone_numbers_and_e_mail_addresses_are_folded(tag):
     assert looks_personal(tag)
     assert TagLabels(TagRules()).of([tag]) == (OTHER,)
 
 
 @pytest.mark.parametrize("tag", HARMLESS, ids=ascii)
-def test_dates_years_short_numbers_and_amounts_are_no_phone_numbers(tag):
+def test_dates_years_and_amounts_are_no_phone_numbers(tag):
     assert not looks_personal(tag)
 
 
@@ -335,9 +335,7 @@ def test_dates_years_short_numbers_and_amounts_are_no_phone_numbers(tag):
     st.text(alphabet="abcxyz äß:", max_size=10),
     st.text(alphabet="abcxyz äß:", max_size=10),
 )
-def test_seven_digits_in_a_row_pass_for_a_phone_number_whatever_is_around(
-    digits, separator, before, after
-):
+def test_seven_digits_are_a_phone_number_in_any_text(digits, separator, before, after):
     assert looks_personal(before + separator.join(digits) + after)
 
 

@@ -1,4 +1,4 @@
-"""The history of outcomes: what settled in which step, and where nobody looked."""
+"""The history of outcomes: what settled in which step, and which steps had no poll."""
 
 import msgspec
 import pytest
@@ -13,8 +13,8 @@ T = 5_000_000 * STEP_MS
 NOTHING = OutcomeHistory()
 
 
-def told(*polls, history=NOTHING):
-    """The history after polls: moment in steps, calls, seamless."""
+def history_of(*polls, history=NOTHING):
+    """The history after polls: T in steps, calls, is_contiguous."""
     for at, calls, is_contiguous in polls:
         history = history.counted(calls, T + round(at * STEP_MS), is_contiguous=is_contiguous)
     return history
@@ -25,18 +25,19 @@ def shown(history):
 
 
 def test_the_calls_of_one_step_add_up():
-    history = told((0, {"success": 2}, False), (0.5, {"success": 1, "error": 1}, True))
+    history = history_of((0, {"success": 2}, False), (0.5, {"success": 1, "error": 1}, True))
     assert shown(history) == [(0, {"success": 3, "error": 1})]
 
 
-def test_a_step_in_which_nothing_settled_is_zero_and_one_that_nobody_looked_at_is_a_gap():
-    assert shown(told((0, {"error": 1}, False), (3, {"error": 2}, True))) == [
+def test_a_step_without_a_poll_is_a_gap():
+    """Unless no poll was missed: then nothing settled in it."""
+    assert shown(history_of((0, {"error": 1}, False), (3, {"error": 2}, True))) == [
         (0, {"error": 1}),
         (1, {}),
         (2, {}),
         (3, {"error": 2}),
     ]
-    assert shown(told((0, {"error": 1}, False), (3, {}, False))) == [
+    assert shown(history_of((0, {"error": 1}, False), (3, {}, False))) == [
         (0, {"error": 1}),
         (1, None),
         (2, None),
@@ -45,24 +46,24 @@ def test_a_step_in_which_nothing_settled_is_zero_and_one_that_nobody_looked_at_i
 
 
 def test_the_next_step_needs_no_poll_between():
-    assert shown(told((0.9, {}, False), (1.1, {}, False))) == [(0, {}), (1, {})]
+    assert shown(history_of((0.9, {}, False), (1.1, {}, False))) == [(0, {}), (1, {})]
 
 
 def test_only_the_last_hours_are_kept():
-    history = told(*((at, {"success": at}, True) for at in range(1, 200)))
+    history = history_of(*((at, {"success": at}, True) for at in range(1, 200)))
     steps = shown(history)
     assert len(steps) == MAX_STEPS
     assert steps[0] == (200 - MAX_STEPS, {"success": 200 - MAX_STEPS})
     assert steps[-1] == (199, {"success": 199})
-    ((number, calls),) = shown(told((10_000, {"error": 1}, True), history=history))
+    ((number, calls),) = shown(history_of((10_000, {"error": 1}, True), history=history))
     assert (number, calls["error"], calls["success"]) == (10_000, 1, 0)
 
 
 @pytest.mark.parametrize(("back_to", "left"), [(1, [(0, {"error": 1}), (1, {"error": 4})])])
-def test_when_the_time_polled_for_steps_back_so_does_the_history(back_to, left):
-    history = told(*((at, {"error": at + 1}, True) for at in range(4)))
-    assert shown(told((back_to, {"error": 2}, True), history=history)) == left
-    assert shown(told((-900, {}, True), history=history)) == [(-900, {})]
+def test_when_t_steps_back_so_does_the_history(back_to, left):
+    history = history_of(*((at, {"error": at + 1}, True) for at in range(4)))
+    assert shown(history_of((back_to, {"error": 2}, True), history=history)) == left
+    assert shown(history_of((-900, {}, True), history=history)) == [(-900, {})]
 
 
 @given(
@@ -74,8 +75,8 @@ def test_when_the_time_polled_for_steps_back_so_does_the_history(back_to, left):
         )
     )
 )
-def test_what_is_saved_is_what_was_told(polls):
-    history = told(*polls)
+def test_a_saved_history_is_loaded_unchanged(polls):
+    history = history_of(*polls)
     assert len(history.counts) <= MAX_STEPS
     saved = msgspec.msgpack.encode(history)
     assert msgspec.msgpack.decode(saved, type=OutcomeHistory) == history
@@ -92,7 +93,7 @@ def test_what_is_saved_is_what_was_told(polls):
 )
 def test_within_the_hours_kept_every_call_is_there_once(polls):
     polls.sort(key=lambda each: each[0])
-    steps = told(*polls).steps()
+    steps = history_of(*polls).steps()
     assert sum(sum(each.calls.values()) for each in steps if each.calls) == sum(
         sum(calls.values()) for _, calls, _ in polls
     )

@@ -1,4 +1,4 @@
-"""A packed call tells all that is known of it, and is compared with a row in one step."""
+"""A packed call loses nothing, and is compared with a row in one step."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +43,7 @@ def test_packing_loses_nothing(all_values, start, flags):
 
 
 @given(one=values, other=values, start=starts, later=st.sampled_from([0, 1, 60_000]))
-def test_two_packed_calls_is_unchanged_if_a_row_tells_no_difference(one, other, start, later):
+def test_a_packed_call_is_unchanged_by_an_equal_row(one, other, start, later):
     kinds = KindTable()
     counted = pack(kinds.of(one), start, 0b1100011 | IN_WINDOW)
     read = pack(kinds.of(other), start + later, IN_WINDOW)
@@ -65,7 +65,7 @@ def test_which_starts_can_be_packed():
     assert not can_be_packed(1_577_836_800_000 + 2**39)
 
 
-def test_a_code_of_the_other_table_is_not_odd_in_telephony():
+def test_an_outcome_s_code_is_not_unknown_in_telephony():
     assert unknown_codes(100, 100) == 0
     assert unknown_codes(4, 4) == 1
     assert unknown_codes(None, 77) == 2

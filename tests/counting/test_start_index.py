@@ -54,7 +54,7 @@ def test_it_is_a_sorted_list_with_some_items_absent(steps, range_, block_calls):
 
 
 def check_blocks(index: StartIndex[str, str], plain: dict[str, int]) -> None:
-    """Every call is in the one block that its start belongs to, and changes are all told."""
+    """Every call is in the one block that its start belongs to, and every change is recorded."""
     blocks = list(index.blocks())
     keys = [block.key for block in blocks]
     assert keys == sorted(set(keys))
@@ -75,7 +75,8 @@ def check_blocks(index: StartIndex[str, str], plain: dict[str, int]) -> None:
 @given(
     starts=st.lists(instants, max_size=30), range_=ranges, block_calls=st.sampled_from([1, 3, 256])
 )
-def test_halfway_leaves_something_on_either_side_if_that_can_be(starts, range_, block_calls):
+def test_halfway_leaves_calls_on_both_sides(starts, range_, block_calls):
+    """Unless all starts of the range are equal."""
     start, end = range_
     index: StartIndex[str, int] = StartIndex(block_calls)
     index.add_all([f"call-{n}" for n in range(len(starts))], sorted(starts), range(len(starts)))

@@ -56,7 +56,8 @@ def counted(snapshot: TrackerSnapshot) -> dict[str, int]:
     return positive(snapshot.ledger.by_status)
 
 
-def test_a_row_that_cannot_be_read_is_in_the_window_again_when_the_clock_is_right_again():
+def test_an_unreadable_row_comes_back_into_the_window():
+    """Its start had been in the future of a clock that had gone back."""
     outbound = Outbound(RULES, unreachable(at=0))
     assert outbound.poll(-60).window.calls == 0  # its start is yet to come
     now = T0 + MINUTE
@@ -99,7 +100,7 @@ def test_a_call_that_was_seen_live_ended_no_sooner_than_that():
     assert counted(outbound.poll(130, unreachable(at=1))) == {"unreachable": 1}
 
 
-def test_a_call_counts_with_the_values_of_the_read_that_settles_it():
+def test_a_call_counts_with_the_values_that_settle_it():
     outbound = Outbound()
     outbound.poll(30, success(at=1, duration=20, tags=("early",)))
     settled = outbound.poll(200, success(at=1, duration=25, tags=("final",)))
@@ -107,7 +108,7 @@ def test_a_call_counts_with_the_values_of_the_read_that_settles_it():
     assert settled.ledger.durations["success"].total_seconds == 25
 
 
-def test_what_settled_before_tracking_began_is_in_the_window_alone():
+def test_what_settled_before_t0_is_in_the_window_alone():
     outbound = Outbound(RULES, success("old", at=-600), success("new", at=-30))
     snapshot = outbound.poll(300, success("old", at=-600), success("new", at=-30))
     assert snapshot.window is not None
@@ -123,7 +124,7 @@ def test_an_old_row_that_comes_late_does_not_look_like_a_spike():
     assert counted(snapshot) == {}
 
 
-def test_a_late_row_that_settles_after_tracking_began_is_counted():
+def test_a_late_row_that_settles_after_t0_is_counted():
     outbound = Outbound()
     assert counted(outbound.poll(300, success("late", at=10))) == {"success": 1}
 
@@ -135,7 +136,7 @@ def test_a_call_is_never_counted_twice():
         assert counted(snapshot) == {"success": 1}
 
 
-def test_a_settled_call_that_vanishes_and_comes_back_is_not_counted_again():
+def test_a_settled_call_that_comes_back_is_not_recounted():
     outbound = Outbound()
     outbound.poll(200, success(at=1))
     gone = outbound.poll(230)
@@ -146,7 +147,7 @@ def test_a_settled_call_that_vanishes_and_comes_back_is_not_counted_again():
     assert (back.window.calls, counted(back)) == (1, {"success": 1})
 
 
-def test_a_settled_call_read_again_after_it_left_the_window_is_not_counted_again():
+def test_a_settled_call_read_behind_the_window_is_not_recounted():
     """A live call of long ago widens the read to before what was forgotten."""
     outbound = Outbound()
     outbound.poll(200, ringing("stuck", at=0.5), success(at=1))
@@ -165,7 +166,16 @@ def test_a_step_back_of_the_clock_counts_nothing_again():
     assert (snapshot.window.calls, counted(snapshot)) == (1, {"success": 1})
 
 
-def test_a_deleted_call_that_was_not_settled_is_uncounted_for_good():
+def test_the_watermark_stays_when_the_clock_goes_back():
+    """A call that was counted and forgotten, and comes back later, does not count again."""
+    outbound = Outbound()
+    outbound.poll(200, success(at=1))
+    outbound.poll(9000)
+    outbound.poll(300)
+    assert counted(outbound.poll(330, success(at=1))) == {"success": 1}
+
+
+def test_a_deleted_unsettled_call_is_uncounted_for_good():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     assert outbound.poll(40).ledger.uncounted == {"deleted": 1, "follow_expired": 0}
@@ -196,7 +206,7 @@ def test_a_call_outside_the_range_that_was_read_was_not_deleted():
     assert outbound.tracker.snapshot().live == 1
 
 
-def test_a_live_call_is_followed_past_the_window_and_counted_there():
+def test_a_live_call_is_followed_out_of_the_window():
     outbound = Outbound()
     outbound.reads_from = 3 * HOUR
     outbound.poll(10, ringing(at=1))
@@ -206,7 +216,7 @@ def test_a_live_call_is_followed_past_the_window_and_counted_there():
     assert counted(outbound.poll(2 * 3600 + 300, success(at=1, duration=7000))) == {"success": 1}
 
 
-def test_a_call_followed_in_vain_is_given_up():
+def test_a_call_followed_for_too_long_is_given_up():
     outbound = Outbound()
     outbound.reads_from = 30 * HOUR
     outbound.poll(10, ringing(at=1))
@@ -225,7 +235,8 @@ def test_a_call_followed_in_vain_is_given_up():
         (Call("call", T0 + SECOND, 500, 6, 0.0, ()), {"status", "call_status", "duration", "tags"}),
     ],
 )
-def test_a_change_after_settling_is_a_revision_and_moves_the_window_alone(after, fields):
+def test_a_change_after_settling_is_a_revision(after, fields):
+    """It changes the window, but not what was counted."""
     outbound = Outbound()
     before = outbound.poll(200, success(at=1, tags=("vip",)))
     changed = outbound.poll(230, after)
@@ -245,7 +256,7 @@ def test_a_change_before_settling_is_no_revision():
     assert positive(outbound.poll(200, success(at=1)).ledger.revisions) == {}
 
 
-def test_time_that_no_poll_reached_is_told():
+def test_time_that_no_poll_reached_is_counted():
     outbound = Outbound()
     snapshot = outbound.poll(30 * 3600)
     assert snapshot.ledger.uncounted_seconds == 6 * 3600
@@ -255,18 +266,19 @@ def test_an_outage_within_reach_loses_no_time():
     assert Outbound().poll(24 * 3600).ledger.uncounted_seconds == 0
 
 
-def test_an_unknown_code_is_met_once_a_call():
+def test_an_unknown_code_is_counted_once_a_call():
     outbound = Outbound()
-    odd = Call("odd", T0, status=777, call_status=12)
-    read = [odd, Call("odd", T0, status=100, call_status=4), odd]
+    unknown = Call("call", T0, status=777, call_status=12)
+    read = [unknown, Call("call", T0, status=100, call_status=4), unknown]
     counts = [outbound.apply(at, row).unknown_code_counts for at, row in enumerate(read, 1)]
     met, none = {"status": 1, "call_status": 1}, {"status": 0, "call_status": 0}
     assert counts == [met, none, none]
 
 
-def test_a_label_has_its_series_at_zero_from_the_first_row_that_bears_it():
+def test_a_label_has_its_series_from_its_first_row_on():
+    """At 0, so that Prometheus can see the first increase."""
     outbound = Outbound()
-    snapshot = outbound.poll(1, Call("odd", T0, 777, 4, 3.0, ("vip",)))
+    snapshot = outbound.poll(1, Call("call", T0, 777, 4, 3.0, ("vip",)))
     ledger = snapshot.ledger
     assert (ledger.by_status["unknown_777"], ledger.by_tag["vip"]) == (0, 0)
     assert sum(ledger.durations["unknown_777"].counts) == 0
@@ -285,7 +297,7 @@ def test_folded_tags_are_kept_as_other_alone():
     assert "170" not in repr(outbound.tracker.saved())
 
 
-def test_the_oldest_live_call_is_told():
+def test_the_oldest_live_call_is_reported():
     outbound = Outbound()
     snapshot = outbound.poll(60, ringing("a", at=30), ringing("b", at=10), success("c", at=1))
     assert snapshot.oldest_live_start == T0 + 10 * SECOND
@@ -305,7 +317,7 @@ def test_what_was_deleted_stays_deleted_over_a_restart():
     assert again.calls.present(T0, T0 + HOUR) == 0
 
 
-def test_buckets_that_changed_start_the_histogram_anew():
+def test_changed_buckets_start_the_histogram_again():
     outbound = Outbound()
     outbound.poll(200, success(at=1), success("other", at=199))
     saved = outbound.tracker.saved()
@@ -325,7 +337,8 @@ def test_buckets_that_changed_start_the_histogram_anew():
 DAYS_AHEAD = 3 * 24 * 3600
 
 
-def test_after_a_clock_that_was_days_ahead_new_calls_count_and_counted_ones_do_not_again():
+def test_each_call_counts_once_after_a_clock_days_ahead():
+    """New calls count although the watermark had passed them; counted calls do not count again."""
     outbound = Outbound()
     outbound.poll(200, success(at=1))
     outbound.poll(DAYS_AHEAD)  # nothing is left in such a window
@@ -335,7 +348,8 @@ def test_after_a_clock_that_was_days_ahead_new_calls_count_and_counted_ones_do_n
     assert counted(outbound.poll(1100, *calls)) == {"success": 3}
 
 
-def test_what_a_clock_that_was_days_ahead_has_passed_over_is_read_as_after_an_outage():
+def test_what_a_clock_ahead_passed_over_is_read_again():
+    """As after an outage: the watermark falls to just above the newest call ever read."""
     outbound = Outbound()
     outbound.poll(200, success(at=1))
     outbound.poll(DAYS_AHEAD)
@@ -346,7 +360,8 @@ def test_what_a_clock_that_was_days_ahead_has_passed_over_is_read_as_after_an_ou
     assert counted(settled) == {"success": 2}
 
 
-def test_calls_that_start_after_a_clock_was_set_right_leave_the_window_until_then():
+def test_calls_after_a_clock_that_went_back_leave_the_window():
+    """They come back when T has reached their start."""
     outbound = Outbound()
     assert outbound.poll(600, success(at=550)).window.calls == 1
     assert outbound.poll(300).window.calls == 0
@@ -355,7 +370,7 @@ def test_calls_that_start_after_a_clock_was_set_right_leave_the_window_until_the
     assert counted(outbound.poll(700, success(at=550))) == {"success": 1}
 
 
-def test_a_call_seen_live_by_a_clock_that_was_ahead_settles_no_later_for_it():
+def test_a_call_seen_live_in_the_future_settles_no_later():
     outbound = Outbound()
     outbound.poll(20, ringing(at=1))
     outbound.poll(7200, ringing(at=1))
@@ -389,7 +404,7 @@ def carried_on(outbound: Outbound, rules: CountingRules) -> Outbound:
         ({"exclude": Pattern("l.*")}, {}),
     ],
 )
-def test_changed_tag_settings_revise_no_call(before, after):
+def test_changed_tag_rules_revise_no_call(before, after):
     outbound = Outbound(with_tags(**before))
     calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("late",))
     assert positive(outbound.poll(200, *calls).ledger.by_tag) == {"vip": 1, "_other": 1}
@@ -401,7 +416,7 @@ def test_changed_tag_settings_revise_no_call(before, after):
     assert positive(outbound.poll(202, *changed).ledger.revisions) == {"tags": 2}
 
 
-def test_other_changes_are_revisions_whatever_became_of_the_tag_settings():
+def test_changed_tag_rules_hide_no_other_change():
     outbound = Outbound(with_tags(max_tags=1))
     outbound.poll(200, success(at=1, tags=("vip",)), success("other", at=2, tags=("late",)))
     outbound = carried_on(outbound, with_tags(max_tags=2))
@@ -409,7 +424,7 @@ def test_other_changes_are_revisions_whatever_became_of_the_tag_settings():
     assert positive(outbound.poll(201, *changed).ledger.revisions) == {"duration": 1}
 
 
-def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
+def test_changed_tag_rules_are_pending_until_all_calls_are_read():
     outbound = Outbound(with_tags(max_tags=1))
     outbound.poll(200, success(at=1, tags=("vip",)), success("other", at=2, tags=("late",)))
     new = with_tags(max_tags=2)
@@ -424,7 +439,7 @@ def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
     assert positive(outbound.poll(203, *calls).ledger.revisions) == {"tags": 1}
 
 
-def test_tag_settings_that_are_changed_back_too_soon_revise_no_call():
+def test_tag_rules_changed_back_too_soon_revise_no_call():
     few, all_ = with_tags(exclude=Pattern("vip")), with_tags()
     calls = [success(f"call-{number}", at=number, tags=("vip",)) for number in range(4)]
     outbound = Outbound(few)

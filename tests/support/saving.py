@@ -26,7 +26,7 @@ RULES = CountingRules(
 
 
 def merged(saved: SavedOutbound | None, delta: Delta) -> SavedOutbound:
-    """What is saved after a delta was committed."""
+    """Return what is saved after a delta was committed."""
     blocks = {**(saved.blocks if saved else {}), **delta.blocks}
     return SavedOutbound(
         delta.progress, {key: each for key, each in blocks.items() if each is not None}
@@ -34,16 +34,16 @@ def merged(saved: SavedOutbound | None, delta: Delta) -> SavedOutbound:
 
 
 def copied(saved: SavedOutbound | None) -> SavedOutbound | None:
-    """The same for a tracker to take over."""
+    """Return a copy, since a tracker uses up the blocks of what it loads."""
     return saved and saved._replace(blocks=dict(saved.blocks))
 
 
 def calls_of(saved: SavedOutbound) -> dict[str, TrackedCall]:
-    """The calls that are saved, by id."""
+    """Return the calls that are saved, by id."""
     found, kinds = {}, KindTable()
     for key, content in saved.blocks.items():
-        for short, entry in decode_block(key, content, kinds).entries.items():
-            call_id = full_id(short)
+        for compact, entry in decode_block(key, content, kinds).entries.items():
+            call_id = full_id(compact)
             assert call_id not in found
             found[call_id] = tracked_of(call_id, entry, kinds)
     return found
