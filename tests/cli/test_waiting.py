@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from pearl_exporter.cli import main, waiting
 from tests.cli.simulated import write_config
 
-THE_LIST = "waiting for the list of outbounds, up to 2s300ms (poll.give_up): "
+THE_LIST = "waiting for the list of outbounds, up to 3s300ms (poll.give_up): "
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def _the_log_of_a_process_stays_as_it_was() -> Iterator[None]:
 
 
 def told(folder: Path, command: str, url: str, **sections: object) -> Result:
-    given = {"poll": {"give_up": "2300ms"}, "api": {"timeout": "200ms"}, **sections}
+    # give_up: a second try after the backoff of 1 to 2 s has its whole timeout, a third is not made
+    given = {"poll": {"give_up": "3300ms"}, "api": {"timeout": "200ms"}, **sections}
     path = write_config(folder, url, "65f1c0ffee", **given)
     return CliRunner().invoke(main, [command, "--config", str(path)])
 
@@ -47,7 +48,7 @@ def test_check_tells_whom_it_waits_for(tmp_path: Path, silent: str) -> None:
     result = told(tmp_path, "check", silent, discovery={"enabled": True})
     assert result.stderr.splitlines() == [
         f"{THE_LIST}no answer yet",
-        "waiting for one, up to 2s300ms (poll.give_up): timeout: no whole answer within 0.2 s",
+        "waiting for one, up to 3s300ms (poll.give_up): timeout: no whole answer within 0.2 s",
     ]
     failed, *_ = result.stdout.splitlines()
     assert failed == "FAIL  the list of outbounds: timeout: no whole answer within 0.2 s"

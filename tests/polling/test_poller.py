@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import time
+import threading
 from itertools import pairwise
 
 import pytest
@@ -15,6 +15,7 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
 from tests.polling.test_schedule import until
+from tests.support.patience import HANGING_SECONDS
 from tests.support.saving import copied, merged
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
@@ -345,10 +346,10 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
 
 def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
     """By then another poller may have loaded the state, and go on from there."""
-    take = poller_module._take_reading
+    take, is_given_up = poller_module._take_reading, threading.Event()
 
     def take_long(*given):
-        time.sleep(0.3)
+        assert is_given_up.wait(HANGING_SECONDS)
         return take(*given)
 
     async def story():
@@ -366,7 +367,9 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
         polling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await polling
-        await asyncio.sleep(0.6)
+        is_given_up.set()
+        (taking,) = asyncio.all_tasks() - {asyncio.current_task()}
+        await taking
         assert disk.saved is before
         await world.app.stop()
 
