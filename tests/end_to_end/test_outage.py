@@ -80,12 +80,12 @@ def balance(seen: Scrape) -> float:
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    """About nine calls a second, most of them short. Its time stands still at first."""
+    """About five calls a second, most of them short. Its time stands still at first."""
     clock = SimulatedClock(paused=True)
     profile = Profile(
         outbound_id="65f1c0ffee",
         name="busy",
-        calls_a_day=800_000,
+        calls_a_day=400_000,
         median_seconds=10,
         hours=(1.0,) * 24,
         **CALM,
@@ -102,14 +102,14 @@ def exporter(tmp_path: Path, api: ApiServer) -> Iterator[Exporter]:
         tmp_path,
         api.url,
         "65f1c0ffee",
-        api={"rate_limit": 50, "page_size": 1000, "timeout": "1s"},
+        api={"rate_limit": 50, "page_size": 1000, "timeout": "3s"},
         poll={
             "interval": "1s",
             "window": "2m",
             "settle": "2s",
             "settle_unanswered": "1s",
             "stale_after": "3s",
-            "give_up": "1s",
+            "give_up": "3s",
         },
     )
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
