@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, cast
 
@@ -132,7 +132,7 @@ def listen_on(address: ListenAddress) -> socket.socket:
 async def run(
     app: App,
     listener: socket.socket,
-    others: Iterable[tuple[Server, socket.socket]] = (),
+    others: Sequence[tuple[Server, socket.socket]] = (),
     *,
     announce: Callable[[], None],
     reload: Reload | None = None,
@@ -152,7 +152,8 @@ async def run(
     announce()
     over_http = reload if app.settings.web.enable_reload else None
     endpoints = build_endpoints(view_of(app, over_http))
-    servers = [(guarded_server(endpoints, web), listener), *others]
+    own = guarded_server(endpoints, web)
+    servers = [(own, listener), *others]
     serving: list[asyncio.Task[None]] = []
     following = asyncio.create_task(web.follow())
     try:
@@ -165,9 +166,8 @@ async def run(
             await _first_of(stop, serving)
     finally:
         following.cancel()
-        for server, _ in servers:
-            server.should_exit = True
-        await _end(app, serving)
+        own.should_exit = True
+        await _end(app, [server for server, _ in others], serving)
 
 
 def hold_hangups() -> None:
@@ -271,10 +271,12 @@ async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> Non
         stopped.cancel()
 
 
-async def _end(app: App, serving: list[asyncio.Task[None]]) -> None:
+async def _end(app: App, others: Iterable[Server], serving: list[asyncio.Task[None]]) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await app.stop()
+            for server in others:  # after the app, which asks them
+                server.should_exit = True
             await asyncio.gather(*serving)
     except TimeoutError:
         _log.warning("stopping took too long: ending without waiting for what is under way")
