@@ -8,6 +8,8 @@ from bench.alert_quality.report import PAGES, plot, table
 from bench.alert_quality.run import ALERTS, run
 from bench.alert_quality.world import START_MS, World, make_world
 
+pytestmark = pytest.mark.slow
+
 FAST = ("PearlErrorSpike", "PearlUnreachableSpike")
 
 

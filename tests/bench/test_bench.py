@@ -12,6 +12,8 @@ from bench.truth import Settling, settling_moments
 from bench.visible import delays
 from bench.world import CALM, Table
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NOW_MS = 1_795_000_000_000
 TITLES = (

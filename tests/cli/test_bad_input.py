@@ -15,6 +15,8 @@ from pearl_exporter.state.store import open_store
 from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.support.programs import run_pearl
 
+pytestmark = pytest.mark.slow
+
 LOADING = ("serve", "check", "once")
 
 

@@ -24,6 +24,8 @@ from tests.support.certificates import Certificates, make_certificates
 from tests.support.patience import PATIENT
 from tests.support.programs import Running, debian_program, eventually, running_pearl
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "web"
 WEB_CONFIGS = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "prometheus.yml")
 PASSWORD = {"username": "prometheus", "password": "change-me"}

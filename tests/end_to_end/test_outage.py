@@ -17,6 +17,8 @@ from tests.end_to_end.truth import true_figures, without_zeros
 from tests.support.patience import PATIENT
 from tests.support.programs import Running, eventually, running_pearl
 
+pytestmark = pytest.mark.slow
+
 WINDOW_MS = 120_000
 SETTLE_MS, SETTLE_UNANSWERED_MS = 2_000, 1_000
 TOKEN = "acct-4711:s3cr3t-k3y"

@@ -30,6 +30,8 @@ from tests.support.programs import (
     running,
 )
 
+pytestmark = pytest.mark.slow
+
 USER = "prometheus"
 
 

@@ -19,6 +19,8 @@ from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_pan
 from tests.support.programs import eventually, running_pearl
 from tests.support.serving import serving
 
+pytestmark = pytest.mark.slow
+
 OUTBOUNDS = {profile.name for profile in default_profiles()}
 DETAIL = "pearl-outbound-detail"
 
