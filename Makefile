@@ -50,6 +50,10 @@ lint: $(VENV)/.installed-dev  ## check style, types and the arrow between the ro
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: hooks
+hooks: $(TOOLS)/.installed $(VENV)/.installed-dev  ## let git run what make lint runs before each commit
+	$(TOOLS)/bin/pre-commit install
+
 .PHONY: format
 format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
@@ -57,16 +61,16 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 
 .PHONY: bench
 bench: $(VENV)/.installed-bench  ## measure cost and speed: ARGS=--quick for a fast look
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.cost $(ARGS)
 
 .PHONY: dashboards
-dashboards: $(VENV)/.installed-dev  ## write the Grafana dashboards anew from their code
-	$(BIN)/python -m deploy.grafana.generate
+dashboards: $(VENV)/.installed-dev  ## write the Grafana dashboards from their code
+	$(BIN)/python -m tools.dashboards
 
 .PHONY: dashboards-check
 dashboards-check:  ## check the dashboards against Grafana's own types (needs node and npm)
-	npm ci --silent --no-audit --no-fund --ignore-scripts --prefix deploy/grafana/schema
-	node deploy/grafana/schema/check.mjs
+	npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tools/dashboard_schema
+	node tools/dashboard_schema/check.mjs
 
 .PHONY: soak
 soak: $(VENV)/.installed-bench  ## run for half an hour with faults on and see whether anything grows: ARGS=--minutes=10
@@ -76,7 +80,7 @@ soak: $(VENV)/.installed-bench  ## run for half an hour with faults on and see w
 # be looked up is no package without weaknesses.
 .PHONY: audit
 audit: $(TOOLS)/.installed $(VENV)/.installed-dev  ## look up known vulnerabilities of what runs, by constraints.txt
-	$(BIN)/python -m deploy.third_party --pinned > $(TOOLS)/requirements.txt
+	$(BIN)/python -m tools.third_party --pinned > $(TOOLS)/requirements.txt
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(TOOLS)/requirements.txt || \
 	  { echo "No clean audit: a weakness is listed above; or the service could not be asked, if" \
 	    "that says \"not found on PyPI\", or something of a connection."; exit 1; }
@@ -91,7 +95,7 @@ sbom: $(TOOLS)/.installed  ## write dist/sbom.json: a CycloneDX list of what an 
 
 .PHONY: third-party
 third-party: $(VENV)/.installed-dev  ## write THIRD_PARTY.md: the packages that run, and their licences
-	$(BIN)/python -m deploy.third_party
+	$(BIN)/python -m tools.third_party
 
 # The image is Linux with the Python of the Dockerfile, on any kind of processor: hashes of all files of a release.
 .PHONY: lock
@@ -115,7 +119,7 @@ $(VENV)/bin/python:
 # apart from .venv: what looks at packages brings many of its own
 $(TOOLS)/.installed: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8' 'uv>=0.13,<1'
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8' 'uv>=0.13,<1' 'pre-commit>=4,<5'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -16,30 +16,30 @@ from pearl_exporter.api.http import Transport
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import OutboundSettings, Settings, TokenSource
 from pearl_exporter.counting.labels import TagRules
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.discovery.platform import Host, Platform
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.platform_metrics import PlatformCollector
 from pearl_exporter.exposition.render import Exposition
-from pearl_exporter.polling.context import ProgressListener, Surroundings
+from pearl_exporter.polling.context import PollContext, ProgressListener
 from pearl_exporter.polling.first_polls import FirstPolls
-from pearl_exporter.polling.log import tell_of_budget
+from pearl_exporter.polling.log import log_budget
 from pearl_exporter.polling.poller import Assignment, Poller
 from pearl_exporter.polling.schedule import LOOK_AGAIN_SECONDS, Schedule
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.state.store import MemoryStore, Store
 
-MOST_NAMED = 50
+MAX_NAMED = 50
 """So many outbounds are named in one log line; the rest are counted."""
 
 _log = logging.getLogger(__name__)
 
 
 def enumerated(names: Sequence[str], *, between: str = ", ") -> str:
-    """Give at most `MOST_NAMED` names in one text, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return between.join((*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else []))) or "none"
+    """Give at most `MAX_NAMED` names in one text, and how many more there are."""
+    more = len(names) - MAX_NAMED
+    return between.join((*names[:MAX_NAMED], *([f"{more} more"] if more > 0 else []))) or "none"
 
 
 class Changes(NamedTuple):
@@ -64,7 +64,7 @@ class App:
     def __init__(
         self,
         settings: Settings,
-        around: Surroundings,
+        context: PollContext,
         exporter: ExporterMetrics,
         exposition: Exposition,
         transport: Transport | None,
@@ -72,18 +72,18 @@ class App:
         self.settings = settings
         self.exposition = exposition
         self.exporter = exporter
-        self.api_clock = around.api_clock
-        self.schedule = Schedule(around.clock.monotonic)
-        self._around = around
+        self.api_clock = context.api_clock
+        self.schedule = Schedule(context.clock.monotonic)
+        self._context = context
         self._transport = transport
-        self._one_change_at_a_time = asyncio.Lock()
+        self._change_lock = asyncio.Lock()
         self._is_stopping = False
         self.clients: dict[TokenSource, PearlClient] = {}
         self._pollers: dict[str, Poller] = {}
         self.clients = self._clients_for(settings)
         self._pollers = self._pollers_for(settings, self.clients)
-        host = Host(self._client_of_api, self._snapshots, self._go_over_to_discovered)
-        self.platform = Platform(settings, around, host)
+        host = Host(self._client_of_api, self._snapshots, self._reconfigure_to_discovered)
+        self.platform = Platform(settings, context, host)
         self.platform_metrics = PlatformCollector(self.platform.snapshot)
         exporter.registry.register(self.platform_metrics)
         self._share_tokens()
@@ -96,7 +96,7 @@ class App:
 
     async def start(self, *, polling: bool = True) -> None:
         """Publishes what is known before any poll, then begins to poll; raises `StateError`."""
-        async with self._one_change_at_a_time:
+        async with self._change_lock:
             await self.platform.restore()
             discovered = self._with_discovered(self.platform.settings)
             if discovered.outbounds != self.settings.outbounds:
@@ -106,8 +106,8 @@ class App:
             for poller in self.pollers:
                 await poller.start()
             if polling:
-                self._tell_of_budget()
-                self._around.first_polls.expect(self._pollers)
+                self._log_budget()
+                self._context.first_polls.expect(self._pollers)
                 self.schedule.start(self.pollers)
                 self.platform.start()
 
@@ -115,14 +115,14 @@ class App:
         """Cuts polls short, closes connections, saves what is to be saved."""
         self._is_stopping = True
         await self.platform.stop()
-        async with self._one_change_at_a_time:
+        async with self._change_lock:
             await self._stop()
 
     async def _stop(self) -> None:
         await self.schedule.stop()
         for client in self.clients.values():
             await client.aclose()
-        await self._around.store.aclose()
+        await self._context.store.aclose()
 
     @property
     def is_ready(self) -> bool:
@@ -156,15 +156,15 @@ class App:
         if the state of a new outbound can't, `ConfigError` if the exporter is stopping. What is set
         up at the start alone (``web.listen``, ``state.url``) stays as it is.
         """
-        async with self._one_change_at_a_time:
+        async with self._change_lock:
             changes = await self._reconfigure(self._with_discovered(settings))
             await self.platform.configure(settings)
             self._note_configured()
         return changes
 
-    async def _go_over_to_discovered(self) -> None:
+    async def _reconfigure_to_discovered(self) -> None:
         """Polls those that were discovered, and no more those that vanished."""
-        async with self._one_change_at_a_time:
+        async with self._change_lock:
             settings = self._with_discovered(self.platform.settings)
             if settings.outbounds == self.settings.outbounds:
                 return
@@ -184,24 +184,24 @@ class App:
             await _close(clients, but=self.clients)
             raise
         self._keep_limits(settings, clients)
-        removed, changed = await self._go_over(wanted)
+        removed, changed = await self._apply_pollers(wanted)
         for poller in added:
             poller.show()
-        self._around.first_polls.expect(poller.outbound.id for poller in added)
+        self._context.first_polls.expect(poller.outbound.id for poller in added)
         self.schedule.add_staggered(added)
         self._keep_limits(settings, clients)  # once more: what was asked for while polls ended
         unused, self.clients = self.clients, clients
         self.settings, self._pollers = settings, wanted
         await _close(unused, but=clients)
         self._share_tokens()
-        self._tell_of_budget()
+        self._log_budget()
         return Changes(*map(_names, (added, removed, changed)))
 
     def _refuse_if_stopping(self) -> None:
         if self._is_stopping:
             raise ConfigError(["the exporter is stopping"])
 
-    async def _go_over(self, wanted: dict[str, Poller]) -> tuple[list[Poller], list[Poller]]:
+    async def _apply_pollers(self, wanted: dict[str, Poller]) -> tuple[list[Poller], list[Poller]]:
         """Ends what is wanted no more or otherwise; gives what was removed and what changed.
 
         Pollers that stay as they are take their places in ``wanted`` again.
@@ -211,8 +211,8 @@ class App:
             new = wanted.get(key)
             if new is None:
                 await self.schedule.remove(key)
-                self.exposition.withdraw(key)
-                self._around.first_polls.forget(key)
+                self.exposition.remove(key)
+                self._context.first_polls.forget(key)
                 removed.append(old)
             elif new.assignment == old.assignment:
                 wanted[key] = old
@@ -226,7 +226,7 @@ class App:
     async def _exchange(self, old: Poller, new: Poller) -> None:
         seconds = self.schedule.seconds_to_regular_poll(old.outbound.id)
         await self.schedule.remove(old.outbound.id)
-        new.take_over(old)
+        new.resume_from(old)
         interval = new.outbound.interval
         self.schedule.add(new, interval if seconds is None else min(max(seconds, 0), interval))
 
@@ -234,15 +234,15 @@ class App:
         for token, client in self.clients.items():
             sharing = [each.outbound for each in self.pollers if each.outbound.token == token]
             intervals = {outbound.id: outbound.interval for outbound in sharing}
-            client.refusals.share_among(intervals)
+            client.breaker.share_among(intervals)
             client.demand.share_among(intervals)
 
     def _note_configured(self) -> None:
-        self.exporter.configured(successfully=True, at_seconds=self._around.clock.wall())
+        self.exporter.configured(successfully=True, at_seconds=self._context.clock.wall())
 
-    def _tell_of_budget(self) -> None:
+    def _log_budget(self) -> None:
         for client in self.clients.values():
-            tell_of_budget(client.demand, client.limiter.ceiling)
+            log_budget(client.demand, client.limiter.configured_rate)
 
     def _clients_for(self, settings: Settings) -> dict[TokenSource, PearlClient]:
         """A client for each token; those there are serve on if the API's settings stay."""
@@ -274,8 +274,8 @@ class App:
         for token, client in clients.items():
             old = self.clients.get(token)
             if old is not None and old is not client:
-                client.limiter.take_over(old.limiter)
-                client.demand.take_over(old.demand)
+                client.limiter.resume_from(old.limiter)
+                client.demand.resume_from(old.demand)
 
     def _client(self, settings: Settings, source: TokenSource) -> PearlClient:
         return PearlClient(
@@ -283,7 +283,7 @@ class App:
             Token(source),
             observer=self.exporter,
             api_clock=self.api_clock,
-            clock=self._around.clock,
+            clock=self._context.clock,
             on_wait=self.exporter.waited,
             transport=self._transport,
         )
@@ -295,11 +295,11 @@ class App:
             outbound.id: Poller(
                 Assignment(
                     outbound,
-                    rules_of(outbound, settings),
+                    counting_rules(outbound, settings),
                     settings.api.page_size,
                     clients[outbound.token],
                 ),
-                self._around,
+                self._context,
             )
             for outbound in settings.outbounds
         }
@@ -331,16 +331,16 @@ def build_app(
         exposition.publish(outbound)
         first_polls.heard(outbound)
 
-    around = Surroundings(
+    context = PollContext(
         store or MemoryStore(), clock, api_clock, exporter, publish, on_progress, first_polls
     )
-    app = App(settings, around, exporter, exposition, transport)
+    app = App(settings, context, exporter, exposition, transport)
     return app
 
 
-def rules_of(outbound: OutboundSettings, settings: Settings) -> Rules:
+def counting_rules(outbound: OutboundSettings, settings: Settings) -> CountingRules:
     """How one outbound's calls are counted: the settings' seconds as the core's milliseconds."""
-    return Rules(
+    return CountingRules(
         window_ms=_milliseconds(outbound.window),
         settle_ms=_milliseconds(outbound.settle),
         settle_unanswered_ms=_milliseconds(outbound.settle_unanswered),

@@ -9,7 +9,7 @@ An error carries the decision, so that nobody downstream has to guess::
     ├── Inconsistent         no read of the range agreed with itself reason "inconsistent"
     └── ApiError             a request to NLPearl failed             retry?
         ├── AuthError            401, 403                            no   "auth"
-        │   └── WithheldError        not asked: the token is refused     no   (no failed poll)
+        │   └── TokenBlockedError    not asked: the token is refused     no   (no failed poll)
         ├── NotFoundError        404                                 no   "not_found"
         ├── BadRequestError      any other 4xx                       no   "bad_request"
         ├── BadResponseError     an answer that is no calls search   no   "bad_response"
@@ -45,18 +45,18 @@ class PearlError(Exception):
 
 
 class ConfigError(PearlError):
-    """The configuration is wrong. ``faults`` has one line for each thing to put right."""
+    """The configuration is wrong. ``problems`` has one line for each thing to correct."""
 
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
-LEFT = "it is left as it is: restore a copy, or move it away to begin anew"
+STATE_UNCHANGED_HINT = "file left unchanged: restore a backup, or move it away to start over"
 """What a user can do about a damaged state."""
 
-MAY_WRITE = "the user that runs this must be able to write the file and its folder"
-"""What a user can do about a state that can't be reached."""
+WRITE_ACCESS_HINT = "the user that runs this must be able to write the file and its folder"
+"""What a user can do about a state that can't be written."""
 
 
 class PollError(PearlError):
@@ -93,11 +93,11 @@ class AuthError(ApiError):
     reason = "auth"
 
 
-CHECK_ITS_FORM = "is the token right, in the form accountId:secretKey?"
+TOKEN_FORM_HINT = "is the token right, in the form accountId:secretKey?"  # noqa: S105 - a hint
 """What a user should ask about a refused token."""
 
 
-class WithheldError(AuthError):
+class TokenBlockedError(AuthError):
     """Not asked, since the API refuses the token to others; no poll, and so none that failed."""
 
 

@@ -1,6 +1,7 @@
-"""Log lines on standard error, as logfmt or JSON; of exceptions nobody foresaw, never their words.
+"""Log to standard error as logfmt or JSON, without the text of unexpected exceptions.
 
-What an exception says may be a part of an answer, and so a customer's number.
+The text of an exception may quote an API's answer, and so a customer's phone number. An exception
+that is not a `PearlError` is logged by its type and place alone.
 """
 
 import json
@@ -10,21 +11,24 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from logfmter import Logfmter
 from logfmter.formatter import RESERVED
 
-from pearl_exporter.config import LogSettings
 from pearl_exporter.errors import PearlError
+
+if TYPE_CHECKING:  # the command line imports this module, and must not import the settings
+    from pearl_exporter.config import LogSettings
 
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-def set_up_logging(settings: LogSettings) -> None:
-    """Sends our lines from ``level`` on, and other libraries' warnings, to standard error.
+def set_up_logging(settings: "LogSettings") -> None:
+    """Log to standard error: the exporter's lines from ``level`` on, and libraries' warnings.
 
-    The HTTP libraries never log below a warning, whatever our level: at debug they would write
-    headers, and a header may be a token.
+    The HTTP libraries log errors alone, whatever the level: at debug they would log headers, and a
+    header has the token.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if settings.format == "json" else _LogfmtFormatter())
@@ -32,7 +36,7 @@ def set_up_logging(settings: LogSettings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("pearl_exporter").setLevel(settings.level.upper())
-    # a failed request is the poll's to report, once
+    # the poll reports a failed request, once
     for name in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -40,21 +44,25 @@ def set_up_logging(settings: LogSettings) -> None:
 def print_uncaught(
     _kind: type[BaseException], error: BaseException, _traceback: TracebackType | None
 ) -> None:
-    """Takes the place of `sys.excepthook`."""
+    """Write an exception that ends the program to standard error: for `sys.excepthook`."""
     sys.stderr.write(f"{traceback_of(error)}\n")
 
 
 def traceback_of(error: BaseException) -> str:
-    """A traceback, the first cause first: where, and of which type; its words if they are ours."""
+    """Return a traceback of places and types, the first cause first.
+
+    Only a `PearlError` is quoted.
+    """
     lines = []
     for each in reversed([*_chain(error)]):
         lines += [line.rstrip("\n") for line in traceback.format_tb(each.__traceback__)]
-        words = f": {each}" if isinstance(each, PearlError) else ""
-        lines.append(f"{type(each).__module__}.{type(each).__qualname__}{words}")
-    return "\n".join(("Traceback (most recent call last), without what was said:", *lines))
+        text = f": {each}" if isinstance(each, PearlError) else ""
+        lines.append(f"{type(each).__module__}.{type(each).__qualname__}{text}")
+    return "\n".join(("Traceback (most recent call last), without messages:", *lines))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and its causes, each once: a chain of causes may be a circle."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -63,7 +71,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class _LogfmtFormatter(Logfmter):
-    """One line of ``key=value``."""
+    """Formats a record as one line of ``key=value``."""
 
     def __init__(self) -> None:
         super().__init__(keys=["ts", "level"], mapping={"ts": "asctime", "level": "levelname"})
@@ -76,7 +84,7 @@ class _LogfmtFormatter(Logfmter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as one line with a JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"ts": _moment(record), "level": record.levelname, "msg": record.getMessage()}

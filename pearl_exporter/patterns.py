@@ -1,7 +1,7 @@
-"""Regular expressions of the configuration, which are matched against other people's texts. Pure.
+"""Regular expressions of the configuration, matched against texts of third parties. Pure.
 
-RE2's, as in Prometheus: its time grows with the text alone. With Python's own, ``(a+)+`` and a tag
-of forty letters, which anybody may write, would hold up the exporter for hours.
+They are RE2's, as in Prometheus. RE2 takes a time that grows linearly with the text. Python's own
+engine would need hours for ``(a+)+`` and a tag of forty letters, which anybody may write.
 """
 
 from dataclasses import dataclass, field
@@ -12,16 +12,17 @@ import re2
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An expression for whole texts, in which ``.`` is a line break too.
+    """An expression that is matched against whole texts; its ``.`` matches a line break, too.
 
-    Raises ValueError, with RE2's reason, where it is none.
+    Raises:
+        ValueError: RE2 does not take the expression; the message is RE2's reason.
     """
 
     pattern: str
     _compiled: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile it."""
+        """Compile the expression."""
         options = re2.Options()
         options.dot_nl = True
         options.log_errors = False
@@ -30,12 +31,12 @@ class Pattern:
         except re2.error as error:
             reason = error.args[0] if error.args else b"it is too large"
             text = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
-            # behind the colon is a part of the pattern, which may be a secret in the wrong place
+            # RE2 quotes the pattern behind the colon; it may be a secret in the wrong place
             raise ValueError(text.partition(": ")[0]) from None
         object.__setattr__(self, "_compiled", compiled)
 
-    def fits(self, text: str) -> bool:
-        """Whether it matches the text as a whole; one that is no valid Unicode never."""
+    def matches(self, text: str) -> bool:
+        """Return whether the expression matches a whole text; never if that is invalid Unicode."""
         try:
             return self._compiled.fullmatch(text) is not None
         except UnicodeEncodeError:

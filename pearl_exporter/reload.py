@@ -1,6 +1,6 @@
-"""Reading the configuration anew while the exporter runs: one path for SIGHUP and ``/-/reload``.
+"""Reload the configuration while the exporter runs: one way for SIGHUP and ``/-/reload``.
 
-First the whole new configuration is checked; a bad one is refused and the old one kept.
+The whole new configuration is checked first. A bad one is refused, and the old one stays in force.
 """
 
 import asyncio
@@ -9,22 +9,23 @@ from collections.abc import Callable
 
 from pearl_exporter.app import App, Changes, enumerated
 from pearl_exporter.config import Settings
-from pearl_exporter.config.differences import changed_keys, changed_outbounds
+from pearl_exporter.config.changes import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 
 _log = logging.getLogger(__name__)
 
-_AT_START_ALONE: dict[str, Callable[[Settings], object]] = {
+_NEEDS_RESTART: dict[str, Callable[[Settings], object]] = {
     "web.listen": lambda settings: settings.web.listen,
     "web.config_file": lambda settings: settings.web.config_file,
     "web.enable_reload": lambda settings: settings.web.enable_reload,
     "state.url": lambda settings: settings.state.url,
 }
+"""Settings that a reload can't change, by their keys."""
 
 
 class Reloader:
-    """Brings a running `App` in step with its configuration, one reload at a time.
+    """Brings a running `App` to a changed configuration, one reload at a time.
 
     ``read_settings`` reads file and environment, and raises `ConfigError`.
     """
@@ -33,43 +34,47 @@ class Reloader:
         self._app = app
         self._read_settings = read_settings
         self._at_start = app.settings
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def reload(self) -> tuple[str, ...]:
-        """Reads and goes over; gives what is wrong with the new configuration, nothing if well."""
-        async with self._one_at_a_time:
+        """Read the configuration and bring the exporter to it.
+
+        Returns:
+            The problems of the new configuration; none if it is in force now.
+        """
+        async with self._lock:
             try:
                 settings = await asyncio.to_thread(self._read_settings)
                 before = self._app.settings
                 changes = await self._app.reconfigure(settings)
             except (PearlError, ValueError) as error:
-                faults = error.faults if isinstance(error, ConfigError) else (str(error),)
-                self._refuse(faults)
-                return faults
-            except Exception:  # a bug, which whoever asked reports; the old one stays all the same
-                self._refuse(("met a bug",))
+                problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+                self._refuse(problems)
+                return problems
+            except Exception:  # a bug: the caller logs its traceback, and the old settings stay
+                self._refuse(("internal error (traceback in the log)",))
                 raise
             set_up_logging(settings.log)
-            _log.info("configuration read anew", extra=_told(changes, before, self._app.settings))
-            for key, value in _AT_START_ALONE.items():
+            _log.info(
+                "configuration reloaded", extra=_log_fields(changes, before, self._app.settings)
+            )
+            for key, value in _NEEDS_RESTART.items():
                 if value(self._at_start) != value(settings):
-                    _log.warning(
-                        "%s is another than at the start: that waits for the next start", key
-                    )
+                    _log.warning("%s changed; takes effect after a restart", key)
             return ()
 
-    def _refuse(self, faults: tuple[str, ...]) -> None:
+    def _refuse(self, problems: tuple[str, ...]) -> None:
         self._app.exporter.configured(successfully=False, at_seconds=0.0)
-        for fault in faults:
-            _log.error("keeping the old configuration: %s", fault)
+        for problem in problems:
+            _log.error("keeping the old configuration: %s", problem)
 
 
-def _told(changes: Changes, before: Settings, after: Settings) -> dict[str, str]:
-    """What changed, for the log: names of outbounds and of keys, never a value."""
+def _log_fields(changes: Changes, before: Settings, after: Settings) -> dict[str, str]:
+    """Return what changed, for a log line: names of outbounds and keys, never a value."""
     changed = changed_outbounds(before, after)
-    whats = [f"{name}: {', '.join(keys)}" for name, keys in changed.items()]
+    details = [f"{name}: {', '.join(keys)}" for name, keys in changed.items()]
     return {
         **changes.told(),
-        "outbounds_changed": enumerated(whats, between="; "),
+        "outbounds_changed": enumerated(details, between="; "),
         "keys_changed": ", ".join(changed_keys(before, after)) or "none",
     }

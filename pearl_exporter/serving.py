@@ -1,4 +1,8 @@
-"""Runs the exporter behind a real socket until it is told to stop."""
+"""Serve the exporter on a socket until a signal stops it.
+
+SIGTERM and SIGINT stop, SIGHUP reloads. A stop wins over everything: over the start, over a reload
+that is under way, and over a SIGHUP that comes with it.
+"""
 
 import asyncio
 import gc
@@ -15,31 +19,36 @@ from starlette.types import ASGIApp
 from pearl_exporter.app import App
 from pearl_exporter.config import ListenAddress
 from pearl_exporter.web.access import Access
-from pearl_exporter.web.connections import Connection, Door, Limits
+from pearl_exporter.web.config_watcher import WebConfigWatcher, log_fields
+from pearl_exporter.web.connections import Connection, ConnectionGuard, ConnectionLimits
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.live_config import LiveWebConfig, described
 from pearl_exporter.web.view import Reload, View
 
 STOP_SECONDS = 4.0
-"""How long stopping may take; a service manager is promised an end within 5 s."""
+"""How long stopping may take. The promise to a service manager is 5 s."""
 
 _GRACE_SECONDS = 1.0
-_LONGEST_GRACE_SECONDS = 2
-"""How long an answer under way may take while stopping, and until uvicorn cancels it itself."""
+"""How long an answer under way may take while stopping; then its connection is closed."""
+
+_UVICORN_GRACE_SECONDS = 2
+"""After this time uvicorn would cancel the answer itself, and log that as an error."""
 
 _log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but for the signals, which are the exporter's to handle, and for slow readers."""
+    """A uvicorn server that leaves signals to the exporter and cuts off slow readers at the end."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves the signal handlers alone."""
+        """Leave the signal handlers alone."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends by itself the answers that nobody reads, which uvicorn would call its errors."""
+        """Close the connections of answers that nobody reads, then shut down.
+
+        uvicorn would wait for them and log them as errors.
+        """
         cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._cut_off)
         try:
             await super().shutdown(sockets)
@@ -52,39 +61,52 @@ class Server(uvicorn.Server):
 
 
 class GuardedServer(Server):
-    """A server that lets in by a web configuration, and keeps nobody for long: see `Door`."""
+    """A server with limits for its connections, and with the TLS of a web configuration.
 
-    def __init__(self, config: uvicorn.Config, web: LiveWebConfig, limits: Limits) -> None:
+    See `ConnectionGuard`.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, web: WebConfigWatcher, limits: ConnectionLimits
+    ) -> None:
         super().__init__(config)
         self._web = web
         self._limits = limits
-        self._doors: list[Door] = []
+        self._guards: list[ConnectionGuard] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accepts connections by itself, where uvicorn would leave that to asyncio."""
+        """Accept connections by `ConnectionGuard`, where uvicorn would leave that to asyncio."""
         connections = cast("set[Connection]", self.server_state.connections)
 
         def new_connection() -> Connection:
             return Connection(self.config, self.server_state, app_state={})
 
         for sock in sockets or ():
-            door = Door(
-                sock, new_connection, connections, lambda: self._web.rules.config, self._limits
+            guard = ConnectionGuard(
+                sock, new_connection, connections, lambda: self._web.active.config, self._limits
             )
-            door.open()
-            self._doors.append(door)
-        self.servers = cast("list[asyncio.Server]", self._doors)
+            guard.open()
+            self._guards.append(guard)
+        self.servers = cast("list[asyncio.Server]", self._guards)
         self.started = True
 
 
-def guarded_server(asgi: ASGIApp, web: LiveWebConfig, limits: Limits | None = None) -> Server:
-    """A server that answers whom the web configuration lets in."""
-    access = Access(asgi, lambda: web.rules)
-    return GuardedServer(_config(access, http=Connection), web, limits or Limits())
+def guarded_server(
+    asgi: ASGIApp, web: WebConfigWatcher, limits: ConnectionLimits | None = None
+) -> Server:
+    """Return a server that answers the clients which the web configuration allows.
+
+    Args:
+        asgi: The endpoints.
+        web: The web configuration in force.
+        limits: Limits of its connections; None: the defaults.
+    """
+    access = Access(asgi, lambda: web.active)
+    return GuardedServer(_config(access, http=Connection), web, limits or ConnectionLimits())
 
 
 def new_server(asgi: ASGIApp, *, date_header: bool = True) -> Server:
-    """A server for an ASGI application, without logs and headers of its own."""
+    """Return a server for an ASGI application, without logs and headers of uvicorn's own."""
     return Server(_config(asgi, date_header=date_header))
 
 
@@ -102,13 +124,17 @@ def _config(
         proxy_headers=False,
         ws="none",
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=_LONGEST_GRACE_SECONDS,
+        timeout_graceful_shutdown=_UVICORN_GRACE_SECONDS,
         h11_max_incomplete_event_size=16 * 1024,
     )
 
 
 def listen_on(address: ListenAddress) -> socket.socket:
-    """A listening socket; raises OSError if the address is taken or not ours."""
+    """Return a listening socket.
+
+    Raises:
+        OSError: The address is taken, or is not one of this machine.
+    """
     family, type_, protocol, _, target = socket.getaddrinfo(
         address.host or None,
         address.port,
@@ -137,27 +163,35 @@ async def run(
     announce: Callable[[], None],
     reload: Reload | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then stops within `STOP_SECONDS`; SIGHUP calls ``reload``.
+    """Serve until SIGTERM or SIGINT, then stop within `STOP_SECONDS`.
 
-    Whoever has heard from ``announce`` that it runs may already tell it to stop. Raises ConfigError
-    if the web configuration is bad, which `load_settings` has checked before.
+    Args:
+        app: The exporter; it is started and stopped here.
+        listener: Where its endpoints are served.
+        others: More servers, with their sockets, that run as long.
+        announce: Called once signals are handled, before the start.
+        reload: Called for each SIGHUP, and for ``/-/reload`` if the settings allow that.
+
+    Raises:
+        ConfigError: The web configuration is bad; `load_settings` has checked it before.
+        StateError: The state can't be read.
     """
-    asyncio.get_running_loop().set_exception_handler(_tell_of_any_bug)
-    web = LiveWebConfig(app.settings.web.config_file)
+    asyncio.get_running_loop().set_exception_handler(log_unhandled)
+    web = WebConfigWatcher(app.settings.web.config_file)
     stop = stop_event()
     hangups = None if reload is None else _Hangups(reload, stop)
     if app.settings.web.config_file is not None:
-        _log.info("web configuration read", extra=described(web.rules.config))
-    gc.freeze()  # what was imported stays: each look at it for garbage costs tens of milliseconds
-    announce()
+        _log.info("web configuration read", extra=log_fields(web.active.config))
     over_http = reload if app.settings.web.enable_reload else None
     endpoints = build_endpoints(view_of(app, over_http))
+    gc.freeze()  # modules are never garbage, and each search among them takes tens of milliseconds
+    announce()
     own = guarded_server(endpoints, web)
     servers = [(own, listener), *others]
     serving: list[asyncio.Task[None]] = []
-    following = asyncio.create_task(web.follow())
+    watching = asyncio.create_task(web.watch())
     try:
-        # first of all: no scrape must miss the counters that were saved
+        # before serving: no scrape must miss the counters that were saved
         await _start(app, stop)
         if not stop.is_set():
             if hangups is not None:
@@ -165,18 +199,20 @@ async def run(
             serving += [asyncio.create_task(server.serve([sock])) for server, sock in servers]
             await _first_of(stop, serving)
     finally:
-        following.cancel()
+        watching.cancel()
         own.should_exit = True
         await _end(app, [server for server, _ in others], serving)
+        for _, sock in servers:
+            sock.close()  # a server closes its own, but for one that was never started
 
 
 def hold_hangups() -> None:
-    """Keeps a SIGHUP waiting until there is someone to answer it: unheard, it ends the process."""
+    """Hold back SIGHUP until it has a handler; by default it ends the process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def view_of(app: App, reload: Reload | None = None) -> View:
-    """What the endpoints see of an application."""
+    """Return what the endpoints see of an exporter."""
     return View(
         exposition=app.exposition,
         is_alive=lambda: app.schedule.is_alive,
@@ -191,16 +227,16 @@ def view_of(app: App, reload: Reload | None = None) -> View:
 
 
 def stop_event() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set; from now on SIGHUP is logged and ignored."""
     stop = asyncio.Event()
 
-    def asked_to_stop(name: str) -> None:
+    def on_stop_signal(name: str) -> None:
         _log.info("already stopping" if stop.is_set() else "stopping", extra={"signal": name})
         stop.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked_to_stop, number.name)
+        loop.add_signal_handler(number, on_stop_signal, number.name)
     loop.add_signal_handler(signal.SIGHUP, _log.info, "SIGHUP: there is no configuration to read")
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     return stop
@@ -209,7 +245,7 @@ def stop_event() -> asyncio.Event:
 class _Hangups:
     """Answers each SIGHUP with a reload, from `begin` until ``stop`` is set.
 
-    One that came before `begin` is made up for.
+    For SIGHUPs that came before `begin` there is one reload then.
     """
 
     def __init__(self, reload: Reload, stop: asyncio.Event) -> None:
@@ -217,11 +253,11 @@ class _Hangups:
         self._stop = stop
         self._came_early = False
         self._has_begun = False
-        self._going_on: set[asyncio.Future[tuple[str, ...]]] = set()
+        self._reloads: set[asyncio.Future[tuple[str, ...]]] = set()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def begin(self) -> None:
-        """The exporter runs, and can go over to another configuration."""
+        """Reload from now on: the exporter has started."""
         self._has_begun = True
         if self._came_early:
             self._hang_up()
@@ -231,28 +267,35 @@ class _Hangups:
             _log.info("SIGHUP: already stopping")
             return
         if not self._has_begun:
-            _log.info("SIGHUP: the configuration is read anew when all have started")
+            _log.info("SIGHUP: reloading once the start is complete")
             self._came_early = True
             return
         task = asyncio.ensure_future(self._reload())
-        self._going_on.add(task)  # the loop itself holds its tasks weakly
-        task.add_done_callback(self._going_on.discard)
-        task.add_done_callback(_tell_of_a_bug)
+        self._reloads.add(task)  # the loop holds only a weak reference
+        task.add_done_callback(self._reloads.discard)
+        task.add_done_callback(_log_failed_reload)
 
 
-def _tell_of_any_bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The loop's own words alone: what it would add names the error with what that says."""
+def log_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an exception that no code handled, as the event loop's exception handler.
+
+    The loop's default handler would quote the exception, which may quote an API's answer.
+    """
     _log.error(str(context["message"]), exc_info=context.get("exception"))
 
 
-def _tell_of_a_bug(task: asyncio.Future[tuple[str, ...]]) -> None:
+def _log_failed_reload(task: asyncio.Future[tuple[str, ...]]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        _log.error("reading the configuration anew met a bug", exc_info=error)
+        _log.error("reload failed: internal error", exc_info=error)
 
 
 async def _start(app: App, stop: asyncio.Event) -> None:
-    """Start the exporter, but give up the start when it is told to stop."""
+    """Start the exporter; give the start up when ``stop`` is set.
+
+    Raises:
+        StateError: The state can't be read.
+    """
     starting = asyncio.create_task(app.start())
     await _first_of(stop, [starting])
     if stop.is_set():
@@ -263,7 +306,7 @@ async def _start(app: App, stop: asyncio.Event) -> None:
 
 
 async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for the wish to stop, or for the end of a task."""
+    """Wait until ``stop`` is set or one of the tasks ends."""
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from pearl_exporter.api.decode_calls import _decode_leniently, _page, decode_pag
 from pearl_exporter.api.decode_platform import decode_account, decode_listing
 from pearl_exporter.config.durations import parse_duration
 from pearl_exporter.config.load import load_settings
-from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.config.yaml_lines import YamlError, read_yaml
 from pearl_exporter.counting.labels import OTHER, TagLabels, TagRules
 from pearl_exporter.errors import BadResponseError, ConfigError
@@ -194,7 +194,7 @@ def faults_of(load) -> tuple[str, ...]:
     try:
         load()
     except ConfigError as error:
-        return error.faults or ("none told",)
+        return error.problems or ("none told",)
     return ()
 
 

@@ -10,7 +10,7 @@ import pytest
 from pearl_exporter.config import LogSettings
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.logs import print_uncaught, set_up_logging, traceback_of
-from pearl_exporter.serving import _tell_of_any_bug
+from pearl_exporter.serving import log_unhandled
 from tests.support.canary import Canary
 
 
@@ -76,7 +76,7 @@ async def test_a_task_that_nobody_waits_for_is_told_without_its_words(canary, lo
     """By itself the loop would write the error out, in the name of the task."""
     set_up_logging(LogSettings())
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_tell_of_any_bug)
+    loop.set_exception_handler(log_unhandled)
 
     async def fail():
         raise caught(canary)

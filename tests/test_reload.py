@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from pearl_exporter.config import ApiSettings, PollSettings
-from pearl_exporter.counting.saved import Saved
+from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
@@ -220,7 +220,7 @@ class _Disk(MemoryStore):
     """A store that can be full, and keeps what it is given."""
 
     def __init__(self) -> None:
-        self.saved: dict[str, Saved] = {}
+        self.saved: dict[str, SavedOutbound] = {}
         self.is_full = self.is_damaged = False
 
     async def load(self, outbound_id):

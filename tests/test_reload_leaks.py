@@ -1,4 +1,7 @@
-"""Reloads under load, over real sockets, leave nothing behind; bench/reloads.py does more."""
+"""Reloads under load, over real sockets, leave nothing behind.
+
+A few reloads here; ``python -m bench.soak.reloads`` makes more.
+"""
 
 import asyncio
 import gc
@@ -103,7 +106,9 @@ async def held_before_and_after(reloads: int, warm_up: int) -> tuple[Held, Held]
 
 
 async def test_reloads_under_load_leave_nothing_behind():
-    before, after = await held_before_and_after(reloads=16, warm_up=8)
+    reloads = int(os.environ.get("RELOADS", "16"))
+    before, after = await held_before_and_after(reloads, warm_up=8)
+    print(f"before {reloads} reloads {before}, after {after}")  # noqa: T201 - for bench.soak.reloads
     assert before["Poller"] >= 8  # more, where tests before this one have left some
     # eight new clients; how many of its connections one has open at the moment differs
     assert after.pop("files") - before.pop("files") <= 2 * IN_FLIGHT

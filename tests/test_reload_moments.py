@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from pearl_exporter.app import MOST_NAMED
+from pearl_exporter.app import MAX_NAMED
 from pearl_exporter.config import PollSettings
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.exposition.render import Format
@@ -279,7 +279,7 @@ def metrics_of(world: World) -> bytes:
 
 
 def told(caplog) -> logging.LogRecord:
-    (record,) = [each for each in caplog.records if each.getMessage() == "configuration read anew"]
+    (record,) = [each for each in caplog.records if each.getMessage() == "configuration reloaded"]
     return record
 
 
@@ -320,12 +320,12 @@ def test_the_log_says_that_a_discovered_outbound_has_settings_of_its_own_now(cap
         run_virtually(story())
     record = told(caplog)
     assert (record.outbounds_added, record.outbounds_removed) == ("none", "none")
-    assert record.outbounds_changed == "mine: name, window"
+    assert record.outbounds_changed == "mine: window, name"
 
 
 def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_change(caplog):
     async def story():
-        async with running(MOST_NAMED + 2) as world:
+        async with running(MAX_NAMED + 2) as world:
             changed = [
                 each.model_copy(update={"window": 1800.0}) for each in world.app.settings.outbounds
             ]
@@ -335,5 +335,5 @@ def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_change(capl
     with caplog.at_level("INFO", "pearl_exporter.reload"):
         run_virtually(story())
     record = told(caplog)
-    assert record.outbounds_changed.count(": window") == MOST_NAMED
+    assert record.outbounds_changed.count(": window") == MAX_NAMED
     assert record.outbounds_changed.endswith("; 2 more")

@@ -1,4 +1,4 @@
-"""Runs a soak and judges it: exit code 0 if nothing grew and nothing was wrong, 1 if not.
+"""Run a soak. The exit code is 0 if nothing grew and nothing was wrong, else 1.
 
 make soak
 .venv/bin/python -m bench.soak --minutes 10 --outbounds 100
@@ -10,84 +10,95 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from bench.processes import Others, progress
-from bench.soak.equality import differences, stand_still
-from bench.soak.lab import INTERVAL_SECONDS, Lab, lab_of, wait_until_ready
-from bench.soak.page import Soak, grown, write
-from bench.soak.reckoning import Reckoned, reckon
-from bench.soak.samples import Inside, Sample, look
-from bench.soak.scraping import BadCompany, Scrape, Watch, fetch
-from bench.soak.troubles import ALWAYS, CYCLES, Timetable, set_faults
+from bench.soak.configuration import INTERVAL_SECONDS
+from bench.soak.environment import Environment, soak_environment, wait_until_ready
+from bench.soak.fault_schedule import CONSTANT_FAULTS, CYCLES, FaultSchedule, set_faults
+from bench.soak.final_checks import run_final_checks
+from bench.soak.misbehaving_clients import MisbehavingClients
+from bench.soak.report import SoakResult, growth_failures, write
+from bench.soak.resource_samples import ObjectReports, Sample, take_sample
+from bench.soak.scrape_monitor import ScrapeMonitor
+from bench.support.process_stats import OtherLoad
+from bench.support.processes import ROOT, progress
+from bench.support.scrape import OPENMETRICS, TEXT, Scrape, fetch
 
 SAMPLE_SECONDS = 10.0
 SCRAPE_SECONDS = 15.0
-_CALM_SECONDS = 60.0
-_LEAST_SAMPLES = 30
+SCRAPE_TIMEOUT_SECONDS = 15.0
+_RECOVERY_SECONDS = 60.0
+_MIN_SAMPLES = 30
 
 
 def main() -> None:
+    """Run a soak as the command line says, and exit with its result."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.soak", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--outbounds", type=int, default=300)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "results")
-    given = parser.parse_args()
-    others = Others()
+    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
+    arguments = parser.parse_args()
+    others = OtherLoad()
     with tempfile.TemporaryDirectory(prefix="pearl-soak-") as folder:
-        progress(f"making {given.outbounds} outbounds")
-        with lab_of(given.outbounds, Path(folder)) as lab:
-            soak = run(lab, given.minutes, others)
-    print(write(soak, given.output))
-    sys.exit(1 if grown(soak) or soak.faults else 0)
+        progress(f"generating {arguments.outbounds} outbounds")
+        with soak_environment(arguments.outbounds, Path(folder)) as environment:
+            result = run(environment, arguments.minutes, others)
+    print(write(result, arguments.output))
+    sys.exit(1 if growth_failures(result) or result.failures else 0)
 
 
-def run(lab: Lab, minutes: float, others: Others) -> Soak:
-    """The whole of it, with both processes there."""
+def run(environment: Environment, minutes: float, others: OtherLoad) -> SoakResult:
+    """Run a soak in an environment whose processes have just been started."""
     seconds = minutes * 60
-    wait_until_ready(lab)
-    # until here the API's time stood still, so what the first polls saw is known to the row
-    lab.api.set_time(int(time.time() * 1000), running=True)
-    set_faults(lab, *ALWAYS)
-    watch, timetable, errors = Watch(), Timetable(lab), list[str]()
-    company = BadCompany(lab.port, slow=4, silent=2)
+    wait_until_ready(environment)
+    # the API's clock stood still for the first polls, and runs from here
+    environment.api.set_time(int(time.time() * 1000), running=True)
+    set_faults(environment, *CONSTANT_FAULTS)
+    monitor, schedule, errors = ScrapeMonitor(), FaultSchedule(environment), list[str]()
+    clients = MisbehavingClients(environment.port, slow=4, silent=2)
     is_over = threading.Event()
     threads = [
-        _thread(errors, lambda: timetable.run(seconds)),
-        _thread(errors, lambda: _scrape(lab, watch, is_over)),
+        _start_thread(errors, lambda: schedule.run(seconds)),
+        _start_thread(errors, lambda: _scrape(environment, monitor, is_over)),
     ]
-    company.begin()
-    samples = _sample(lab, seconds)
-    timetable.end()
-    company.end()
+    clients.start()
+    samples = _take_samples(environment, seconds)
+    schedule.end()
+    clients.stop()
     is_over.set()
     for thread in threads:
         thread.join(120)
-    set_faults(lab)
-    lab.reload(0)
+    set_faults(environment)
+    environment.reload(0)
     progress("faults off; comparing with the truth")
-    time.sleep(min(_CALM_SECONDS, seconds / 10))
-    differing, compared = _compare(lab, watch)
-    return Soak(
+    time.sleep(min(_RECOVERY_SECONDS, seconds / 10))
+    checks = run_final_checks(environment, monitor)
+    return SoakResult(
         minutes=minutes,
-        outbounds=len(lab.api.outbounds),
+        outbounds=len(environment.api.outbounds),
         warm_up=seconds / CYCLES,
         samples=samples,
-        troubles=timetable.met,
-        faults=[*watch.faults, *errors, *differing, *_log_faults(lab)],
-        counts=_counts(lab, watch, timetable, company, samples)
-        | compared
-        | {"processor time that others took meanwhile": f"{others.share():.0%} of all cores"},
+        faults=schedule.happened,
+        failures=[*monitor.failures, *errors, *checks.failures, *_log_failures(environment)],
+        counts={
+            "reloads": f"{schedule.reloads}",
+            "slow and silent connections": f"{clients.connections.total()}",
+            **_monitor_counts(monitor),
+            **_exporter_counts(environment, monitor, samples),
+            **checks.counts(),
+            "processor time of other processes meanwhile": f"{others.share():.0%} of all cores",
+        },
     )
 
 
-def _thread(errors: list[str], work: object) -> threading.Thread:
+def _start_thread(errors: list[str], work: Callable[[], None]) -> threading.Thread:
     def run() -> None:
         try:
-            work()  # type: ignore[operator]
-        except Exception as error:  # noqa: BLE001 - told at the end, with all else
+            work()
+        except Exception as error:  # noqa: BLE001 - it is reported at the end, as a failure
             errors.append(f"the soak itself failed: {type(error).__name__}: {error}")
 
     thread = threading.Thread(target=run, daemon=True)
@@ -95,18 +106,18 @@ def _thread(errors: list[str], work: object) -> threading.Thread:
     return thread
 
 
-def _sample(lab: Lab, seconds: float) -> list[Sample]:
-    inside, began = Inside(lab.exporter), time.monotonic()
-    pause = min(SAMPLE_SECONDS, seconds / _LEAST_SAMPLES)
+def _take_samples(environment: Environment, seconds: float) -> list[Sample]:
+    reports, began = ObjectReports(environment.exporter), time.monotonic()
+    pids = (environment.exporter.pid, environment.api.pid)
+    pause = min(SAMPLE_SECONDS, seconds / _MIN_SAMPLES)
     samples: list[Sample] = []
     while (elapsed := time.monotonic() - began) < seconds:
-        if lab.exporter.poll() is not None:
-            raise RuntimeError(f"the exporter ended: {lab.log.read_text()[-2000:]}")
+        if environment.exporter.poll() is not None:
+            raise RuntimeError(f"the exporter ended: {environment.log.read_text()[-2000:]}")
         try:
-            pids = (lab.exporter.pid, lab.api_pid)
-            samples.append(look(elapsed, inside, pids, lab.state))
+            samples.append(take_sample(elapsed, reports, pids, environment.state))
         except queue.Empty:
-            progress("the exporter's loop did not answer in time")
+            progress("the exporter's event loop did not answer in time")
         if len(samples) % 12 == 1:
             last = samples[-1]
             progress(
@@ -117,85 +128,63 @@ def _sample(lab: Lab, seconds: float) -> list[Sample]:
     return samples
 
 
-def _scrape(lab: Lab, watch: Watch, is_over: threading.Event) -> None:
+def _scrape(environment: Environment, monitor: ScrapeMonitor, is_over: threading.Event) -> None:
     while not is_over.wait(SCRAPE_SECONDS):
-        for kind in ("text", "openmetrics"):
+        for accept in (TEXT, OPENMETRICS):
             began = time.monotonic()
             try:
-                text = fetch(lab.url, kind)
+                text = fetch(
+                    f"{environment.url}/metrics", accept=accept, seconds=SCRAPE_TIMEOUT_SECONDS
+                )
             except OSError as error:
-                watch.failed += 1
-                watch.faults.append(f"a scrape failed: {error}")
+                monitor.failed_scrapes += 1
+                monitor.failures.append(f"a scrape failed: {error}")
                 continue
-            watch.slowest_seconds = max(watch.slowest_seconds, time.monotonic() - began)
-            watch(Scrape(text))
+            monitor.slowest_seconds = max(monitor.slowest_seconds, time.monotonic() - began)
+            monitor.check(Scrape(text))
 
 
-def _compare(lab: Lab, watch: Watch) -> tuple[list[str], dict[str, str]]:
-    """What is wrong in the end, and how much was compared."""
-    gaps = dict(watch.gaps)
-    try:
-        still = stand_still(lab)
-    except TimeoutError as error:
-        return [str(error)], {}
-    watch(still.seen)
-    calm, others = reckon(lab, still, gaps)
-    return [*differences(lab, still), *calm.faults, *others.faults], {
-        "longest time between two good polls of an outbound": f"{max(gaps.values()):.0f} s",
-        **_told("outbounds whose rows keep what they say", calm),
-        **_told("the others", others),
-    }
-
-
-def _told(which: str, reckoned: Reckoned) -> dict[str, str]:
-    return {
-        f"{which}: counters that equal the truth": f"{reckoned.exact:,}",
-        f"{which}: counters within what it leaves open": f"{reckoned.bounded:,}",
-        f"{which}: calls started": (
-            f"{reckoned.started:,.0f}, open in the truth {reckoned.width:,.0f}, "
-            f"uncounted {reckoned.uncounted:,.0f}"
-        ),
-    }
-
-
-def _log_faults(lab: Lab) -> list[str]:
-    signs = ("Traceback", "met a bug", "level=ERROR", "level=CRITICAL")
-    lines = lab.log.read_text().splitlines()
+def _log_failures(environment: Environment) -> list[str]:
+    signs = ("Traceback", "met a bug", "internal error", "level=ERROR", "level=CRITICAL")
+    lines = environment.log.read_text().splitlines()
     return [f"the log: {line}" for line in lines if any(sign in line for sign in signs)]
 
 
-def _counts(
-    lab: Lab, watch: Watch, timetable: Timetable, company: BadCompany, samples: list[Sample]
+def _monitor_counts(monitor: ScrapeMonitor) -> dict[str, str]:
+    return {
+        "scrapes that were checked for falling counters": f"{monitor.scrapes}",
+        "scrapes that failed": f"{monitor.failed_scrapes}",
+        "slowest scrape": f"{monitor.slowest_seconds:.2f} s",
+        "sums of an outbound's calls that were checked": f"{monitor.balances:,}",
+    }
+
+
+def _exporter_counts(
+    environment: Environment, monitor: ScrapeMonitor, samples: list[Sample]
 ) -> dict[str, str]:
-    last = watch.last
+    last = monitor.last
     assert last is not None
     span = samples[-1].at - samples[0].at
-    ours = (samples[-1].cpu_seconds - samples[0].cpu_seconds) / span
-    api = (samples[-1].api_cpu_seconds - samples[0].api_cpu_seconds) / span
-    late = last.by_outbound("pearl_outbound_poll_lateness_seconds").values()
-    wanted = span / INTERVAL_SECONDS * len(lab.api.outbounds)
+    exporter_cpu = (samples[-1].cpu_seconds - samples[0].cpu_seconds) / span
+    api_cpu = (samples[-1].api_cpu_seconds - samples[0].api_cpu_seconds) / span
+    lateness = last.by_outbound("pearl_outbound_poll_lateness_seconds").values()
+    due = span / INTERVAL_SECONDS * len(environment.api.outbounds)
     return {
-        "reloads": f"{timetable.reloads}",
-        "slow and silent clients, one after another": f"{company.ended.total()}",
-        "scrapes, all with counters that only grew": f"{watch.scrapes}",
-        "scrapes that failed": f"{watch.failed}",
-        "slowest scrape": f"{watch.slowest_seconds:.2f} s",
-        "sums of an outbound's calls that were compared": f"{watch.balances:,}",
         "polls": (
             f"{last.total('pearl_exporter_polls_total'):,.0f} "
-            f"(one each {INTERVAL_SECONDS} s: {wanted:,.0f})"
+            f"(one every {INTERVAL_SECONDS} s: {due:,.0f})"
         ),
         "polls that failed": f"{last.total('pearl_exporter_poll_failures_total'):,.0f}",
-        "polls skipped, as the one before went on": (
+        "polls skipped, as the previous one was not over": (
             f"{last.total('pearl_exporter_polls_skipped_total'):,.0f}"
         ),
-        "latest poll of all last ones": f"{max(late):.2f} s",
+        "highest lateness of the outbounds' last polls": f"{max(lateness):.2f} s",
         "requests": f"{last.total('pearl_exporter_api_requests_total'):,.0f}",
         "requests sent again": f"{last.total('pearl_exporter_api_retries_total'):,.0f}",
         "calls settled": f"{last.total('pearl_calls_total'):,.0f}",
         "calls tracked": f"{last.total('pearl_outbound_tracked_calls'):,.0f}",
-        "processor, the exporter": f"{ours:.1%} of a core",
-        "processor, the simulated API": f"{api:.1%} of a core",
+        "processor, the exporter": f"{exporter_cpu:.1%} of a core",
+        "processor, the simulated API": f"{api_cpu:.1%} of a core",
     }
 
 

@@ -19,7 +19,7 @@ class Budget(NamedTuple):
     """
 
     rate: float
-    ceiling: float
+    configured_rate: float
     waiting: int
     is_refused: bool
     trouble: str | None = None
@@ -39,7 +39,7 @@ class Demand:
         self._requests = {key: n for key, n in self._requests.items() if key in intervals}
         self._was_told = False
 
-    def take_over(self, old: "Demand") -> None:
+    def resume_from(self, old: "Demand") -> None:
         """Knows what another one of the same token has seen."""
         self._requests = old._requests | self._requests  # noqa: SLF001 - of this class
 
@@ -61,7 +61,7 @@ class Demand:
             for outbound, interval in self._intervals.items()
         )
 
-    def tell_once(self, allowed: float) -> bool:
+    def should_log(self, allowed: float) -> bool:
         """Whether it does not fit, and that was not said since the configuration was read."""
         if self._was_told or self.needed <= allowed:
             return False

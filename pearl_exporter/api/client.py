@@ -17,13 +17,13 @@ import msgspec
 
 from pearl_exporter.api.budget import Budget, Demand
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.deadline import Patience, now
+from pearl_exporter.api.deadline import Deadline, now
 from pearl_exporter.api.decode_calls import decode_page, format_instant
 from pearl_exporter.api.decode_platform import Account, Listing, decode_account, decode_listing
 from pearl_exporter.api.http import Transport, Wire, WireObserver
-from pearl_exporter.api.limiter import Limiter, NoTurnError
+from pearl_exporter.api.limiter import Limiter, LimiterTimeoutError
 from pearl_exporter.api.retry import ask_again, may_help
-from pearl_exporter.api.token_breaker import Refusals
+from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
 from pearl_exporter.errors import (
@@ -31,11 +31,11 @@ from pearl_exporter.errors import (
     RateLimitedError,
     RequestTimeoutError,
     ServerError,
-    WithheldError,
+    TokenBlockedError,
 )
 from pearl_exporter.reading.search import Page, Search
 
-_SILENCE_SECONDS = 60.0
+_LOG_INTERVAL_SECONDS = 60.0
 """How long the log says nothing more of requests that are asked again."""
 
 _LARGE_BODY_BYTES = 512 * 1024
@@ -84,7 +84,7 @@ class PearlClient:
     ) -> None:
         self.limiter = Limiter(settings.rate_limit, settings.concurrency, on_wait=on_wait)
         self.token = token
-        self.refusals = Refusals()
+        self.breaker = TokenBreaker()
         self.demand = Demand()
         self._settings = settings
         self._observer = observer
@@ -105,9 +105,9 @@ class PearlClient:
         """What is allowed with the token right now."""
         return Budget(
             rate=self.limiter.rate,
-            ceiling=self.limiter.ceiling,
+            configured_rate=self.limiter.configured_rate,
             waiting=self.limiter.waiting,
-            is_refused=self.refusals.is_token_refused,
+            is_refused=self.breaker.is_token_refused,
             trouble=None if self.trouble is None else str(self.trouble),
         )
 
@@ -120,52 +120,52 @@ class PearlClient:
         """Closes the connections."""
         await self._wire.aclose()
 
-    async def search(self, outbound_id: str, search: Search, patience: Patience) -> Page:
+    async def search(self, outbound_id: str, search: Search, deadline: Deadline) -> Page:
         """One page of an outbound's calls; raises `ApiError` when patience or hope ran out."""
         path, body = _path(outbound_id), _search_body(search)
-        return await self._ask(_Question(outbound_id, path, body, decode_page), patience)
+        return await self._ask(_Question(outbound_id, path, body, decode_page), deadline)
 
-    async def listing(self, patience: Patience) -> Listing:
+    async def listing(self, deadline: Deadline) -> Listing:
         """The platform's list of outbounds; raises `ApiError` as `search` does."""
-        return await self._ask(_get("/v1/Outbound", decode_listing), patience)
+        return await self._ask(_get("/v1/Outbound", decode_listing), deadline)
 
-    async def account(self, patience: Patience) -> Account:
+    async def account(self, deadline: Deadline) -> Account:
         """How the token's account stands; raises `ApiError` as `search` does."""
-        return await self._ask(_get("/v1/Account", decode_account), patience)
+        return await self._ask(_get("/v1/Account", decode_account), deadline)
 
-    async def _ask(self, question: _Question[Answer], patience: Patience) -> Answer:
+    async def _ask(self, question: _Question[Answer], deadline: Deadline) -> Answer:
         try:
-            return await self._ask_once(question, patience)
+            return await self._ask_once(question, deadline)
         except ApiError as error:
-            if not may_help(patience, error):
+            if not may_help(deadline, error):
                 raise
             return await ask_again(
-                partial(self._ask_once, question, patience),
+                partial(self._ask_once, question, deadline),
                 error,
-                patience=patience,
+                deadline=deadline,
                 key=question.key,
                 on_retry=self._observer.retried,
             )
 
-    async def _ask_once(self, question: _Question[Answer], patience: Patience) -> Answer:
+    async def _ask_once(self, question: _Question[Answer], deadline: Deadline) -> Answer:
         began = now()
         try:
-            async with self.limiter.turn(question.key, patience.remaining):
-                if not self.refusals.admits(question.key):
-                    raise WithheldError("not asked: the API refuses the token")
-                patience.excuse(max(0.0, self.limiter.progress_at - began))
-                if not patience.remaining:
-                    raise NoTurnError  # noqa: TRY301 - too late for a request
-                if patience.first_turn_at is None:
-                    patience.first_turn_at = now()
-                return await self._ask_in_turn(question, patience)
-        except NoTurnError:
+            async with self.limiter.slot(question.key, deadline.remaining):
+                if not self.breaker.may_send(question.key):
+                    raise TokenBlockedError("not asked: the API refuses the token")
+                deadline.extend(max(0.0, self.limiter.progress_at - began))
+                if not deadline.remaining:
+                    raise LimiterTimeoutError  # noqa: TRY301 - too late for a request
+                if deadline.first_sent_at is None:
+                    deadline.first_sent_at = now()
+                return await self._ask_in_turn(question, deadline)
+        except LimiterTimeoutError:
             raise self._no_turn() from None
 
-    async def _ask_in_turn(self, question: _Question[Answer], patience: Patience) -> Answer:
+    async def _ask_in_turn(self, question: _Question[Answer], deadline: Deadline) -> Answer:
         sent = now()
         try:
-            seconds = min(self._settings.timeout, patience.remaining)
+            seconds = min(self._settings.timeout, deadline.remaining)
             body = await self._wire.send(question.path, question.body, seconds)
             if len(body) < _LARGE_BODY_BYTES:
                 answer = question.decode(body)
@@ -176,7 +176,7 @@ class PearlClient:
             raise
         self.trouble = None
         self.limiter.succeeded()
-        patience.renew()
+        deadline.reset()
         return answer
 
     def _note_failure(self, key: str, sent: float, error: ApiError) -> None:
@@ -185,7 +185,7 @@ class PearlClient:
             self.limiter.answered()
             return
         if self.trouble is None and now() >= self._silent_until:
-            self._silent_until = now() + _SILENCE_SECONDS
+            self._silent_until = now() + _LOG_INTERVAL_SECONDS
             text = "a request failed, asking again until poll.give_up: %s"
             _log.info(text, error, extra={"asked": key})
         self.trouble = type(error)(str(error))  # without the frames that the error itself names

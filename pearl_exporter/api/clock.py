@@ -15,7 +15,7 @@ from pearl_exporter.counting.calls import Instant
 TOLERATED_SKEW_SECONDS = 2.0
 """A difference up to this may be the header's whole seconds and the way there: no correction."""
 
-DOUBT_SECONDS = 300.0
+STEP_CONFIRM_SECONDS = 300.0
 """How long a wall clock that was set must stay so to be believed where no ``Date`` vouches for it.
 
 A step may as well be a fault as its correction, and a T that is hours ahead forgets calls.
@@ -52,8 +52,9 @@ def parse_http_date(text: str) -> float | None:
 class SteadyWall:
     """The wall clock's time, which does not take a step at face value.
 
-    It goes on as if the clock had not been set until that has lasted for `DOUBT_SECONDS`. Steps up
-    to `TOLERATED_SKEW_SECONDS`, and slow corrections, are followed at once.
+    A step is believed once it has lasted for `STEP_CONFIRM_SECONDS`; until then time goes on as if
+    the clock had not been set. Steps up to `TOLERATED_SKEW_SECONDS`, and slow corrections, are
+    followed at once.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -69,8 +70,10 @@ class SteadyWall:
             self._offset, self._doubted = offset, None
         elif self._doubted is None or abs(offset - self._doubted[0]) > TOLERATED_SKEW_SECONDS:
             self._doubted = (offset, monotonic)
-            self._tell(f"going on as if not until it stays so for {DOUBT_SECONDS:.0f} s", offset)
-        elif monotonic - self._doubted[1] >= DOUBT_SECONDS:
+            self._tell(
+                f"going on as if not until it stays so for {STEP_CONFIRM_SECONDS:.0f} s", offset
+            )
+        elif monotonic - self._doubted[1] >= STEP_CONFIRM_SECONDS:
             self._tell("believing it from now on", offset)
             self._offset, self._doubted = offset, None
         return monotonic + self._offset

@@ -14,7 +14,7 @@ _NO_TLS = frozenset(
 """What OpenSSL calls an answer that is none of TLS."""
 
 
-def why_unreached(error: BaseException, host: str, *, has_proxy: bool) -> str | None:
+def connection_error_message(error: BaseException, host: str, *, has_proxy: bool) -> str | None:
     """The whole message; None where no error of the system is behind ``error``."""
     cause = _of_the_system(error)
     said = None if cause is None else _said(cause, "the proxy's" if has_proxy else "its")

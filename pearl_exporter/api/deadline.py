@@ -3,23 +3,23 @@
 import asyncio
 
 
-class Patience:
+class Deadline:
     """How long a poll goes on without a good page, in the event loop's seconds."""
 
-    def __init__(self, give_up_seconds: float, *, is_insistent: bool = True) -> None:
+    def __init__(self, give_up_seconds: float, *, retries: bool = True) -> None:
         self.give_up_seconds = give_up_seconds
-        self.is_insistent = is_insistent
+        self.retries = retries
         """Whether to ask again after a failure; if not, then after a 429 alone."""
-        self.first_turn_at: float | None = None
+        self.first_sent_at: float | None = None
         """When the poll's first request was sent."""
         self._ends_at = 0.0
-        self.renew()
+        self.reset()
 
-    def renew(self) -> None:
+    def reset(self) -> None:
         """A good page came."""
         self._ends_at = now() + self.give_up_seconds
 
-    def excuse(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """Time spent behind others in a queue that moves is nobody's failure."""
         self._ends_at += seconds
 

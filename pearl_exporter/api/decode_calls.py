@@ -15,9 +15,10 @@ import msgspec
 
 from pearl_exporter.api.loose_json import number, read_json, whole_number
 from pearl_exporter.counting.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
-from pearl_exporter.counting.labels import is_unicode, looks_personal
+from pearl_exporter.counting.labels import looks_personal
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.reading.search import Page
+from pearl_exporter.text import is_unicode
 
 MAX_ID_LENGTH = 256
 MAX_CODE = 999_999
@@ -68,7 +69,7 @@ def decode_page(body: bytes) -> Page:
     return _page(answer.count, answer.results or ())
 
 
-def kept_id(call_id: str) -> str:
+def storable_id(call_id: str) -> str:
     """A call's id as it is kept, counted by and shown: as it is, unless it looks personal.
 
     The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a
@@ -114,7 +115,7 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
             continue
         rejected += 1
         if row.id and len(row.id) <= MAX_ID_LENGTH:  # no longer one is ever tracked
-            rejected_ids.append(kept_id(row.id))
+            rejected_ids.append(storable_id(row.id))
     ends_usably = call is not None or not rejected
     return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
 
@@ -138,7 +139,7 @@ def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
     if duration is None or not 0 <= duration <= MAX_DURATION_SECONDS:
         duration = 0.0
     if len(call_id) != _USUAL_ID_LENGTH or not call_id.encode().isalnum():
-        call_id = kept_id(call_id)
+        call_id = storable_id(call_id)
     return Call(
         call_id, start, status, call_status, duration, _tags(row.tags, tags) if row.tags else ()
     )

@@ -4,14 +4,13 @@ Nothing is promised of these answers, so any field may be missing or of a wrong 
 of which nothing can be used is no answer: it must not look as if all outbounds were gone.
 """
 
-import re
 from typing import Any
 
 import msgspec
 
 from pearl_exporter.api.loose_json import MAX_CODE, number, read_json, whole_number
-from pearl_exporter.counting.labels import is_unicode
 from pearl_exporter.errors import BadResponseError
+from pearl_exporter.text import is_outbound_id, is_unicode
 
 RUNNING, PAUSED, SUSPENDED, MAINTENANCE = 1, 2, 3, 10
 """The documented values of an outbound's ``status``."""
@@ -27,8 +26,6 @@ ACCOUNT_STATUSES = {
 
 _MAX_NAME = 1000
 """A longer name is none: nobody gave it, and it would be matched against expressions."""
-
-_ID = re.compile(r"[A-Za-z0-9_.~-]{1,128}")
 
 
 class ListedOutbound(msgspec.Struct, frozen=True):
@@ -125,10 +122,7 @@ def _outbound(row: Any) -> ListedOutbound | None:
     if not isinstance(row, dict):
         return None
     outbound_id, name = row.get("id"), row.get("name")
-    # it becomes a part of the path that is asked for, so nothing may lead out of it
-    if not isinstance(outbound_id, str) or not _ID.fullmatch(outbound_id):
-        return None
-    if not outbound_id.strip("."):
+    if not isinstance(outbound_id, str) or not is_outbound_id(outbound_id):
         return None
     if not isinstance(name, str) or len(name) > _MAX_NAME or not is_unicode(name):
         name = ""

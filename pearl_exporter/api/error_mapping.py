@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from pearl_exporter.api.clock import parse_http_date
 from pearl_exporter.errors import (
-    CHECK_ITS_FORM,
+    TOKEN_FORM_HINT,
     ApiError,
     AuthError,
     BadRequestError,
@@ -19,13 +19,13 @@ from pearl_exporter.errors import (
 )
 
 
-def error_of(
+def error_for_status(
     status: int, headers: Mapping[str, str], *, now_seconds: float, is_search: bool
 ) -> ApiError:
     """What an answer's status means; ``headers`` are its own, ``now_seconds`` is the API's time."""
     said = f"the API answered {status} {_phrase(status)}".rstrip()
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return AuthError(f"{said}: {CHECK_ITS_FORM}")
+        return AuthError(f"{said}: {TOKEN_FORM_HINT}")
     if status == HTTPStatus.NOT_FOUND:
         what = "the outbound's id right, and api.url" if is_search else "api.url right"
         return NotFoundError(f"{said}: is {what}?")

@@ -13,8 +13,8 @@ import httpx
 from pearl_exporter import __version__
 from pearl_exporter.api.body import Body
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.connection_errors import why_unreached
-from pearl_exporter.api.error_mapping import error_of
+from pearl_exporter.api.connection_errors import connection_error_message
+from pearl_exporter.api.error_mapping import error_for_status
 from pearl_exporter.api.network import AsyncioBackend
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
@@ -110,7 +110,7 @@ class Wire:
             raise ConnectionFailedError(self._why(error, url)) from error
         finally:
             self._observer.requested(code, self._clock.monotonic() - sent)
-        raise error_of(
+        raise error_for_status(
             response.status_code,
             response.headers,
             now_seconds=self._api_clock.now() / 1000,
@@ -127,7 +127,7 @@ class Wire:
         host = url.netloc.decode("ascii")  # without a user's name
         why = None
         if isinstance(error, httpx.ConnectError):
-            why = why_unreached(error, host, has_proxy=self._settings.proxy is not None)
+            why = connection_error_message(error, host, has_proxy=self._settings.proxy is not None)
         return why or f"no connection to {host}, or a broken one: {_cause(error)}"
 
     def _headers(self, url: httpx.URL) -> httpx.Headers:

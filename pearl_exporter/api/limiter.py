@@ -16,10 +16,10 @@ DECREASE = 0.5
 INCREASE = 0.05
 """A 429 halves the rate; each success adds a twentieth of the configured one."""
 
-LEAST_SHARE = 0.02
+MIN_SHARE = 0.02
 """The rate never falls below this share of the configured one."""
 
-LONGEST_PAUSE_SECONDS = 300.0
+MAX_PAUSE_SECONDS = 300.0
 """``Retry-After`` is honoured up to here: a wrong one must not end the monitoring for a day."""
 
 SLOW_SECONDS = 2.0
@@ -33,7 +33,7 @@ _BURST_SECONDS = 0.02
 """Turns that fell due this close together are given at once: timers are no finer."""
 
 
-class NoTurnError(TimeoutError):
+class LimiterTimeoutError(TimeoutError):
     """There was no turn in time, and nobody else got on either."""
 
 
@@ -43,9 +43,9 @@ class Limiter:
     def __init__(
         self, rate: float, in_flight: int, *, on_wait: Callable[[float], None] = lambda _: None
     ) -> None:
-        self._ceiling = rate
+        self._configured_rate = rate
         self._rate = rate
-        self._places = in_flight
+        self._max_in_flight = in_flight
         self._on_wait = on_wait
         self._in_flight: dict[str, int] = {}
         self._waiting: dict[str, deque[_Waiter]] = {}
@@ -64,9 +64,9 @@ class Limiter:
         return 0.0 if self.paused_for > 0 else self._rate
 
     @property
-    def ceiling(self) -> float:
+    def configured_rate(self) -> float:
         """Requests a second as configured."""
-        return self._ceiling
+        return self._configured_rate
 
     @property
     def waiting(self) -> int:
@@ -84,13 +84,13 @@ class Limiter:
         return self._progress_at
 
     @asynccontextmanager
-    async def turn(self, key: str, patience: float) -> AsyncIterator[None]:
-        """Waits for outbound ``key``'s turn, and gives its place back when it is over.
+    async def slot(self, key: str, deadline: float) -> AsyncIterator[None]:
+        """Wait for a slot of outbound ``key``, and give it back afterwards.
 
-        A queue that moves is worth any wait. Raises `NoTurnError` when nobody's request has had a
-        clear answer for ``patience`` seconds of waiting.
+        Raises:
+            LimiterTimeoutError: No request of this token was answered for ``deadline`` seconds.
         """
-        await self._wait(key, patience)
+        await self._wait(key, deadline)
         began = _now()
         try:
             yield
@@ -98,14 +98,14 @@ class Limiter:
             self._took[key] = _now() - began
             self._leave(key)
 
-    async def _wait(self, key: str, patience: float) -> None:
+    async def _wait(self, key: str, deadline: float) -> None:
         began = _now()
         waiter = _Waiter()
         self._waiting.setdefault(key, deque()).append(waiter)
         self._dispatch()
         try:
             if not waiter.is_served:
-                self._watch(waiter, began, patience)
+                self._watch(waiter, began, deadline)
                 await waiter.future
         except BaseException:
             self._forgo(key, waiter)
@@ -114,14 +114,14 @@ class Limiter:
             waiter.stop_watch()
             self._on_wait(_now() - began)
 
-    def _watch(self, waiter: "_Waiter", began: float, patience: float) -> None:
+    def _watch(self, waiter: "_Waiter", began: float, deadline: float) -> None:
         """Ends a wait in which nobody got on; one timer, which costs less than a wait in slices."""
-        left = max(began, self._progress_at) + patience - _now()
+        left = max(began, self._progress_at) + deadline - _now()
         if left > 0:
             loop = asyncio.get_running_loop()
-            waiter.timer = loop.call_later(left, self._watch, waiter, began, patience)
+            waiter.timer = loop.call_later(left, self._watch, waiter, began, deadline)
         elif not waiter.future.done():
-            waiter.future.set_exception(NoTurnError())
+            waiter.future.set_exception(LimiterTimeoutError())
 
     def _forgo(self, key: str, waiter: "_Waiter") -> None:
         if waiter.is_served:  # the turn was given in the same breath in which it was given up
@@ -145,7 +145,7 @@ class Limiter:
     def succeeded(self) -> None:
         """A request had a good answer: the rate grows back towards the configured one."""
         self.answered()
-        self._rate = min(self._ceiling, self._rate + INCREASE * self._ceiling)
+        self._rate = min(self._configured_rate, self._rate + INCREASE * self._configured_rate)
 
     def slow_down(self, sent_at: float) -> None:
         """The API asked to slow down, in answer to a request sent at ``sent_at``.
@@ -154,26 +154,26 @@ class Limiter:
         """
         if sent_at >= self._slowed_at:
             self._slowed_at = _now()
-            self._rate = max(LEAST_SHARE * self._ceiling, self._rate * DECREASE)
+            self._rate = max(MIN_SHARE * self._configured_rate, self._rate * DECREASE)
 
     def pause(self, seconds: float) -> None:
         """The API asked to be left alone: so long there are no turns, for anybody."""
-        until = _now() + min(seconds, LONGEST_PAUSE_SECONDS)
+        until = _now() + min(seconds, MAX_PAUSE_SECONDS)
         self._paused_until = max(self._paused_until, until)
 
-    def take_over(self, old: "Limiter") -> None:
+    def resume_from(self, old: "Limiter") -> None:
         """Goes on where another limiter of the same token stops: new settings are no pardon.
 
         A pause goes on. The slowed rate does if the configured one is the same; a new one is the
         user's word, and counts at once.
         """
-        ceiling, rate, slowed_at, paused_until = old._asked_for()  # noqa: SLF001 - of this class
+        configured_rate, rate, slowed_at, paused_until = old._asked_for()  # noqa: SLF001 - of this class
         self._paused_until = max(self._paused_until, paused_until)
-        if self._ceiling == ceiling:
+        if self._configured_rate == configured_rate:
             self._rate, self._slowed_at = rate, slowed_at
 
     def _asked_for(self) -> tuple[float, float, float, float]:
-        return self._ceiling, self._rate, self._slowed_at, self._paused_until
+        return self._configured_rate, self._rate, self._slowed_at, self._paused_until
 
     def forget(self, key: str) -> None:
         """Drops what is remembered of an outbound that is no longer configured."""
@@ -185,7 +185,7 @@ class Limiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiting and sum(self._in_flight.values()) < self._places:
+        while self._waiting and sum(self._in_flight.values()) < self._max_in_flight:
             due = max(self._next_at, self._paused_until)
             now = _now()
             if due > now:
@@ -198,12 +198,12 @@ class Limiter:
 
     def _next_key(self) -> str | None:
         """The outbound that was served longest ago, passing over slow ones on the last place."""
-        if sum(self._in_flight.values()) < self._places - 1 or self._places == 1:
+        if sum(self._in_flight.values()) < self._max_in_flight - 1 or self._max_in_flight == 1:
             waiting = iter(self._waiting)
         else:
             slow = self._slow()
             busy = sum(count for key, count in self._in_flight.items() if key in slow)
-            last_place = busy >= self._places - 1
+            last_place = busy >= self._max_in_flight - 1
             waiting = iter([key for key in self._waiting if not (last_place and key in slow)])
         return min(waiting, key=lambda key: self._last_served.get(key, 0), default=None)
 

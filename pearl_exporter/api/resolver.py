@@ -12,11 +12,11 @@ from typing import Any
 Found = list[tuple[Any, ...]]
 Key = tuple[Any, ...]
 
-_LONGEST_SECONDS = 60.0
+_MAX_SECONDS = 60.0
 """Longer than resolvers take that answer at all."""
 
 
-class EventLoop(asyncio.SelectorEventLoop):
+class ResolverLoop(asyncio.SelectorEventLoop):
     """Looks each name up in a thread of its own, once for all who ask at the same time."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         except RuntimeError as error:  # no more threads can be started, for now
             _end(looking, OSError(str(error)))
         # a resolver that never answers shall not keep the name from being looked up again
-        self.call_later(_LONGEST_SECONDS, _end, looking, OSError("the resolver does not answer"))
+        self.call_later(_MAX_SECONDS, _end, looking, OSError("the resolver does not answer"))
 
     def _look_up(self, key: Key, looking: "asyncio.Future[Found]") -> None:
         found: Found | OSError

@@ -8,11 +8,11 @@ from typing import TypeVar, cast
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.errors import ApiError, RateLimitedError
 
 _FIRST_BACKOFF_SECONDS = 1.0
-_LONGEST_BACKOFF_SECONDS = 16.0
+_MAX_BACKOFF_SECONDS = 16.0
 
 _log = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ Answer = TypeVar("Answer")
 Raised = TypeVar("Raised", bound=BaseException)
 
 
-def may_help(patience: Patience, error: BaseException) -> bool:
+def may_help(deadline: Deadline, error: BaseException) -> bool:
     """Whether there is sense in asking again after a failure."""
-    if not patience.is_insistent:
+    if not deadline.retries:
         return isinstance(error, RateLimitedError)
     return isinstance(error, ApiError) and error.retry
 
@@ -31,7 +31,7 @@ async def ask_again(
     ask: Callable[[], Awaitable[Answer]],
     failure: ApiError,
     *,
-    patience: Patience,
+    deadline: Deadline,
     key: str,
     on_retry: Callable[[], None],
 ) -> Answer:
@@ -67,11 +67,11 @@ async def ask_again(
         failures.append(_alone(failed))
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception(partial(may_help, patience)),
+        retry=retry_if_exception(partial(may_help, deadline)),
         wait=wait_exponential_jitter(
-            _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS, jitter=_FIRST_BACKOFF_SECONDS
+            _FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS, jitter=_FIRST_BACKOFF_SECONDS
         ),
-        stop=lambda state: state.upcoming_sleep >= patience.remaining,
+        stop=lambda state: state.upcoming_sleep >= deadline.remaining,
         before_sleep=note_retry,
         sleep=asyncio.sleep,
         retry_error_callback=give_up,

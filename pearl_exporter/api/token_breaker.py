@@ -15,18 +15,18 @@ an outbound while its token was good proves nothing later.
 
 from collections.abc import Mapping
 
-LONGEST_BACKOFF_SECONDS = 300.0
+MAX_BACKOFF_SECONDS = 300.0
 """How far the interval doubles while the token or the id is refused."""
 
-_ENOUGH_WITNESSES = 2
+MIN_REFUSED_OUTBOUNDS = 2
 
 
-def doubled(interval: float, times: int) -> float:
-    """An interval in seconds doubled so often, up to `LONGEST_BACKOFF_SECONDS`."""
-    return float(min(interval * 2 ** min(times, 20), max(interval, LONGEST_BACKOFF_SECONDS)))
+def backoff_seconds(interval: float, times: int) -> float:
+    """An interval in seconds doubled so often, up to `MAX_BACKOFF_SECONDS`."""
+    return float(min(interval * 2 ** min(times, 20), max(interval, MAX_BACKOFF_SECONDS)))
 
 
-class Refusals:
+class TokenBreaker:
     """What was refused with one token. Times are monotonic seconds, ``outbound`` is an id."""
 
     def __init__(self) -> None:
@@ -37,12 +37,12 @@ class Refusals:
     def _forget(self) -> None:
         self._times: dict[str, int] = {}
         self._held_until: dict[str, float] = {}
-        self._accusers: set[str] = set()
-        self._unreliable: set[str] = set()
-        self._tried: set[str] = set()
+        self._refused_outbounds: set[str] = set()
+        self._disproved: set[str] = set()
+        self._probed: set[str] = set()
         self._rounds = 0
         self._next_at = 0.0
-        self._asks: str | None = None
+        self._probing: str | None = None
 
     def share_among(self, intervals: Mapping[str, float]) -> None:
         """These outbounds, and no others, are polled with the token, at these intervals.
@@ -76,46 +76,46 @@ class Refusals:
     def interval(self, outbound: str) -> float:
         """The seconds between polls that refusals leave to an outbound."""
         if self.is_token_refused:
-            return doubled(self._shortest(), self._rounds)
-        return doubled(self._intervals.get(outbound, 0.0), self._times.get(outbound, 0))
+            return backoff_seconds(self._shortest(), self._rounds)
+        return backoff_seconds(self._intervals.get(outbound, 0.0), self._times.get(outbound, 0))
 
     def held_until(self, outbound: str) -> float:
         """Before this moment the outbound does not ask."""
         if not self.is_token_refused:
             return self._held_until.get(outbound, 0.0)
-        if outbound not in self._tried:
+        if outbound not in self._probed:
             return self._next_at
         # those that it was not tried with yet come first, if they fall due as often
         return self._next_at + self._intervals.get(outbound, 0.0)
 
     def is_held(self, outbound: str, now: float) -> bool:
         """Whether a poll of the outbound that falls due now is passed over."""
-        another_tries = self.is_token_refused and self._asks not in (None, outbound)
+        another_tries = self.is_token_refused and self._probing not in (None, outbound)
         return another_tries or now < self.held_until(outbound)
 
     def begin(self, outbound: str) -> None:
         """A poll of the outbound begins; if the token is refused, it is the one that tries it."""
-        if self.is_token_refused and self._asks is None:
-            self._asks = outbound
+        if self.is_token_refused and self._probing is None:
+            self._probing = outbound
 
     def end(self, outbound: str) -> None:
         """A poll of the outbound ended, whatever came of it."""
-        if self._asks == outbound:
-            self._asks = None
+        if self._probing == outbound:
+            self._probing = None
 
-    def admits(self, outbound: str) -> bool:
+    def may_send(self, outbound: str) -> bool:
         """Whether a poll that is going on may still ask."""
-        return not self.is_token_refused or self._asks == outbound
+        return not self.is_token_refused or self._probing == outbound
 
     def accepted(self, outbound: str) -> bool:
         """The API gave a page; gives whether that shows that a refused token is taken again."""
-        if not (self._times or self._accusers or self._unreliable):
+        if not (self._times or self._refused_outbounds or self._disproved):
             return False
         was_refused = self.is_token_refused
-        self._unreliable = (self._unreliable | self._accusers) - {outbound}
-        self._accusers = set()
+        self._disproved = (self._disproved | self._refused_outbounds) - {outbound}
+        self._refused_outbounds = set()
         if was_refused:
-            self._rounds, self._asks, self._tried = 0, None, set()
+            self._rounds, self._probing, self._probed = 0, None, set()
             self._times, self._held_until = {}, {}
         self._times.pop(outbound, None)
         self._held_until.pop(outbound, None)
@@ -123,20 +123,20 @@ class Refusals:
 
     def refused(self, outbound: str, now: float) -> bool:
         """The API refused the token for an outbound; gives whether it is now known as refused."""
-        self._accusers.add(outbound)
+        self._refused_outbounds.add(outbound)
         if self.is_token_refused:
-            if self._asks == outbound:
+            if self._probing == outbound:
                 self._wait_again(outbound, now)
             return False
-        self.hold(outbound, now)
-        reliable = self._accusers - self._unreliable
-        if len(reliable) < _ENOUGH_WITNESSES and not self._all_accuse():
+        self.back_off(outbound, now)
+        reliable = self._refused_outbounds - self._disproved
+        if len(reliable) < MIN_REFUSED_OUTBOUNDS and not self._all_refused():
             return False
-        self._tried = self._accusers - {outbound}
+        self._probed = self._refused_outbounds - {outbound}
         self._wait_again(outbound, now)
         return True
 
-    def hold(self, outbound: str, now: float) -> None:
+    def back_off(self, outbound: str, now: float) -> None:
         """The outbound alone was refused (its id, for one): doubles its interval."""
         self._times[outbound] = self._times.get(outbound, 0) + 1
         usual = self._intervals.get(outbound, 0.0)
@@ -144,16 +144,16 @@ class Refusals:
         self._held_until[outbound] = now + self.interval(outbound) - usual / 2
 
     def _wait_again(self, outbound: str, now: float) -> None:
-        self._asks = None
+        self._probing = None
         self._rounds += 1
-        self._tried.add(outbound)
-        if self._tried >= self._intervals.keys():
-            self._tried = set()
+        self._probed.add(outbound)
+        if self._probed >= self._intervals.keys():
+            self._probed = set()
         shortest = self._shortest()
-        self._next_at = now + doubled(shortest, self._rounds) - shortest / 2
+        self._next_at = now + backoff_seconds(shortest, self._rounds) - shortest / 2
 
     def _shortest(self) -> float:
         return min(self._intervals.values(), default=0.0)
 
-    def _all_accuse(self) -> bool:
-        return self._accusers >= self._intervals.keys()
+    def _all_refused(self) -> bool:
+        return self._refused_outbounds >= self._intervals.keys()

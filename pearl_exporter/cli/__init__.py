@@ -1,4 +1,4 @@
-"""The command line: commands, help and exit codes (0 well, 1 failed at its job, 2 bad usage)."""
+"""The command line: commands, options, help and exit codes."""
 
 from pearl_exporter.cli.commands import main
 

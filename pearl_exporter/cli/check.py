@@ -1,46 +1,62 @@
 """``check``: does this configuration work, and does it fit the request budget?"""
 
+import sys
 from collections.abc import Iterable
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import click
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App, build_app
-from pearl_exporter.cli.found import ask_platform
-from pearl_exporter.cli.waiting import told_while_waiting
-from pearl_exporter.config import OutboundSettings, Settings, TokenSource
+from pearl_exporter.cli.check_platform import ask_platform
+from pearl_exporter.cli.exits import FAILED, load_settings_or_exit, run_or_exit
+from pearl_exporter.cli.wait_notices import NOTICE_SECONDS, notices_while_waiting
+from pearl_exporter.config import LogSettings, OutboundSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
-from pearl_exporter.config.validity import date_fault
-from pearl_exporter.config.web_config import read_web_config
+from pearl_exporter.config.web.certificate_dates import date_problem
+from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.errors import ApiError
+from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reading.cost import usual_requests
 from pearl_exporter.reading.search import Search
 
 
 class Finding(NamedTuple):
-    """What a try of one outbound gave: how many calls its window holds, or why that is unknown."""
+    """The result of one outbound's request: how many calls its window holds, or the error."""
 
     outbound: OutboundSettings
     calls: int | None
     error: ApiError | None
 
 
-async def run_check(settings: Settings) -> bool:
-    """Tries every outbound and prints what was found; gives whether all are well."""
+def run_check(config: Path | None, *, notice_seconds: float = NOTICE_SECONDS) -> NoReturn:
+    """Test the configuration and exit with 0 if all is well, else with 1.
+
+    Args:
+        config: The configuration file; None for the environment alone.
+        notice_seconds: How often to say what the command waits for.
+    """
+    settings = load_settings_or_exit(config)
+    set_up_logging(LogSettings(level="error"))
+    sys.exit(0 if run_or_exit(_check(settings, notice_seconds)) else FAILED)
+
+
+async def _check(settings: Settings, notice_seconds: float) -> bool:
+    """Print a line for each outbound and for the budget; return whether all is well."""
     app = build_app(settings)
     findings: list[Finding] = []
     try:
-        async with told_while_waiting(app, lambda: app.platform.asking):
+        async with notices_while_waiting(app, lambda: app.platform.asking, notice_seconds):
             lines, is_well = await ask_platform(app, settings)
         for line in lines:
             click.echo(line)
         for outbound in app.settings.outbounds:
-            finding = await _try(app, outbound)
+            finding = await _try(app, outbound, notice_seconds)
             if not findings and abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
-                finding = await _try(app, outbound)  # now by the API's clock
+                finding = await _try(app, outbound, notice_seconds)  # again, by the API's clock
             findings.append(finding)
             click.echo(_line(finding))
     finally:
@@ -50,19 +66,19 @@ async def run_check(settings: Settings) -> bool:
         click.echo(f"no outbounds configured{found}: nothing to check")
     if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
         click.echo(f"note  {app.api_clock.skew_text}: allowed for")
-    for line in (*_certificate_lines(settings), *budget_lines(settings, findings)):
+    for line in (*_certificate_lines(settings), *_budget_lines(settings, findings)):
         click.echo(line)
     return is_well and all(finding.error is None for finding in findings)
 
 
-async def _try(app: App, outbound: OutboundSettings) -> Finding:
+async def _try(app: App, outbound: OutboundSettings, notice_seconds: float) -> Finding:
     client: PearlClient = app.clients[outbound.token]
     now = app.api_clock.now()
     search = Search(now - round(outbound.window * 1000), now, skip=0, limit=1)
-    patience = Patience(outbound.give_up, is_insistent=False)
+    deadline = Deadline(outbound.give_up, retries=False)
     try:
-        async with told_while_waiting(app, lambda: outbound.name):
-            page = await client.search(outbound.id, search, patience)
+        async with notices_while_waiting(app, lambda: outbound.name, notice_seconds):
+            page = await client.search(outbound.id, search, deadline)
     except ApiError as error:
         return Finding(outbound, None, error)
     return Finding(outbound, page.count, None)
@@ -80,7 +96,7 @@ def _line(finding: Finding) -> str:
 def _certificate_lines(settings: Settings) -> list[str]:
     path = settings.web.config_file
     context = None if path is None else read_web_config(path).context
-    fault = None if context is None else date_fault(context)
+    fault = None if context is None else date_problem(context)
     return [] if fault is None else [f"WARNING  {path}: the certificate {fault}: clients refuse it"]
 
 
@@ -88,22 +104,22 @@ def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def budget_lines(settings: Settings, findings: Iterable[Finding]) -> list[str]:
-    """Requests a minute that the outbounds of each token need, against ``api.rate_limit``."""
+def _budget_lines(settings: Settings, findings: Iterable[Finding]) -> list[str]:
+    """Return the requests a minute that each token's outbounds need, against ``api.rate_limit``."""
     needed: dict[TokenSource, float] = {}
-    vague: set[TokenSource] = set()
+    incomplete: set[TokenSource] = set()
     for finding in findings:
         outbound = finding.outbound
         if finding.calls is None:
-            vague.add(outbound.token)
+            incomplete.add(outbound.token)
         new_share = min(1.0, outbound.interval / outbound.window)
-        a_poll = usual_requests(finding.calls or 0, settings.api.page_size, new_share)
-        needed[outbound.token] = needed.get(outbound.token, 0.0) + a_poll * 60 / outbound.interval
+        per_poll = usual_requests(finding.calls or 0, settings.api.page_size, new_share)
+        needed[outbound.token] = needed.get(outbound.token, 0.0) + per_poll * 60 / outbound.interval
     allowed = settings.api.rate_limit * 60
     lines = []
     for number, (token, requests) in enumerate(needed.items(), start=1):
         which = f" (token {number} of {len(needed)})" if len(needed) > 1 else ""
-        about = "at least" if token in vague else "about"
+        about = "at least" if token in incomplete else "about"
         lines.append(
             f"budget{which}: {about} {requests:,.0f} requests a minute are needed, "
             f"{allowed:,.0f} are allowed by api.rate_limit"

@@ -1,69 +1,96 @@
-"""``explain``: what the state tells of one call, for people and for machines."""
+"""``explain``: what the state holds about one call, as text or as JSON."""
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
+import click
 from sqlalchemy.engine import make_url
 
-from pearl_exporter.api.decode_calls import format_instant, kept_id
-from pearl_exporter.app import rules_of
+from pearl_exporter.api.decode_calls import format_instant, storable_id
+from pearl_exporter.app import counting_rules
+from pearl_exporter.cli.exits import (
+    FAILED,
+    MISUSED,
+    exit_with,
+    exit_with_state_error,
+    load_settings_or_exit,
+)
 from pearl_exporter.config import Settings
 from pearl_exporter.counting.calls import (
+    CallValues,
     Instant,
     call_status_label,
     ended_at,
     is_answered,
     status_label,
 )
-from pearl_exporter.counting.journal import values_of
-from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Values
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracked_call import Phase, Tracked
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
-from pearl_exporter.state.inspect import Known, look_for
+from pearl_exporter.state.inspect import CallRecord, find_call
 from pearl_exporter.state.store import MEMORY_URL
+from pearl_exporter.text import is_unicode
 
 Facts = dict[str, Any]
-"""What is said, by its name; moments as text, RFC 3339 in UTC."""
+"""What is printed, by its name; instants as text, RFC 3339 in UTC."""
 
 
 def run_explain(
+    config: Path | None, call_id: str, outbound: str | None, *, as_json: bool
+) -> NoReturn:
+    """Print what is known about a call and exit with 0 if it is tracked, else with 1.
+
+    Args:
+        config: The configuration file; None for the environment alone.
+        call_id: The call's id.
+        outbound: The name or id of the only outbound to look at; None for all.
+        as_json: Whether to print JSON.
+    """
+    settings = load_settings_or_exit(config, asks_api=False)
+    try:
+        text, is_tracked = _explain(settings, call_id, outbound, as_json=as_json)
+    except LookupError as error:
+        exit_with(f"--outbound: {error}", MISUSED)
+    except StateError as error:
+        exit_with_state_error(error)
+    click.echo(text, nl=as_json)
+    sys.exit(0 if is_tracked else FAILED)
+
+
+def _explain(
     settings: Settings, call_id: str, outbound: str | None, *, as_json: bool
 ) -> tuple[str, bool]:
-    """What to print of a call, and whether it is tracked anywhere.
+    """Return what to print about a call, and whether any outbound tracks it.
 
-    Raises `StateError` if the state can't be read, LookupError if it has no such ``outbound``.
+    Raises:
+        StateError: The state can't be read.
+        LookupError: The state has no such ``outbound``.
     """
     if settings.state.url == MEMORY_URL:
         raise StateError("memory: keeps nothing that could be explained")
-    call_id = kept_id(call_id) if is_unicode(call_id) else call_id
-    known = look_for(make_url(settings.state.url).database or "", call_id)
-    configured = {each.id: each for each in settings.outbounds}
-    names = {
-        each.outbound_id: configured[each.outbound_id].name
-        if each.outbound_id in configured
-        else each.name or each.outbound_id
-        for each in known
-    }
+    call_id = storable_id(call_id) if is_unicode(call_id) else call_id
+    records = find_call(make_url(settings.state.url).database or "", call_id)
+    names = _names(records, settings)
     chosen = [
-        each for each in known if outbound in {None, each.outbound_id, names[each.outbound_id]}
+        each for each in records if outbound in {None, each.outbound_id, names[each.outbound_id]}
     ]
     if outbound is not None and not chosen:
-        said = ", ".join(_printable(names[each.outbound_id]) for each in known) or "none"
-        raise LookupError(f"the state holds no outbound of this name or id; it holds: {said}")
-    rules = {each.id: rules_of(each, settings) for each in settings.outbounds}
-    whose = {key: {"outbound": name, "outbound_id": key} for key, name in names.items()}
+        held = ", ".join(map(_printable, names.values())) or "none"
+        raise LookupError(f"the state holds no outbound of this name or id; it holds: {held}")
+    rules = {each.id: counting_rules(each, settings) for each in settings.outbounds}
+    labels = {key: {"outbound": name, "outbound_id": key} for key, name in names.items()}
     found = [
-        {**whose[each.outbound_id], **_facts(each, each.call, rules.get(each.outbound_id))}
+        {**labels[each.outbound_id], **_facts(each, each.call, rules.get(each.outbound_id))}
         for each in chosen
         if each.call is not None
     ]
     tracked = [
         {
-            **whose[each.outbound_id],
-            "tracked_from": _utc(each.progress.edge),
+            **labels[each.outbound_id],
+            "tracked_from": _utc(each.progress.low_watermark),
             "tracked_to": _utc(each.progress.polled_at),
         }
         for each in chosen
@@ -73,98 +100,107 @@ def run_explain(
     return ("\n".join(map(_lines, found)) if found else _unknown(tracked)), bool(found)
 
 
-def _facts(known: Known, each: Tracked, rules: Rules | None) -> Facts:
-    call, told = each.call, known.told
-    facts: Facts = {"started": _utc(call.start), "state": _state(known, each, rules)}
-    if told.seen_at is None:
-        facts["first_seen"] = _unseen(known)
+def _names(records: Sequence[CallRecord], settings: Settings) -> dict[str, str]:
+    """Return outbounds' names by id: the configured one, else the platform's, else the id."""
+    names = {each.outbound_id: each.name or each.outbound_id for each in records}
+    return names | {each.id: each.name for each in settings.outbounds if each.id in names}
+
+
+def _facts(record: CallRecord, tracked: TrackedCall, rules: CountingRules | None) -> Facts:
+    """Return what is known about a call in one outbound.
+
+    Args:
+        record: What the state holds about the call.
+        tracked: The call as it is tracked.
+        rules: The outbound's rules; None if it is not configured.
+    """
+    call, history = tracked.call, record.history
+    facts: Facts = {"started": _utc(call.start), "state": _state(record, tracked, rules)}
+    if history.seen_at is None:
+        began = _utc(record.progress.tracking_since)
+        facts["first_seen"] = f"was already there when tracking began ({began})"
     else:
-        facts["first_seen"] = _utc(told.seen_at)
-        facts["first_seen_after_seconds"] = (told.seen_at - call.start) / 1000
-    values = values_of(call)
-    if each.phase is Phase.SETTLED:
-        when = told.settled_at
-        facts["counted_at"] = "not told: before the journal began" if when is None else _utc(when)
-        counted = told.revisions[0][1].before if told.revisions else values
+        facts["first_seen"] = _utc(history.seen_at)
+        facts["first_seen_after_seconds"] = (history.seen_at - call.start) / 1000
+    values = call.values
+    if tracked.phase is CallPhase.SETTLED:
+        if history.settled_at is not None:
+            facts["counted_at"] = _utc(history.settled_at)
+        counted = history.revisions[0][1].before if history.revisions else values
         facts["counted_as"] = _values(counted, rules)
     facts["revisions"] = [
         {
             "at": _utc(at),
-            "from": _values(each.before, rules),
-            "to": _values(each.after, rules),
-            "is_counted": each.is_counted,
+            "from": _values(revision.before, rules),
+            "to": _values(revision.after, rules),
+            "is_counted": revision.is_counted,
         }
-        for at, each in told.revisions
+        for at, revision in history.revisions
     ]
     facts["is_now"] = _values(values, rules)
-    facts["in_window"] = each.in_window
-    if rules is not None and each.in_window:
+    facts["in_window"] = tracked.in_window
+    if rules is not None and tracked.in_window:
         facts["in_window_until"] = _utc(call.start + rules.window_ms)
-    if rules is not None and each.phase in {Phase.LIVE, Phase.PENDING}:
+    if rules is not None and tracked.phase in {CallPhase.LIVE, CallPhase.PENDING}:
         facts["followed_until"] = _utc(call.start + max(rules.follow_ms, rules.window_ms))
-    if each.is_absent:
+    if tracked.is_absent:
         facts["absent"] = "the API does not list it any more"
     return facts
 
 
-def _state(known: Known, each: Tracked, rules: Rules | None) -> str:
-    told = known.told
-    match each.phase:
-        case Phase.LIVE:
-            seen = "" if each.seen_live_at is None else f", last seen so {_utc(each.seen_live_at)}"
-            return f"live{seen}"
-        case Phase.PENDING:
-            return _pending(each, rules)
-        case Phase.SETTLED:
+def _state(record: CallRecord, tracked: TrackedCall, rules: CountingRules | None) -> str:
+    history = record.history
+    match tracked.phase:
+        case CallPhase.LIVE:
+            if tracked.seen_live_at is None:
+                return "live"
+            return f"live, last seen live at {_utc(tracked.seen_live_at)}"
+        case CallPhase.PENDING:
+            return _pending(tracked, rules)
+        case CallPhase.SETTLED:
             return "counted"
-        case Phase.LOST:
-            when = "" if told.lost_at is None else f", {_utc(told.lost_at)}"
-            return f"not counted: {told.lost_as or 'deleted or follow_expired'}{when}"
-        case Phase.HISTORY:
-            return _history(known)
+        case CallPhase.LOST:
+            when = "" if history.lost_at is None else f", {_utc(history.lost_at)}"
+            return f"not counted: {history.lost_as or 'deleted or follow_expired'}{when}"
+        case CallPhase.HISTORY:
+            return _history(record)
 
 
-def _pending(each: Tracked, rules: Rules | None) -> str:
+def _pending(tracked: TrackedCall, rules: CountingRules | None) -> str:
     if rules is None:
         return "finished, to be counted"
-    wait = rules.settle_ms if is_answered(each.call) else rules.settle_unanswered_ms
-    at = ended_at(each.call, each.seen_live_at) + wait
+    wait = rules.settle_ms if is_answered(tracked.call) else rules.settle_unanswered_ms
+    at = ended_at(tracked.call, tracked.seen_live_at) + wait
     return f"finished, counts at {_utc(at)} at the earliest"
 
 
-def _history(known: Known) -> str:
-    if known.told.settled_at is not None:
-        return f"counted at {_utc(known.told.settled_at)}, forgotten since, and read again"
-    began = _utc(known.progress.tracking_since)
+def _history(record: CallRecord) -> str:
+    if record.history.settled_at is not None:
+        return f"counted at {_utc(record.history.settled_at)}, forgotten since, and read again"
+    began = _utc(record.progress.tracking_since)
     return f"not counted: settled before tracking began ({began}), or read too late to count"
 
 
-def _unseen(known: Known) -> str:
-    if known.journal_since is not None:
-        return f"not told: before the journal began ({_utc(known.journal_since)})"
-    return f"was already there when tracking began ({_utc(known.progress.tracking_since)})"
-
-
-def _values(values: Values, rules: Rules | None) -> Facts:
+def _values(values: CallValues, rules: CountingRules | None) -> Facts:
     status, call_status, duration, tags = values
-    said: Facts = {
+    facts: Facts = {
         "status": status_label(status),
         "call_status": call_status_label(call_status),
         "duration_seconds": duration,
     }
     if rules is not None and duration > 0:
         bucket = next((bound for bound in rules.buckets if duration <= bound), None)
-        said["bucket_le"] = "+Inf" if bucket is None else str(float(bucket))
-    return {**said, "tags": list(tags)}
+        facts["bucket_le"] = "+Inf" if bucket is None else str(float(bucket))
+    return {**facts, "tags": list(tags)}
 
 
 def _lines(facts: Facts) -> str:
+    """Return the facts as text: a line for each, and a line for each revision."""
     width = max(map(len, facts))
-    said = {**facts, "revisions": "none"}
     lines = []
-    for key, value in (facts if facts["revisions"] else said).items():
+    for key, value in facts.items():
         name = key.replace("_", " ").ljust(width)
-        if isinstance(value, list):
+        if key == "revisions" and value:
             for each in value:
                 change = f"{_text(each['from'])} -> {_text(each['to'])}"
                 what = "revised" if each["is_counted"] else "tags relabelled"
@@ -185,7 +221,7 @@ def _text(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what would move a terminal's cursor."""
+    """Return the text without what could change the terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
@@ -193,8 +229,8 @@ def _unknown(tracked: Sequence[Facts]) -> str:
     lines = [
         "This call is not known: it was never read, or it was forgotten. Ask the API for it.",
         *(
-            f"{_printable(each['outbound'])} ({_printable(each['outbound_id'])}): tracked are "
-            f"calls that started from {each['tracked_from']} to {each['tracked_to']}"
+            f"{_printable(each['outbound'])} ({_printable(each['outbound_id'])}): calls that "
+            f"started from {each['tracked_from']} to {each['tracked_to']} are tracked"
             for each in tracked
         ),
     ]

@@ -1,4 +1,4 @@
-"""Progress on a terminal; elsewhere, silence."""
+"""Progress bars on a terminal; nothing if standard error is no terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from pearl_exporter.polling.context import ProgressListener
 
 
 @contextmanager
-def shown_progress() -> Iterator[ProgressListener]:
-    """A bar for each outbound that takes more than one page, on standard error."""
+def progress_bars() -> Iterator[ProgressListener]:
+    """Yield a listener that shows a bar for each outbound of more than one page."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -23,9 +23,9 @@ def shown_progress() -> Iterator[ProgressListener]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks: dict[str, object] = {}
 
-        def heard(name: str, received: int, expected: int) -> None:
+        def show(name: str, received: int, expected: int) -> None:
             if name not in tasks:
                 tasks[name] = progress.add_task(name)
             progress.update(tasks[name], completed=received, total=expected)  # type: ignore[arg-type]
 
-        yield heard
+        yield show

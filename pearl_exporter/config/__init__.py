@@ -1,8 +1,8 @@
-"""The configuration: one frozen `Settings` from file and environment, or all faults at once."""
+"""The configuration: one frozen `Settings` from file and environment, or all problems at once."""
 
+from pearl_exporter.config.addresses import ListenAddress, parse_listen
 from pearl_exporter.config.load import load_settings
 from pearl_exporter.config.resolve import discovered_outbound
-from pearl_exporter.config.rules import ListenAddress, parse_listen
 from pearl_exporter.config.settings import (
     AccountSettings,
     ApiSettings,
@@ -15,7 +15,7 @@ from pearl_exporter.config.settings import (
     StateSettings,
     WebSettings,
 )
-from pearl_exporter.config.tokens import TokenSource, normalise_token
+from pearl_exporter.config.tokens import TokenSource
 from pearl_exporter.errors import ConfigError
 
 __all__ = [
@@ -34,6 +34,5 @@ __all__ = [
     "WebSettings",
     "discovered_outbound",
     "load_settings",
-    "normalise_token",
     "parse_listen",
 ]

@@ -8,7 +8,7 @@ year 365 days. Inside the exporter a duration is a float in seconds.
 import re
 
 WANTED = "a duration such as 30s, 1h30m or 1d"
-"""What a message asks for where no duration was given."""
+"""What a message asks for instead of a text that is no duration."""
 
 _UNITS = (
     ("y", 365 * 86_400_000),
@@ -25,10 +25,11 @@ _PATTERN = re.compile("".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit, _ in _UNI
 
 
 def parse_duration(text: str) -> float:
-    """Give the seconds that ``text`` names.
+    """Return the seconds that ``text`` names.
 
-    Raises ValueError, with a message that says what is wanted, for anything else: an unknown unit,
-    units out of order, a sign, a fraction, a number without a unit.
+    Raises:
+        ValueError: It has an unknown unit, units out of order, a sign, a fraction, or no unit. The
+            message says what is wanted.
     """
     if text == "0":
         return 0.0
@@ -44,10 +45,13 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Write ``seconds`` (finite, from 0, rounded to milliseconds) as `parse_duration` reads them.
+    """Return ``seconds``, rounded to milliseconds, in the form that `parse_duration` reads.
 
-    A week and a year are written only where nothing is left over, as Prometheus does, because
-    ``1w3d`` is harder to read than ``10d``. Raises ValueError for a negative or infinite number.
+    Weeks and years are written only if they leave no rest, as in Prometheus: ``10d`` is easier to
+    read than ``1w3d``.
+
+    Raises:
+        ValueError: The number is negative or not finite.
     """
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"got {seconds} seconds, wanted a finite number from 0")

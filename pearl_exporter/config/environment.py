@@ -1,8 +1,9 @@
-"""The configuration's part that comes from environment variables.
+"""Environment variables as a part of the configuration.
 
-``PEARL_<SECTION>__<KEY>`` overrides a key of the file; the token and the outbounds have variables
-of their own and count only where the file has none. Empty variables count as not set, which is what
-a compose file makes of one that is missing. Others that begin with ``PEARL_`` are none of ours.
+``PEARL_<SECTION>__<KEY>`` overrides a key of the file. The token and the outbounds have variables
+of their own, which count only if the file has no token or no outbounds. An empty variable counts as
+not set: a compose file makes one of a variable that is missing. Other variables that begin with
+``PEARL_`` are ignored: Kubernetes makes some for a service called pearl.
 """
 
 import re
@@ -11,9 +12,9 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel
 
-from pearl_exporter.config.faults import Faults
+from pearl_exporter.config.problems import Problems
 from pearl_exporter.config.settings import SECTIONS
-from pearl_exporter.config.yaml_lines import is_text
+from pearl_exporter.text import is_unicode
 
 Tree = dict[str, object]
 
@@ -26,49 +27,49 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 def variable_of(section: str, key: str) -> str:
-    """Give the name of the variable that sets a key."""
+    """Return the name of the variable that sets a key."""
     return _OWN_VARIABLES.get((section, key), f"PEARL_{section}__{key}".upper())
 
 
-def overlay(tree: Tree, environ: Mapping[str, str], faults: Faults) -> None:
-    """Put what the environment says into ``tree``, the sections as the file has them."""
+def overlay(tree: Tree, environ: Mapping[str, str], problems: Problems) -> None:
+    """Put the variables into ``tree``, which holds the sections as the file has them."""
     ours = {name: text for name, text in environ.items() if name.startswith("PEARL_") and text}
-    for name in [name for name, text in ours.items() if not is_text(text)]:
-        faults.add_bare(f"{name}: not valid UTF-8")
+    for name in [name for name, text in ours.items() if not is_unicode(text)]:
+        problems.add_without_key(f"{name}: not valid UTF-8")
         del ours[name]
     for section, model in SECTIONS.items():
-        _overlay_section(tree, section, model, ours, faults)
-    _overlay_outbounds(tree, ours, faults)
+        _overlay_section(tree, section, model, ours, problems)
+    _overlay_outbounds(tree, ours, problems)
 
 
 def _overlay_section(
-    tree: Tree, section: str, model: type[BaseModel], ours: Mapping[str, str], faults: Faults
+    tree: Tree, section: str, model: type[BaseModel], ours: Mapping[str, str], problems: Problems
 ) -> None:
     known = {variable_of(section, key): key for key in model.model_fields}
     given = {known[name]: text for name, text in ours.items() if name in known}
     for name in ours:
         if name.startswith(f"PEARL_{section.upper()}__") and name not in known:
-            _add_unknown_variable(name, known, faults)
+            _add_unknown_variable(name, known, problems)
     values = tree.get(section)
     if values is None:
         values = tree[section] = {}
     if not isinstance(values, dict):
-        return  # the file's own fault, which is reported
+        return  # reported when the section is checked
     if section == "api" and any(values.get(key) is not None for key in ("token", "token_file")):
         given.pop("token", None)
         given.pop("token_file", None)
     for key, text in given.items():
         values[key] = _value(model.model_fields[key].annotation, text.strip())
-        faults.learn_variable((section, key), variable_of(section, key))
+        problems.note_variable((section, key), variable_of(section, key))
 
 
-def _add_unknown_variable(name: str, known: Mapping[str, str], faults: Faults) -> None:
+def _add_unknown_variable(name: str, known: Mapping[str, str], problems: Problems) -> None:
     near = get_close_matches(name, known, 1) or get_close_matches(name, known, 1, 0)
-    faults.add_bare(f"{name}: unknown variable; did you mean {near[0]}?")
+    problems.add_without_key(f"{name}: unknown variable; did you mean {near[0]}?")
 
 
 def _value(kind: object, text: str) -> object:
-    """Give the text as the type that its key has in YAML, or as it is where it is none."""
+    """Return the text as the type that its key has in YAML, or unchanged if it is no such value."""
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
     if kind in {int, float}:
@@ -85,15 +86,17 @@ def _number(text: str) -> object:
     return float(text) if match[1] else int(text)
 
 
-def _overlay_outbounds(tree: Tree, ours: Mapping[str, str], faults: Faults) -> None:
+def _overlay_outbounds(tree: Tree, ours: Mapping[str, str], problems: Problems) -> None:
     for name in ours:
         if name.startswith("PEARL_OUTBOUNDS__"):
-            faults.add_bare(f"{name}: unknown variable; wanted PEARL_OUTBOUNDS=id=name,id2=name2")
+            problems.add_without_key(
+                f"{name}: unknown variable; wanted PEARL_OUTBOUNDS=id=name,id2=name2"
+            )
     if tree.get("outbounds") not in (None, []) or "PEARL_OUTBOUNDS" not in ours:
         return
     entries = [entry.strip() for entry in ours["PEARL_OUTBOUNDS"].split(",")]
     tree["outbounds"] = [_outbound(entry) for entry in entries if entry]
-    faults.learn_variable(("outbounds",), "PEARL_OUTBOUNDS")
+    problems.note_variable(("outbounds",), "PEARL_OUTBOUNDS")
 
 
 def _outbound(entry: str) -> Tree:

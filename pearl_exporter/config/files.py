@@ -1,4 +1,4 @@
-"""Small files that the configuration names: read with a bound, and whether they have changed."""
+"""Small files that the configuration names: read up to a size limit, and watched for changes."""
 
 import errno
 import os
@@ -10,69 +10,72 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PIPE_SECONDS = 5.0
-"""How long a pipe may take to be written whole: one that nobody writes must not hang the start."""
+"""How long the writer of a pipe may take. Without a limit a forgotten pipe would hang the start."""
 
-_REMEDIES = {
+_HINTS = {
     errno.EACCES: "; the user that runs this must be able to read it",
     errno.EISDIR: "; wanted a file",
 }
-"""What to do, by what the system says."""
+"""What to do about an error of the system."""
 
 
-def read_capped(path: Path, most_bytes: int, too_large: str) -> bytes:
-    """Give what is in the file.
+def read_capped(path: Path, max_bytes: int, too_large: str) -> bytes:
+    """Return what is in the file.
 
-    Raises ValueError, with the reason for the user, where it can't be read; ``too_large`` is the
-    reason where it holds more than ``most_bytes``.
+    Args:
+        path: The file.
+        max_bytes: The largest size that is accepted.
+        too_large: The reason that is raised for a larger file.
+
+    Raises:
+        ValueError: It can't be read. The message is the reason, without the path.
     """
-    # opening a pipe would wait for its writer
-    with reasons(), open(path, "rb", opener=_open_at_once) as file:
+    # An ordinary open() of a pipe would wait for its writer, without end.
+    with os_errors_as_reasons(), open(path, "rb", opener=_open_without_waiting) as file:
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-            content = _read_pipe(file.fileno(), most_bytes + 1)
+            content = _read_pipe(file.fileno(), max_bytes + 1)
         else:
             os.set_blocking(file.fileno(), True)
-            content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
+            content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
         raise ValueError(too_large)
     return content
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _read_pipe(descriptor: int, most_bytes: int) -> bytes:
-    """What is written to a pipe until its writer closes it, as a shell's ``<(...)`` is."""
+def _read_pipe(descriptor: int, max_bytes: int) -> bytes:
+    """Return what is written to a pipe (a shell's ``<(...)``) until its writer closes it."""
     until, content = time.monotonic() + _PIPE_SECONDS, bytearray()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    while len(content) < most_bytes:
+    while len(content) < max_bytes:
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise ValueError(
-                f"is a pipe that nobody has written whole within {_PIPE_SECONDS:.0f} s"
-            )
-        piece = os.read(descriptor, most_bytes - len(content))
+            raise ValueError(f"is a pipe whose writer did not finish within {_PIPE_SECONDS:.0f} s")
+        piece = os.read(descriptor, max_bytes - len(content))
         if not piece:
             break
         content += piece
     if not content:
-        raise ValueError("is a pipe with nothing in it; what it held can be read only once")
+        raise ValueError("is an empty pipe; what is in a pipe can be read only once")
     return bytes(content)
 
 
 @contextmanager
-def reasons() -> Iterator[None]:
-    """Turns what the system refuses into a ValueError with the reason for the user."""
+def os_errors_as_reasons() -> Iterator[None]:
+    """Turn an OSError within the block into a ValueError with the reason for the user."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ValueError(f"can't be read: {reason}{_REMEDIES.get(error.errno or 0, '')}") from None
+        raise ValueError(f"can't be read: {reason}{_HINTS.get(error.errno or 0, '')}") from None
 
 
 def file_stamp(path: Path) -> object:
-    """What changes when a file does; None where there is none."""
+    """Return a value that changes when the file does; None if there is no such file."""
     try:
         found = path.stat()
     except OSError:

@@ -1,8 +1,9 @@
-"""Loading: a file and the environment in, one frozen `Settings` or all faults out.
+"""Loading: a file and the environment in, one frozen `Settings` or all problems out.
 
-The way: YAML with lines (`yaml_lines`), the environment over it (`environment`), each section
-checked by its model (`settings`, `rules`), then what needs more than one key, or a look at the disk
-(`resolve`). Every step reports to the same `Faults`, so that the user gets all of them at once.
+The steps: YAML with its lines (`yaml_lines`), the environment over it (`environment`), each section
+checked by its model (`settings`, `fields`), then what takes more than one key or a look at the disk
+(`checks`), and the outbounds with every value resolved (`resolve`). Every step reports to the same
+`Problems`, so that the user gets all of them at once.
 """
 
 import os
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pearl_exporter.config import resolve
+from pearl_exporter.config import checks
 from pearl_exporter.config.environment import Tree, overlay
-from pearl_exporter.config.faults import Faults, looked_from
-from pearl_exporter.config.sections import Model, checked, read_sections
+from pearl_exporter.config.problems import Problems, relative_to
+from pearl_exporter.config.resolve import resolve_outbound
+from pearl_exporter.config.sections import Model, check_section, read_sections
 from pearl_exporter.config.settings import (
     SECTIONS,
     AccountSettings,
@@ -28,7 +30,8 @@ from pearl_exporter.config.settings import (
     StateSettings,
     WebSettings,
 )
-from pearl_exporter.config.web_config import check_web_config
+from pearl_exporter.config.timings import resolve_timings
+from pearl_exporter.config.web.load import check_web_config
 from pearl_exporter.config.yaml_lines import KeyPath
 from pearl_exporter.errors import ConfigError
 
@@ -47,41 +50,50 @@ _NO_OUTBOUNDS = (
 def load_settings(
     path: Path | None, environ: Mapping[str, str], *, asks_api: bool = True
 ) -> Settings:
-    """Read the settings from a file, if there is one, and from environment variables.
+    """Return the settings from a file, if one is given, and from environment variables.
 
-    Token files, certificate files and the web configuration are read once, to see that they can
-    be used. Who asks the API nothing needs none of these: then no file but ``path`` is looked at,
-    and the settings hold an empty token.
-    Raises ConfigError with every fault that was found; no fault quotes a secret.
+    Token files, certificate files and the web configuration are read once, to check that they can
+    be used.
+
+    Args:
+        path: The file; None for the environment alone.
+        environ: The environment variables.
+        asks_api: Whether the command that needs the settings sends requests. If not, it needs no
+            token: the settings then hold an empty one, and no file but ``path`` is read.
+
+    Raises:
+        ConfigError: Something is wrong. It has every problem; none of them quotes a secret.
     """
-    faults = Faults("" if path is None else str(path))
-    tree = {} if path is None else _read(path, faults)
-    overlay(tree, environ, faults)
+    problems = Problems("" if path is None else str(path))
+    tree = {} if path is None else _read(path, problems)
+    overlay(tree, environ, problems)
     if not asks_api:
-        resolve.leave_out_token(tree)
-    api = _section(ApiSettings, "api", tree, faults)
-    poll = _section(PollSettings, "poll", tree, faults)
-    discovery = _section(DiscoverySettings, "discovery", tree, faults)
-    account = _section(AccountSettings, "account", tree, faults)
-    metrics = _section(MetricsSettings, "metrics", tree, faults)
-    state = _section(StateSettings, "state", tree, faults)
-    web = _section(WebSettings, "web", tree, faults)
-    log = _section(LogSettings, "log", tree, faults)
+        _leave_out_token(tree)
+    api = _section(ApiSettings, "api", tree, problems)
+    poll = _section(PollSettings, "poll", tree, problems)
+    discovery = _section(DiscoverySettings, "discovery", tree, problems)
+    account = _section(AccountSettings, "account", tree, problems)
+    metrics = _section(MetricsSettings, "metrics", tree, problems)
+    state = _section(StateSettings, "state", tree, problems)
+    web = _section(WebSettings, "web", tree, problems)
+    log = _section(LogSettings, "log", tree, problems)
     listed = tree.get("outbounds")
-    entries = _entries([] if listed is None and discovery.enabled else listed, faults)
-    resolve.check_timings(poll, entries, faults)
-    resolve.check_unique(entries, faults)
+    entries = _entries([] if listed is None and discovery.enabled else listed, problems)
+    checks.check_timings(poll, entries, problems)
+    checks.check_unique(entries, problems)
     if asks_api:
-        resolve.check_token(tree, entries, faults, asks=discovery.enabled or account.enabled)
-        resolve.check_files(api, entries, faults)
-        check_web_config(web.config_file, faults)
+        is_needed = discovery.enabled or account.enabled
+        checks.check_token(tree, entries, problems, is_needed=is_needed)
+        checks.check_files(api, entries, problems)
+        check_web_config(web.config_file, problems)
     else:
         api = api.model_copy(update={"token": SecretStr("")})
-    faults.raise_any()
+    problems.raise_if_any()
+    give_up = resolve_timings(poll, {}, api.timeout).give_up
     return Settings(
         api=api,
-        poll=poll.model_copy(update={"give_up": resolve.give_up(poll.interval, poll, api)}),
-        outbounds=tuple(resolve.outbound(entry, poll, api) for entry in entries.values()),
+        poll=poll.model_copy(update={"give_up": give_up}),
+        outbounds=tuple(resolve_outbound(entry, poll, api) for entry in entries.values()),
         discovery=discovery,
         account=account,
         metrics=metrics,
@@ -91,42 +103,44 @@ def load_settings(
     )
 
 
-def _read(path: Path, faults: Faults) -> Tree:
+def _read(path: Path, problems: Problems) -> Tree:
     try:
-        return read_sections(path, _KNOWN, faults)
+        return read_sections(path, _KNOWN, problems)
     except ConfigError as error:
-        if os.path.exists(path):  # noqa: PTH110 - which raises nothing, whatever the path is
+        if os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, it never raises
             raise
-        remedy = f"{looked_from(path)}; name the file by --config or PEARL_CONFIG"
-        raise ConfigError([f"{fault}{remedy}" for fault in error.faults]) from None
+        hint = f"{relative_to(path)}; name the file by --config or PEARL_CONFIG"
+        raise ConfigError([f"{problem}{hint}" for problem in error.problems]) from None
 
 
-# --- one section, by its model
+def _leave_out_token(tree: Tree) -> None:
+    """Remove the token of `api`, and with it whatever is wrong with it."""
+    api = tree.get("api")
+    if isinstance(api, dict):
+        api.pop("token", None)
+        api.pop("token_file", None)
 
 
-def _section(model: type[Model], name: str, tree: Tree, faults: Faults) -> Model:
-    """Give the section; where it has faults, what it is without the faulty keys."""
-    return _checked(model, tree.get(name), (name,), faults) or model()
+def _section(model: type[Model], name: str, tree: Tree, problems: Problems) -> Model:
+    """Return the section; where it has problems, without the keys that have them."""
+    return _checked(model, tree.get(name), (name,), problems) or model()
 
 
-def _checked(model: type[Model], value: object, path: KeyPath, faults: Faults) -> Model | None:
-    return checked(model, value, path, faults, _KNOWN)
+def _checked(model: type[Model], value: object, path: KeyPath, problems: Problems) -> Model | None:
+    return check_section(model, value, path, problems, _KNOWN)
 
 
-# --- outbounds
-
-
-def _entries(listed: object, faults: Faults) -> dict[int, OutboundEntry]:
-    """Give the outbounds that are well formed, by their place in the list."""
+def _entries(listed: object, problems: Problems) -> dict[int, OutboundEntry]:
+    """Return the outbounds that have no problem in a required key, by their place in the list."""
     if listed is None:
-        faults.add(("outbounds",), _NO_OUTBOUNDS)
+        problems.add(("outbounds",), _NO_OUTBOUNDS)
         return {}
     if not isinstance(listed, list):
-        faults.add(("outbounds",), "wanted a list, such as [{id: YOUR_OUTBOUND_ID}]")
+        problems.add(("outbounds",), "wanted a list, such as [{id: YOUR_OUTBOUND_ID}]")
         return {}
     entries = {}
     for index, item in enumerate(listed):
-        entry = _checked(OutboundEntry, item, ("outbounds", index), faults)
+        entry = _checked(OutboundEntry, item, ("outbounds", index), problems)
         if entry is not None:
             entries[index] = entry
     return entries

@@ -1,7 +1,7 @@
-"""The settings: one frozen model a section, with every key's default, bounds and meaning.
+"""The settings: one frozen model for each section, with every key's default, bounds and meaning.
 
-`pearl_exporter.config.load_settings` makes them from a file and the environment. Durations are
-floats in seconds. What one model can't see (another section, a file on disk) is checked there.
+`load` makes them from a file and the environment. Durations are floats in seconds. What one model
+can't see (another section, a file on disk) is checked in `checks`.
 """
 
 from collections.abc import Mapping
@@ -9,292 +9,234 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from pearl_exporter.config import rules
-from pearl_exporter.config.sections import Section as _Section
+from pearl_exporter.config import fields
+from pearl_exporter.config.addresses import ListenAddress
+from pearl_exporter.config.sections import Section
+from pearl_exporter.config.timings import (
+    DAY,
+    DEFAULT_API_TIMEOUT,
+    MONTH,
+    Interval,
+    Settle,
+    StaleAfter,
+    Timings,
+    Window,
+    override,
+)
 from pearl_exporter.config.tokens import TokenSource
 
-DAY = 86_400.0
-MONTH = 31 * DAY
 DURATION_BUCKETS = (5, 10, 15, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600)
 
 
-def default_settle_unanswered(settle: float) -> float:
-    """Give ``poll.settle_unanswered`` where it is not configured. All in seconds."""
-    return min(30.0, settle)
+class ApiSettings(Section):
+    """Where the API is, with which token, and how many requests it may get."""
 
-
-def default_stale_after(longest_interval: float) -> float:
-    """Give ``poll.stale_after`` where it is not configured. All in seconds."""
-    return max(300.0, 3 * longest_interval)
-
-
-def default_give_up(interval: float, timeout: float) -> float:
-    """Give ``poll.give_up`` where it is not configured. All in seconds."""
-    return max(interval, 2 * timeout)
-
-
-class ApiSettings(_Section):
-    """Where the API is and how hard it may be asked."""
-
-    url: rules.BaseUrl = Field(default="https://api.nlpearl.ai", description="Base URL of the API.")
-    token: rules.Token | None = Field(
+    url: fields.BaseUrl = Field(
+        default="https://api.nlpearl.ai", description="Base URL of the API."
+    )
+    token: fields.Token | None = Field(
         default=None,
         description="The API token, `accountId:secretKey`. Either this or `token_file`.",
     )
-    token_file: rules.FilePath | None = Field(
-        default=None, description="File that holds the token; read anew when it changes."
+    token_file: fields.FilePath | None = Field(
+        default=None, description="File that holds the token; read again when it changes."
     )
-    timeout: Annotated[float, rules.duration(0.1, 600)] = Field(
-        default=30.0, description="How long one request may take."
+    timeout: Annotated[float, fields.duration(0.1, 600)] = Field(
+        default=DEFAULT_API_TIMEOUT, description="How long one request may take."
     )
-    page_size: Annotated[int, rules.whole(1, 1000)] = Field(
-        default=100, description="Calls asked for at once."
+    page_size: Annotated[int, fields.whole(1, 1000)] = Field(
+        default=100, description="Calls requested per page."
     )
-    concurrency: Annotated[int, rules.whole(1, 64)] = Field(
-        default=2, description="Requests in flight, all outbounds of a token together."
+    concurrency: Annotated[int, fields.whole(1, 64)] = Field(
+        default=2, description="Requests in flight at once, all outbounds of a token together."
     )
-    rate_limit: Annotated[float, rules.above_zero(1000)] = Field(
+    rate_limit: Annotated[float, fields.above_zero(1000)] = Field(
         default=2.0,
-        description="Requests a second, all outbounds of a token together; slowed further by 429s.",
+        description="Requests a second, all outbounds of a token together; "
+        "lower while the API answers 429.",
     )
-    ca_file: rules.FilePath | None = Field(
+    ca_file: fields.FilePath | None = Field(
         default=None, description="Extra trust root: a file of PEM certificates."
     )
-    proxy: rules.ProxyUrl | None = Field(
+    proxy: fields.ProxyUrl | None = Field(
         default=None,
-        description="HTTP proxy, `http://[user:password@]host:port`; kept as a secret.",
+        description="HTTP proxy, `http://[user:password@]host:port`; treated as a secret.",
     )
 
     @property
     def token_source(self) -> TokenSource | None:
-        """Where the token of this section comes from, None if it has none."""
+        """Where the token of this section comes from; None if it has no token."""
         if self.token is None and self.token_file is None:
             return None
         return TokenSource(literal=self.token, file=self.token_file)
 
 
-class PollSettings(_Section):
-    """When and what to read: the values that hold for every outbound without its own."""
+class PollSettings(Timings):
+    """When and what to read: the values for every outbound without its own."""
 
-    interval: Annotated[float, rules.duration(1, DAY)] = Field(
-        default=30.0, description="How often each outbound is polled."
-    )
-    idle_interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
-        default=None,
-        description="Up to here the interval stretches while nothing happens in an outbound; "
-        "none: never.",
-    )
-    window: Annotated[float, rules.duration(1, MONTH)] = Field(
-        default=3600.0,
-        description="How far back the window gauges reach; not shorter than `interval` "
-        "and `idle_interval`.",
-    )
-    settle: Annotated[float, rules.duration(0, DAY)] = Field(
-        default=120.0, description="How long after its end an answered call is counted."
-    )
-    settle_unanswered: Annotated[float, rules.duration(0, DAY)] = Field(
-        default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0)),
-        description="The same for a call of duration 0; not longer than `settle`.",
-        json_schema_extra={"default_text": "the smaller of 30s and `settle`"},
-    )
-    full_scan_every: Annotated[float, rules.duration(1, MONTH)] = Field(
+    full_scan_every: Annotated[float, fields.duration(1, MONTH)] = Field(
         default=900.0,
-        description="How often the whole window is read again; stretches where it is large.",
+        description="How often the whole window is read again; less often if the window is large.",
     )
-    follow: Annotated[float, rules.duration(0, MONTH)] = Field(
+    follow: Annotated[float, fields.duration(0, MONTH)] = Field(
         default=DAY,
-        description="How long a call that has not settled is followed past the window's edge.",
+        description="How long after its start a call that has not settled is still read.",
     )
-    catch_up: Annotated[float, rules.duration(0, MONTH)] = Field(
+    catch_up: Annotated[float, fields.duration(0, MONTH)] = Field(
         default=DAY, description="How far back calls are counted after an outage."
     )
-    stale_after: Annotated[float, rules.duration(2, MONTH)] = Field(
-        default_factory=lambda data: default_stale_after(data.get("interval", 30.0)),
-        description="Without a good poll for this long the window series vanish; "
-        "at least two intervals, idle ones included.",
-        json_schema_extra={"default_text": "the larger of 5m and three of the longest interval"},
-    )
-    give_up: Annotated[float, rules.duration(1, DAY)] = Field(
-        default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0),
-        description="A poll that got no good page for this long fails.",
-        json_schema_extra={"default_text": "the larger of `interval` and twice `api.timeout`"},
-    )
 
 
-class OutboundEntry(_Section):
-    """An outbound as the file has it; what is left out comes from `PollSettings`."""
+class OutboundEntry(Section):
+    """An outbound as it was configured; what is left out comes from `PollSettings`."""
 
-    id: rules.OutboundId = Field(description="The outbound's id at NLPearl.")
-    name: rules.Name | None = Field(
+    id: fields.OutboundId = Field(description="The outbound's id at NLPearl.")
+    name: fields.Name | None = Field(
         default=None,
         description="Value of the label `outbound`.",
         json_schema_extra={"default_text": "the id"},
     )
-    interval: Annotated[float, rules.duration(1, DAY)] | None = Field(
-        default=None,
-        description="Instead of `poll.interval`.",
-        json_schema_extra={"default_text": "`poll.interval`"},
-    )
-    window: Annotated[float, rules.duration(1, MONTH)] | None = Field(
-        default=None,
-        description="Instead of `poll.window`.",
-        json_schema_extra={"default_text": "`poll.window`"},
-    )
-    settle: Annotated[float, rules.duration(0, DAY)] | None = Field(
-        default=None,
-        description="Instead of `poll.settle`.",
-        json_schema_extra={"default_text": "`poll.settle`"},
-    )
-    settle_unanswered: Annotated[float, rules.duration(0, DAY)] | None = Field(
-        default=None,
-        description="Instead of `poll.settle_unanswered`.",
-        json_schema_extra={"default_text": "`poll.settle_unanswered`"},
-    )
-    stale_after: Annotated[float, rules.duration(2, MONTH)] | None = Field(
-        default=None,
-        description="Instead of `poll.stale_after`.",
-        json_schema_extra={"default_text": "`poll.stale_after`"},
-    )
-    token_file: rules.FilePath | None = Field(
+    interval: Interval | None = override("interval")
+    window: Window | None = override("window")
+    settle: Settle | None = override("settle")
+    settle_unanswered: Settle | None = override("settle_unanswered")
+    stale_after: StaleAfter | None = override("stale_after")
+    token_file: fields.FilePath | None = Field(
         default=None,
         description="File with the token of another account.",
         json_schema_extra={"default_text": "the token of `api`"},
     )
-    labels: rules.Labels = Field(
+    labels: fields.Labels = Field(
         default_factory=dict,
         description="Extra labels of `pearl_outbound_info`.",
         json_schema_extra={"default_text": "none"},
     )
 
+    def timings(self) -> dict[str, float]:
+        """Return the timing keys that this outbound has of its own."""
+        keys = Timings.model_fields.keys() & OutboundEntry.model_fields.keys()
+        return {key: value for key in keys if (value := getattr(self, key)) is not None}
 
-class OutboundSettings(_Section):
-    """An outbound with every value resolved, so that its readers never look further."""
 
-    id: rules.OutboundId
-    name: rules.Name = Field(default_factory=lambda data: data.get("id", ""))
+class OutboundSettings(Timings):
+    """An outbound with every value resolved: whoever polls it needs no other section for them."""
+
+    id: fields.OutboundId
+    name: fields.Name = Field(default_factory=lambda data: data.get("id", ""))
     token: TokenSource
-    interval: float = 30.0
-    idle_interval: float = Field(default_factory=lambda data: data.get("interval", 30.0))
-    window: float = 3600.0
-    settle: float = 120.0
-    settle_unanswered: float = Field(
-        default_factory=lambda data: default_settle_unanswered(data.get("settle", 120.0))
-    )
-    stale_after: float = Field(
-        default_factory=lambda data: default_stale_after(data.get("idle_interval", 30.0))
-    )
-    give_up: float = Field(
-        default_factory=lambda data: default_give_up(data.get("interval", 30.0), 30.0)
-    )
-    labels: rules.Labels = Field(default_factory=dict)
+    idle_interval: float = Field(default_factory=lambda data: data.get("interval", 0.0))
+    labels: fields.Labels = Field(default_factory=dict)
 
 
-class DiscoverySettings(_Section):
-    """Outbounds that are found by the platform's own list of them."""
+class DiscoverySettings(Section):
+    """Outbounds found in the platform's own list."""
 
-    enabled: rules.Switch = Field(
+    enabled: fields.Switch = Field(
         default=False,
-        description="Whether outbounds that the platform lists are polled too, by the token of "
+        description="Whether outbounds that the platform lists are polled too, with the token of "
         "`api`.",
     )
-    interval: Annotated[float, rules.duration(1, DAY)] = Field(
-        default=300.0, description="How often the platform is asked for its list."
+    interval: Annotated[float, fields.duration(1, DAY)] = Field(
+        default=300.0, description="How often the platform's list is read."
     )
-    include: rules.TagPattern = Field(
-        default=rules.tag_pattern(".*"),
-        description="An outbound is polled only if this matches its whole name or its whole id.",
+    include: fields.TagPattern = Field(
+        default=fields.tag_pattern(".*"),
+        description="Only outbounds whose whole name or whole id matches are polled.",
     )
-    exclude: rules.TagPattern = Field(
-        default=rules.tag_pattern(""),
-        description="An outbound is not polled if this matches its whole name or its whole id.",
+    exclude: fields.TagPattern = Field(
+        default=fields.tag_pattern(""),
+        description="Outbounds whose whole name or whole id matches are not polled.",
     )
-    paused: Annotated[Literal["poll", "skip"], rules.one_of("poll", "skip")] = Field(
+    paused: Annotated[Literal["poll", "skip"], fields.one_of("poll", "skip")] = Field(
         default="poll",
-        description="Whether one that is paused or suspended is polled on, or no more once its "
+        description="Whether a paused or suspended outbound is still polled, or only until its "
         "calls have settled.",
     )
-    vanished: Annotated[Literal["remove", "keep"], rules.one_of("remove", "keep")] = Field(
+    vanished: Annotated[Literal["remove", "keep"], fields.one_of("remove", "keep")] = Field(
         default="remove",
-        description="What becomes of one that three good answers in a row did not list.",
+        description="Whether an outbound that three successful answers in a row did not list is "
+        "removed with its series, or still polled.",
     )
-    max_outbounds: Annotated[int, rules.whole(1, 10_000)] = Field(
-        default=500, description="At most so many are polled, those with the least ids."
+    max_outbounds: Annotated[int, fields.whole(1, 10_000)] = Field(
+        default=500, description="Maximum number of discovered outbounds; the lowest ids win."
     )
 
 
-class AccountSettings(_Section):
-    """The account's own figures."""
+class AccountSettings(Section):
+    """The account's own metrics."""
 
-    enabled: rules.Switch = Field(
+    enabled: fields.Switch = Field(
         default=False,
-        description="Whether `pearl_account_*` is published, of the account of `api`'s token.",
+        description="Whether `pearl_account_*` is published, for the account of `api`'s token.",
     )
-    interval: Annotated[float, rules.duration(1, DAY)] = Field(
-        default=300.0, description="How often the platform is asked for it."
+    interval: Annotated[float, fields.duration(1, DAY)] = Field(
+        default=300.0, description="How often the account is read."
     )
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """What the metrics look like."""
 
-    duration_buckets: rules.Buckets = Field(
+    duration_buckets: fields.Buckets = Field(
         default=DURATION_BUCKETS, description="Upper bounds of the duration histograms, in seconds."
     )
-    max_tags: Annotated[int, rules.whole(0, 10_000)] = Field(
-        default=100, description="Tag values with a series of their own, for each outbound."
+    max_tags: Annotated[int, fields.whole(0, 10_000)] = Field(
+        default=100,
+        description="Maximum number of tag values with series of their own, per outbound.",
     )
-    tag_include: rules.TagPattern = Field(
-        default=rules.tag_pattern(".*"),
-        description="A tag that it does not match as a whole goes to `_other`.",
+    tag_include: fields.TagPattern = Field(
+        default=fields.tag_pattern(".*"),
+        description="Tags that this does not match as a whole go to `_other`.",
     )
-    tag_exclude: rules.TagPattern = Field(
-        default=rules.tag_pattern(""),
-        description="A tag that it matches as a whole goes to `_other`.",
+    tag_exclude: fields.TagPattern = Field(
+        default=fields.tag_pattern(""),
+        description="Tags that this matches as a whole go to `_other`.",
     )
 
 
-class StateSettings(_Section):
+class StateSettings(Section):
     """Where the state is kept."""
 
-    url: rules.StateUrl = Field(
+    url: fields.StateUrl = Field(
         default="sqlite:///data/pearl-exporter.db",
-        description="Relative to the working directory; `memory:` keeps nothing over a restart.",
+        description="Where the state is kept; a relative path begins at the working directory, "
+        "`memory:` keeps nothing across a restart.",
     )
 
 
-class WebSettings(_Section):
+class WebSettings(Section):
     """How the exporter is scraped."""
 
-    listen: rules.Listen = Field(
-        # An exporter is there to be scraped from elsewhere.
-        default=rules.ListenAddress("0.0.0.0", 10042),  # noqa: S104
+    listen: fields.Listen = Field(
+        # Prometheus scrapes an exporter from another machine.
+        default=ListenAddress("0.0.0.0", 10042),  # noqa: S104
         description="Address to listen on; `:port` is every IPv4 address, `[::]:port` every IPv6.",
     )
-    config_file: rules.FilePath | None = Field(
+    config_file: fields.FilePath | None = Field(
         default=None,
-        description="TLS, basic auth and headers, in a file of their own: see [access](access.md).",
+        description="File with TLS, basic auth and headers: see [access](access.md).",
     )
-    enable_reload: rules.Switch = Field(
-        default=False, description="Whether `POST /-/reload` is answered."
+    enable_reload: fields.Switch = Field(
+        default=False, description="Whether `POST /-/reload` reads the configuration again."
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What is logged, to standard error."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        rules.one_of("debug", "info", "warning", "error"),
+        fields.one_of("debug", "info", "warning", "error"),
     ] = Field(
         default="info",
-        description="The least severity that is logged.",
+        description="The lowest severity that is logged.",
     )
-    format: Annotated[Literal["logfmt", "json"], rules.one_of("logfmt", "json")] = Field(
-        default="logfmt", description="What a log line looks like."
+    format: Annotated[Literal["logfmt", "json"], fields.one_of("logfmt", "json")] = Field(
+        default="logfmt", description="The form of a log line."
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that was configured, resolved and checked."""
 
     api: ApiSettings = ApiSettings()
@@ -318,4 +260,4 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "web": WebSettings,
     "log": LogSettings,
 }
-"""The sections that are mappings of keys; ``outbounds`` is a list of `OutboundEntry`."""
+"""The sections that are mappings; ``outbounds`` is a list of `OutboundEntry`."""

@@ -1,8 +1,8 @@
-"""YAML into plain values, with the line of every key: for messages that point at the fault.
+"""YAML into plain values, with the line of every key for messages that point at it.
 
-A stricter YAML than PyYAML's own: duplicate keys are refused, merge keys and explicit tags too,
-aliases may not blow the document up, and a number in a form that YAML 1.1 and 1.2 read differently
-(``0x1F``, ``010``, ``12:30``, ``1_000``) becomes an `OddNumber`, which fits no setting.
+It is stricter than PyYAML: duplicate keys, merge keys and explicit tags are refused, aliases can't
+blow the document up, and a number that YAML 1.1 and YAML 1.2 read differently (``0x1F``, ``010``,
+``12:30``, ``1_000``) becomes an `AmbiguousNumber`, which no setting accepts.
 """
 
 import re
@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from pearl_exporter.text import is_unicode
+
 KeyPath = tuple[str | int, ...]
-"""The way from the top to a value: keys of mappings and indices of lists."""
+"""Where a value is, from the top: keys of mappings and indices of lists."""
 
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 20
@@ -19,57 +21,62 @@ _MAX_VALUES = 100_000
 _MAX_NUMBER_CHARACTERS = 30
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
-# YAML 1.2 reads these as numbers, PyYAML as text: an id must mean the same to every reader.
-_NUMBER_TO_OTHERS = re.compile(rf"{_FLOAT.pattern}|[-+]?[0-9]+|0o[0-7]+")
+# PyYAML reads these as text, YAML 1.2 as numbers. An id must mean the same to every program.
+_NUMBER_IN_YAML_1_2 = re.compile(rf"{_FLOAT.pattern}|[-+]?[0-9]+|0o[0-7]+")
 _TAGS = "tags (written !name) are not supported"
 _TRUE = frozenset({"true", "yes", "on"})
 _QUOTED_IN_PROBLEM = re.compile(r"""(['"])(?!<)[^'"]{3,}\1""")
 
 
 class YamlError(Exception):
-    """The text is no YAML that we take. ``line`` counts from 1; 0 where no line is known."""
+    """The text can't be read as YAML. ``line`` counts from 1; it is 0 where no line is known."""
 
     def __init__(self, line: int, problem: str) -> None:
         self.line = line
         super().__init__(problem)
 
 
-class OddNumber:
-    """A number in a notation on which YAML's versions disagree. Its text is in the document."""
+class AmbiguousNumber:
+    """A number on which the versions of YAML disagree. Its text is in `Document.texts`."""
 
 
 @dataclass(slots=True)
 class Document:
-    """A document: its plain value, and by path the line and the text of each part.
+    """A document that was read.
 
-    ``lines`` counts from 1 and names the line of a key, or of a list's item. ``texts`` holds what
-    stands in the file for each scalar that YAML does not read as text. ``faults`` are what is wrong
-    with the document but leaves the rest readable: (line, path, message).
+    Attributes:
+        value: The plain value: mappings, lists and scalars; None for an empty document.
+        lines: The line of each key and of each item of a list, counted from 1.
+        texts: What the file has for each scalar that YAML does not read as text.
+        problems: What is wrong although the rest could be read: (line, path, message).
     """
 
     value: object = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
     texts: dict[KeyPath, str] = field(default_factory=dict)
-    faults: list[tuple[int, KeyPath, str]] = field(default_factory=list)
+    problems: list[tuple[int, KeyPath, str]] = field(default_factory=list)
 
 
 def read_yaml(text: str) -> Document:
-    """Read one YAML document, an empty one as None.
+    """Read one YAML document.
 
-    Raises YamlError where the text can't be read at all. Duplicate keys and the like are in the
-    document's ``faults``, so that they are reported together with all others.
+    Duplicate keys and the like raise nothing: they are in the document's ``problems``, so that they
+    are reported together with all others.
+
+    Raises:
+        YamlError: The text can't be read at all.
     """
     document = Document()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
-            document.value = _Walk(document).value(node, ())
+            document.value = _Reader(document).value(node, ())
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlError(line, f"character {error.character:#06x} is not allowed") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # PyYAML quotes aliases and tags, and a token that begins with * or ! is just that to it.
+        # PyYAML quotes aliases and tags. A token that begins with * or ! looks like one of these.
         problem = _QUOTED_IN_PROBLEM.sub("…", error.problem or error.context or "can't be read")
         raise YamlError(mark.line + 1 if mark else 0, problem) from None
     except RecursionError:
@@ -77,8 +84,8 @@ def read_yaml(text: str) -> Document:
     return document
 
 
-class _Walk:
-    """Turns PyYAML's nodes into values, counting, because an alias is its whole target again."""
+class _Reader:
+    """PyYAML's nodes into values. It counts them, since an alias repeats its whole target."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -98,7 +105,7 @@ class _Walk:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        self._fault(line, path, _TAGS)
+        self._add_problem(line, path, _TAGS)
         return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
@@ -107,16 +114,18 @@ class _Walk:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise YamlError(line, "a key must be a plain word")
-            # A key is taken as it is written: "on" as a label name is the word, not a boolean.
+            # A key is what is written: "on" as a label's name is the word, not a boolean.
             key: str = key_node.value
             here = (*path, key)
-            if not is_text(key):
-                self._fault(line, path, "a key is not valid Unicode text")
+            if not is_unicode(key):
+                self._add_problem(line, path, "a key is not valid Unicode text")
             elif key_node.tag == _TAG + "merge":
-                self._fault(line, path, "merge keys (<<) are not supported; write the keys out")
+                self._add_problem(
+                    line, path, "merge keys (<<) are not supported; write the keys out"
+                )
             elif key in mapping:
                 first = self._document.lines[here]
-                self._fault(line, here, f"given twice, first on line {first}")
+                self._add_problem(line, here, f"given twice, first on line {first}")
             else:
                 self._document.lines[here] = line
                 mapping[key] = self.value(value_node, here)
@@ -125,27 +134,27 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         line = node.start_mark.line + 1
         text: str = node.value
-        if not is_text(text):
-            self._fault(line, path, "not valid Unicode text")
+        if not is_unicode(text):
+            self._add_problem(line, path, "not valid Unicode text")
             return None
         kind = node.tag.removeprefix(_TAG)
         if kind == "str":
-            # PyYAML says text, a YAML 1.2 reader may say number, so number it is.
-            kind = "float" if node.style is None and _NUMBER_TO_OTHERS.fullmatch(text) else kind
-        if kind in {"str", "timestamp"}:  # 2020-01-01 as a name is just that
+            # PyYAML reads text where YAML 1.2 reads a number: it is refused as a number is.
+            kind = "float" if node.style is None and _NUMBER_IN_YAML_1_2.fullmatch(text) else kind
+        if kind in {"str", "timestamp"}:  # 2020-01-01 is allowed as a name
             return text
         if kind not in {"null", "bool", "int", "float"}:
-            self._fault(line, path, _TAGS)
+            self._add_problem(line, path, _TAGS)
             return None
         self._document.texts[path] = text
         return _plain(kind, text)
 
-    def _fault(self, line: int, path: KeyPath, message: str) -> None:
-        self._document.faults.append((line, path, message))
+    def _add_problem(self, line: int, path: KeyPath, message: str) -> None:
+        self._document.problems.append((line, path, message))
 
 
 def _plain(kind: str, text: str) -> object:
-    """Give the value of a scalar that is a null, bool, int or float."""
+    """Return the value of a scalar that is a null, bool, int or float."""
     if kind == "null":
         return None
     if kind == "bool":
@@ -157,13 +166,4 @@ def _plain(kind: str, text: str) -> object:
             return float(text)
         if text.lower().lstrip("+-") in {".inf", ".nan"}:
             return float(text.replace(".", ""))
-    return OddNumber()
-
-
-def is_text(text: str) -> bool:
-    """Whether ``text`` is valid Unicode: no lone surrogates, which can't be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return AmbiguousNumber()

@@ -1,7 +1,13 @@
-"""How tracked calls are saved: a block of neighbours by start as one string of bytes. Pure.
+"""How tracked calls are saved: a block of neighbours by start, as one string of bytes. Pure.
 
-A block tells its kinds itself, so it can be read alone. Column by column it takes about 35 bytes a
-call; ids as `short_ids` has them.
+A block is MessagePack of four columns, about 35 bytes a call::
+
+    kinds     the values that the block's calls have: outcome, telephony state, duration, tags
+    ids       of the calls that are done, as `compact_ids.saved_ids` makes them
+    columns   of the same calls: index of the kind, start less the block's key, flags
+    objects   the calls that are not done, each with all its fields
+
+A block holds its own kinds, so it can be read alone.
 """
 
 from array import array
@@ -11,74 +17,104 @@ from typing import NamedTuple
 import msgspec
 
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.compact_ids import ShortId, cut, joined_or_long, short_id, short_ids
-from pearl_exporter.counting.packing import PHASE, Columns, Kinds, Values, columns_of, packed_of
+from pearl_exporter.counting.compact_ids import (
+    CompactId,
+    SavedIds,
+    compact_id,
+    loaded_ids,
+    saved_ids,
+)
+from pearl_exporter.counting.packing import (
+    PHASE,
+    Columns,
+    KindTable,
+    PlainValues,
+    columns_of,
+    packed_of,
+)
 from pearl_exporter.counting.start_index import Block
-from pearl_exporter.counting.tracked_call import UNSETTLED, Entry, Phase, Tracked
+from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, PackedOrTracked, TrackedCall
 
-_MARKS_OF_THE_DONE = bytes(
-    marks for marks in range(128) if marks & PHASE in set(Phase) - {*UNSETTLED}
+# every value that the flags of a call that is done can have, as bytes to delete
+_FLAGS_OF_DONE = bytes(
+    flags for flags in range(128) if flags & PHASE in set(CallPhase) - {*UNSETTLED}
 )
 
 
-class _Saved(msgspec.Struct, array_like=True, gc=False):
-    """The columns of a block: kinds of its calls, calls that are done, calls that are not."""
+class _SavedBlock(msgspec.Struct, array_like=True, gc=False):
+    """A block as it is saved; see the text of the module."""
 
-    kinds: list[Values]
-    ids: bytes | list[str]
+    kinds: list[PlainValues]
+    ids: SavedIds
     columns: Columns
-    """The starts are counted from the block's key, the numbers are places among ``kinds``."""
-    objects: list[Tracked]
+    objects: list[TrackedCall]
 
 
-class Loaded(NamedTuple):
-    """A block as it was saved, its calls in the order of their starts."""
+class LoadedBlock(NamedTuple):
+    """The calls of a saved block, in the order of their starts."""
 
     starts: "array[int]"
-    entries: dict[ShortId, Entry]
+    entries: dict[CompactId, PackedOrTracked]
 
 
 _encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.Decoder(_Saved).decode
+_decode = msgspec.msgpack.Decoder(_SavedBlock).decode
 
 
 def encode_block(
-    block: Block[ShortId], entry: Callable[[ShortId], Entry | None], kinds: Kinds
+    block: Block[CompactId], entry: Callable[[CompactId], PackedOrTracked | None], kinds: KindTable
 ) -> bytes:
-    """A block with its calls as bytes; ``entry`` gives what is kept of an id."""
+    """Return a block of calls as bytes.
+
+    Args:
+        block: The block.
+        entry: Returns a call of it as it is stored.
+        kinds: The kinds to which packed calls refer.
+    """
     ids, entries = block.ids, [entry(key) for key in block.ids]
-    objects: list[Tracked] = []
-    if Tracked in set(map(type, entries)):
-        objects = [each for each in entries if isinstance(each, Tracked)]
+    objects: list[TrackedCall] = []
+    # most blocks hold packed calls alone, and need not be gone through twice
+    if TrackedCall in set(map(type, entries)):
+        objects = [each for each in entries if isinstance(each, TrackedCall)]
         ids = [key for key, each in zip(ids, entries, strict=True) if isinstance(each, int)]
     packed = [each for each in entries if type(each) is int]
     columns = columns_of(packed, block.key)
-    places = {number: place for place, number in enumerate(dict.fromkeys(columns.numbers))}
-    own = [kinds[number].values for number in places]
-    columns = columns._replace(numbers=[places[number] for number in columns.numbers])
-    return _encode(_Saved(own, joined_or_long(ids), columns, objects))
+    own_numbers = {number: own for own, number in enumerate(dict.fromkeys(columns.numbers))}
+    own_kinds: list[PlainValues] = [kinds[number].values for number in own_numbers]
+    columns = columns._replace(numbers=[own_numbers[number] for number in columns.numbers])
+    return _encode(_SavedBlock(own_kinds, saved_ids(ids), columns, objects))
 
 
-def decode_block(key: Instant, content: bytes, kinds: Kinds) -> Loaded:
-    """A block that `encode_block` made; raises ValueError if it is damaged."""
+def decode_block(key: Instant, content: bytes, kinds: KindTable) -> LoadedBlock:
+    """Return the calls of a block that `encode_block` made.
+
+    Args:
+        key: The block's key.
+        content: The block as it was saved.
+        kinds: Where its kinds are added.
+
+    Raises:
+        ValueError: The block is damaged.
+    """
     try:
         return _loaded(key, _decode(content), kinds)
     except (msgspec.MsgspecError, ValueError, IndexError, OverflowError):
         raise ValueError("a block of saved calls is damaged") from None
 
 
-def _loaded(key: Instant, saved: _Saved, kinds: Kinds) -> Loaded:
-    if saved.columns.marks.translate(None, _MARKS_OF_THE_DONE):
+def _loaded(key: Instant, saved: _SavedBlock, kinds: KindTable) -> LoadedBlock:
+    # a packed call of an unsettled phase would never be looked at again
+    if saved.columns.flags.translate(None, _FLAGS_OF_DONE):
         raise ValueError
     packed = packed_of(saved.columns, key, [kinds.of(values) for values in saved.kinds])
     starts = [key + after for after in saved.columns.starts]
-    ids = cut(saved.ids) if isinstance(saved.ids, bytes) else short_ids(saved.ids)
-    entries: dict[ShortId, Entry] = dict(zip(ids, packed, strict=True))
+    ids = loaded_ids(saved.ids)
+    entries: dict[CompactId, PackedOrTracked] = dict(zip(ids, packed, strict=True))
     if saved.objects:
         pairs = list(zip(starts, entries.items(), strict=True))
-        pairs += [(each.call.start, (short_id(each.call.id), each)) for each in saved.objects]
+        pairs += [(each.call.start, (compact_id(each.call.id), each)) for each in saved.objects]
         pairs.sort(key=lambda pair: pair[0])
         starts, entries = [start for start, _ in pairs], dict(pair for _, pair in pairs)
     if len(entries) < len(starts):
-        raise ValueError  # an id stands there twice
-    return Loaded(array("q", starts), entries)
+        raise ValueError  # an id is there twice
+    return LoadedBlock(array("q", starts), entries)

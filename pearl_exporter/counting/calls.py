@@ -1,20 +1,24 @@
-"""What a call is: one row of the calls search, its codes, and when it is over.
+"""A call as the API shows it: one row of the calls search, its codes, and when it is over.
 
-Instants are whole milliseconds since the epoch (`Instant`), rounded down, because the API's dates
-are asked for in milliseconds: a row lies in ``[a, b)`` on our side exactly when it does on theirs.
+Instants are whole milliseconds since the epoch, rounded down. The API's dates are asked for in
+milliseconds, so a row lies in ``[a, b)`` on our side exactly when it does on the API's.
 
-Pure: no clock, no I/O. The tables are those of the platform's documentation (the page "Search
-calls" of its outbound API), their labels are the exporter's public interface.
+The code tables are those of the platform's documentation (the page "Search calls" of its outbound
+API). Their labels are the exporter's public interface. Pure.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple
 
 import msgspec
 
 Instant = int
 """Milliseconds since the epoch, rounded down."""
+
+MIN_INSTANT: Instant = -(2**62)
+MAX_INSTANT: Instant = 2**62
+"""Before and after the start of any call."""
 
 STATUS_LABELS: Mapping[int, str] = MappingProxyType(
     {
@@ -33,7 +37,7 @@ STATUS_LABELS: Mapping[int, str] = MappingProxyType(
         500: "error",
     }
 )
-"""``conversationStatus``, the outcome of the conversation, by its label under ``status``."""
+"""``conversationStatus``, the outcome of the conversation: code to label ``status``."""
 
 CALL_STATUS_LABELS: Mapping[int, str] = MappingProxyType(
     {
@@ -45,18 +49,38 @@ CALL_STATUS_LABELS: Mapping[int, str] = MappingProxyType(
         8: "canceled",
     }
 )
-"""The row's own ``status``, the telephony state, by its label under ``call_status``."""
+"""The row's own ``status``, the telephony state: code to label ``call_status``."""
 
 UNKNOWN = "unknown"
-"""The label of a code that is null or missing, and of unknown ones beyond the first twenty."""
+"""The label of a code that is null or missing, and of unknown codes beyond the first twenty."""
 
 ALIASES: Mapping[int, int] = MappingProxyType({200: 500})
-"""Outcome codes that were replaced: the oldest documentation has Error as 200."""
+"""Outcome codes that were replaced, old to new: the oldest documentation has Error as 200."""
 
 LIVE_STATUSES = frozenset({1, 20, 40})
+"""Outcomes of calls that are still going on."""
+
 IN_PROGRESS = 3
+"""The telephony state of a call that is still going on."""
+
 ENDED_CALL_STATUSES = frozenset({4, 5, 6, 7})
-"""Telephony states that end a call whose outcome says nothing; 8 was seen on queued calls."""
+"""Telephony states that end a call whose outcome is unknown. 8 does not: queued calls had it."""
+
+
+class CallValues(NamedTuple):
+    """What is published of a call besides its id and start.
+
+    Attributes:
+        status: ``conversationStatus``; None where it was null, missing or no whole number.
+        call_status: The row's own ``status``; None as above.
+        duration: Seconds; 0 while the call is going on, and if nobody answered.
+        tags: The row's tags; from the tracker on, their labels (see `labels`).
+    """
+
+    status: int | None
+    call_status: int | None
+    duration: float
+    tags: tuple[str, ...]
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -65,10 +89,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         id: The platform's id of the call.
         start: ``startTime``.
-        status: ``conversationStatus``, None where it was null, missing or no whole number.
-        call_status: The row's ``status``, likewise.
-        duration: Seconds, 0 while the call is not over or was not answered.
-        tags: Trimmed, each once, in the row's order.
+        status, call_status, duration: As in `CallValues`.
+        tags: As in `CallValues`: trimmed, each once, in the row's order.
     """
 
     id: str
@@ -78,31 +100,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     duration: float = 0.0
     tags: tuple[str, ...] = ()
 
-
-class Outcome(Protocol):
-    """What tells whether a call is over, and was answered: of a `Call`, or of a kind of calls."""
-
     @property
-    def status(self) -> int | None:
-        """``conversationStatus``."""
-
-    @property
-    def call_status(self) -> int | None:
-        """The row's ``status``."""
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Labels or tags."""
+    def values(self) -> CallValues:
+        """What is published of the call besides its id and start."""
+        return CallValues(self.status, self.call_status, self.duration, self.tags)
 
 
-def is_live(call: Outcome) -> bool:
-    """Whether the call is still going on, as far as its codes tell.
+def is_live(call: Call | CallValues) -> bool:
+    """Return whether a call is still going on, as far as its codes show.
 
-    A call whose outcome is unknown counts as live until telephony says that it ended, since the
+    A call whose outcome is unknown is live until its telephony state says that it ended: the
     platform has introduced live codes before.
     """
     if call.status in LIVE_STATUSES or call.call_status == IN_PROGRESS:
@@ -110,35 +117,42 @@ def is_live(call: Outcome) -> bool:
     return call.status not in STATUS_LABELS and call.call_status not in ENDED_CALL_STATUSES
 
 
-def is_answered(call: Outcome) -> bool:
-    """Whether somebody was spoken to: the platform gives unanswered calls a duration of 0."""
+def is_answered(call: Call | CallValues) -> bool:
+    """Return whether anybody answered: the platform gives unanswered calls a duration of 0."""
     return call.duration > 0
 
 
 def planned_end(start: Instant, duration: float) -> Instant:
-    """Where start and duration alone put a call's end."""
+    """Return when a call ended by its start and its duration (in seconds) alone."""
     return start + round(duration * 1000)
 
 
 def ended_at(call: Call, seen_live_at: Instant | None) -> Instant:
-    """The instant at which a finished call ended.
+    """Return when a finished call ended.
 
-    ``seen_live_at`` is the last poll that saw it live, if one did: time in a queue is not part of
-    the duration, so start and duration alone may name an instant at which it was still going on.
+    The time that a call spends in a queue is not part of its duration. So start plus duration may
+    name an instant at which the call was still going on.
+
+    Args:
+        call: A call that is not live any more.
+        seen_live_at: T of the last poll that saw it live; None if no poll did.
     """
     end = planned_end(call.start, call.duration)
     return end if seen_live_at is None else max(end, seen_live_at)
 
 
 def status_label(code: int | None) -> str:
-    """The ``status`` label of an outcome code."""
+    """Return the ``status`` label of an outcome code."""
     if code is None:
         return UNKNOWN
     return STATUS_LABELS.get(code) or f"{UNKNOWN}_{code}"
 
 
 def call_status_label(code: int | None) -> str:
-    """The ``call_status`` label of a telephony code; an outcome's code keeps the outcome's name."""
+    """Return the ``call_status`` label of a telephony code.
+
+    An outcome's code in the place of a telephony code keeps the outcome's label.
+    """
     if code is None:
         return UNKNOWN
     return CALL_STATUS_LABELS.get(code) or STATUS_LABELS.get(code) or f"{UNKNOWN}_{code}"
@@ -147,9 +161,9 @@ def call_status_label(code: int | None) -> str:
 FINISHED_STATUS_LABELS = tuple(
     label for code, label in STATUS_LABELS.items() if code not in LIVE_STATUSES
 )
-"""The outcomes that a settled call can bear."""
+"""The outcomes that a settled call can have."""
 
 FINISHED_CALL_STATUS_LABELS = tuple(
     label for code, label in CALL_STATUS_LABELS.items() if code != IN_PROGRESS
 )
-"""The telephony states that a settled call can bear."""
+"""The telephony states that a settled call can have."""

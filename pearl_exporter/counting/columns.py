@@ -1,8 +1,8 @@
-"""Rows of the calls search, each call once, column by column, so that a million fit. Pure.
+"""Rows of the calls search in columns, so that a first read of a million fits in memory. Pure.
 
 A first read holds every row of the window until the last page has come. As objects they would take
-some 250 bytes each, and what Python's allocator has once taken for them it seldom gives back. Here
-a row takes about 100, and most of that is its id, which is kept anyway.
+about 250 bytes each, and Python's allocator seldom gives the memory of many small objects back.
+In columns a row takes about 100 bytes, and most of them are its id, which is stored anyway.
 """
 
 from array import array
@@ -10,72 +10,81 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.compact_ids import ShortId, long_id, short_id, short_ids
-from pearl_exporter.counting.packing import Values
+from pearl_exporter.counting.compact_ids import CompactId, compact_id, compact_ids, full_id
+from pearl_exporter.counting.packing import PlainValues
 
 
 class RowsByStart(NamedTuple):
-    """Rows in the order of their starts; ``numbers`` are those of places in ``values``."""
+    """Rows in the order of their starts.
 
-    ids: Sequence[ShortId]
+    Attributes:
+        ids: The id of each row.
+        starts: The start of each row.
+        numbers: For each row, the index of its values in ``values``.
+        values: The values that rows have, their tags as read.
+    """
+
+    ids: Sequence[CompactId]
     starts: Sequence[Instant]
     numbers: Sequence[int]
-    values: Sequence[Values]
+    values: Sequence[PlainValues]
 
-    def at(self, places: Sequence[int]) -> "RowsByStart":
-        """Some of the rows, in the order of ``places``."""
-        if len(places) == len(self.ids):
+    def at(self, positions: Sequence[int]) -> "RowsByStart":
+        """Return the rows at some positions, which are in ascending order."""
+        if len(positions) == len(self.ids):
             return self
         ids, starts, numbers, values = self
         return RowsByStart(
-            [ids[place] for place in places],
-            [starts[place] for place in places],
-            [numbers[place] for place in places],
+            [ids[position] for position in positions],
+            [starts[position] for position in positions],
+            [numbers[position] for position in positions],
             values,
         )
 
 
 class Rows:
-    """Rows by id. A row that comes again takes the place of the one before."""
+    """Rows by id. A row that comes again replaces the one that came before."""
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
-        self._ids: list[ShortId] = []
+        self._ids: list[CompactId] = []
         self._starts = array("q")
         self._numbers = array("L")
-        self._numbered: dict[Values, int] = {}
-        self._known: set[ShortId] = set()
-        self._places: dict[ShortId, int] | None = None  # made when a row first comes again
+        self._numbered: dict[PlainValues, int] = {}
+        self._known: set[CompactId] = set()
+        # by id; made when a row first comes again, which in most reads never happens
+        self._positions: dict[CompactId, int] | None = None
         self.extend(list(calls))
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return how many rows there are."""
         return len(self._ids)
 
     def __contains__(self, call_id: str) -> bool:
-        """Whether there is a row with this id."""
-        return short_id(call_id) in self._known
+        """Return whether there is a row with this id."""
+        return compact_id(call_id) in self._known
 
     def __iter__(self) -> Iterator[Call]:
-        """The rows, in the order in which their ids first came."""
+        """Iterate over the rows in the order in which their ids first came."""
         values = list(self._numbered)
-        for short, start, number in zip(self._ids, self._starts, self._numbers, strict=True):
-            yield Call(long_id(short), start, *values[number])
+        for compact, start, number in zip(self._ids, self._starts, self._numbers, strict=True):
+            yield Call(full_id(compact), start, *values[number])
 
     def extend(self, calls: Collection[Call]) -> None:
-        """Takes rows; many that are new at once cost least."""
-        ids = short_ids([call.id for call in calls])
+        """Add rows; fastest for a whole page of new ones."""
+        ids = compact_ids([call.id for call in calls])
         new = set(ids)
         if len(new) < len(ids) or not self._known.isdisjoint(new):
-            for short, call in zip(ids, calls, strict=True):
-                self._put(short, call)
+            for compact, call in zip(ids, calls, strict=True):
+                self._put(compact, call)
             return
-        if self._places is not None:
-            self._places.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
+        if self._positions is not None:
+            self._positions.update(zip(ids, range(len(self), len(self) + len(ids)), strict=True))
         self._known |= new
         self._ids += ids
         self._starts.extend([call.start for call in calls])
         numbered = self._numbered
         number_of = numbered.setdefault
+        # a plain tuple and not `call.values`, and `setdefault` looked up once: see `PlainValues`
         self._numbers.extend(
             [
                 number_of((call.status, call.call_status, call.duration, call.tags), len(numbered))
@@ -84,30 +93,29 @@ class Rows:
         )
 
     def from_start(self, start: Instant) -> "Rows":
-        """The rows that start there or later."""
+        """Return the rows that start at ``start`` or later."""
         return Rows(call for call in self if call.start >= start)
 
     def by_start(self) -> RowsByStart:
-        """All of them, in the order of their starts."""
+        """Return all rows in the order of their starts."""
         ids, starts, numbers = self._ids, self._starts, self._numbers
-        upward = array("q", sorted(starts))
-        if upward == starts[::-1]:  # as pages are read
-            return RowsByStart(ids[::-1], upward, numbers[::-1], list(self._numbered))
+        ascending = array("q", sorted(starts))
+        if ascending == starts[::-1]:  # newest first, as pages are read: nothing to sort
+            return RowsByStart(ids[::-1], ascending, numbers[::-1], list(self._numbered))
         order = sorted(range(len(ids)), key=starts.__getitem__)
         return RowsByStart(
-            [ids[place] for place in order],
+            [ids[position] for position in order],
             array("q", map(starts.__getitem__, order)),
             array("L", map(numbers.__getitem__, order)),
             list(self._numbered),
         )
 
-    def _put(self, short: ShortId, call: Call) -> None:
-        if short not in self._known:
+    def _put(self, compact: CompactId, call: Call) -> None:
+        if compact not in self._known:
             self.extend((call,))
             return
-        if self._places is None:
-            self._places = {known: place for place, known in enumerate(self._ids)}
-        place = self._places[short]
-        values = (call.status, call.call_status, call.duration, call.tags)
-        self._starts[place] = call.start
-        self._numbers[place] = self._numbered.setdefault(values, len(self._numbered))
+        if self._positions is None:
+            self._positions = {known: position for position, known in enumerate(self._ids)}
+        position = self._positions[compact]
+        self._starts[position] = call.start
+        self._numbers[position] = self._numbered.setdefault(call.values, len(self._numbered))

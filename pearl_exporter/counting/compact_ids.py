@@ -1,65 +1,78 @@
-"""The ids of tracked calls as they are kept: short. Pure.
+"""The ids of calls, as short as they can be stored. Pure.
 
-The platform's ids are 24 hex digits; they are kept as the 12 bytes that they stand for, which take
-48 bytes of memory instead of 80. Any other id is kept as it is.
+The platform's ids are 24 hex digits. They stand for 12 bytes, which take 48 bytes of memory as a
+``bytes`` and 80 as a ``str`` of digits. Any other id is stored as it is.
 """
 
 from collections.abc import Collection, Iterable
 
-ShortId = str | bytes
-"""An id as it is kept; two are equal if and only if the ids are."""
+CompactId = str | bytes
+"""An id as it is stored; two of them are equal if and only if the ids are."""
+
+SavedIds = bytes | list[str]
+"""Many ids: 12 bytes each, joined, if all are the platform's; else the ids themselves."""
 
 _DIGITS = 24
 _BYTES = _DIGITS // 2
 
 
-def short_ids(ids: Collection[str]) -> list[ShortId]:
-    """The ids in the same order, as they are kept."""
+def compact_ids(ids: Collection[str]) -> list[CompactId]:
+    """Return ids as they are stored, in the same order; fastest if all are the platform's."""
+    # all ids at once: one conversion of a long string takes less time than many of short ones
     if set(map(len, ids)) == {_DIGITS} and (joined := _as_bytes("".join(ids))) is not None:
-        return [*cut(joined)]
-    return [*map(short_id, ids)]
+        return _split(joined)
+    return [*map(compact_id, ids)]
 
 
-def short_id(call_id: str) -> ShortId:
-    """One id, as it is kept."""
-    if len(call_id) == _DIGITS and (short := _as_bytes(call_id)) is not None:
-        return short
+def compact_id(call_id: str) -> CompactId:
+    """Return one id as it is stored."""
+    if len(call_id) == _DIGITS and (compact := _as_bytes(call_id)) is not None:
+        return compact
     return call_id
 
 
-def long_id(short: ShortId) -> str:
-    """The id itself."""
-    return short if isinstance(short, str) else short.hex()
+def full_id(compact: CompactId) -> str:
+    """Return the id itself."""
+    return compact if isinstance(compact, str) else compact.hex()
+
+
+def saved_ids(compacts: Iterable[CompactId]) -> SavedIds:
+    """Return many ids as they are saved."""
+    compacts = [*compacts]
+    if set(map(type, compacts)) <= {bytes}:
+        return b"".join(compacts)  # type: ignore[arg-type] # as was just seen
+    return [*map(full_id, compacts)]
+
+
+def loaded_ids(saved: SavedIds) -> list[CompactId]:
+    """Return the ids that `saved_ids` made.
+
+    Raises:
+        ValueError: They are damaged.
+    """
+    return _split(saved) if isinstance(saved, bytes) else compact_ids(saved)
 
 
 def may_hold(content: bytes, call_id: str) -> bool:
-    """Whether saved calls or entries may name this id; most don't, and need not be taken apart.
+    """Return whether saved calls or journal entries may name an id, which must be valid Unicode.
 
-    The id must be Unicode.
+    This is much faster than decoding ``content``, and for most of it the answer is no.
     """
-    short = short_id(call_id)
-    return call_id.encode() in content or (isinstance(short, bytes) and short in content)
+    compact = compact_id(call_id)
+    return call_id.encode() in content or (isinstance(compact, bytes) and compact in content)
 
 
-def joined_or_long(shorts: Iterable[ShortId]) -> bytes | list[str]:
-    """Many as one string of bytes, if all are bytes; else the ids themselves."""
-    shorts = [*shorts]
-    if set(map(type, shorts)) <= {bytes}:
-        return b"".join(shorts)  # type: ignore[arg-type] # as was just seen
-    return [*map(long_id, shorts)]
-
-
-def cut(joined: bytes) -> list[bytes]:
-    """Takes apart what was joined; raises ValueError if that is damaged."""
+def _split(joined: bytes) -> list[CompactId]:
     if len(joined) % _BYTES:
         raise ValueError("not a whole number of ids")
     return [joined[at : at + _BYTES] for at in range(0, len(joined), _BYTES)]
 
 
 def _as_bytes(digits: str) -> bytes | None:
-    """What lower-case hex digits stand for; None for anything else, so that nothing is lost."""
+    """Return what hex digits stand for; None if the bytes would not give the same text back."""
     try:
-        short = bytes.fromhex(digits)
+        compact = bytes.fromhex(digits)
     except ValueError:
         return None
-    return short if short.hex() == digits else None
+    # fromhex also takes capital letters and spaces, which hex() does not give back
+    return compact if compact.hex() == digits else None

@@ -1,4 +1,4 @@
-"""Call durations counted into buckets, for the window and for the counters alike. Pure."""
+"""Call durations counted into buckets, for the window and for the counters. Pure."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ class HistogramSnapshot(NamedTuple):
 
     Attributes:
         bounds: Upper bounds in seconds, inclusive, without infinity.
-        counts: Calls in each bucket alone (not cumulative), the last one beyond all bounds.
+        counts: Calls in each bucket alone (not cumulative); the last bucket is beyond all bounds.
         total_seconds: The sum of all durations.
-        exemplars: For each bucket, the id and duration of its latest call, None once that is
-            forgotten.
+        exemplars: For each bucket, the id and duration of its latest call; None if there was none
+            or it is forgotten.
     """
 
     bounds: tuple[float, ...]
@@ -24,7 +24,7 @@ class HistogramSnapshot(NamedTuple):
 
 
 class Histogram:
-    """Counts durations; what was added can be taken out again."""
+    """Counts of durations; what was added can be taken out again."""
 
     __slots__ = ("_bounds", "_counts", "_exemplars", "_total_ms")
 
@@ -38,7 +38,13 @@ class Histogram:
         self._exemplars: list[tuple[str, float] | None] = list(exemplars) or [None] * size
 
     def add(self, duration: float, call_id: str | None = None, *, times: int = 1) -> None:
-        """Counts calls of ``duration`` seconds, with an id as the bucket's exemplar."""
+        """Count calls.
+
+        Args:
+            duration: How long each of them lasted, in seconds.
+            call_id: The id that becomes the bucket's exemplar; None leaves the exemplar as it is.
+            times: How many calls there are.
+        """
         bucket = bisect_left(self._bounds, duration)
         self._counts[bucket] += times
         self._total_ms += round(duration * 1000) * times
@@ -46,18 +52,18 @@ class Histogram:
             self._exemplars[bucket] = (call_id, duration)
 
     def remove(self, duration: float) -> None:
-        """Takes out a call that was added with the same duration."""
+        """Take out a call that was added with the same duration, in seconds."""
         self.add(duration, times=-1)
 
-    def forget(self, call_ids: AbstractSet[str]) -> None:
-        """Shows none of these calls as an exemplar any more; they stay counted."""
+    def drop_exemplars(self, call_ids: AbstractSet[str]) -> None:
+        """Show none of these calls as an exemplar any more; they stay counted."""
         self._exemplars = [
             None if latest is not None and latest[0] in call_ids else latest
             for latest in self._exemplars
         ]
 
     def snapshot(self) -> HistogramSnapshot:
-        """What is in it now."""
+        """Return the counts as they are now."""
         return HistogramSnapshot(
             self._bounds, tuple(self._counts), self._total_ms / 1000, tuple(self._exemplars)
         )

@@ -1,61 +1,70 @@
-"""What became of calls, poll by poll: kept so that one call can be explained later. Pure.
+"""What happened to calls, poll by poll, so that ``explain`` can report on one call. Pure.
 
-An entry takes 12 bytes where the id is one of the platform's. As what a call was counted is not
-written down: it is what the call is now, before its revisions.
+An entry says which calls a poll read for the first time, counted, gave up, and which counted calls
+changed. The state keeps the entries of all polls until the calls are forgotten; 12 bytes an id.
+The counted values are not stored: they are the current ones with the revisions undone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
-from pearl_exporter.counting.calls import Instant, Outcome
+from pearl_exporter.counting.calls import Call, CallValues, Instant
 from pearl_exporter.counting.compact_ids import (
-    ShortId,
-    cut,
-    joined_or_long,
-    long_id,
+    CompactId,
+    SavedIds,
+    compact_id,
+    loaded_ids,
     may_hold,
-    short_id,
-    short_ids,
+    saved_ids,
 )
-from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Values
-
-Ids = bytes | list[str]
-"""As `joined_or_long` has them."""
+from pearl_exporter.text import is_unicode
 
 
 class Revision(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A counted call that changed: its values before and after, the tags as labels.
+    """A counted call that changed.
 
-    Where ``is_counted`` is false, only the labels of its tags changed, or their order.
+    Attributes:
+        id: The call's id.
+        before: Its values before the change, tags as labels.
+        after: Its values after the change.
+        is_counted: Whether the change counts as a revision. It does not if only the labels of the
+            tags changed, because the tag rules did, or the order of the tags.
     """
 
     id: str
-    before: Values
-    after: Values
+    before: CallValues
+    after: CallValues
     is_counted: bool = True
 
 
-class _Saved(msgspec.Struct, array_like=True):
-    """One good poll's entries."""
+class PollEntries(msgspec.Struct, array_like=True):
+    """The entries of one good poll, as they are saved.
 
-    seen: Ids
-    settled: Ids
-    lost: dict[str, Ids]
+    Attributes:
+        seen: Calls that were read for the first time.
+        settled: Calls that were counted.
+        lost: Calls that were given up, by reason.
+        revised: Counted calls that changed.
+    """
+
+    seen: SavedIds
+    settled: SavedIds
+    lost: dict[str, SavedIds]
     revised: list[Revision]
 
 
-class Told(NamedTuple):
-    """What the journal tells of one call.
+class CallHistory(NamedTuple):
+    """What the journal holds of one call.
 
     Attributes:
-        seen_at: T of the poll that read it first; this and the others None if that is not told.
-        settled_at: T of the poll that counted it.
-        lost_at: T of the poll that gave it up, and ``lost_as`` the reason.
-        revisions: What changed after it was counted, with T, in that order.
-        settled_times: How many polls say that they counted it: never more than one.
+        seen_at: T of the poll that read it first; None if the journal does not say.
+        settled_at: T of the poll that counted it; None as above.
+        lost_at: T of the poll that gave it up; None as above.
+        lost_as: Why that poll gave it up; None as above.
+        revisions: Its changes after it was counted, oldest first, each with T.
+        settled_times: How many polls counted it: never more than one.
     """
 
     seen_at: Instant | None = None
@@ -67,90 +76,86 @@ class Told(NamedTuple):
 
 
 _encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.Decoder(_Saved).decode
+_decode = msgspec.msgpack.Decoder(PollEntries).decode
 
 
 class Journal:
-    """Collects the entries of one poll."""
+    """The entries of the poll that is being counted."""
 
     def __init__(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
-        self._seen: list[ShortId] = []
-        self._settled: list[ShortId] = []
-        self._lost: dict[str, list[ShortId]] = {}
+        self._seen: list[CompactId] = []
+        self._settled: list[CompactId] = []
+        self._lost: dict[str, list[CompactId]] = {}
         self._revised: list[Revision] = []
 
-    def see(self, shorts: Iterable[ShortId]) -> None:
-        """Calls that were read for the first time."""
-        self._seen.extend(shorts)
+    def add_seen(self, compacts: Iterable[CompactId]) -> None:
+        """Note calls that were read for the first time."""
+        self._seen.extend(compacts)
 
-    def settle(self, call_id: str) -> None:
-        """A call that was counted."""
-        self._settled.append(short_id(call_id))
+    def add_settled(self, call_id: str) -> None:
+        """Note a call that was counted."""
+        self._settled.append(compact_id(call_id))
 
-    def lose(self, call_id: str, reason: str) -> None:
-        """A call that was given up."""
-        self._lost.setdefault(reason, []).append(short_id(call_id))
+    def add_lost(self, call_id: str, reason: str) -> None:
+        """Note a call that was given up."""
+        self._lost.setdefault(reason, []).append(compact_id(call_id))
 
-    def revise(self, call_id: str, before: Outcome, after: Outcome, *, is_counted: bool) -> None:
-        """A counted call that changed; nothing if none of its values did."""
-        was, is_ = values_of(before), values_of(after)
-        if was != is_:
-            self._revised.append(Revision(call_id, was, is_, is_counted))
+    def add_revision(self, before: Call, after: Call, *, is_counted: bool) -> None:
+        """Note a counted call that changed, if any of its values did; see `Revision`."""
+        if before.values != after.values:
+            self._revised.append(Revision(after.id, before.values, after.values, is_counted))
 
     def take(self) -> bytes | None:
-        """The entries since this was last asked; None if there are none."""
+        """Return the entries since the last call of this; None if there are none."""
         if not (self._seen or self._settled or self._lost or self._revised):
             return None
-        lost = {reason: joined_or_long(shorts) for reason, shorts in self._lost.items()}
-        seen, settled = joined_or_long(self._seen), joined_or_long(self._settled)
-        taken = _encode(_Saved(seen, settled, lost, self._revised))
+        lost = {reason: saved_ids(compacts) for reason, compacts in self._lost.items()}
+        entries = PollEntries(saved_ids(self._seen), saved_ids(self._settled), lost, self._revised)
+        taken = _encode(entries)
         self._clear()
         return taken
 
 
-def values_of(call: Outcome) -> Values:
-    """What is published of a call besides its id and start."""
-    return (call.status, call.call_status, call.duration, call.tags)
+def decode_entries(content: bytes) -> PollEntries:
+    """Return the entries of one poll that `Journal.take` made.
 
-
-def told_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> Told:
-    """What the journal, in the order of the polls, tells of a call.
-
-    Raises ValueError if it is damaged.
+    Raises:
+        ValueError: They are damaged.
     """
-    if not is_unicode(call_id):
-        return Told()
-    short, told = short_id(call_id), Told()
-    for at, content in entries:
-        if not content or not may_hold(content, call_id):
-            continue
-        saved = _read(content)
-        if short in _shorts(saved.seen) and told.seen_at is None:
-            told = told._replace(seen_at=at)
-        if times := _shorts(saved.settled).count(short):
-            told = told._replace(settled_at=at, settled_times=told.settled_times + times)
-        for reason, ids in saved.lost.items():
-            if short in _shorts(ids):
-                told = told._replace(lost_at=at, lost_as=reason)
-        revised = tuple((at, each) for each in saved.revised if each.id == call_id)
-        told = told._replace(revisions=told.revisions + revised)
-    return told
-
-
-def settled_in(content: bytes) -> Iterator[str]:
-    """The ids that one poll's entries say were counted; raises ValueError if it is damaged."""
-    return map(long_id, _shorts(_read(content).settled))
-
-
-def _read(content: bytes) -> _Saved:
     try:
         return _decode(content)
     except msgspec.MsgspecError:
         raise ValueError("the journal is damaged") from None
 
 
-def _shorts(ids: Ids) -> list[ShortId]:
-    return [*cut(ids)] if isinstance(ids, bytes) else short_ids(ids)
+def history_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> CallHistory:
+    """Return what the journal holds of a call.
+
+    Args:
+        call_id: The call's id.
+        entries: T and the entries of each poll, in the order of the polls.
+
+    Raises:
+        ValueError: The journal is damaged.
+    """
+    if not is_unicode(call_id):
+        return CallHistory()
+    compact, history = compact_id(call_id), CallHistory()
+    for at, content in entries:
+        if not may_hold(content, call_id):
+            continue
+        poll = decode_entries(content)
+        if compact in loaded_ids(poll.seen) and history.seen_at is None:
+            history = history._replace(seen_at=at)
+        if times := loaded_ids(poll.settled).count(compact):
+            times += history.settled_times
+            history = history._replace(settled_at=at, settled_times=times)
+        for reason, ids in poll.lost.items():
+            if compact in loaded_ids(ids):
+                history = history._replace(lost_at=at, lost_as=reason)
+        revised = tuple((at, each) for each in poll.revised if each.id == call_id)
+        history = history._replace(revisions=history.revisions + revised)
+    return history

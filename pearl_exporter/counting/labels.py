@@ -1,8 +1,11 @@
-"""Which label values an outbound may have: codes and tags, first come, first served, for good.
+"""Which label values an outbound may have, for its calls' codes and tags. Pure.
 
-A counter must never change its meaning, so a value that was admitted stays, and one that was
-folded stays folded. A tag is customers' free text: what looks like a phone number or an e-mail
-address is folded before anything else sees it. Pure.
+The number of series is bounded: the first values that come are *admitted* and have a label of their
+own, for good; the others are *folded* into one label. A counter must not change its meaning, so an
+admitted value stays admitted, and a folded value stays folded.
+
+A tag is free text of customers. A tag that looks like a phone number or an e-mail address is folded
+before anything else reads it.
 """
 
 import re
@@ -20,14 +23,19 @@ from pearl_exporter.counting.calls import (
     status_label,
 )
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import is_unicode
 
 OTHER = "_other"
-"""The label of all tags that have no series of their own."""
+"""The label of all folded tags."""
 
 MAX_TAG_LENGTH = 128
+"""Characters of the longest tag that is admitted."""
+
 MAX_UNKNOWN_CODES = 20
+"""How many unknown codes of one field are admitted."""
+
 MAX_FOLDED_REMEMBERED = 10_000
-"""How many different folded tags are told apart; beyond it `TagLabels.folded` stands still."""
+"""How many different folded tags are counted; beyond that, `TagLabels.folded` stands still."""
 
 _EMAIL = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
 _PHONE = re.compile(r"\d(?:[\s()\[\].\-/·•_|*~+‐‒–—―−]{0,4}\d){6,}")
@@ -41,16 +49,22 @@ _DATE = "|".join(
     )
 )
 _DATES = re.compile(
-    # dates and pairs of years, alone or from one to another, that are no part of a longer number
+    # a date, a span of dates or a pair of years, if it is not part of a longer number
     rf"(?<![\d+])(?<!\d[-./])(?:(?:{_DATE})(?:\s?[-–]\s?(?:{_DATE}))?|{_YEAR}\s?[-–/]\s?{_YEAR})"
     r"(?![-./]?\d)"
 )
 _INVISIBLE = frozenset({"Cf", "Mn", "Me"})
-"""Categories of characters that take no room of their own, so that digits stand side by side."""
+"""Unicode categories of characters without a width of their own, which may hide between digits."""
 
 
 class TagRules(msgspec.Struct, frozen=True):
-    """What ``metrics.max_tags``, ``tag_include`` and ``tag_exclude`` say."""
+    """Which tags of an outbound are admitted.
+
+    Attributes:
+        max_tags: How many, at most.
+        include: What a tag must match.
+        exclude: What a tag must not match; empty excludes none.
+    """
 
     max_tags: int = 100
     include: Pattern = Pattern(".*")
@@ -58,17 +72,17 @@ class TagRules(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The rules in one line: equal texts, equal labels."""
+        """The rules in one line. Calls labelled under equal texts have equal labels."""
         return f"{self.max_tags} {self.include.pattern!r} {self.exclude.pattern!r}"
 
 
 def looks_personal(tag: str) -> bool:
-    """Whether a tag may hold a phone number or an e-mail address.
+    """Return whether a tag may hold a phone number or an e-mail address.
 
-    Seven digits or more, with what people put between them, pass for a phone number, unless they
-    are a date such as 2026-11-23 or 23.11.2026, or years such as 2025/2026; 20251130 may be
-    either, so it is folded. Digits and signs of other scripts count as well, and so does what is
-    percent-encoded.
+    Seven or more digits, with the usual separators between them, are taken for a phone number,
+    unless they are a date such as 2026-11-23 or 23.11.2026, or years such as 2025/2026. 20251130
+    may be either, so it is taken for a phone number. Digits and signs of other scripts count as
+    well, and so do percent-encoded ones.
     """
     text = unicodedata.normalize("NFKC", unquote(tag))
     text = "".join(each for each in text if unicodedata.category(each) not in _INVISIBLE)
@@ -77,35 +91,27 @@ def looks_personal(tag: str) -> bool:
     return _PHONE.search(_DATES.sub(" date ", text)) is not None
 
 
-def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8; JSON may hold half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 class TagLabels:
-    """The tags of one outbound that have a series of their own, in the order of their coming."""
+    """The labels of one outbound's tags."""
 
     def __init__(self, rules: TagRules, admitted: Iterable[str] = ()) -> None:
+        """Go on with the labels that were admitted before, or with none."""
         self._rules = rules
         self._labels: dict[str, str] = {tag: tag for tag in admitted}
         self._folded: set[int] = set()
 
     @property
     def admitted(self) -> tuple[str, ...]:
-        """Every label ever given, ``_other`` included."""
+        """Every label ever given, in the order in which they came, `OTHER` included."""
         return tuple(self._labels)
 
     @property
     def folded(self) -> int:
-        """How many different tags were folded because ``max_tags`` others came first."""
+        """How many different tags were folded because ``max_tags`` others had come before."""
         return len(self._folded)
 
     def of(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """The labels of a call's tags, each once; a call's folded tags are one ``_other``."""
+        """Return the labels of a call's tags, each once; all its folded tags are one `OTHER`."""
         known = self._labels
         return tuple(dict.fromkeys(known.get(tag) or self._admit(tag) for tag in tags))
 
@@ -118,26 +124,26 @@ class TagLabels:
             tag != OTHER
             and len(tag) <= MAX_TAG_LENGTH
             and is_unicode(tag)
-            and self._rules.include.fits(tag)
+            and self._rules.include.matches(tag)
             and not self._is_excluded(tag)
             and not looks_personal(tag)
         )
 
     def _is_excluded(self, tag: str) -> bool:
         exclude = self._rules.exclude
-        return bool(exclude.pattern) and exclude.fits(tag)
+        return bool(exclude.pattern) and exclude.matches(tag)
 
     def _has_room(self, tag: str) -> bool:
         if len(self._labels) - (OTHER in self._labels) < self._rules.max_tags:
             return True
         if len(self._folded) < MAX_FOLDED_REMEMBERED:
-            # hash() is salted for each process, so the tag itself can't be had back from it
+            # a hash of the tag: it is salted for each process, so the tag cannot be recovered
             self._folded.add(hash(tag))
         return False
 
 
 class CodeLabels:
-    """The labels of one code field of one outbound: the documented ones, and twenty unknown."""
+    """The labels of one code field of one outbound: documented codes, and some unknown ones."""
 
     def __init__(
         self,
@@ -145,17 +151,24 @@ class CodeLabels:
         name: Callable[[int | None], str],
         admitted: Iterable[int] = (),
     ) -> None:
+        """Go on with the unknown codes that were admitted before, or with none.
+
+        Args:
+            known: The labels of documented codes.
+            name: Returns the label of any code.
+            admitted: The unknown codes that have a label of their own.
+        """
         self._name = name
         self._known = known
         self._unknown: dict[int, str] = {code: name(code) for code in admitted}
 
     @property
     def admitted(self) -> tuple[int, ...]:
-        """The unknown codes that have a label of their own, in the order of their coming."""
+        """The unknown codes that have a label of their own, in the order in which they came."""
         return tuple(self._unknown)
 
     def of(self, code: int | None) -> str:
-        """The label of a code, admitting it if there is room."""
+        """Return the label of a code, which is admitted if fewer than `MAX_UNKNOWN_CODES` are."""
         if code is None:
             return UNKNOWN
         label = self._known.get(code) or self._unknown.get(code)
@@ -168,10 +181,10 @@ class CodeLabels:
 
 
 def status_labels(admitted: Iterable[int] = ()) -> CodeLabels:
-    """The labels of ``conversationStatus``."""
+    """Return the labels of ``conversationStatus``, with the unknown codes admitted before."""
     return CodeLabels(STATUS_LABELS, status_label, admitted)
 
 
 def call_status_labels(admitted: Iterable[int] = ()) -> CodeLabels:
-    """The labels of the row's own ``status``."""
+    """Return the labels of the row's own ``status``, with the unknown codes admitted before."""
     return CodeLabels({**STATUS_LABELS, **CALL_STATUS_LABELS}, call_status_label, admitted)

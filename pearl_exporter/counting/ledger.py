@@ -1,6 +1,7 @@
-"""What has been counted: the counters of one outbound, which only ever grow. Pure.
+"""The counters of one outbound, which only ever grow. Pure.
 
-The ledger counts; that each call is counted exactly once is the tracker's promise.
+The ledger adds up what it is given. That each call is counted exactly once is the work of the
+tracker and its transitions.
 """
 
 from collections import Counter
@@ -15,30 +16,32 @@ from pearl_exporter.counting.calls import (
     IN_PROGRESS,
     LIVE_STATUSES,
     Call,
-    Outcome,
+    CallValues,
     is_answered,
 )
 from pearl_exporter.counting.histogram import Histogram, HistogramSnapshot
 from pearl_exporter.counting.labels import CodeLabels
 
 REVISABLE = ("status", "call_status", "duration", "tags")
-"""What of a settled call may change: the values of label ``field``."""
+"""The fields of a settled call that may change: the values of label ``field``."""
 
 UNCOUNTED = ("deleted", "follow_expired")
-"""Why a call that was seen will never be counted: the values of label ``reason``."""
+"""Why a call that was read will never be counted: the values of label ``reason``."""
 
 
 class LedgerSnapshot(msgspec.Struct, frozen=True):
-    """Every counter of one outbound at one moment; what a durable state saves and loads.
+    """Every counter of one outbound at one moment; this is what a state saves.
 
     Attributes:
-        started: Calls first seen, live or not, that can be counted.
-        by_status: Settled calls by outcome; likewise ``by_call_status``, ``by_tag``.
+        started: Calls that were read for the first time and are no history.
+        by_status: Settled calls by outcome.
+        by_call_status: Settled calls by telephony state.
+        by_tag: Settled calls by tag; a call counts once for each of its tags.
         untagged: Settled, answered calls without a tag.
-        durations: Of settled, answered calls, by outcome.
-        revisions: Changes to settled calls, by what changed.
+        durations: The durations of settled, answered calls, by outcome.
+        revisions: Changes to settled calls, by the field that changed.
         uncounted: Calls that will never settle, by reason.
-        uncounted_seconds: Time that no poll ever looked at.
+        uncounted_seconds: Time whose calls no poll has read, because an outage was too long.
     """
 
     started: int
@@ -53,12 +56,12 @@ class LedgerSnapshot(msgspec.Struct, frozen=True):
 
     @property
     def settled(self) -> int:
-        """All settled calls."""
+        """How many calls have settled."""
         return sum(self.by_status.values())
 
 
 class Ledger:
-    """The counters of one outbound, from nothing or from what was saved."""
+    """The counters of one outbound."""
 
     def __init__(
         self,
@@ -67,6 +70,15 @@ class Ledger:
         call_statuses: CodeLabels,
         saved: LedgerSnapshot | None = None,
     ) -> None:
+        """Go on from saved counters, or from 0.
+
+        Args:
+            bounds: Upper bounds of the duration buckets, in seconds. Saved histograms with other
+                bounds are dropped, since their counts cannot be put into these buckets.
+            statuses: The labels of outcomes.
+            call_statuses: The labels of telephony states.
+            saved: What was saved; None if nothing was.
+        """
         saved = saved or _NOTHING
         self._bounds = tuple(bounds)
         self._statuses = statuses
@@ -85,8 +97,11 @@ class Ledger:
         self._uncounted = _counter(UNCOUNTED, saved.uncounted)
         self._uncounted_seconds = saved.uncounted_seconds
 
-    def see(self, call: Outcome) -> None:
-        """Gives every label of a row its series, at 0, so that its first increase can be seen."""
+    def create_series(self, call: Call | CallValues) -> None:
+        """Create a series, at 0, for every label of a row that has none yet.
+
+        Prometheus cannot see the first increase of a series that begins above 0.
+        """
         for tag in call.tags:
             self._by_tag.setdefault(tag, 0)
         if call.call_status != IN_PROGRESS:
@@ -98,13 +113,13 @@ class Ledger:
         if is_answered(call) and status not in self._durations:
             self._durations[status] = Histogram(self._bounds)
 
-    def start(self) -> None:
-        """Counts a call that was seen for the first time."""
+    def count_started(self) -> None:
+        """Count a call that was read for the first time."""
         self._started += 1
 
-    def settle(self, call: Call) -> None:
-        """Counts a settled call, with these values for good."""
-        self.see(call)
+    def count_settled(self, call: Call) -> None:
+        """Count a call that has settled, with these values for good."""
+        self.create_series(call)
         status = self._statuses.of(call.status)
         self._by_status[status] += 1
         self._by_call_status[self._call_statuses.of(call.call_status)] += 1
@@ -116,39 +131,40 @@ class Ledger:
             self._untagged += 1
         self._durations[status].add(call.duration, call.id)
 
-    def revise(self, before: Outcome, after: Outcome) -> bool:
-        """Counts what of a settled call changed, and gives whether anything did.
+    def count_revision(self, before: Call, after: Call) -> bool:
+        """Count the fields of a settled call that changed; its own counts keep the first values.
 
-        Its own counters keep the first values.
+        Returns:
+            Whether any field changed. Another order of the tags is no change.
         """
         changed = False
         for field in REVISABLE:
-            was, is_ = getattr(before, field), getattr(after, field)
-            if was != is_ and not (field == "tags" and set(was) == set(is_)):
+            old, new = getattr(before, field), getattr(after, field)
+            if old != new and not (field == "tags" and set(old) == set(new)):
                 self._revisions[field] += 1
                 changed = True
         return changed
 
-    def give_up(self, reason: str) -> None:
-        """Counts a call that was seen and will never settle; ``reason`` is one of `UNCOUNTED`."""
+    def count_lost(self, reason: str) -> None:
+        """Count a call that was read and will never settle; ``reason`` is one of `UNCOUNTED`."""
         self._uncounted[reason] += 1
 
-    def forget(self, call_ids: AbstractSet[str]) -> None:
-        """Lets go of the ids of these calls; they stay counted."""
+    def drop_exemplars(self, call_ids: AbstractSet[str]) -> None:
+        """Show none of these calls as an exemplar any more; they stay counted."""
         for durations in self._durations.values():
-            durations.forget(call_ids)
+            durations.drop_exemplars(call_ids)
 
-    def lose(self, seconds: float) -> None:
-        """Counts time that lies too far back to be read after an outage."""
+    def add_uncounted_seconds(self, seconds: float) -> None:
+        """Count time of an outage that is too long ago for its calls to be read."""
         self._uncounted_seconds += seconds
 
     @property
     def by_status(self) -> Counter[str]:
-        """Settled calls by outcome, as it is now."""
+        """A copy of the settled calls by outcome."""
         return self._by_status.copy()
 
     def snapshot(self) -> LedgerSnapshot:
-        """Every counter as it is now."""
+        """Return every counter as it is now."""
         return LedgerSnapshot(
             started=self._started,
             by_status=dict(self._by_status),

@@ -1,7 +1,7 @@
-"""How many calls settled with which outcome, step by step over the last hours. Pure.
+"""How many calls settled with which outcome in the last hours, in steps of 5 minutes. Pure.
 
 A call counts in the step of the poll that counted it. A step without a good poll is a *gap*, unless
-the polls around it were no further apart than they were meant to be: then nothing settled in it.
+no poll was missed between the polls around it: then nothing settled in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,25 +12,27 @@ import msgspec
 from pearl_exporter.counting.calls import Instant
 
 STEP_MS = 300_000
-MOST_STEPS = 72
-"""Six hours."""
+"""How long a step is: 5 minutes."""
+
+MAX_STEPS = 72
+"""How many steps are kept: 6 hours."""
 
 
-class Step(NamedTuple):
-    """One step: when it began, and the calls settled in it by outcome; None for a gap."""
+class OutcomeStep(NamedTuple):
+    """One step: when it began, and how many calls settled in it by outcome; None for a gap."""
 
     start: Instant
     calls: Mapping[str, int] | None
 
 
 class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The last steps of one outbound, compact enough to be saved with each poll.
+    """The last steps of one outbound, small enough to be saved with each poll.
 
     Attributes:
-        labels: The outcomes met so far.
-        newest: The number of the newest step, in steps since the epoch.
-        counts: Each step's calls in the order of ``labels``, the oldest first; trailing zeros are
-            left out, and a gap is None.
+        labels: The outcomes that calls have had.
+        newest: The number of the newest step: how many steps after the epoch it began.
+        counts: The steps, oldest first: the calls of each in the order of ``labels``, without
+            trailing zeros; None for a gap.
     """
 
     labels: tuple[str, ...] = ()
@@ -38,39 +40,41 @@ class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     counts: tuple[tuple[int, ...] | None, ...] = ()
 
     def counted(
-        self, calls: Mapping[str, int], at: Instant, *, is_seamless: bool
+        self, calls: Mapping[str, int], at: Instant, *, is_contiguous: bool
     ) -> "OutcomeHistory":
-        """The history after a good poll at this moment has counted these calls by outcome.
+        """Return the history after one more good poll.
 
-        ``is_seamless`` says that no poll was missed since the one before, however long ago it was.
+        Args:
+            calls: How many calls the poll has counted, by outcome.
+            at: T of the poll.
+            is_contiguous: Whether no poll was missed since the last good one.
         """
         labels = self.labels
-        new = tuple(label for label, number in calls.items() if number and label not in labels)
-        labels += new
+        labels += tuple(label for label, number in calls.items() if number and label not in labels)
         step = at // STEP_MS
-        counts = self._up_to(step, () if is_seamless else None)
-        now = counts[-1] or ()
+        *before, newest = self._up_to(step, () if is_contiguous else None)
+        newest = newest or ()
         if any(calls.values()):
-            now = now + (0,) * (len(labels) - len(now))
-            now = tuple(
-                number + calls.get(label, 0) for number, label in zip(now, labels, strict=True)
+            newest = newest + (0,) * (len(labels) - len(newest))
+            newest = tuple(
+                number + calls.get(label, 0) for number, label in zip(newest, labels, strict=True)
             )
-        return OutcomeHistory(labels, step, (*counts[:-1], now))
+        return OutcomeHistory(labels, step, (*before, newest))
 
     def _up_to(
         self, step: int, between: tuple[int, ...] | None
     ) -> tuple[tuple[int, ...] | None, ...]:
-        """The steps up to this one: it is the last one, the oldest are dropped."""
+        """Return the steps up to ``step``, at most `MAX_STEPS`, those added as ``between``."""
         ahead = step - self.newest
-        if not self.counts or ahead >= MOST_STEPS or -ahead >= len(self.counts):
+        if not self.counts or ahead >= MAX_STEPS or -ahead >= len(self.counts):
             return ((),)
-        if ahead <= 0:  # the time polled for may step back
+        if ahead <= 0:  # the same step, or an earlier one: T may step back
             return self.counts[: len(self.counts) + ahead]
-        return (*self.counts, *(between,) * (ahead - 1), ())[-MOST_STEPS:]
+        return (*self.counts, *(between,) * (ahead - 1), ())[-MAX_STEPS:]
 
-    def steps(self) -> Iterator[Step]:
-        """Every step that is known, the oldest first."""
+    def steps(self) -> Iterator[OutcomeStep]:
+        """Iterate over the steps, oldest first."""
         first = self.newest - len(self.counts) + 1
         for number, counts in enumerate(self.counts, first):
             calls = None if counts is None else dict(zip(self.labels, counts, strict=False))
-            yield Step(number * STEP_MS, calls)
+            yield OutcomeStep(number * STEP_MS, calls)

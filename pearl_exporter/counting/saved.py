@@ -1,4 +1,4 @@
-"""What is saved of one outbound between polls and over restarts. Pure."""
+"""What is saved of one outbound, so that counting goes on after a restart. Pure."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,27 +9,35 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
 from pearl_exporter.counting.outcome_history import OutcomeHistory
 
+# The names under which a state of schema version 4 holds these fields.
+_SAVED_AS = {"low_watermark": "edge", "unread_until": "unread_to"}
 
-class Progress(msgspec.Struct, frozen=True):
-    """How far one outbound was polled, and what it has counted.
+
+class Progress(msgspec.Struct, frozen=True, rename=_SAVED_AS):
+    """How far one outbound was polled, and what was counted. Instants are in milliseconds.
 
     Attributes:
         tracking_since: T0, when the first good poll began.
         polled_at: T of the last good poll.
-        edge: Where forgetting began, and where catching up stands.
+        low_watermark: Start before which done calls are forgotten. If an outage left calls unread,
+            they begin here.
         ledger: The counters.
-        statuses: Unknown codes with a label of their own; likewise ``call_statuses``, ``tags``.
+        statuses: Unknown outcome codes that have a label of their own.
+        call_statuses: Unknown telephony codes that have a label of their own.
+        tags: The labels of tags.
         tracked: How many calls are tracked.
-        live: Calls that were going on, and where the oldest of them began.
-        unread_to: Up to here, from the edge on, an outage has left calls unread, if it has.
-        newest: Where the newest call ever read began; 0 before any.
-        tag_rules: The rules by which the tags of the tracked calls got their labels.
-        outcomes: The calls settled in the last hours, by outcome.
+        live: How many of them are live.
+        oldest_live_start: When the oldest live call began; None if there is none.
+        unread_until: Where the calls that an outage left unread end; None if there are none.
+        newest: When the newest call ever read began; 0 if none was read.
+        tag_rules: The tag rules by which the tracked calls got their labels, as
+            `labels.TagRules.text`; `SEVERAL_TAG_RULES` if they got them by more than one.
+        outcomes: The calls that settled in the last hours, by outcome.
     """
 
     tracking_since: Instant
     polled_at: Instant
-    edge: Instant
+    low_watermark: Instant
     ledger: LedgerSnapshot
     statuses: tuple[int, ...]
     call_statuses: tuple[int, ...]
@@ -37,38 +45,60 @@ class Progress(msgspec.Struct, frozen=True):
     tracked: int = 0
     live: int = 0
     oldest_live_start: Instant | None = None
-    unread_to: Instant | None = None
+    unread_until: Instant | None = None
     newest: Instant = 0
     tag_rules: str = ""
     outcomes: OutcomeHistory = OutcomeHistory()
 
 
-class Saved(NamedTuple):
-    """All that a tracker needs to go on where another one stopped: progress and blocks of calls."""
+class SavedOutbound(NamedTuple):
+    """All that a tracker needs to go on where another one stopped.
+
+    Attributes:
+        progress: The counters, and how far the outbound was polled.
+        blocks: The tracked calls, in the form of `blocks`, by the blocks' keys. The tracker empties
+            this while it loads, so that the memory of a block can serve the next one.
+    """
 
     progress: Progress
     blocks: dict[Instant, bytes]
-    """By their keys; see `blocks`. A tracker takes them over and leaves nothing in it."""
 
 
 class Delta(NamedTuple):
-    """What changed since it was last saved; a block that is None is gone."""
+    """What one poll changed: what is to be saved, in one transaction.
+
+    Attributes:
+        progress: Replaces the saved one.
+        blocks: The blocks that changed, by key; None for a block that is gone.
+        journal: The poll's entries, in the form of `journal`; None if there are none.
+        journal_from: Entries of polls before this T are about forgotten calls alone.
+    """
 
     progress: Progress
     blocks: Mapping[Instant, bytes | None]
     journal: bytes | None = None
-    """What became of calls in this poll, if anything did; see `journal`."""
     journal_from: Instant = 0
-    """The entries of polls before it are of no use any more."""
 
 
-class _PolledAt(msgspec.Struct):
-    polled_at: Instant
+SEVERAL_TAG_RULES = "several"
+"""Stored in place of the rules while calls are labelled by more than one set of tag rules."""
 
 
-_decode_polled_at = msgspec.msgpack.Decoder(_PolledAt).decode
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
-def polled_at(progress: bytes) -> Instant:
-    """T of the last good poll, out of a saved `Progress` of any version."""
-    return _decode_polled_at(progress).polled_at
+def encode_progress(progress: Progress) -> bytes:
+    """Return the progress as MessagePack."""
+    return msgspec.msgpack.encode(progress)
+
+
+def decode_progress(content: bytes) -> Progress:
+    """Return the progress that `encode_progress` wrote.
+
+    Raises:
+        ValueError: The content is damaged.
+    """
+    try:
+        return _decode_progress(content)
+    except msgspec.MsgspecError:
+        raise ValueError("a saved progress is damaged") from None

@@ -1,14 +1,24 @@
-"""The tracked calls of one outbound, by id and by start. Pure.
+"""The tracked calls of one outbound, found by id and by start. Pure.
 
-Ids are kept in *blocks* of neighbours by start, a few hundred calls each, so that a range of a
-window of a million calls is found by bisection, a call is put in among few others, and what changed
-can be saved by the block: a state holds blocks, not calls. A block is named by its key, a start
-that none of its calls is before and all of the block below are.
+Ids are stored in *blocks* of neighbours by start, a few hundred calls each::
+
+    block 0              block 1              block 2
+    key 10:00:00.000     key 10:14:07.250     key 10:31:55.001
+    ┌──────────────────┐ ┌──────────────────┐ ┌──────────────────┐
+    │ starts, in order │ │ starts, in order │ │ starts, in order │
+    │ ids, as starts   │ │ ids, as starts   │ │ ids, as starts   │
+    └──────────────────┘ └──────────────────┘ └──────────────────┘
+
+So a range of a window of a million calls is found by bisection, a new call is inserted into a short
+list, and a state saves the blocks that changed instead of all calls.
+
+Invariants: no block is empty. A block's key is a lower bound of its starts and above every start of
+the block before it. Calls of one millisecond are in one block.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from pearl_exporter.counting.calls import Instant
@@ -17,7 +27,7 @@ Key = TypeVar("Key")
 Item = TypeVar("Item")
 
 BLOCK_CALLS = 256
-"""How many calls a new block holds; one of twice as many is split."""
+"""How many calls a new block holds; a block of twice as many is split."""
 
 
 class Block(Generic[Key]):
@@ -31,145 +41,159 @@ class Block(Generic[Key]):
         self.ids = ids
 
 
-class _Place(NamedTuple):
-    """A place between two calls: the number of a block, and of a call in it."""
+class _Position(NamedTuple):
+    """A position between two calls: the number of a block, and of a call in it."""
 
     block: int
     call: int
 
 
 class StartIndex(Generic[Key, Item]):
-    """Items by id, and in the order of their start.
+    """Items by id, and in the order of their starts.
 
-    An item may be *absent*: remembered, but not in the API's table as far as is known.
+    An item may be *absent*: remembered, but not in the API's table any more as far as is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block_calls: int = BLOCK_CALLS) -> None:
+        self._block_calls = block_calls
         self._items: dict[Key, Item] = {}
+        # a bound method, since it is called for each row of each poll
         self.get = self._items.get
-        """The item of an id, None if there is none."""
+        """Return the item of an id, None if there is none."""
         self._blocks: list[Block[Key]] = []
-        self._keys: list[Instant] = []
+        self._keys: list[Instant] = []  # of the blocks, for bisection
         self._changed: set[Block[Key]] = set()
         self._gone: set[Instant] = set()
+        # for the absent items, their starts by id and in order: `present` subtracts them
         self._absent: dict[Key, Instant] = {}
         self._absent_starts: list[Instant] = []
 
     def __len__(self) -> int:
-        """How many items there are, absent ones included."""
+        """Return how many items there are, absent ones included."""
         return len(self._items)
 
-    def __contains__(self, key: Key) -> bool:
-        """Whether there is an item of this id."""
-        return key in self._items
-
     def __getitem__(self, key: Key) -> Item:
-        """The item of an id that there is."""
+        """Return the item of an id."""
         return self._items[key]
 
-    def items(self) -> list[tuple[Key, Item]]:
-        """Every item with its id, in no order."""
-        return list(self._items.items())
-
     def add(self, key: Key, start: Instant, item: Item) -> None:
-        """Puts in a new item."""
+        """Insert a new item, behind those with the same start."""
         self._items[key] = item
         if not self._blocks:
             self._insert_block(0, Block(start, array("q", [start]), [key]))
             return
         if start < self._keys[0]:
-            self._rename_first(start)
-        number = self._number(start)
+            self._lower_first_key(start)
+        number = self._block_number(start)
         block = self._blocks[number]
-        place = bisect_right(block.starts, start)
-        block.starts.insert(place, start)
-        block.ids.insert(place, key)
+        position = bisect_right(block.starts, start)
+        block.starts.insert(position, start)
+        block.ids.insert(position, key)
         self._changed.add(block)
-        if len(block.ids) >= 2 * BLOCK_CALLS:
+        if len(block.ids) >= 2 * self._block_calls:
             self._split(number)
 
-    def fill(self, ids: Sequence[Key], starts: Sequence[Instant], items: Sequence[Item]) -> None:
-        """Puts in many new items, in the order of their starts; cheapest where there are none."""
+    def add_all(
+        self, keys: Sequence[Key], starts: Sequence[Instant], items: Sequence[Item]
+    ) -> None:
+        """Insert many new items, in the order of their starts.
+
+        The blocks are those that `add` would make; into an empty index it is much faster.
+        """
         if self._items:
-            for key, start, item in zip(ids, starts, items, strict=True):
+            for key, start, item in zip(keys, starts, items, strict=True):
                 self.add(key, start, item)
             return
-        self._items.update(zip(ids, items, strict=True))
+        self._items.update(zip(keys, items, strict=True))
         first = 0
-        while first < len(ids):
-            # a block ends between two different starts
-            end = bisect_right(starts, starts[min(first + BLOCK_CALLS, len(ids)) - 1])
-            block = Block(starts[first], array("q", starts[first:end]), list(ids[first:end]))
+        while first < len(keys):
+            # `add` would split a block at the first call that makes it large enough and gives it
+            # two different starts, and go on in the upper half
+            equal = bisect_right(starts, starts[first], first)
+            full = max(first + 2 * self._block_calls, equal + 1)
+            end = _cut(starts, first, full) if full <= len(keys) else len(keys)
+            block = Block(starts[first], array("q", starts[first:end]), list(keys[first:end]))
             self._insert_block(len(self._blocks), block)
             first = end
 
     def load(self, key: Instant, starts: "array[int]", items: dict[Key, Item]) -> None:
-        """Puts in a block as it was saved, behind all others; both in the order of starts."""
+        """Append a block as it was saved, which is no change.
+
+        Args:
+            key: Its key, above all starts that the index holds.
+            starts: The starts of its items, in order.
+            items: Its items by id, in the same order.
+        """
         self._items.update(items)
         self._blocks.append(Block(key, starts, list(items)))
         self._keys.append(key)
 
     def put(self, key: Key, start: Instant, item: Item) -> None:
-        """Replaces an item that was put in with this start; its block is to be saved."""
+        """Replace an item, whose start stays; its block is to be saved."""
         self._items[key] = item
-        self._changed.add(self._blocks[self._number(start)])
+        self._changed.add(self._blocks[self._block_number(start)])
 
-    def renew(self, key: Key, item: Item) -> None:
-        """Replaces an item by another form of the same: nothing of it is to be saved."""
-        self._items[key] = item
+    def map_items(self, function: Callable[[Key, Item], Item]) -> None:
+        """Replace each item by an equal one of another form, which is no change."""
+        for key, item in list(self._items.items()):
+            self._items[key] = function(key, item)
 
     def take_changes(self) -> dict[Instant, Block[Key] | None]:
-        """The blocks that changed since this was last asked, by key; None for one that is gone."""
+        """Return the blocks that changed since the last call of this, by key.
+
+        None is in the place of a block that is gone.
+        """
         changes: dict[Instant, Block[Key] | None] = dict.fromkeys(self._gone)
+        # after those that are gone: a new block may have the key of an old one
         changes.update((block.key, block) for block in self._changed)
         self._changed.clear()
         self._gone.clear()
         return changes
 
     def blocks(self) -> Iterable[Block[Key]]:
-        """All blocks, oldest first."""
+        """Return all blocks, oldest first."""
         return iter(self._blocks)
 
     def remove(self, key: Key, start: Instant) -> None:
-        """Takes out an item that was put in with this start."""
-        self.appear(key)
-        number = self._number(start)
+        """Take out an item of this start."""
+        self.mark_present(key)
+        number = self._block_number(start)
         block = self._blocks[number]
-        place = block.ids.index(key, bisect_left(block.starts, start))
-        del block.starts[place]
-        del block.ids[place]
+        position = block.ids.index(key, bisect_left(block.starts, start))
+        del block.starts[position]
+        del block.ids[position]
         del self._items[key]
         self._changed.add(block)
         if not block.ids:
             self._remove_block(number)
 
     def move(self, key: Key, start: Instant, to: Instant) -> None:
-        """Gives an item another start."""
+        """Give an item another start."""
         if start == to:
             return
         item, was_absent = self._items[key], key in self._absent
         self.remove(key, start)
         self.add(key, to, item)
         if was_absent:
-            self.vanish(key, to)
+            self.mark_absent(key, to)
 
-    def vanish(self, key: Key, start: Instant) -> None:
-        """Notes that an item is absent."""
+    def mark_absent(self, key: Key, start: Instant) -> None:
+        """Note that an item of this start is absent."""
         if key not in self._absent:
             self._absent[key] = start
             insort(self._absent_starts, start)
 
-    def appear(self, key: Key) -> None:
-        """Notes that an item is there, again or still."""
+    def mark_present(self, key: Key) -> None:
+        """Note that an item is not absent."""
         start = self._absent.pop(key, None)
         if start is not None:
             del self._absent_starts[bisect_left(self._absent_starts, start)]
 
     def ids_between(self, start: Instant, end: Instant) -> list[Key]:
-        """The ids of items that start in ``[start, end)``, in order, absent ones included."""
+        """Return the ids of the items in ``[start, end)``, in order, absent ones included."""
         if not self._blocks or end <= start:
             return []
-        first, last = self._place(start), self._place(end)
+        first, last = self._position(start), self._position(end)
         if first.block == last.block:
             return self._blocks[first.block].ids[first.call : last.call]
         ids = self._blocks[first.block].ids[first.call :]
@@ -178,53 +202,56 @@ class StartIndex(Generic[Key, Item]):
         return ids + self._blocks[last.block].ids[: last.call]
 
     def present(self, start: Instant, end: Instant) -> int:
-        """How many items that are not absent start in ``[start, end)``."""
+        """Return how many items that are not absent start in ``[start, end)``."""
         if end <= start:
             return 0
         absent = bisect_left(self._absent_starts, end) - bisect_left(self._absent_starts, start)
-        return self._calls_between(self._place(start), self._place(end)) - absent
+        return self._calls_between(self._position(start), self._position(end)) - absent
 
     def halfway(self, start: Instant, end: Instant) -> Instant:
-        """An instant that cuts the items of ``[start, end)`` in two halves, between two starts.
+        """Return where to cut ``[start, end)`` into two ranges with as many items each.
 
-        ``start`` if they can't be cut, as all start in one millisecond.
+        Returns:
+            An instant between two different starts; ``start`` if all starts are equal.
         """
-        return self.cut(start, end, self._calls_between(self._place(start), self._place(end)) // 2)
+        calls = self._calls_between(self._position(start), self._position(end))
+        return self.cut(start, end, calls // 2)
 
     def cut(self, start: Instant, end: Instant, lower: int) -> Instant:
-        """An instant that leaves about so many items of ``[start, end)`` below it.
+        """Return where to cut ``[start, end)`` so that about ``lower`` items are below the cut.
 
-        It lies between two starts; ``start`` if there is no such place.
+        Returns:
+            An instant between two different starts; ``start`` if all starts are equal.
         """
-        first, last = self._place(start), self._place(end)
+        first, last = self._position(start), self._position(end)
         calls = self._calls_between(first, last)
         if calls <= 0:
             return start
         at = self._start_at(first, min(lower, calls - 1))
         if at > self._start_at(first, 0):
             return at
-        after = self._place(at + 1)
-        left = self._calls_between(after, last)
-        return self._start_at(after, 0) if left > 0 else start
+        # the cut would be at the oldest start, with nothing below it: cut above that one instead
+        above = self._position(at + 1)
+        return self._start_at(above, 0) if self._calls_between(above, last) > 0 else start
 
-    def _number(self, start: Instant) -> int:
-        """The block that a start belongs to."""
+    def _block_number(self, start: Instant) -> int:
+        """Return the number of the block that a start belongs to."""
         return max(0, bisect_right(self._keys, start) - 1)
 
-    def _place(self, start: Instant) -> _Place:
-        """Where the items begin that do not start before ``start``."""
+    def _position(self, start: Instant) -> _Position:
+        """Return the position of the first item that starts at ``start`` or later."""
         if not self._blocks:
-            return _Place(0, 0)
-        number = self._number(start)
-        return _Place(number, bisect_left(self._blocks[number].starts, start))
+            return _Position(0, 0)
+        number = self._block_number(start)
+        return _Position(number, bisect_left(self._blocks[number].starts, start))
 
-    def _calls_between(self, first: _Place, last: _Place) -> int:
+    def _calls_between(self, first: _Position, last: _Position) -> int:
         whole = sum(len(block.ids) for block in self._blocks[first.block : last.block])
         return whole - first.call + last.call
 
-    def _start_at(self, place: _Place, further: int) -> Instant:
-        """The start of the item that stands so many items behind a place."""
-        number, call = place
+    def _start_at(self, position: _Position, further: int) -> Instant:
+        """Return the start of the item that is ``further`` items behind a position."""
+        number, call = position
         call += further
         while call >= len(self._blocks[number].ids):
             call -= len(self._blocks[number].ids)
@@ -242,7 +269,8 @@ class StartIndex(Generic[Key, Item]):
         self._changed.discard(block)
         self._gone.add(block.key)
 
-    def _rename_first(self, key: Instant) -> None:
+    def _lower_first_key(self, key: Instant) -> None:
+        # a saved block is found by its key: under the old one nothing is left
         block = self._blocks[0]
         self._gone.add(block.key)
         block.key = self._keys[0] = key
@@ -250,11 +278,25 @@ class StartIndex(Generic[Key, Item]):
 
     def _split(self, number: int) -> None:
         block = self._blocks[number]
-        cut = bisect_left(block.starts, block.starts[len(block.ids) // 2])
-        if cut == 0:
-            cut = bisect_right(block.starts, block.starts[0])
+        cut = _cut(block.starts, 0, len(block.ids))
         if cut == len(block.ids):
-            return  # all of one millisecond
+            return  # all of one millisecond, which are never in two blocks
         upper = Block(block.starts[cut], block.starts[cut:], block.ids[cut:])
         del block.starts[cut:], block.ids[cut:]
         self._insert_block(number + 1, upper)
+
+
+def _cut(starts: Sequence[Instant], first: int, end: int) -> int:
+    """Return where to cut a block: between two different starts, near the middle.
+
+    Args:
+        starts: Starts in order.
+        first: The index of the block's first start.
+        end: The index behind its last start.
+
+    Returns:
+        The index of the upper part's first start; ``end`` if all starts are equal.
+    """
+    middle = starts[(first + end) // 2]
+    cut = bisect_left(starts, middle, first, end)
+    return cut if cut > first else bisect_right(starts, middle, first, end)

@@ -1,15 +1,8 @@
-"""What is kept of one tracked call: an object while it may settle, packed when it is done. Pure.
+"""What is known of one call that is tracked: its values and its phase. Pure.
 
-A tracked call is in a phase, which says what the counters owe it::
-
-    HISTORY   settled before tracking began, or came back after it was forgotten: never counted
-    LIVE      going on
-    PENDING   finished, its outcome may still change
-    SETTLED   counted; later changes are revisions
-    LOST      deleted before it settled, or followed in vain: counted as uncounted
-
-    (new) ──> LIVE <──> PENDING ──> SETTLED
-                └─────────┴──> LOST
+A call that may still settle is stored as an object, a `TrackedCall`. A call that is done is stored
+as one integer (see `packing`), which takes a third of the memory. The phases and the steps between
+them are drawn in the text of the package.
 """
 
 from enum import IntEnum
@@ -20,17 +13,26 @@ from pearl_exporter.counting.calls import Call, Instant
 from pearl_exporter.counting.packing import (
     ABSENT,
     IN_WINDOW,
-    ODD_SHIFT,
     PHASE,
-    Kinds,
+    UNKNOWN_CODES_SHIFT,
+    KindTable,
     can_be_packed,
-    marks_of,
+    flags_of,
     pack,
 )
 
 
-class Phase(IntEnum):
-    """What the counters owe a tracked call; see the module's text."""
+class CallPhase(IntEnum):
+    """Whether a call was counted, or still will be.
+
+    Attributes:
+        HISTORY: Never counted: it settled before tracking began, or was read again after it was
+            forgotten.
+        LIVE: Going on.
+        PENDING: Finished, but its outcome and tags may still change.
+        SETTLED: Counted. Later changes count as revisions.
+        LOST: Counted as uncounted: it was deleted, or followed for too long, before it settled.
+    """
 
     HISTORY = 0
     LIVE = 1
@@ -39,58 +41,62 @@ class Phase(IntEnum):
     LOST = 4
 
 
-UNSETTLED = (Phase.LIVE, Phase.PENDING)
-_PHASES = tuple(Phase)
+UNSETTLED = (CallPhase.LIVE, CallPhase.PENDING)
+"""The phases of calls that may still be counted."""
+
+_PHASES = tuple(CallPhase)
+
+# The name under which a state of schema version 4 holds this field.
+_SAVED_AS = {"unknown_codes": "odd_codes"}
 
 
-class Tracked(msgspec.Struct, gc=False):
-    """One tracked call.
+class TrackedCall(msgspec.Struct, frozen=True, gc=False, rename=_SAVED_AS):
+    """One tracked call; it is changed by `call_table.CallTable.replace` alone.
 
     Attributes:
         call: As it was last read, its tags replaced by their labels.
-        phase: What the counters owe it.
-        seen_live_at: The last poll that saw it live; of no use, and not kept, once it is done.
+        phase: Whether it was counted, or still will be.
+        seen_live_at: T of the last poll that saw it live; not kept once the call is done.
         in_window: Whether the window counts it.
-        is_absent: Whether it was not in the API's table when it was last looked for.
-        odd_codes: Which fields have borne a code of no table (1: status, 2: call_status).
+        is_absent: Whether it was missing from the API's table when it was last looked for.
+        unknown_codes: Which of its fields have had a code of no table: bits of `packing`.
     """
 
     call: Call
-    phase: Phase
+    phase: CallPhase
     seen_live_at: Instant | None = None
     in_window: bool = False
     is_absent: bool = False
-    odd_codes: int = 0
+    unknown_codes: int = 0
 
 
-Entry = int | Tracked
-"""A call as it is kept."""
+PackedOrTracked = int | TrackedCall
+"""A call as it is stored."""
 
 
-def entry_of(each: Tracked, kinds: Kinds) -> Entry:
-    """How a call is kept: as it is, or packed if it is done."""
-    call = each.call
-    if each.phase in UNSETTLED or not can_be_packed(call.start):
-        return each
-    kind = kinds.of((call.status, call.call_status, call.duration, call.tags))
-    marks = each.phase | each.odd_codes << ODD_SHIFT
-    if each.in_window:
-        marks |= IN_WINDOW
-    if each.is_absent:
-        marks |= ABSENT
-    return pack(kind, call.start, marks)
+def entry_of(tracked: TrackedCall, kinds: KindTable) -> PackedOrTracked:
+    """Return a call as it is stored: packed if it is done, as it is otherwise."""
+    call = tracked.call
+    if tracked.phase in UNSETTLED or not can_be_packed(call.start):
+        return tracked
+    flags = tracked.phase | tracked.unknown_codes << UNKNOWN_CODES_SHIFT
+    if tracked.in_window:
+        flags |= IN_WINDOW
+    if tracked.is_absent:
+        flags |= ABSENT
+    return pack(kinds.of(call.values), call.start, flags)
 
 
-def tracked_of(call_id: str, entry: Entry, kinds: Kinds) -> Tracked:
-    """The call that is kept; a packed one as an object of its own."""
+def tracked_of(call_id: str, entry: PackedOrTracked, kinds: KindTable) -> TrackedCall:
+    """Return a stored call as an object."""
     if not isinstance(entry, int):
         return entry
-    marks = marks_of(entry)
-    return Tracked(
+    flags = flags_of(entry)
+    return TrackedCall(
         kinds.call(call_id, entry),
-        _PHASES[marks & PHASE],
+        _PHASES[flags & PHASE],
         None,
-        bool(marks & IN_WINDOW),
-        bool(marks & ABSENT),
-        marks >> ODD_SHIFT,
+        bool(flags & IN_WINDOW),
+        bool(flags & ABSENT),
+        flags >> UNKNOWN_CODES_SHIFT,
     )

@@ -1,57 +1,59 @@
-"""The tracked calls of one outbound: what is known of each, and that each is counted once. Pure.
+"""The tracker of one outbound: takes what a poll has read, and keeps every count in step. Pure.
 
-A call is *tracked* from its first sighting until it is both out of the window and done; `tracked`
-tells its phases. A deleted call stays tracked, out of the window, until the window's edge has
-passed it: it may come back, and must not count twice. Rows behind the edge that are not tracked are
-HISTORY for the same reason. Invariant, at every snapshot: started = settled + live + pending +
-uncounted.
+For each row the tracker decides which transition the call makes (`transitions` applies it), and it
+finds the calls that were deleted, that leave the window, that are followed for too long and that
+can be forgotten. The text of the package says what these words mean, and why each call counts
+exactly once.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pearl_exporter.counting.call_table import EVER, FAR, TrackedCalls
-from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.columns import Rows, RowsByStart
-from pearl_exporter.counting.compact_ids import long_id, short_ids
+from pearl_exporter.counting.bulk import can_pack_new
+from pearl_exporter.counting.call_table import CallTable, CallView
+from pearl_exporter.counting.calls import MIN_INSTANT, Instant
+from pearl_exporter.counting.columns import RowsByStart
+from pearl_exporter.counting.compact_ids import compact_ids, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.labels import TagLabels, call_status_labels, status_labels
 from pearl_exporter.counting.ledger import Ledger, LedgerSnapshot
+from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.outcome_history import OutcomeHistory
 from pearl_exporter.counting.packing import (
     IN_WINDOW,
-    IS_IN_WINDOW,
-    Kind,
-    Values,
-    are_alike,
-    can_be_packed,
+    MAX_UNUSED_KINDS,
+    CallKind,
+    PlainValues,
+    is_unchanged,
     pack,
-    pack_alike,
 )
-from pearl_exporter.counting.saved import Delta, Progress, Saved
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracked_call import Entry, Phase, Tracked, entry_of
-from pearl_exporter.counting.transitions import Books, Transitions
+from pearl_exporter.counting.saved import SEVERAL_TAG_RULES, Delta, Progress, SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules, Cutoffs
+from pearl_exporter.counting.start_index import BLOCK_CALLS
+from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
+from pearl_exporter.counting.transitions import Transitions
 from pearl_exporter.counting.window import Window, WindowSnapshot
 
-_SEVERAL = "several"
-"""No rules' text: some calls' tags got their labels by other rules than some others'."""
-
-CODE_FIELDS = ("status", "call_status")
-"""The fields that bear codes, in the order of `Tracker.unknown_codes`."""
-
-
-class Seen(NamedTuple):
-    """Calls that one read brought first: all, and those that lie where was read before."""
-
-    new: int
-    late: int
+MIN_BULK_ROWS = 500
+"""How many new rows a poll must bring for the bulk path; fewer are begun one by one."""
 
 
 class TrackerSnapshot(NamedTuple):
-    """What one outbound's calls amount to, as of one good poll; ``window`` is None before any."""
+    """What one outbound's calls amount to, as of its last good poll.
+
+    Attributes:
+        ledger: The counters.
+        window: The sums of the window; None before a poll.
+        live: How many calls are live.
+        pending: How many calls are pending.
+        oldest_live_start: When the oldest live call began; None if there is none.
+        tracked: How many calls are tracked.
+        tracking_since: T0, when the first good poll began; None before a poll.
+        polled_at: T of the last good poll; None before a poll.
+        folded_tags: How many different tags found no room for a label of their own.
+        outcomes: The calls that settled in the last hours, by outcome.
+    """
 
     ledger: LedgerSnapshot
     window: WindowSnapshot | None
@@ -65,9 +67,36 @@ class TrackerSnapshot(NamedTuple):
     outcomes: OutcomeHistory = OutcomeHistory()
 
 
-def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
-    """What was counted, before the calls themselves are loaded: all but the window."""
-    counted = Tracker(rules, Saved(progress, {})).snapshot()
+class Applied(NamedTuple):
+    """What one poll came to: the result of `Tracker.apply`.
+
+    Attributes:
+        delta: What is to be saved.
+        snapshot: What is to be published once that is saved.
+        new: How many calls were read for the first time.
+        late_rows: How many of them start where an earlier poll had read already.
+        unknown_code_counts: How many calls were found to have an unknown code, by the code's field,
+            ``status`` or ``call_status``; each call counts once for each field.
+    """
+
+    delta: Delta
+    snapshot: TrackerSnapshot
+    new: int
+    late_rows: int
+    unknown_code_counts: Mapping[str, int]
+
+
+class _RowsTaken(NamedTuple):
+    """What the rows of a poll came to: two of `Applied`, and `saved.Progress.newest`."""
+
+    new: int
+    late_rows: int
+    newest: Instant
+
+
+def snapshot_of(progress: Progress, rules: CountingRules) -> TrackerSnapshot:
+    """Return what can be published before the calls themselves are loaded: all but the window."""
+    counted = Tracker(rules, SavedOutbound(progress, {})).snapshot()
     ledger = counted.ledger
     done = ledger.settled + sum(ledger.uncounted.values())
     return counted._replace(
@@ -80,14 +109,42 @@ def snapshot_of(progress: Progress, rules: Rules) -> TrackerSnapshot:
 
 
 class Tracker:
-    """Takes whole reads of an outbound's calls, keeps its window and its ledger in step.
+    """The calls of one outbound, and all that is counted of them.
 
-    Raises ValueError if what was ``saved`` is damaged.
+    Attributes:
+        rules: How its calls are counted.
+        calls: The calls that are tracked.
     """
 
-    def __init__(self, rules: Rules, saved: Saved | None = None) -> None:
-        self.rules = rules
+    def __init__(
+        self,
+        rules: CountingRules,
+        saved: SavedOutbound | None = None,
+        *,
+        min_bulk_rows: int = MIN_BULK_ROWS,
+        block_calls: int = BLOCK_CALLS,
+        max_unused_kinds: int = MAX_UNUSED_KINDS,
+    ) -> None:
+        """Go on where another tracker stopped, or begin.
+
+        Args:
+            rules: How calls are counted.
+            saved: What the other tracker saved; its blocks are used up. None begins.
+            min_bulk_rows: As in `MIN_BULK_ROWS`.
+            block_calls: As in `start_index.BLOCK_CALLS`.
+            max_unused_kinds: As in `packing.MAX_UNUSED_KINDS`.
+
+        Raises:
+            ValueError: What was saved is damaged.
+        """
         progress, blocks = saved or (None, {})
+        table = CallTable(block_calls=block_calls, max_unused_kinds=max_unused_kinds)
+        self.rules = rules
+        self.calls: CallView = table
+        self._calls = table
+        self._min_bulk_rows = min_bulk_rows
+        self._progress = progress
+        self._window_start: Instant = 0  # of the last poll; 0 has the next one look at all calls
         self._statuses = status_labels(progress.statuses if progress else ())
         self._call_statuses = call_status_labels(progress.call_statuses if progress else ())
         self._tags = TagLabels(rules.tags, progress.tags if progress else ())
@@ -95,306 +152,281 @@ class Tracker:
         self._window = Window(rules.buckets, *codes, tags=self._tags.admitted)
         self._ledger = Ledger(rules.buckets, *codes, progress.ledger if progress else None)
         self._journal = Journal()
-        self.calls = TrackedCalls()
-        """What is tracked; who reads it changes nothing."""
-        books = Books(self._window, self._ledger, self._journal)
-        self._transitions = Transitions(rules, self.calls, books)
-        self.tracking_since = progress.tracking_since if progress else None
-        """T0: when the first good poll without saved state began."""
-        self.polled_at = progress.polled_at if progress else None
-        """T of the last good poll."""
-        self.edge = progress.edge if progress else None
-        """Where forgetting began: an untracked row that started before it is HISTORY."""
-        self.unread_to = progress.unread_to if progress else None
-        """Up to here, from the edge on, an outage has left calls unread; None if it has not."""
-        self.outcomes = progress.outcomes if progress else OutcomeHistory()
-        """The calls settled in the last hours, by outcome."""
-        self.seamless_ms = 0
-        """How far apart two good polls may be with none missed between them, as outcomes go."""
-        self.seen = Seen(0, 0)
-        """What the last read brought that was not known."""
-        self._newest: Instant = progress.newest if progress else 0
-        self._window_start: Instant = 0
-        self._tag_rules = rules.tags.text
-        in_window = self.calls.load(blocks)
-        self._place(in_window.kinds)
-        for each in in_window.objects:
-            self._window.add(each.call)
-        for kind in self.calls.kinds:
-            self._ledger.see(kind)
-        for each in self.calls.unsettled.values():
-            self._ledger.see(each.call)
-        if progress is not None and progress.tag_rules not in ("", self._tag_rules):
-            self._transitions.by_other_tag_rules.update(self.calls.ids_between(EVER, FAR))
+        self._transitions = Transitions(
+            rules, table, window=self._window, ledger=self._ledger, journal=self._journal
+        )
+        self._load(blocks)
+        if progress is not None and progress.tag_rules not in ("", rules.tags.text):
+            self._transitions.begin_relabelling()
+
+    def _load(self, blocks: dict[Instant, bytes]) -> None:
+        in_window = self._calls.load(blocks)
+        for number, times in in_window.kinds.items():
+            self._window.add(self._calls.kinds[number].values, times)
+        for tracked in in_window.objects:
+            self._window.add(tracked.call)
+        for kind in self._calls.kinds:
+            self._ledger.create_series(kind.values)
+        for tracked in self._calls.unsettled():
+            self._ledger.create_series(tracked.call)
 
     @property
-    def unknown_codes(self) -> tuple[int, int]:
-        """Calls met that bear a code of no table, by `CODE_FIELDS`, since this tracker began."""
-        outcomes, telephony_states = self._transitions.unknown_codes
-        return (outcomes, telephony_states)
+    def polled_at(self) -> Instant | None:
+        """T of the last good poll; None before a poll."""
+        return self._progress.polled_at if self._progress else None
+
+    @property
+    def low_watermark(self) -> Instant | None:
+        """Start before which done calls are forgotten, as `saved.Progress` has it."""
+        return self._progress.low_watermark if self._progress else None
+
+    @property
+    def unread_until(self) -> Instant | None:
+        """Where the calls that an outage left unread end; None if there are none."""
+        return self._progress.unread_until if self._progress else None
+
+    def unsettled(self) -> list[TrackedCall]:
+        """Return the calls that are live or pending, newest first."""
+        return sorted(self._calls.unsettled(), key=lambda tracked: -tracked.call.start)
 
     def oldest_unsettled(self, since: Instant) -> Instant | None:
-        """The start of the oldest call from ``since`` on that is live or pending."""
-        starts = (each.call.start for each in self.calls.unsettled.values())
+        """Return the start of the oldest live or pending call from ``since`` on."""
+        starts = (tracked.call.start for tracked in self._calls.unsettled())
         return min((start for start in starts if start >= since), default=None)
 
-    def unsettled(self) -> list[Tracked]:
-        """The calls that are live or pending, newest first."""
-        return sorted(self.calls.unsettled.values(), key=lambda each: -each.call.start)
-
-    def is_due(self, each: Tracked, now: Instant) -> bool:
-        """Whether a pending call's next good read would settle it, if it is as it was."""
-        return now >= self.rules.settles_at(each.call, each.seen_live_at)
+    def is_due(self, tracked: TrackedCall, now: Instant) -> bool:
+        """Return whether a pending call settles at ``now``, if it is read and has not changed."""
+        return now >= self.rules.settles_at(tracked.call, tracked.seen_live_at)
 
     def in_window(self, codes: frozenset[int]) -> int:
-        """How many calls of the window, as of the last poll, bear one of these outcomes."""
+        """Return how many calls of the window had one of these outcomes at the last good poll."""
         return self._window.count(codes)
 
-    def apply(
-        self,
-        calls: Iterable[Call],
-        *,
-        ranges: Sequence[tuple[Instant, Instant]],
-        now: Instant,
-        spared: frozenset[str] = frozenset(),
-        unread: tuple[Instant, Instant] | None = None,
-    ) -> None:
-        """Takes the rows that a poll has read, each once, as of ``now``.
+    def apply(self, reading: Observation, *, now: Instant, max_gap_ms: int) -> Applied:
+        """Bring every count in step with what one poll has read.
 
-        One that starts after it, as where the clock has stepped back, is not in the window.
+        Args:
+            reading: What the poll has read.
+            now: T of the poll. Where it is before the last poll's, because the clock has gone back,
+                what was concluded about the time after ``now`` is undone.
+            max_gap_ms: How far apart two good polls can be with none missed between them.
 
-        Each of ``ranges`` (from its start to before its end) was read whole: a tracked call of it
-        that is not among the rows was deleted, unless its id is among ``spared``: rows that were
-        there but could not be read. What lies ``unread`` behind the window, as an outage has left
-        it, is still to be counted: nothing from its start on is forgotten.
+        Returns:
+            What is to be saved, and what is to be published then.
         """
-        counted, polled_at = self._ledger.by_status, self.polled_at
-        if self.tracking_since is None:
-            self.tracking_since = now
-        window_start = now - self.rules.window_ms
-        self._account_for_gap(now)
-        if self.polled_at is not None and now < self.polled_at:
-            unread = self._turn_back(now, window_start) or unread
-        rows = (calls if isinstance(calls, Rows) else Rows(calls)).by_start()
-        if rows.ids:
-            self._newest = max(self._newest, rows.starts[-1])
-        if len(self.calls):
-            read = {*rows.ids, *short_ids(spared)}
-            for start, end in ranges:
-                for each in self.calls.missing(start, end, read):
-                    self._transitions.delete(each)
-        new, known = self._told_apart(rows, window_start)
-        self.seen = Seen(len(new.ids), self._late(new.starts))
-        if self.polled_at is not None:  # what was there at T0 needs no entry
-            self._journal.see(new.ids)
-        self._begin_all(new, now, window_start)
-        self._observe_all(known, now, window_start)
-        self._transitions.spare(spared, now, window_start)
-        for each in self.calls.between(self._window_start, window_start):
-            self._transitions.leave_window(each)
-        self._transitions.expire(min(window_start, now - self.rules.follow_ms))
-        edge, self.unread_to = unread or (window_start, None)
-        self.edge = edge if self.edge is None else max(self.edge, edge)
-        self._transitions.forget(min(self.edge, window_start))
-        self._window_start = window_start
-        self.polled_at = now
-        self.outcomes = self.outcomes.counted(
-            self._ledger.by_status - counted,
+        before, settled_before = self._progress, self._ledger.by_status
+        cutoffs = self._cutoffs(now)
+        unread = reading.unread
+        if before is not None:
+            self._count_unreachable_time(now - before.polled_at)
+            if now < before.polled_at:
+                self._transitions.turn_back(now)
+                if cutoffs.low_watermark < cutoffs.window_start:
+                    unread = (cutoffs.low_watermark, cutoffs.window_start)
+        new, late_rows, newest = self._take_rows(reading, cutoffs)
+        self._transitions.leave_window(self._window_start, cutoffs.window_start)
+        self._window_start = cutoffs.window_start
+        self._transitions.expire(min(cutoffs.window_start, now - self.rules.follow_ms))
+        low_watermark, unread_until = unread or (cutoffs.window_start, None)
+        low_watermark = max(low_watermark, cutoffs.low_watermark)
+        # last, because all of the above may make calls done
+        self._transitions.forget(min(low_watermark, cutoffs.window_start))
+        outcomes = (before.outcomes if before else OutcomeHistory()).counted(
+            self._ledger.by_status - settled_before,
             now,
-            is_seamless=polled_at is not None and now - polled_at <= self.seamless_ms,
+            is_contiguous=before is not None and now - before.polled_at <= max_gap_ms,
+        )
+        self._progress = self._progress_at(
+            cutoffs._replace(low_watermark=low_watermark),
+            unread_until=unread_until,
+            newest=newest,
+            outcomes=outcomes,
+        )
+        return Applied(
+            self._delta(self._progress),
+            self.snapshot(),
+            new,
+            late_rows,
+            self._transitions.take_unknown_code_counts(),
         )
 
-    def saved(self) -> Saved | None:
-        """All that another tracker needs to go on from here; None before the first read."""
-        progress = self._progress()
-        if progress is None:
+    def saved(self) -> SavedOutbound | None:
+        """Return all that another tracker needs to go on from here; None before a poll."""
+        if self._progress is None:
             return None
-        return Saved(progress, self.calls.saved())
-
-    def take_delta(self) -> Delta | None:
-        """What changed since this was last asked; None before the first read."""
-        progress = self._progress()
-        if progress is None:
-            return None
-        return Delta(
-            progress, self.calls.take_changes(), self._journal.take(), self._journal_from(progress)
-        )
-
-    def _journal_from(self, progress: Progress) -> Instant:
-        """What a poll before this has told, it has told of calls that are forgotten."""
-        starts = (each.call.start for each in self.calls.unsettled.values())
-        return min(self._window_start, progress.edge, *starts)
-
-    def _progress(self) -> Progress | None:
-        if self.tracking_since is None or self.polled_at is None or self.edge is None:
-            return None
-        return Progress(
-            tracking_since=self.tracking_since,
-            polled_at=self.polled_at,
-            edge=self.edge,
-            ledger=self._ledger.snapshot(),
-            statuses=self._statuses.admitted,
-            call_statuses=self._call_statuses.admitted,
-            tags=self._tags.admitted,
-            tracked=len(self.calls),
-            live=len(starts := self._live_starts()),
-            oldest_live_start=min(starts, default=None),
-            unread_to=self.unread_to,
-            newest=self._newest,
-            # while there is a call that was not read since, the labels are by rules of either kind
-            tag_rules=_SEVERAL if self._transitions.by_other_tag_rules else self._tag_rules,
-            outcomes=self.outcomes,
-        )
+        return SavedOutbound(self._progress, self._calls.saved())
 
     def snapshot(self) -> TrackerSnapshot:
-        """What the tracked calls amount to, as of the last good poll."""
-        starts = self._live_starts()
+        """Return what the calls amount to, as of the last good poll."""
+        progress, starts = self._progress, self._live_starts()
         return TrackerSnapshot(
             ledger=self._ledger.snapshot(),
-            window=self._window.snapshot() if self.polled_at is not None else None,
+            window=self._window.snapshot() if progress else None,
             live=len(starts),
-            pending=len(self.calls.unsettled) - len(starts),
+            pending=len(self._calls.unsettled()) - len(starts),
             oldest_live_start=min(starts, default=None),
-            tracked=len(self.calls),
-            tracking_since=self.tracking_since,
-            polled_at=self.polled_at,
+            tracked=len(self._calls),
+            tracking_since=progress.tracking_since if progress else None,
+            polled_at=progress.polled_at if progress else None,
             folded_tags=self._tags.folded,
-            outcomes=self.outcomes,
+            outcomes=progress.outcomes if progress else OutcomeHistory(),
         )
 
-    def _live_starts(self) -> list[Instant]:
-        return [
-            each.call.start for each in self.calls.unsettled.values() if each.phase is Phase.LIVE
-        ]
+    def _cutoffs(self, now: Instant) -> Cutoffs:
+        """Return the instants by which a poll at ``now`` judges calls.
 
-    def _late(self, starts: Sequence[Instant]) -> int:
-        """How many of these, in order, lie where the last good poll has read."""
-        read_from = self.edge if self.unread_to is None else self.unread_to
-        if self.polled_at is None or read_from is None:
-            return 0
-        return max(0, bisect_right(starts, self.polled_at) - bisect_left(starts, read_from))
-
-    def _account_for_gap(self, now: Instant) -> None:
-        reached = now - max(self.rules.catch_up_ms, self.rules.window_ms)
-        if self.polled_at is not None and self.polled_at < reached:
-            self._ledger.lose((reached - self.polled_at) / 1000)
-
-    def _turn_back(self, now: Instant, window_start: Instant) -> tuple[Instant, Instant] | None:
-        """Takes back what a clock that was ahead has said of moments that are yet to come.
-
-        What starts after the newest call ever read has not been counted, however far the edge has
-        come. Gives what of it lies behind the window: it is to be read as after an outage.
+        Where the clock has gone back, tracking did not begin in the future, and a call that starts
+        after the newest call ever read cannot have been counted, whatever the low watermark says.
         """
-        for each in self.calls.between(now + 1, FAR):
-            self._transitions.leave_window(each)
-        for each in self.calls.unsettled.values():
-            if each.seen_live_at is not None and each.seen_live_at > now:
-                each.seen_live_at = now
-                self.calls.keep(each)
-        if self.tracking_since is None or self.edge is None:
-            return None
-        self.tracking_since = min(self.tracking_since, now)
-        self.edge = min(self.edge, max(self._newest + 1, now - self.rules.catch_up_ms))
-        return (self.edge, window_start) if self.edge < window_start else None
+        window_start, progress = now - self.rules.window_ms, self._progress
+        if progress is None:
+            return Cutoffs(now, window_start, now, MIN_INSTANT)
+        low_watermark = progress.low_watermark
+        if now < progress.polled_at:
+            uncounted_from = max(progress.newest + 1, now - self.rules.catch_up_ms)
+            low_watermark = min(low_watermark, uncounted_from)
+        return Cutoffs(now, window_start, min(progress.tracking_since, now), low_watermark)
 
-    def _told_apart(
-        self, rows: RowsByStart, window_start: Instant
-    ) -> tuple[RowsByStart, RowsByStart]:
-        """The rows that are new, and those of calls that are tracked.
+    def _count_unreachable_time(self, since_last_poll_ms: int) -> None:
+        """Count the time of an outage that is too long ago for its calls to be read."""
+        unreachable = since_last_poll_ms - max(self.rules.catch_up_ms, self.rules.window_ms)
+        if unreachable > 0:
+            self._ledger.add_uncounted_seconds(unreachable / 1000)
 
-        Those from behind the edge that are neither were tracked once, or never will be.
+    def _take_rows(self, reading: Observation, cutoffs: Cutoffs) -> _RowsTaken:
+        """Bring the calls in step with the rows, and with what is missing among them.
+
+        The columns of the rows, large at a first read, are let go before the delta is made.
         """
-        if self.edge is None and not len(self.calls):
+        rows, is_first = reading.rows.by_start(), self._progress is None
+        # Deleted calls first, while the table does not hold the new ones, which need no look. New
+        # calls before known ones: both admit labels, and the order decides which tags find room.
+        self._delete_missing(rows, reading)
+        new, known = self._split(rows, cutoffs)
+        late_rows = self._late(new.starts)
+        if not is_first:  # what was there at T0 needs no entry in the journal
+            self._journal.add_seen(new.ids)
+        self._begin(new, cutoffs)
+        self._observe(known, cutoffs)
+        self._transitions.keep_unreadable(reading.unreadable_ids, cutoffs)
+        newest = max([self._progress.newest if self._progress else 0, *rows.starts[-1:]])
+        return _RowsTaken(len(new.ids), late_rows, newest)
+
+    def _delete_missing(self, rows: RowsByStart, reading: Observation) -> None:
+        """Delete the tracked calls of the ranges read that are not among the rows."""
+        if not len(self._calls):
+            return
+        read = {*rows.ids, *compact_ids(reading.unreadable_ids)}
+        for start, end in reading.ranges:
+            for tracked in self._calls.missing(start, end, read):
+                self._transitions.delete(tracked)
+
+    def _split(self, rows: RowsByStart, cutoffs: Cutoffs) -> tuple[RowsByStart, RowsByStart]:
+        """Return the rows of calls that are to be tracked, and those of calls that are.
+
+        A row that is neither starts before the window and before the low watermark: its call was
+        forgotten, or came too late to count. It is left out.
+        """
+        if self._progress is None:
             return rows, rows.at([])
-        before = EVER if self.edge is None else min(self.edge, window_start)
-        entry = self.calls.entry
+        tracked_from = min(cutoffs.low_watermark, cutoffs.window_start)
+        entry = self._calls.entry
         new: list[int] = []
         known: list[int] = []
-        for place, (short, start) in enumerate(zip(rows.ids, rows.starts, strict=True)):
-            if entry(short) is not None:
-                known.append(place)
-            elif start >= before:
-                new.append(place)
+        for position, (compact, start) in enumerate(zip(rows.ids, rows.starts, strict=True)):
+            if entry(compact) is not None:
+                known.append(position)
+            elif start >= tracked_from:
+                new.append(position)
         return rows.at(new), rows.at(known)
 
-    def _begin_all(self, rows: RowsByStart, now: Instant, window_start: Instant) -> None:
-        """Begins to track rows that are not; history costs least."""
-        ids, starts, numbers, _ = rows
-        if not ids:
+    def _late(self, starts: Sequence[Instant]) -> int:
+        """Return how many of these starts, in order, the last good poll had read past."""
+        progress = self._progress
+        if progress is None:
+            return 0
+        until = progress.unread_until
+        read_from = progress.low_watermark if until is None else until
+        return max(0, bisect_right(starts, progress.polled_at) - bisect_left(starts, read_from))
+
+    def _begin(self, rows: RowsByStart, cutoffs: Cutoffs) -> None:
+        """Begin to track calls."""
+        kinds = self._kinds_of(rows)
+        if len(rows.ids) >= self._min_bulk_rows and can_pack_new(rows):
+            self._transitions.begin_all(rows, kinds, cutoffs)
             return
-        kinds = self._kinds_of(rows)
-        bases = {number: kind.base for number, kind in kinds.items()}
-        bases_in = {number: base | IS_IN_WINDOW for number, base in bases.items()}
-        first, last = bisect_left(starts, window_start), bisect_right(starts, now)
-        entries: list[Entry] = [
-            *pack_alike(bases, numbers[:first], starts[:first]),
-            *pack_alike(bases_in, numbers[first:last], starts[first:last]),
-            *pack_alike(bases, numbers[last:], starts[last:]),
-        ]
-        in_window: Counter[int] = Counter()
-        for number, calls in Counter(numbers[first:last]).items():
-            in_window[kinds[number].number] += calls
-        history_to = {number: self._history_to(kind) for number, kind in kinds.items()}
-        packed_to = {
-            number: EVER if kind.odd_codes else history_to[number] for number, kind in kinds.items()
-        }
-        can_pack = can_be_packed(starts[0]) and can_be_packed(starts[-1])
-        all_packed = bisect_right(starts, min(packed_to.values())) if can_pack else 0
-        for place in range(all_packed, len(ids)):
-            number, start = numbers[place], starts[place]
-            if can_pack and start <= packed_to[number]:
-                continue
+        for compact, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
             kind = kinds[number]
-            call, is_history = kind.call(long_id(ids[place]), start), start <= history_to[number]
-            each = self._transitions.begin(call, kind, now, is_history=is_history)
-            each.in_window = first <= place < last
-            entries[place] = entry_of(each, self.calls.kinds)
-        self._place(in_window)
-        self.calls.add(ids, starts, entries)
+            self._transitions.begin(kind.call(full_id(compact), start), kind, cutoffs)
 
-    def _observe_all(self, rows: RowsByStart, now: Instant, window_start: Instant) -> None:
-        """Brings tracked calls in step with their rows; those done and as they were cost least."""
+    def _observe(self, rows: RowsByStart, cutoffs: Cutoffs) -> None:
+        """Bring tracked calls in step with their rows."""
         kinds = self._kinds_of(rows)
-        for short, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
-            entry, kind = self.calls.entry(short), kinds[number]
-            mark = IN_WINDOW if window_start <= start <= now else 0
-            if isinstance(entry, int) and are_alike(entry, pack(kind, start, mark)):
+        now, window_start, *_ = cutoffs
+        for compact, start, number in zip(rows.ids, rows.starts, rows.numbers, strict=True):
+            entry, kind = self._calls.entry(compact), kinds[number]
+            # most rows of a poll are of calls that are done and have not changed
+            flags = IN_WINDOW if window_start <= start <= now else 0
+            if isinstance(entry, int) and is_unchanged(entry, pack(kind, start, flags)):
                 continue
-            call_id = long_id(short)
-            each = self.calls.get(call_id)
-            if each is not None:
-                labelled = kind.call(call_id, start)
-                self._transitions.observe(
-                    each, labelled, kind=kind, now=now, window_start=window_start
-                )
-        if self._transitions.by_other_tag_rules:
-            self._transitions.by_other_tag_rules -= set(rows.ids)
+            call_id = full_id(compact)
+            tracked = self._calls.get(call_id)
+            if tracked is not None:
+                self._transitions.observe(tracked, kind.call(call_id, start), kind, cutoffs)
+        self._transitions.end_relabelling(rows.ids)
 
-    def _kinds_of(self, rows: RowsByStart) -> dict[int, Kind]:
-        """The kinds of rows by the numbers of their values, found in the order of the rows."""
-        find = self.calls.kinds.find
+    def _kinds_of(self, rows: RowsByStart) -> dict[int, CallKind]:
+        """Return the kinds of rows by the rows' numbers, new ones in the order of the rows."""
+        find = self._calls.kinds.find
         return {
             number: find(rows.values[number]) or self._kind(rows.values[number])
             for number in dict.fromkeys(rows.numbers)
         }
 
-    def _kind(self, values: Values) -> Kind:
-        """The kind of a row; a new kind's labels get their series, so that a first count shows."""
+    def _kind(self, values: PlainValues) -> CallKind:
+        """Return the kind of a row, its tags as labels; create the series of a new kind."""
         status, call_status, duration, tags = values
-        known = len(self.calls.kinds)
-        kind = self.calls.kinds.of((status, call_status, duration, self._tags.of(tags)))
+        known = len(self._calls.kinds)
+        kind = self._calls.kinds.of((status, call_status, duration, self._tags.of(tags)))
         if kind.number == known:
-            self._ledger.see(kind)
+            self._ledger.create_series(kind.values)
         return kind
 
-    def _place(self, kinds: Mapping[int, int]) -> None:
-        """Puts so many calls of each kind into the window."""
-        for number, calls in kinds.items():
-            self._window.add(self.calls.kinds[number], calls)
+    def _progress_at(
+        self,
+        cutoffs: Cutoffs,
+        *,
+        unread_until: Instant | None,
+        newest: Instant,
+        outcomes: OutcomeHistory,
+    ) -> Progress:
+        starts, is_relabelling = self._live_starts(), self._transitions.is_relabelling
+        return Progress(
+            tracking_since=cutoffs.tracking_since,
+            polled_at=cutoffs.now,
+            low_watermark=cutoffs.low_watermark,
+            ledger=self._ledger.snapshot(),
+            statuses=self._statuses.admitted,
+            call_statuses=self._call_statuses.admitted,
+            tags=self._tags.admitted,
+            tracked=len(self._calls),
+            live=len(starts),
+            oldest_live_start=min(starts, default=None),
+            unread_until=unread_until,
+            newest=newest,
+            tag_rules=SEVERAL_TAG_RULES if is_relabelling else self.rules.tags.text,
+            outcomes=outcomes,
+        )
 
-    def _history_to(self, kind: Kind) -> Instant:
-        """Up to this start, a call that was not tracked was settled at T0, or forgotten since."""
-        forgotten = EVER if self.edge is None else self.edge - 1
-        if kind.is_live or self.tracking_since is None:
-            return forgotten
-        return max(forgotten, self.rules.settled_before(kind, self.tracking_since))
+    def _delta(self, progress: Progress) -> Delta:
+        # a poll before all of these instants has entries of forgotten calls alone
+        starts = (tracked.call.start for tracked in self._calls.unsettled())
+        journal_from = min(self._window_start, progress.low_watermark, *starts)
+        return Delta(progress, self._calls.take_changes(), self._journal.take(), journal_from)
+
+    def _live_starts(self) -> list[Instant]:
+        return [
+            tracked.call.start
+            for tracked in self._calls.unsettled()
+            if tracked.phase is CallPhase.LIVE
+        ]

@@ -1,159 +1,233 @@
-"""The changes of phase of one outbound's tracked calls, and what each of them counts. Pure.
+"""What happens to a tracked call, and what it does to window, ledger and journal. Pure.
 
-The phases are those of `tracked`. Whoever tracks calls decides which of these befalls a call, and
-when; that window, ledger and journal follow is seen to here alone.
+`Tracker` decides which transition happens and when. This module applies it, and keeps the call
+table, the window, the ledger and the journal consistent::
+
+                      window          ledger              journal
+    begin             + if inside     started             (seen: by the tracker)
+      PENDING→SETTLED                 settled             settled
+      →LOST                           uncounted           lost
+    observe, changed  - old, + new    revision, if it     revision, if it
+                                      was settled         was settled
+    delete            -               uncounted, if it    lost, if it
+                                      was unsettled       was unsettled
+    leave_window      -
+
+Calls are immutable: a transition makes a new value step by step, and gives it to the table at its
+end, with the value that the table holds.
 """
 
-from collections.abc import Iterable
-from copy import copy
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
-from pearl_exporter.counting.call_table import TrackedCalls
-from pearl_exporter.counting.calls import Call, Instant, is_live
-from pearl_exporter.counting.compact_ids import ShortId, long_id, short_id
+from msgspec.structs import replace
+
+from pearl_exporter.counting.bulk import pack_new
+from pearl_exporter.counting.call_table import CallTable
+from pearl_exporter.counting.calls import MAX_INSTANT, MIN_INSTANT, Call, Instant, is_live
+from pearl_exporter.counting.columns import RowsByStart
+from pearl_exporter.counting.compact_ids import CompactId, compact_id, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.ledger import Ledger
-from pearl_exporter.counting.packing import ODD_CALL_STATUS, ODD_STATUS, Kind
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracked_call import UNSETTLED, Phase, Tracked
+from pearl_exporter.counting.packing import UNKNOWN_CALL_STATUS, UNKNOWN_STATUS, CallKind
+from pearl_exporter.counting.settlement import CountingRules, Cutoffs
+from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
 from pearl_exporter.counting.window import Window
 
-
-class Books(NamedTuple):
-    """Where what befalls a call is written down."""
-
-    window: Window
-    ledger: Ledger
-    journal: Journal
+_NO_UNKNOWN_CODES = {"status": 0, "call_status": 0}
 
 
 class Transitions:
-    """What may befall one call of an outbound.
+    """The transitions of one outbound's calls."""
 
-    Attributes:
-        unknown_codes: Calls met that bear a code of no table, by outcome and telephony state.
-        by_other_tag_rules: Calls whose tags got their labels by rules that are not in force.
-    """
-
-    def __init__(self, rules: Rules, calls: TrackedCalls, books: Books) -> None:
-        self.unknown_codes = [0, 0]
-        self.by_other_tag_rules: set[ShortId] = set()
+    def __init__(
+        self,
+        rules: CountingRules,
+        calls: CallTable,
+        *,
+        window: Window,
+        ledger: Ledger,
+        journal: Journal,
+    ) -> None:
         self._rules = rules
         self._calls = calls
-        self._window, self._ledger, self._journal = books
+        self._window = window
+        self._ledger = ledger
+        self._journal = journal
+        self._unknown_code_counts = _NO_UNKNOWN_CODES.copy()
+        # calls whose tags were labelled by other tag rules than those in force
+        self._relabel_pending: set[CompactId] = set()
 
-    def begin(self, call: Call, kind: Kind, now: Instant, *, is_history: bool) -> Tracked:
-        """Begins to track a call; to place it in the window and to keep it is left to do."""
-        each = Tracked(call, Phase.HISTORY, odd_codes=kind.odd_codes)
-        self._count_odd_codes(kind.odd_codes)
-        if not is_history:
-            self._ledger.start()
-            self._calls.unsettled[call.id] = each
-            each.phase = Phase.PENDING
-            self._advance(each, now)
-        return each
+    def begin(self, call: Call, kind: CallKind, cutoffs: Cutoffs) -> None:
+        """Begin to track a call that was read for the first time."""
+        tracked = self._counted_new(call, kind, cutoffs)
+        if tracked.in_window:
+            self._window.add(call)
+        self._calls.add(tracked)
 
-    def observe(
-        self, each: Tracked, call: Call, *, kind: Kind, now: Instant, window_start: Instant
-    ) -> None:
-        """Brings a tracked call in step with its row."""
-        was = copy(each)
-        if each.call != call:
-            self._change(each, call, kind)
-        if each.is_absent:
-            self._calls.appear(each)
-        if each.phase in UNSETTLED:
-            self._advance(each, now)
-        self._place(each, now, window_start)
-        if each != was:
-            self._calls.keep(each)
+    def begin_all(self, rows: RowsByStart, kinds: Mapping[int, CallKind], cutoffs: Cutoffs) -> None:
+        """Begin to track many calls that were read for the first time, as `begin` would one by one.
 
-    def spare(self, call_ids: Iterable[str], now: Instant, window_start: Instant) -> None:
-        """Calls whose rows are there, but can't be read: they are as they were."""
-        for each in map(self._calls.get, call_ids):
-            if each and not each.is_absent and self._place(each, now, window_start):
-                self._calls.keep(each)
+        Args:
+            rows: Their rows, for which `bulk.can_pack_new` is true.
+            kinds: The kinds of the rows, by the rows' numbers.
+            cutoffs: The instants by which the calls are judged.
+        """
+        new = pack_new(rows, kinds, self._rules, cutoffs)
+        for number, times in new.in_window.items():
+            self._window.add(kinds[number].values, times)
+        counted = {}
+        for position in new.to_count:
+            kind = kinds[rows.numbers[position]]
+            call = kind.call(full_id(rows.ids[position]), rows.starts[position])
+            counted[position] = self._counted_new(call, kind, cutoffs)
+        self._calls.add_all(rows.ids, rows.starts, new.packed, counted)
 
-    def delete(self, each: Tracked) -> None:
-        """A call that is no longer in the API's table."""
-        was = copy(each)
-        self._unplace(each)
-        if not each.is_absent:
-            self._calls.vanish(each)
-        if each.phase in UNSETTLED:
-            self._lose(each, "deleted")
-        if each != was:
-            self._calls.keep(each)
+    def observe(self, tracked: TrackedCall, call: Call, kind: CallKind, cutoffs: Cutoffs) -> None:
+        """Bring a tracked call in step with its row.
 
-    def leave_window(self, each: Tracked) -> None:
-        """A call that is not in the window any more, if it was."""
-        if self._unplace(each):
-            self._calls.keep(each)
+        Args:
+            tracked: The call as the table holds it.
+            call: The row, its tags replaced by their labels.
+            kind: The row's kind.
+            cutoffs: The instants by which the call is judged.
+        """
+        # the order matters: the window loses the old values before it gets the new ones, and the
+        # call settles with the values of this row
+        found = tracked
+        if found.call != call:
+            found = self._revised(found, call, kind)
+        if found.is_absent:
+            found = replace(found, is_absent=False)
+        if found.phase in UNSETTLED:
+            found = self._advanced(found, cutoffs.now)
+        self._calls.replace(tracked, self._entered(found, cutoffs))
+
+    def keep_unreadable(self, call_ids: Iterable[str], cutoffs: Cutoffs) -> None:
+        """Leave calls as they are whose rows are there but cannot be read.
+
+        They come into the window, as where T has stepped back and has now passed their start.
+        """
+        for tracked in map(self._calls.get, call_ids):
+            if tracked is not None and not tracked.is_absent:
+                self._calls.replace(tracked, self._entered(tracked, cutoffs))
+
+    def delete(self, tracked: TrackedCall) -> None:
+        """Note that a call is not in the API's table any more."""
+        gone = replace(self._left(tracked), is_absent=True)
+        if gone.phase in UNSETTLED:
+            gone = self._lost(gone, "deleted")
+        self._calls.replace(tracked, gone)
+
+    def leave_window(self, start: Instant, end: Instant) -> None:
+        """Take the calls that start in ``[start, end)`` out of the window."""
+        for tracked in self._calls.between(start, end):
+            self._calls.replace(tracked, self._left(tracked))
+
+    def turn_back(self, now: Instant) -> None:
+        """Undo conclusions about the future, drawn while the clock was ahead."""
+        self.leave_window(now + 1, MAX_INSTANT)
+        for tracked in self._calls.unsettled():
+            if tracked.seen_live_at is not None and tracked.seen_live_at > now:
+                self._calls.replace(tracked, replace(tracked, seen_live_at=now))
 
     def expire(self, before: Instant) -> None:
-        """Gives up the unsettled calls that started too long ago."""
-        for each in list(self._calls.unsettled.values()):
-            if each.call.start < before:
-                self._lose(each, "follow_expired")
-                self._calls.keep(each)
+        """Give up the unsettled calls that started before an instant."""
+        for tracked in self._calls.unsettled():
+            if tracked.call.start < before:
+                self._calls.replace(tracked, self._lost(tracked, "follow_expired"))
 
     def forget(self, before: Instant) -> None:
-        """Keeps nothing of the calls that started before this and are done but their counts."""
+        """Forget the calls that started before an instant and are done; they stay counted."""
         if forgotten := self._calls.forget(before):
-            self.by_other_tag_rules.difference_update(forgotten)
-            self._ledger.forget({*map(long_id, forgotten)})
+            self._relabel_pending.difference_update(forgotten)
+            self._ledger.drop_exemplars({*map(full_id, forgotten)})
 
-    def _change(self, each: Tracked, call: Call, kind: Kind) -> None:
-        if each.phase is Phase.SETTLED:
-            is_same = short_id(call.id) not in self.by_other_tag_rules
-            before = each.call if is_same else _retagged(each.call, call)
-            is_counted = self._ledger.revise(before, call)
-            self._journal.revise(call.id, each.call, call, is_counted=is_counted)
-        self._unplace(each)
-        self._calls.replace(each, call)
-        self._count_odd_codes(kind.odd_codes & ~each.odd_codes)
-        each.odd_codes |= kind.odd_codes
+    def begin_relabelling(self) -> None:
+        """Note that all calls that are tracked now were labelled by other tag rules."""
+        self._relabel_pending.update(self._calls.ids_between(MIN_INSTANT, MAX_INSTANT))
 
-    def _advance(self, each: Tracked, now: Instant) -> None:
-        call = each.call
+    def end_relabelling(self, compacts: Iterable[CompactId]) -> None:
+        """Note that calls were read, and so are labelled by the tag rules in force."""
+        if self._relabel_pending:
+            self._relabel_pending.difference_update(compacts)
+
+    @property
+    def is_relabelling(self) -> bool:
+        """Whether there are calls that are labelled by other tag rules than those in force."""
+        return bool(self._relabel_pending)
+
+    def take_unknown_code_counts(self) -> Mapping[str, int]:
+        """Return how many calls were found to have an unknown code, since the last call of this.
+
+        Returns:
+            The number of calls by the code's field, ``status`` or ``call_status``.
+        """
+        taken, self._unknown_code_counts = self._unknown_code_counts, _NO_UNKNOWN_CODES.copy()
+        return taken
+
+    def _counted_new(self, call: Call, kind: CallKind, cutoffs: Cutoffs) -> TrackedCall:
+        """Count a new call; return it as it is to be added to the table and to the window."""
+        tracked = TrackedCall(
+            call,
+            CallPhase.HISTORY,
+            in_window=cutoffs.in_window(call.start),
+            unknown_codes=kind.unknown_codes,
+        )
+        self._count_unknown_codes(kind.unknown_codes)
+        if call.start <= self._rules.history_until(kind.values, cutoffs):
+            return tracked
+        self._ledger.count_started()
+        return self._advanced(tracked, cutoffs.now)
+
+    def _revised(self, tracked: TrackedCall, call: Call, kind: CallKind) -> TrackedCall:
+        """Return a call with other values, out of the window."""
+        if tracked.phase is CallPhase.SETTLED:
+            old = tracked.call
+            if compact_id(call.id) in self._relabel_pending:
+                # other labels are no change of the tags: compare all but them
+                old = replace(old, tags=call.tags)
+            is_counted = self._ledger.count_revision(old, call)
+            self._journal.add_revision(tracked.call, call, is_counted=is_counted)
+        self._count_unknown_codes(kind.unknown_codes & ~tracked.unknown_codes)
+        return replace(
+            self._left(tracked),
+            call=call,
+            unknown_codes=tracked.unknown_codes | kind.unknown_codes,
+        )
+
+    def _advanced(self, tracked: TrackedCall, now: Instant) -> TrackedCall:
+        """Return an unsettled call in the phase that its values put it in; count it if it settles.
+
+        This is the one place where a call is counted. A settled call never comes here again.
+        """
+        call = tracked.call
         if is_live(call):
-            each.phase = Phase.LIVE
-            each.seen_live_at = now
-        elif now < self._rules.settles_at(call, each.seen_live_at):
-            each.phase = Phase.PENDING
-        else:
-            each.phase = Phase.SETTLED
-            del self._calls.unsettled[call.id]
-            self._ledger.settle(call)
-            self._journal.settle(call.id)
+            return replace(tracked, phase=CallPhase.LIVE, seen_live_at=now)
+        if now < self._rules.settles_at(call, tracked.seen_live_at):
+            return replace(tracked, phase=CallPhase.PENDING)
+        self._ledger.count_settled(call)
+        self._journal.add_settled(call.id)
+        return replace(tracked, phase=CallPhase.SETTLED)
 
-    def _lose(self, each: Tracked, reason: str) -> None:
-        each.phase = Phase.LOST
-        del self._calls.unsettled[each.call.id]
-        self._ledger.give_up(reason)
-        self._journal.lose(each.call.id, reason)
+    def _lost(self, tracked: TrackedCall, reason: str) -> TrackedCall:
+        self._ledger.count_lost(reason)
+        self._journal.add_lost(tracked.call.id, reason)
+        return replace(tracked, phase=CallPhase.LOST)
 
-    def _place(self, each: Tracked, now: Instant, window_start: Instant) -> bool:
-        """Puts a call into the window that is not in it, and should be; gives whether it did."""
-        should_be = window_start <= each.call.start <= now and not each.in_window
-        if should_be:
-            self._window.add(each.call)
-            each.in_window = True
-        return should_be
+    def _entered(self, tracked: TrackedCall, cutoffs: Cutoffs) -> TrackedCall:
+        """Return a call in the window, if its start is there."""
+        if tracked.in_window or not cutoffs.in_window(tracked.call.start):
+            return tracked
+        self._window.add(tracked.call)
+        return replace(tracked, in_window=True)
 
-    def _unplace(self, each: Tracked) -> bool:
-        """Takes a call out of the window; gives whether it was there. It is to be kept after."""
-        was_there = each.in_window
-        if was_there:
-            self._window.remove(each.call)
-            each.in_window = False
-        return was_there
+    def _left(self, tracked: TrackedCall) -> TrackedCall:
+        """Return a call out of the window."""
+        if not tracked.in_window:
+            return tracked
+        self._window.remove(tracked.call)
+        return replace(tracked, in_window=False)
 
-    def _count_odd_codes(self, odd_codes: int) -> None:
-        self.unknown_codes[0] += bool(odd_codes & ODD_STATUS)
-        self.unknown_codes[1] += bool(odd_codes & ODD_CALL_STATUS)
-
-
-def _retagged(call: Call, other: Call) -> Call:
-    """A call with another one's tags."""
-    return Call(call.id, call.start, call.status, call.call_status, call.duration, other.tags)
+    def _count_unknown_codes(self, unknown_codes: int) -> None:
+        self._unknown_code_counts["status"] += bool(unknown_codes & UNKNOWN_STATUS)
+        self._unknown_code_counts["call_status"] += bool(unknown_codes & UNKNOWN_CALL_STATUS)

@@ -1,7 +1,7 @@
-"""The sliding window of one outbound: how many of its calls bear which label. Pure.
+"""The window of one outbound, the calls that started in the last minutes or hours, as sums. Pure.
 
-It keeps sums alone; which call is in the window is the tracker's business. What was added must be
-removed with the same values, which is why both take the call itself, or its kind.
+The window holds sums by label and no calls: which call is in it is known to the tracker. A call
+must be removed with the values with which it was added.
 """
 
 from collections import Counter
@@ -11,7 +11,8 @@ from typing import NamedTuple
 from pearl_exporter.counting.calls import (
     CALL_STATUS_LABELS,
     STATUS_LABELS,
-    Outcome,
+    Call,
+    CallValues,
     is_answered,
     is_live,
 )
@@ -20,7 +21,16 @@ from pearl_exporter.counting.labels import CodeLabels
 
 
 class WindowSnapshot(NamedTuple):
-    """The window as of one good poll: calls by label, 0 where a label has none."""
+    """The window at one good poll.
+
+    Attributes:
+        by_status: Calls by label of their outcome; 0 for a label that no call has.
+        by_call_status: Calls by label of their telephony state; 0 as above.
+        by_tag: Calls by label of their tags; 0 as above.
+        untagged: Finished, answered calls without a tag.
+        durations: The durations of finished, answered calls.
+        calls: All calls.
+    """
 
     by_status: dict[str, int]
     by_call_status: dict[str, int]
@@ -31,10 +41,7 @@ class WindowSnapshot(NamedTuple):
 
 
 class Window:
-    """Calls in the window, counted by outcome, telephony state, tag and duration.
-
-    Every documented code, every code admitted before and all ``tags`` are there from the start.
-    """
+    """The calls in the window, counted by outcome, telephony state, tag and duration."""
 
     def __init__(
         self,
@@ -43,19 +50,27 @@ class Window:
         call_statuses: CodeLabels,
         tags: Iterable[str] = (),
     ) -> None:
+        """Make an empty window, with a sum of 0 for every label that is known.
+
+        Args:
+            bounds: Upper bounds of the duration buckets, in seconds.
+            statuses: The labels of outcomes.
+            call_statuses: The labels of telephony states.
+            tags: The labels of tags that were met before.
+        """
         self._statuses = statuses
         self._call_statuses = call_statuses
-        known = (*STATUS_LABELS, *statuses.admitted)
-        known_to_telephony = (*CALL_STATUS_LABELS, *call_statuses.admitted)
-        self._by_status = Counter({statuses.of(code): 0 for code in known})
-        self._by_call_status = Counter({call_statuses.of(code): 0 for code in known_to_telephony})
+        codes = (*STATUS_LABELS, *statuses.admitted)
+        telephony_codes = (*CALL_STATUS_LABELS, *call_statuses.admitted)
+        self._by_status = Counter({statuses.of(code): 0 for code in codes})
+        self._by_call_status = Counter({call_statuses.of(code): 0 for code in telephony_codes})
         self._by_tag = Counter(dict.fromkeys(tags, 0))
         self._untagged = 0
         self._durations = Histogram(bounds)
         self._calls = 0
 
-    def add(self, call: Outcome, times: int = 1) -> None:
-        """Counts calls that came into the window; their tags are labels already."""
+    def add(self, call: Call | CallValues, times: int = 1) -> None:
+        """Count calls that came into the window, all with the same values; tags are labels."""
         self._calls += times
         self._by_status[self._statuses.of(call.status)] += times
         self._by_call_status[self._call_statuses.of(call.call_status)] += times
@@ -66,16 +81,19 @@ class Window:
             if not call.tags:
                 self._untagged += times
 
-    def remove(self, call: Outcome) -> None:
-        """Takes out a call with the values with which it was added."""
+    def remove(self, call: Call | CallValues) -> None:
+        """Take out a call with the values with which it was added."""
         self.add(call, -1)
 
     def count(self, codes: Iterable[int]) -> int:
-        """How many of its calls bear one of these documented outcomes."""
+        """Return how many calls have one of these documented outcomes."""
         return sum(self._by_status[STATUS_LABELS[code]] for code in codes)
 
     def snapshot(self) -> WindowSnapshot:
-        """The sums as they are now. A label once seen stays, at 0, so that no series flickers."""
+        """Return the sums as they are now.
+
+        A label that was met once stays, at 0, so that its series does not come and go.
+        """
         return WindowSnapshot(
             dict(self._by_status),
             dict(self._by_call_status),

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
-from pearl_exporter.config.settings import default_stale_after
+from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
+from pearl_exporter.config.timings import default_stale_after
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import BadResponseError, PollError
 
@@ -24,11 +24,11 @@ _BACKED_OFF = ("auth", "not_found")
 _log = logging.getLogger(__name__)
 
 
-class Watch(Generic[Answer]):
+class PeriodicRequest(Generic[Answer]):
     """One question to the platform.
 
     ``ask`` sends it, ``take`` is given each good answer before anybody else sees it; both may raise
-    `PollError`. ``now`` is the API's time. Nothing is asked until `every` says how often.
+    `PollError`. ``now`` is the API's time. Nothing is asked until `set_interval` says how often.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Watch(Generic[Answer]):
             return None
         return self._answer
 
-    def every(self, seconds: float | None) -> None:
+    def set_interval(self, seconds: float | None) -> None:
         """Asks this often from now on, None for not at all, which forgets the answer.
 
         The time of the next question stays, unless it would be later than the new interval allows.
@@ -92,7 +92,7 @@ class Watch(Generic[Answer]):
         """Whether the last request failed."""
         return self._failures > 0
 
-    def hasten(self) -> None:
+    def run_now(self) -> None:
         """Asks at once, whenever it would be due."""
         self._asked_at = None
         self._changed.set()
@@ -146,7 +146,7 @@ class Watch(Generic[Answer]):
             return interval
         backoff = float(FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 20))
         refused = self._reason in _BACKED_OFF
-        return min(backoff, max(interval, LONGEST_BACKOFF_SECONDS) if refused else interval)
+        return min(backoff, max(interval, MAX_BACKOFF_SECONDS) if refused else interval)
 
 
 def _time() -> float:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from pearl_exporter.api.client import PearlClient
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.api.decode_platform import Account, Listing, is_running
 from pearl_exporter.config import (
     DiscoverySettings,
@@ -19,22 +19,22 @@ from pearl_exporter.config import (
     Settings,
     discovered_outbound,
 )
-from pearl_exporter.discovery.periodic_request import Watch
+from pearl_exporter.discovery.periodic_request import PeriodicRequest
 from pearl_exporter.discovery.selection import (
-    Choice,
-    DiscoveryRules,
-    Known,
+    KnownOutbound,
     Polled,
-    Verdict,
-    choose,
+    SelectedOutbound,
+    Selection,
+    SelectionRules,
     merge,
+    select,
     shown_name,
 )
-from pearl_exporter.discovery.snapshot import PlatformSnapshot, WatchSnapshot
+from pearl_exporter.discovery.snapshot import PlatformSnapshot, RequestSnapshot
 from pearl_exporter.errors import PollError, StateError
-from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.snapshot import OutboundSnapshot
-from pearl_exporter.state.records import Saved
+from pearl_exporter.state.records import DiscoveredOutbound
 
 VANISHED = "vanished"
 """The state of an outbound that the last good answer left out."""
@@ -42,7 +42,7 @@ VANISHED = "vanished"
 LIST_OF_OUTBOUNDS = "the list of outbounds"
 """What discovery asks for, in messages."""
 
-_STATES = (*(each.value for each in Verdict), VANISHED)
+_STATES = (*(each.value for each in Selection), VANISHED)
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Host(NamedTuple):
 
     client: Callable[[], PearlClient]
     polled: Callable[[], Mapping[str, OutboundSnapshot]]
-    go_over: Callable[[], Awaitable[None]]
+    reconfigure: Callable[[], Awaitable[None]]
 
 
 class Platform:
@@ -62,19 +62,19 @@ class Platform:
         settings: The configured ones, without what was discovered.
     """
 
-    def __init__(self, settings: Settings, around: Surroundings, host: Host) -> None:
+    def __init__(self, settings: Settings, context: PollContext, host: Host) -> None:
         self.settings = settings
-        self._around = around
+        self._context = context
         self._host = host
-        self._known: tuple[Known, ...] = ()
-        self._saved: tuple[Saved, ...] = ()
+        self._known: tuple[KnownOutbound, ...] = ()
+        self._saved: tuple[DiscoveredOutbound, ...] = ()
         self._statuses: Mapping[str, int | None] = {}
         self._found: Mapping[str, int] = {}
-        self._listing = Watch[Listing](
-            LIST_OF_OUTBOUNDS, self._ask_for_listing, self._take, around.api_clock.now
+        self._listing = PeriodicRequest[Listing](
+            LIST_OF_OUTBOUNDS, self._ask_for_listing, self._take, context.api_clock.now
         )
-        self._account = Watch[Account](
-            "the account", self._ask_for_account, _nothing_to_do, around.api_clock.now
+        self._account = PeriodicRequest[Account](
+            "the account", self._ask_for_account, _nothing_to_do, context.api_clock.now
         )
         self.asking = ""
         """What `once` asks for right now; empty while it asks nothing."""
@@ -97,21 +97,21 @@ class Platform:
         is_new = before.api != settings.api
         began = settings.discovery.enabled > before.discovery.enabled
         if is_new or began or self._listing.is_failing:
-            self._listing.hasten()
+            self._listing.run_now()
         if is_new or self._account.is_failing:
-            self._account.hasten()
+            self._account.run_now()
 
     def _set_intervals(self) -> None:
         discovery, account = self.settings.discovery, self.settings.account
         of_account = account.interval if account.enabled else None
-        self._listing.every(discovery.interval if discovery.enabled else of_account)
-        self._account.every(of_account)
+        self._listing.set_interval(discovery.interval if discovery.enabled else of_account)
+        self._account.set_interval(of_account)
 
     async def restore(self) -> None:
         """Takes up what was discovered before the last stop; raises `StateError`."""
         if self.settings.discovery.enabled:
-            self._saved = await self._around.store.load_discovered()
-            self._known = tuple(Known(each.id, each.name or None) for each in self._saved)
+            self._saved = await self._context.store.load_discovered()
+            self._known = tuple(KnownOutbound(each.id, each.name or None) for each in self._saved)
 
     def start(self) -> None:
         """Begins to ask, at once."""
@@ -130,12 +130,12 @@ class Platform:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def once(self, *, is_insistent: bool = True) -> list[tuple[str, PollError]]:
+    async def once(self, *, retries: bool = True) -> list[tuple[str, PollError]]:
         """Asks for all that is wanted one time; gives what failed, with what it was.
 
-        ``is_insistent`` says whether a request that fails is sent again.
+        ``retries`` says whether a request that fails is sent again.
         """
-        self._is_insistent = is_insistent
+        self._is_insistent = retries
         failed = []
         for watch in self._watches:
             if watch.is_on:
@@ -146,7 +146,7 @@ class Platform:
         return failed
 
     @property
-    def _watches(self) -> tuple[Watch[Listing] | Watch[Account], ...]:
+    def _watches(self) -> tuple[PeriodicRequest[Listing] | PeriodicRequest[Account], ...]:
         return self._listing, self._account
 
     @property
@@ -154,20 +154,20 @@ class Platform:
         """Whether the first discovery came or failed, if there is one."""
         return not self.settings.discovery.enabled or self._listing.was_tried
 
-    def choices(self, settings: Settings) -> tuple[Choice, ...]:
+    def choices(self, settings: Settings) -> tuple[SelectedOutbound, ...]:
         """What these settings make of every outbound that is known."""
         if not settings.discovery.enabled:
             return ()
         configured = {outbound.id: outbound.name for outbound in settings.outbounds}
         polled = Polled(configured, frozenset(self._unsettled()))
-        return choose(self._known, rules_of(settings.discovery), polled)
+        return select(self._known, selection_rules(settings.discovery), polled)
 
     def outbounds(self, settings: Settings) -> tuple[OutboundSettings, ...]:
         """The outbounds that discovery adds to these settings."""
         return tuple(
             discovered_outbound(choice.outbound.id, choice.label, settings)
             for choice in self.choices(settings)
-            if choice.verdict is Verdict.POLLED
+            if choice.selection is Selection.POLLED
         )
 
     def snapshot(self) -> PlatformSnapshot:
@@ -176,7 +176,7 @@ class Platform:
             listing=_fares(self._listing),
             found=self._found if self._listing.answer is not None else {},
             running=self._running(),
-            account_watch=_fares(self._account),
+            account_request=_fares(self._account),
             account=self._account.answer,
         )
 
@@ -186,37 +186,37 @@ class Platform:
     async def _ask_for_account(self) -> Account:
         return await self._host.client().account(self._patience())
 
-    def _patience(self) -> Patience:
-        return Patience(self.settings.poll.give_up, is_insistent=self._is_insistent)
+    def _patience(self) -> Deadline:
+        return Deadline(self.settings.poll.give_up, retries=self._is_insistent)
 
     async def _take(self, listing: Listing) -> None:
         self._statuses = {each.id: each.status for each in listing.outbounds}
         if self.settings.discovery.enabled:
-            self._known = merge(self._known, listing, rules_of(self.settings.discovery))
+            self._known = merge(self._known, listing, selection_rules(self.settings.discovery))
             await self._note_choices()
-            await self._host.go_over()
+            await self._host.reconfigure()
 
     async def _note_choices(self) -> None:
         choices = self.choices(self.settings)
         listed = Counter(
-            VANISHED if choice.outbound.misses else choice.verdict.value for choice in choices
+            VANISHED if choice.outbound.misses else choice.selection.value for choice in choices
         )
         is_on = self.settings.discovery.enabled
         self._found = {state: listed[state] for state in _STATES} if is_on else {}
         await self._save(
             tuple(
-                Saved(choice.outbound.id, shown_name(choice.outbound))
+                DiscoveredOutbound(choice.outbound.id, shown_name(choice.outbound))
                 for choice in choices
-                if choice.verdict is Verdict.POLLED
+                if choice.selection is Selection.POLLED
             )
         )
 
-    async def _save(self, saved: tuple[Saved, ...]) -> None:
+    async def _save(self, saved: tuple[DiscoveredOutbound, ...]) -> None:
         """Keeps what is discovered over a restart; a failure is told and made up for later."""
         if saved == self._saved:
             return
         try:
-            await self._around.store.save_discovered(saved)
+            await self._context.store.save_discovered(saved)
         except StateError as error:
             _log.warning("the discovered outbounds can't be saved: %s", error)
         else:
@@ -244,9 +244,9 @@ class Platform:
         return {name: is_on for name, is_on in states.items() if is_on is not None}
 
 
-def rules_of(settings: DiscoverySettings) -> DiscoveryRules:
+def selection_rules(settings: DiscoverySettings) -> SelectionRules:
     """The section ``discovery`` as the pure rules have it."""
-    return DiscoveryRules(
+    return SelectionRules(
         include=settings.include,
         exclude=settings.exclude,
         skips_paused=settings.paused == "skip",
@@ -255,8 +255,8 @@ def rules_of(settings: DiscoverySettings) -> DiscoveryRules:
     )
 
 
-def _fares(watch: Watch[Listing] | Watch[Account]) -> WatchSnapshot | None:
-    return WatchSnapshot(watch.is_up, watch.last_success) if watch.is_on else None
+def _fares(watch: PeriodicRequest[Listing] | PeriodicRequest[Account]) -> RequestSnapshot | None:
+    return RequestSnapshot(watch.is_up, watch.last_success) if watch.is_on else None
 
 
 async def _nothing_to_do(_: object) -> None:

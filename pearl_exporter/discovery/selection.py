@@ -1,11 +1,10 @@
 """Which of the platform's outbounds are polled, and what they are called. Pure.
 
-`merge` takes what the platform lists into what is known, `choose` decides by the configured rules.
+`merge` takes what the platform lists into what is known, `select` decides by the configured rules.
 An outbound is gone only when several good answers in a row did not list it: one odd answer must
 not end its counting.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -16,16 +15,15 @@ import msgspec
 from pearl_exporter.api.decode_platform import PAUSED, SUSPENDED, Listing
 from pearl_exporter.counting.labels import looks_personal
 from pearl_exporter.patterns import Pattern
+from pearl_exporter.text import has_control_characters
 
 MISSES = 3
 """So many good answers in a row must have left an outbound out before it counts as vanished."""
 
 MAX_NAME = 128
 
-_UNPRINTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
-
-class Verdict(Enum):
+class Selection(Enum):
     """What becomes of an outbound that the platform lists, or listed."""
 
     POLLED = "polled"
@@ -35,7 +33,7 @@ class Verdict(Enum):
     OVER_LIMIT = "over_limit"
 
 
-class DiscoveryRules(msgspec.Struct, frozen=True):
+class SelectionRules(msgspec.Struct, frozen=True):
     """What the section ``discovery`` says."""
 
     include: Pattern = Pattern(".*")
@@ -45,7 +43,7 @@ class DiscoveryRules(msgspec.Struct, frozen=True):
     max_outbounds: int = 500
 
 
-class Known(msgspec.Struct, frozen=True):
+class KnownOutbound(msgspec.Struct, frozen=True):
     """An outbound that the platform listed.
 
     Attributes:
@@ -68,17 +66,19 @@ class Polled(NamedTuple):
     unsettled: AbstractSet[str] = frozenset()
 
 
-class Choice(NamedTuple):
+class SelectedOutbound(NamedTuple):
     """What was decided of one outbound; ``label`` is what it is called here."""
 
-    outbound: Known
+    outbound: KnownOutbound
     label: str
-    verdict: Verdict
+    selection: Selection
 
 
-def merge(known: Iterable[Known], listing: Listing, rules: DiscoveryRules) -> tuple[Known, ...]:
+def merge(
+    known: Iterable[KnownOutbound], listing: Listing, rules: SelectionRules
+) -> tuple[KnownOutbound, ...]:
     """What is known after a good answer; who vanished is left out, or kept if the rules say so."""
-    now = {each.id: Known(each.id, each.name, each.status) for each in listing.outbounds}
+    now = {each.id: KnownOutbound(each.id, each.name, each.status) for each in listing.outbounds}
     missed = 1 if listing.is_whole else 0
     for old in known:
         new = now.get(old.id)
@@ -93,7 +93,9 @@ def merge(known: Iterable[Known], listing: Listing, rules: DiscoveryRules) -> tu
     return tuple(sorted(now.values(), key=lambda each: each.id))
 
 
-def choose(known: Iterable[Known], rules: DiscoveryRules, polled: Polled) -> tuple[Choice, ...]:
+def select(
+    known: Iterable[KnownOutbound], rules: SelectionRules, polled: Polled
+) -> tuple[SelectedOutbound, ...]:
     """Decides of every known outbound, in the order of their ids.
 
     The answer depends on what is known alone, not on the order in which it came.
@@ -103,18 +105,18 @@ def choose(known: Iterable[Known], rules: DiscoveryRules, polled: Polled) -> tup
     labels = dict(_labels(chosen, {each.id for each in listed}, polled.configured))
     verdicts = dict(_verdicts(chosen, rules, polled.unsettled))
     return tuple(
-        Choice(
+        SelectedOutbound(
             each,
             polled.configured.get(each.id) or labels.get(each.id) or shown_name(each) or each.id,
-            Verdict.CONFIGURED
+            Selection.CONFIGURED
             if each.id in polled.configured
-            else verdicts.get(each.id, Verdict.EXCLUDED),
+            else verdicts.get(each.id, Selection.EXCLUDED),
         )
         for each in listed
     )
 
 
-def shown_name(outbound: Known) -> str:
+def shown_name(outbound: KnownOutbound) -> str:
     """The platform's name, or nothing where it can't be a label.
 
     It is free text: what looks like a phone number or an e-mail address is never shown.
@@ -122,37 +124,37 @@ def shown_name(outbound: Known) -> str:
     name = (outbound.name or "").strip()
     if len(name) > MAX_NAME or looks_personal(name):
         return ""
-    if any(unicodedata.category(character) in _UNPRINTED for character in name):
+    if has_control_characters(name):
         return ""
     return name
 
 
-def _fits(outbound: Known, rules: DiscoveryRules) -> bool:
+def _fits(outbound: KnownOutbound, rules: SelectionRules) -> bool:
     """Whether name or id fit ``include``, and neither fits ``exclude``."""
     named = [outbound.id] if outbound.name is None else [outbound.id, outbound.name]
-    if rules.exclude.pattern and any(map(rules.exclude.fits, named)):
+    if rules.exclude.pattern and any(map(rules.exclude.matches, named)):
         return False
     # one that was chosen before a restart, under a name that was not kept, is chosen still
-    return outbound.name is None or any(map(rules.include.fits, named))
+    return outbound.name is None or any(map(rules.include.matches, named))
 
 
 def _verdicts(
-    chosen: Iterable[Known], rules: DiscoveryRules, unsettled: AbstractSet[str]
-) -> Iterator[tuple[str, Verdict]]:
+    chosen: Iterable[KnownOutbound], rules: SelectionRules, unsettled: AbstractSet[str]
+) -> Iterator[tuple[str, Selection]]:
     polled = 0
     for each in chosen:
         is_paused = each.status in (PAUSED, SUSPENDED)
         if rules.skips_paused and is_paused and each.id not in unsettled:
-            yield each.id, Verdict.PAUSED
+            yield each.id, Selection.PAUSED
         elif polled >= rules.max_outbounds:
-            yield each.id, Verdict.OVER_LIMIT
+            yield each.id, Selection.OVER_LIMIT
         else:
             polled += 1
-            yield each.id, Verdict.POLLED
+            yield each.id, Selection.POLLED
 
 
 def _labels(
-    chosen: Iterable[Known], ids: AbstractSet[str], configured: Mapping[str, str]
+    chosen: Iterable[KnownOutbound], ids: AbstractSet[str], configured: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """A label for each, unlike all others: the name of the first that bears it, else the id.
 

@@ -8,7 +8,7 @@ from pearl_exporter.api.decode_platform import Account
 from pearl_exporter.counting.calls import Instant
 
 
-class WatchSnapshot(msgspec.Struct, frozen=True):
+class RequestSnapshot(msgspec.Struct, frozen=True):
     """How asking fares; ``last_success`` None before the first good answer."""
 
     is_up: bool = False
@@ -26,8 +26,8 @@ class PlatformSnapshot(msgspec.Struct, frozen=True):
         account: How it stands, None where that is not known, or too old.
     """
 
-    listing: WatchSnapshot | None = None
+    listing: RequestSnapshot | None = None
     found: Mapping[str, int] = {}
     running: Mapping[str, bool] = {}
-    account_watch: WatchSnapshot | None = None
+    account_request: RequestSnapshot | None = None
     account: Account | None = None

@@ -1,7 +1,7 @@
-"""What the exporter reports about itself: requests, rows, configuration, build and process."""
+"""The exporter's metrics about itself: requests, rows, configuration, build and process."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,126 +17,136 @@ from prometheus_client import (
 from pearl_exporter import __version__
 from pearl_exporter.api.budget import Budget
 
-_API_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+_REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 
-
-_API_CODES = ("200", "400", "401", "403", "404", "429", "500", "502", "503", "504", "none")
+_CODES = ("200", "400", "401", "403", "404", "429", "500", "502", "503", "504", "none")
+"""Codes with a series at 0 from the start, so that the first failure is seen as an increase."""
 
 
 class ExporterMetrics:
-    """What the exporter tells of itself, in a registry of its own."""
+    """The exporter's metrics about itself, in a registry of their own.
+
+    Args:
+        budget: Returns the request budget of each token, as of now.
+        clock_skew_seconds: Returns how far this machine's clock is ahead of the API's.
+    """
 
     def __init__(
         self, *, budget: Callable[[], Iterable[Budget]], clock_skew_seconds: Callable[[], float]
     ) -> None:
+        # A switch of the whole library: it would add a sample `_created` to every counter's one,
+        # which says no more than `pearl_outbound_tracking_since_timestamp_seconds`.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry = CollectorRegistry()
-        self._requests = Counter(
+        self.registry = CollectorRegistry()
+        self._requests = self._counter(
             "pearl_exporter_api_requests_total",
-            "Requests to the API by HTTP status; none where no answer came.",
+            "Requests to the API by HTTP status code; code none if no answer came.",
             ["code"],
-            registry=registry,
         )
-        for code in _API_CODES:
+        for code in _CODES:
             self._requests.labels(code)
         self._request_seconds = Histogram(
             "pearl_exporter_api_request_duration_seconds",
-            "How long requests to the API took, their body included.",
-            registry=registry,
-            buckets=_API_SECONDS,
+            "Duration of requests to the API, including the body of the answer.",
+            registry=self.registry,
+            buckets=_REQUEST_SECONDS,
         )
-        self._retries = Counter(
-            "pearl_exporter_api_retries_total",
-            "Requests sent again after a failure.",
-            registry=registry,
+        self._retries = self._counter(
+            "pearl_exporter_api_retries_total", "Requests sent again after a failure."
         )
         self._gauge(
             "pearl_exporter_api_rate_limit",
-            "Requests a second allowed right now, over all tokens; 0 while the API asked to pause.",
+            "Requests per second allowed right now, summed over all tokens; 0 during a pause that "
+            "the API asked for.",
         ).set_function(lambda: sum(each.rate for each in budget()))
         self._gauge(
             "pearl_exporter_api_rate_limit_configured",
-            "Requests a second allowed by api.rate_limit, over all tokens.",
-        ).set_function(lambda: sum(each.ceiling for each in budget()))
+            "Requests per second allowed by api.rate_limit, summed over all tokens.",
+        ).set_function(lambda: sum(each.configured_rate for each in budget()))
         self._gauge(
             "pearl_exporter_api_requests_waiting",
-            "Requests that wait for their turn right now.",
+            "Requests that wait for the rate limit right now.",
         ).set_function(lambda: sum(each.waiting for each in budget()))
         self._gauge(
             "pearl_exporter_api_tokens_refused",
             "Tokens that the API refuses right now.",
         ).set_function(lambda: sum(each.is_refused for each in budget()))
-        self._waits = Counter(
+        self._waits = self._counter(
             "pearl_exporter_api_wait_seconds_total",
-            "Time that requests spent waiting for their turn.",
-            registry=registry,
+            "Time that requests spent waiting for the rate limit.",
         )
         self._gauge(
             "pearl_exporter_api_clock_skew_seconds",
-            "How far this machine's clock is ahead of the API's, by the Date header.",
+            "How far this machine's clock is ahead of the API's Date header.",
         ).set_function(clock_skew_seconds)
-        self._rows = Counter(
-            "pearl_exporter_rows_total", "Rows received from the calls search.", registry=registry
+        self._rows = self._counter(
+            "pearl_exporter_rows_total", "Rows received from the calls search."
         )
-        self._rejected = Counter(
+        self._rejected = self._counter(
             "pearl_exporter_rows_rejected_total",
             "Rows skipped because they have no usable id or startTime.",
-            registry=registry,
         )
-        self._unknown_codes = Counter(
+        self._unknown_codes = self._counter(
             "pearl_exporter_unknown_codes_total",
-            "Calls that bear a code in no table of the API's documentation, by field.",
+            "Calls with a code that the API's documentation does not list, by field.",
             ["field"],
-            registry=registry,
         )
         for field in ("status", "call_status"):
             self._unknown_codes.labels(field)
-        self._reload_ok = self._gauge(
+        self._reload_succeeded = self._gauge(
             "pearl_exporter_config_last_reload_successful",
             "Whether the last attempt to read the configuration succeeded.",
         )
-        self._reload_at = self._gauge(
+        self._reloaded_at = self._gauge(
             "pearl_exporter_config_last_reload_success_timestamp_seconds",
-            "When the configuration was last read successfully.",
+            "Time at which the configuration was last read successfully.",
         )
         build = Gauge(
             "pearl_exporter_build_info",
-            "The exporter's version and what it runs on.",
+            "Versions of the exporter and of Python; always 1.",
             ["version", "python_version"],
-            registry=registry,
+            registry=self.registry,
         )
         build.labels(__version__, ".".join(map(str, sys.version_info[:3]))).set(1)
-        process_collector.ProcessCollector(registry=registry)
-        platform_collector.PlatformCollector(registry=registry)
-        gc_collector.GCCollector(registry=registry)
+        process_collector.ProcessCollector(registry=self.registry)
+        platform_collector.PlatformCollector(registry=self.registry)
+        gc_collector.GCCollector(registry=self.registry)
+
+    def _counter(self, name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
 
     def _gauge(self, name: str, documentation: str) -> Gauge:
         return Gauge(name, documentation, registry=self.registry)
 
     def requested(self, code: str, seconds: float) -> None:
-        """One request to the API ended."""
+        """Count one request to the API that ended.
+
+        Args:
+            code: The HTTP status, or ``none`` if no answer came.
+            seconds: How long it took, with the body of the answer.
+        """
         self._requests.labels(code).inc()
         self._request_seconds.observe(seconds)
 
     def retried(self) -> None:
-        """A request is sent again."""
+        """Count one request that is sent again."""
         self._retries.inc()
 
     def waited(self, seconds: float) -> None:
-        """A request waited for its turn."""
+        """Add the time that one request waited for the rate limit."""
         self._waits.inc(seconds)
 
     def read_rows(self, received: int, rejected: int) -> None:
-        """A page came with so many rows, of which so many were skipped."""
+        """Count the rows of one page, and those among them that were skipped."""
         self._rows.inc(received)
         self._rejected.inc(rejected)
 
     def met_unknown_codes(self, field: str, calls: int) -> None:
-        """So many calls bore a code of no table for the first time."""
+        """Count calls that had an unknown code in this field for the first time."""
         self._unknown_codes.labels(field).inc(calls)
 
     def configured(self, *, successfully: bool, at_seconds: float) -> None:
-        """The configuration was read, or could not be."""
-        self._reload_ok.set(successfully)
+        """Record that the configuration was read, or could not be, at this Unix time."""
+        self._reload_succeeded.set(successfully)
         if successfully:
-            self._reload_at.set(at_seconds)
+            self._reloaded_at.set(at_seconds)

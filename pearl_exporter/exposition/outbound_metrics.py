@@ -1,10 +1,10 @@
-"""The catalogue: one row for each metric of an outbound, its name, help, labels and how to read it.
+"""Every metric of an outbound: name, type, help, labels and how it is read from a snapshot.
 
-The names and meanings are the exporter's public interface. `docs/metrics.md` is tested against
-this table. Every row is read from an immutable `OutboundSnapshot`; nothing here does I/O.
+The names and meanings are the exporter's public interface; `docs/metrics.md` is tested against this
+table. To add a metric, add it here: nothing else needs to know it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Instant
@@ -15,19 +15,19 @@ from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 Value = float | HistogramSnapshot
 Sample = tuple[tuple[str, ...], Value]
-"""The values of a row's own labels (after ``outbound``), and what is measured."""
+"""The values of a metric's own labels (those after ``outbound``), and the value itself."""
 
 
-class Row(NamedTuple):
-    """One metric.
+class OutboundMetric(NamedTuple):
+    """One metric of every outbound.
 
     Attributes:
-        name: As it stands in a query; a histogram's without its suffixes.
+        name: The name as in a query; of a histogram, the name without suffixes.
         kind: ``counter``, ``gauge``, ``histogram`` or ``gaugehistogram``.
-        help: What it is and where it comes from.
-        labels: Its labels after ``outbound``.
-        read: Its samples of one outbound.
-        vanishes: Whether it is left out when the outbound's last good poll is too old.
+        help: What the value means and where it comes from.
+        labels: The labels after ``outbound``.
+        read: Returns the samples of one outbound.
+        hidden_when_stale: Whether an outbound without a recent good poll has no samples.
     """
 
     name: str
@@ -35,20 +35,16 @@ class Row(NamedTuple):
     help: str
     labels: tuple[str, ...]
     read: Callable[[OutboundSnapshot], Iterable[Sample]]
-    vanishes: bool = False
+    hidden_when_stale: bool = False
 
 
-def _by_label(
-    read: Callable[[OutboundSnapshot], Mapping[str, float]],
-) -> Callable[..., list[Sample]]:
-    return lambda outbound: [((label,), value) for label, value in read(outbound).items()]
+Reader = Callable[..., list[Sample]]
+"""`OutboundMetric.read`."""
 
 
-def _one(read: Callable[[OutboundSnapshot], float]) -> Callable[..., list[Sample]]:
-    return lambda outbound: [((), read(outbound))]
+def _single(read: Callable[[OutboundSnapshot], float | None]) -> Reader:
+    """Return a reader of one sample without labels of its own; of none while the value is None."""
 
-
-def _if_known(read: Callable[[OutboundSnapshot], float | None]) -> Callable[..., list[Sample]]:
     def samples(outbound: OutboundSnapshot) -> list[Sample]:
         value = read(outbound)
         return [] if value is None else [((), value)]
@@ -56,271 +52,280 @@ def _if_known(read: Callable[[OutboundSnapshot], float | None]) -> Callable[...,
     return samples
 
 
-def _at(read: Callable[[OutboundSnapshot], Instant | None]) -> Callable[..., list[Sample]]:
+def _timestamp(read: Callable[[OutboundSnapshot], Instant | None]) -> Reader:
+    """Return a reader of an instant, in seconds as Prometheus has them."""
+
     def seconds(outbound: OutboundSnapshot) -> float | None:
         instant = read(outbound)
         return None if instant is None else instant / 1000
 
-    return _if_known(seconds)
+    return _single(seconds)
 
 
-def _in_window(
-    read: Callable[[WindowSnapshot], Iterable[Sample]],
-) -> Callable[..., Iterable[Sample]]:
-    def samples(outbound: OutboundSnapshot) -> Iterable[Sample]:
+def _by_label(read: Callable[[OutboundSnapshot], Mapping[str, Value]]) -> Reader:
+    """Return a reader of one sample for each value of the metric's one label."""
+    return lambda outbound: [((label,), value) for label, value in read(outbound).items()]
+
+
+def _in_window(read: Callable[[WindowSnapshot], Value]) -> Reader:
+    """Return a reader of one value of the window; of none before the first good poll."""
+
+    def samples(outbound: OutboundSnapshot) -> list[Sample]:
         window = outbound.calls.window
-        return () if window is None else read(window)
+        return [] if window is None else [((), read(window))]
 
     return samples
 
 
-def _labelled(counts: Mapping[str, float]) -> Iterator[Sample]:
-    return (((label,), value) for label, value in counts.items())
+def _in_window_by_label(read: Callable[[WindowSnapshot], Mapping[str, float]]) -> Reader:
+    """Return a reader of the window's values by label; of none before the first good poll."""
 
+    def samples(outbound: OutboundSnapshot) -> list[Sample]:
+        window = outbound.calls.window
+        return [] if window is None else [((key,), value) for key, value in read(window).items()]
 
-def _durations(outbound: OutboundSnapshot) -> list[Sample]:
-    return [((status,), each) for status, each in outbound.calls.ledger.durations.items()]
+    return samples
 
 
 _AS_OF = "as of the last successful poll of the NLPearl calls search"
-_COUNTED = "each call counted once, when it settles; from the NLPearl calls search"
+_COUNTED = "each counted once, when it settles; from the NLPearl calls search"
 
-OUTBOUND_METRICS: tuple[Row, ...] = (
-    Row(
+OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
+    OutboundMetric(
         "pearl_window_calls",
         "gauge",
-        f"Calls in the window by outcome (conversationStatus), {_AS_OF}.",
+        f"Calls in the window by outcome (the API's conversationStatus), {_AS_OF}.",
         ("status",),
-        _in_window(lambda window: _labelled(window.by_status)),
-        vanishes=True,
+        _in_window_by_label(lambda window: window.by_status),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_window_telephony_calls",
         "gauge",
-        f"Calls in the window by telephony state (the row's status), {_AS_OF}.",
+        f"Calls in the window by telephony state (the API's status), {_AS_OF}.",
         ("call_status",),
-        _in_window(lambda window: _labelled(window.by_call_status)),
-        vanishes=True,
+        _in_window_by_label(lambda window: window.by_call_status),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_window_tagged_calls",
         "gauge",
-        f"Calls in the window that bear the tag; one with two tags counts under both, {_AS_OF}.",
+        f"Calls in the window with the tag; a call with two tags counts under both, {_AS_OF}.",
         ("tag",),
-        _in_window(lambda window: _labelled(window.by_tag)),
-        vanishes=True,
+        _in_window_by_label(lambda window: window.by_tag),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_window_untagged_calls",
         "gauge",
-        f"Finished, answered calls in the window with no tag, {_AS_OF}.",
+        f"Finished, answered calls in the window without a tag, {_AS_OF}.",
         (),
-        _in_window(lambda window: [((), window.untagged)]),
-        vanishes=True,
+        _in_window(lambda window: window.untagged),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_window_call_duration_seconds",
         "gaugehistogram",
-        f"Durations of the finished, answered calls in the window, {_AS_OF}. It may go down.",
+        f"Durations of the finished, answered calls in the window, {_AS_OF}. Buckets may go down.",
         (),
-        _in_window(lambda window: [((), window.durations)]),
-        vanishes=True,
+        _in_window(lambda window: window.durations),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_window_seconds",
         "gauge",
-        "Length of the window.",
+        "Length of the window (poll.window).",
         (),
-        _one(lambda outbound: outbound.window_seconds),
-        vanishes=True,
+        _single(lambda outbound: outbound.window_seconds),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_calls_started_total",
         "counter",
         f"Calls seen for the first time, live or not, {_AS_OF}.",
         (),
-        _one(lambda outbound: outbound.calls.ledger.started),
+        _single(lambda outbound: outbound.calls.ledger.started),
     ),
-    Row(
+    OutboundMetric(
         "pearl_calls_total",
         "counter",
-        f"Settled calls by outcome (conversationStatus), {_COUNTED}.",
+        f"Settled calls by outcome (the API's conversationStatus), {_COUNTED}.",
         ("status",),
         _by_label(lambda outbound: outbound.calls.ledger.by_status),
     ),
-    Row(
+    OutboundMetric(
         "pearl_telephony_calls_total",
         "counter",
-        f"Settled calls by telephony state (the row's status), {_COUNTED}.",
+        f"Settled calls by telephony state (the API's status), {_COUNTED}.",
         ("call_status",),
         _by_label(lambda outbound: outbound.calls.ledger.by_call_status),
     ),
-    Row(
+    OutboundMetric(
         "pearl_tagged_calls_total",
         "counter",
-        f"Settled calls that bear the tag; one with two tags counts under both, {_COUNTED}.",
+        f"Settled calls with the tag; a call with two tags counts under both, {_COUNTED}.",
         ("tag",),
         _by_label(lambda outbound: outbound.calls.ledger.by_tag),
     ),
-    Row(
+    OutboundMetric(
         "pearl_untagged_calls_total",
         "counter",
-        f"Settled, answered calls with no tag, {_COUNTED}.",
+        f"Settled, answered calls without a tag, {_COUNTED}.",
         (),
-        _one(lambda outbound: outbound.calls.ledger.untagged),
+        _single(lambda outbound: outbound.calls.ledger.untagged),
     ),
-    Row(
+    OutboundMetric(
         "pearl_call_duration_seconds",
         "histogram",
         f"Durations of settled, answered calls, {_COUNTED}.",
         ("status",),
-        _durations,
+        _by_label(lambda outbound: outbound.calls.ledger.durations),
     ),
-    Row(
+    OutboundMetric(
         "pearl_call_revisions_total",
         "counter",
-        "Changes to calls after they settled, by what changed; the counters keep the first "
-        f"values, {_AS_OF}.",
+        "Changes to calls after they settled, by field; the other counters keep the values from "
+        f"before the change; {_AS_OF}.",
         ("field",),
         _by_label(lambda outbound: outbound.calls.ledger.revisions),
     ),
-    Row(
+    OutboundMetric(
         "pearl_calls_uncounted_total",
         "counter",
         f"Calls seen that will never be counted, {_AS_OF}.",
         ("reason",),
         _by_label(lambda outbound: outbound.calls.ledger.uncounted),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_uncounted_seconds_total",
         "counter",
-        "Time that lies further back than poll.catch_up reached after an outage.",
+        "Time of outages that is not counted because it is further back than poll.catch_up.",
         (),
-        _one(lambda outbound: outbound.calls.ledger.uncounted_seconds),
+        _single(lambda outbound: outbound.calls.ledger.uncounted_seconds),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_tracking_since_timestamp_seconds",
         "gauge",
-        "When tracking began; calls that settled before are in no counter.",
+        "Time at which tracking began; calls that settled before it are in no counter.",
         (),
-        _at(lambda outbound: outbound.calls.tracking_since),
+        _timestamp(lambda outbound: outbound.calls.tracking_since),
     ),
-    Row(
+    OutboundMetric(
         "pearl_live_calls",
         "gauge",
-        f"Tracked calls going on, {_AS_OF}.",
+        f"Calls that are going on, {_AS_OF}.",
         (),
-        _one(lambda outbound: outbound.calls.live),
-        vanishes=True,
+        _single(lambda outbound: outbound.calls.live),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_pending_calls",
         "gauge",
-        f"Tracked calls that finished and are not yet settled, {_AS_OF}.",
+        f"Calls that are finished and not settled yet, {_AS_OF}.",
         (),
-        _one(lambda outbound: outbound.calls.pending),
-        vanishes=True,
+        _single(lambda outbound: outbound.calls.pending),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_oldest_live_call_start_timestamp_seconds",
         "gauge",
-        f"Start of the oldest call going on, {_AS_OF}; absent if there is none.",
+        f"Start of the oldest call that is going on, {_AS_OF}; absent if there is none.",
         (),
-        _at(lambda outbound: outbound.calls.oldest_live_start),
-        vanishes=True,
+        _timestamp(lambda outbound: outbound.calls.oldest_live_start),
+        hidden_when_stale=True,
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_up",
         "gauge",
         "Whether the last poll of the outbound succeeded.",
         (),
-        _one(lambda outbound: outbound.health.up),
+        _single(lambda outbound: outbound.health.up),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_token_refused",
         "gauge",
-        "Whether the API refuses the outbound's token; asked for this outbound, or for another.",
+        "Whether the API refuses the outbound's token, for this outbound or for another one.",
         (),
-        _one(lambda outbound: outbound.health.last_reason == "auth"),
+        _single(lambda outbound: outbound.health.last_reason == "auth"),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_info",
         "gauge",
         "The outbound's id at NLPearl and its configured labels.",
         ("outbound_id",),
         lambda outbound: [((outbound.outbound_id,), 1.0)],
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_last_success_timestamp_seconds",
         "gauge",
         "End of the last successful poll.",
         (),
-        _at(lambda outbound: outbound.health.last_success),
+        _timestamp(lambda outbound: outbound.health.last_success),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_data_timestamp_seconds",
         "gauge",
-        "The moment of which the published calls are: the start of the last successful poll.",
+        "Time at which the published data were read (start of the last successful poll).",
         (),
-        _at(lambda outbound: outbound.calls.polled_at),
+        _timestamp(lambda outbound: outbound.calls.polled_at),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_poll_interval_seconds",
         "gauge",
-        "Interval between polls in force; longer while the token or the id is refused, or idle.",
+        "Current interval between polls; longer while idle, or while the token or id is refused.",
         (),
-        _one(lambda outbound: outbound.health.interval_seconds),
+        _single(lambda outbound: outbound.health.interval_seconds),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_poll_duration_seconds",
         "gauge",
-        "How long the last poll took, waiting for its turns included.",
+        "Duration of the last poll, including waits for the rate limit.",
         (),
-        _if_known(lambda outbound: outbound.health.duration_seconds),
+        _single(lambda outbound: outbound.health.duration_seconds),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_poll_lateness_seconds",
         "gauge",
-        "How long after its schedule the last poll sent its first request.",
+        "Delay from the scheduled time of the last poll to its first request.",
         (),
-        _if_known(lambda outbound: outbound.health.lateness_seconds),
+        _single(lambda outbound: outbound.health.lateness_seconds),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_tracked_calls",
         "gauge",
-        "Calls held in memory: those of the window and those not yet settled.",
+        "Calls held in memory: those in the window and those not settled yet.",
         (),
-        _one(lambda outbound: outbound.calls.tracked),
+        _single(lambda outbound: outbound.calls.tracked),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_catching_up",
         "gauge",
-        "Whether calls of an outage are not counted yet; 1 from the first missed interval on.",
+        "Whether calls of an outage are still to be counted; 1 from the first missed interval on.",
         (),
-        _one(lambda outbound: outbound.health.catching_up),
+        _single(lambda outbound: outbound.health.catching_up),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_caught_up_timestamp_seconds",
         "gauge",
-        "When counting last caught up with an outage, or began.",
+        "Time at which counting last caught up with an outage, or began.",
         (),
-        _at(lambda outbound: outbound.health.caught_up_at),
+        _timestamp(lambda outbound: outbound.health.caught_up_at),
     ),
-    Row(
+    OutboundMetric(
         "pearl_outbound_full_scan_success_timestamp_seconds",
         "gauge",
         "End of the last successful read of the whole window.",
         (),
-        _at(lambda outbound: outbound.health.full_scan_at),
+        _timestamp(lambda outbound: outbound.health.full_scan_at),
     ),
-    Row(
+    OutboundMetric(
         "pearl_exporter_polls_total",
         "counter",
         "Polls of the outbound, successful and failed.",
         (),
-        _one(lambda outbound: outbound.health.polls),
+        _single(lambda outbound: outbound.health.polls),
     ),
-    Row(
+    OutboundMetric(
         "pearl_exporter_poll_failures_total",
         "counter",
         "Polls of the outbound that failed, by reason.",
@@ -329,18 +334,18 @@ OUTBOUND_METRICS: tuple[Row, ...] = (
             ((reason,), outbound.health.failures.get(reason, 0)) for reason in REASONS
         ],
     ),
-    Row(
+    OutboundMetric(
         "pearl_exporter_polls_skipped_total",
         "counter",
-        "Polls that fell due while the outbound's poll before was still going on.",
+        "Polls skipped because the outbound's previous poll was still running.",
         (),
-        _one(lambda outbound: outbound.health.skipped),
+        _single(lambda outbound: outbound.health.skipped),
     ),
-    Row(
+    OutboundMetric(
         "pearl_exporter_folded_tags",
         "gauge",
-        "Different tags without a series of their own because metrics.max_tags others came first.",
+        "Distinct tags without a series of their own, as metrics.max_tags others came first.",
         (),
-        _one(lambda outbound: outbound.calls.folded_tags),
+        _single(lambda outbound: outbound.calls.folded_tags),
     ),
 )

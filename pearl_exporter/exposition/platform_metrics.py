@@ -1,6 +1,7 @@
-"""What the platform says of outbounds and account, as metrics: a catalogue of its own.
+"""Every metric of what the platform says of outbounds and account, and how it is read.
 
-Read at each scrape, since these series depend on the age of answers that no poll brings.
+They are rendered at each scrape and not when they change: whether they are shown depends on the age
+of the last answers, which grows without a request.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,33 +12,44 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pearl_exporter.api.decode_platform import Account
-from pearl_exporter.discovery.snapshot import PlatformSnapshot, WatchSnapshot
+from pearl_exporter.discovery.snapshot import PlatformSnapshot, RequestSnapshot
 
-Samples = Mapping[str, float]
-"""Values by the row's label; where it has none, one under the empty text."""
+Samples = Mapping[tuple[str, ...], float]
+"""Values by the values of the metric's labels."""
 
 
-class Row(NamedTuple):
-    """One gauge: its name, its label if it has one, and how to read it."""
+class PlatformMetric(NamedTuple):
+    """One gauge of the platform.
+
+    Attributes:
+        name: The name as in a query.
+        help: What the value means and where it comes from.
+        labels: The metric's labels, one at most.
+        read: Returns the samples; none where nothing is known.
+    """
 
     name: str
     help: str
-    label: str
+    labels: tuple[str, ...]
     read: Callable[[PlatformSnapshot], Samples]
 
 
-def _one(value: float | None) -> Samples:
-    return {} if value is None else {"": float(value)}
+def _single(value: float | None) -> Samples:
+    return {} if value is None else {(): float(value)}
 
 
-def _up(watch: WatchSnapshot | None) -> Samples:
-    return {} if watch is None else {"": float(watch.is_up)}
+def _by_label(values: Mapping[str, float]) -> Samples:
+    return {(label,): float(value) for label, value in values.items()}
 
 
-def _success(watch: WatchSnapshot | None) -> Samples:
-    if watch is None or watch.last_success is None:
+def _up(request: RequestSnapshot | None) -> Samples:
+    return {} if request is None else _single(request.is_up)
+
+
+def _last_success(request: RequestSnapshot | None) -> Samples:
+    if request is None or request.last_success is None:
         return {}
-    return {"": watch.last_success / 1000}
+    return _single(request.last_success / 1000)
 
 
 def _of_account(read: Callable[[Account], Samples]) -> Callable[[PlatformSnapshot], Samples]:
@@ -46,85 +58,83 @@ def _of_account(read: Callable[[Account], Samples]) -> Callable[[PlatformSnapsho
 
 _AS_OF = "as of the last successful request"
 
-PLATFORM_METRICS: tuple[Row, ...] = (
-    Row(
+PLATFORM_METRICS: tuple[PlatformMetric, ...] = (
+    PlatformMetric(
         "pearl_outbound_running",
-        "Whether the outbound makes calls by the platform's list: 1 running, 0 paused, suspended "
-        f"or in maintenance, {_AS_OF}; absent where that is not known.",
-        "outbound",
-        lambda platform: {name: float(is_on) for name, is_on in platform.running.items()},
+        "Whether the outbound makes calls, by the platform's list: 1 running, 0 paused, suspended "
+        f"or in maintenance, {_AS_OF}; absent if not known.",
+        ("outbound",),
+        lambda platform: _by_label(platform.running),
     ),
-    Row(
+    PlatformMetric(
         "pearl_discovery_up",
         "Whether the last request for the platform's list of outbounds succeeded.",
-        "",
+        (),
         lambda platform: _up(platform.listing),
     ),
-    Row(
+    PlatformMetric(
         "pearl_discovery_last_success_timestamp_seconds",
         "End of the last successful request for the platform's list of outbounds.",
-        "",
-        lambda platform: _success(platform.listing),
+        (),
+        lambda platform: _last_success(platform.listing),
     ),
-    Row(
+    PlatformMetric(
         "pearl_discovery_outbounds",
-        f"Outbounds that the platform lists by what becomes of them here, {_AS_OF}.",
-        "state",
-        lambda platform: {state: float(count) for state, count in platform.found.items()},
+        f"Outbounds in the platform's list, by what the exporter does with them, {_AS_OF}.",
+        ("state",),
+        lambda platform: _by_label(platform.found),
     ),
-    Row(
+    PlatformMetric(
         "pearl_account_up",
         "Whether the last request for the account succeeded.",
-        "",
-        lambda platform: _up(platform.account_watch),
+        (),
+        lambda platform: _up(platform.account_request),
     ),
-    Row(
+    PlatformMetric(
         "pearl_account_last_success_timestamp_seconds",
         "End of the last successful request for the account.",
-        "",
-        lambda platform: _success(platform.account_watch),
+        (),
+        lambda platform: _last_success(platform.account_request),
     ),
-    Row(
+    PlatformMetric(
         "pearl_account_credit_balance",
-        "Credit balance of the account of api.token. NLPearl does not document its unit; "
+        "Credit balance of the account of api.token, in a unit that NLPearl does not document, "
         f"{_AS_OF}.",
-        "",
-        _of_account(lambda account: _one(account.credit_balance)),
+        (),
+        _of_account(lambda account: _single(account.credit_balance)),
     ),
-    Row(
+    PlatformMetric(
         "pearl_account_status",
-        f"Status of the account of api.token, 1 for the one that it has, {_AS_OF}.",
-        "status",
-        _of_account(
-            lambda account: {label: float(is_it) for label, is_it in account.statuses.items()}
-        ),
+        f"Status of the account of api.token: 1 for the current one, 0 for others, {_AS_OF}.",
+        ("status",),
+        _of_account(lambda account: _by_label(account.statuses)),
     ),
-    Row(
+    PlatformMetric(
         "pearl_account_agents",
         f"Agents of the account of api.token, {_AS_OF}.",
-        "",
-        _of_account(lambda account: _one(account.agents)),
+        (),
+        _of_account(lambda account: _single(account.agents)),
     ),
 )
 
 
 class PlatformCollector(Collector):
-    """Gives the rows of the catalogue that have a value right now."""
+    """The registry of `PLATFORM_METRICS`: those that have a value right now."""
 
     def __init__(self, snapshot: Callable[[], PlatformSnapshot]) -> None:
         self._snapshot = snapshot
 
     def collect(self) -> Iterable[Metric]:
-        """The families that have samples."""
+        """Return the families that have samples."""
         platform = self._snapshot()
-        for row in PLATFORM_METRICS:
-            samples = row.read(platform)
+        for metric in PLATFORM_METRICS:
+            samples = metric.read(platform)
             if samples:
-                family = GaugeMetricFamily(row.name, row.help, labels=[row.label][: len(row.label)])
-                for value, measured in samples.items():
-                    family.add_metric([value] if row.label else [], measured)
+                family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for values, value in samples.items():
+                    family.add_metric(values, value)
                 yield family
 
     def render(self) -> bytes:
-        """The same in the text format."""
+        """Return the families in the text format."""
         return prometheus_client.generate_latest(self)

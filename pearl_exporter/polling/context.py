@@ -24,7 +24,7 @@ class PollObserver(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PollContext:
     """What the pollers share: where to keep, where to publish, what time it is."""
 
     store: Store

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
-MOST_TOLD = 10
+MAX_LOGGED = 10
 """Of so many outbounds that begin together each has a line; of more the first, and one of all."""
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class FirstPolls:
         if outbound.health.up and window is not None:
             self._succeeded += 1
             self._calls += window.calls
-            if self._succeeded == 1 or self._expected <= MOST_TOLD:
+            if self._succeeded == 1 or self._expected <= MAX_LOGGED:
                 _log.info(
                     "the first poll succeeded",
                     extra={"outbound": outbound.name, "calls_in_window": window.calls},
@@ -55,7 +55,7 @@ class FirstPolls:
     def _conclude(self) -> None:
         if self._waiting:
             return
-        if self._expected > MOST_TOLD:
+        if self._expected > MAX_LOGGED:
             _log.info(
                 "every outbound had its first poll",
                 extra={

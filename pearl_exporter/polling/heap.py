@@ -3,7 +3,7 @@
 import ctypes
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Asks the C library to give what is free back to the system; does nothing where it can't.
 
     After a large read glibc would keep some tens of bytes a call for the next one; see mallopt(3),

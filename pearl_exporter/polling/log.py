@@ -6,7 +6,7 @@ from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.decode_calls import format_instant
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import PollError
-from pearl_exporter.reading.plan import Memory, Reading
+from pearl_exporter.reading.plan import PlanState, PollResult
 
 PROGRESS_SECONDS = 10.0
 """How often a long read says how far it has come."""
@@ -78,11 +78,11 @@ class PollLog:
         _log.info("reading: %d of %d calls", received, expected, extra=self._extra)
         return now
 
-    def catching_up(self, reading: Reading, now: float) -> None:
+    def catching_up(self, reading: PollResult, now: float) -> None:
         """Says how far the calls of an outage are counted, while there are any left."""
-        told_at = self._told_of_backlog_at
-        if reading.unread is not None and (told_at is None or now - told_at >= PROGRESS_SECONDS):
-            start, end = map(format_instant, reading.unread)
+        told_at, unread = self._told_of_backlog_at, reading.observation.unread
+        if unread is not None and (told_at is None or now - told_at >= PROGRESS_SECONDS):
+            start, end = map(format_instant, unread)
             _log.info(
                 "catching up: calls that started from %s to %s are still to be read",
                 start,
@@ -90,7 +90,7 @@ class PollLog:
                 extra=self._extra,
             )
             self._told_of_backlog_at = now
-        elif reading.unread is None and told_at is not None:
+        elif unread is None and told_at is not None:
             _log.info("caught up", extra=self._extra)
             self._told_of_backlog_at = None
 
@@ -104,7 +104,7 @@ class PollLog:
                 extra=self._extra,
             )
 
-    def oddities(self, memory: Memory, before: Memory) -> None:
+    def oddities(self, memory: PlanState, before: PlanState) -> None:
         """Says what the API was found to do unlike its documentation."""
         if memory.by_offset and not before.by_offset:
             _log.info(
@@ -114,9 +114,9 @@ class PollLog:
             _log.info("the API ignores the filter by statuses: going without", extra=self._extra)
 
 
-def tell_of_budget(demand: Demand, allowed: float) -> None:
+def log_budget(demand: Demand, allowed: float) -> None:
     """Says, once, if the outbounds of one token need more requests a second than are allowed."""
-    if not demand.tell_once(allowed):
+    if not demand.should_log(allowed):
         return
     _log.warning(
         "api.rate_limit is too low: the polls with one token need %s %.1f requests a second, "

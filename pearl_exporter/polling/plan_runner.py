@@ -1,101 +1,148 @@
-"""What one poll reads: `plan` says what to ask, the API answers."""
+"""Runs the plan of one poll: asks the API for each page that the plan wants, and sends it back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from typing import TypeVar
 
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Patience
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.poll_history import Asked
-from pearl_exporter.polling.snapshot import ReadSoFar
-from pearl_exporter.reading.plan import Memory, PollPlan, Reading
-from pearl_exporter.reading.range_read import RangeRead
-from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.reading.cost import PlanLimits
+from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
+from pearl_exporter.reading.search import Page, ReadProgress, Search, Step
 
-SHOW_SECONDS = 1.0
-"""How often it is published, at most, how far a whole read has come."""
+S = TypeVar("S")
+T = TypeVar("T")
+
+PUBLISH_SECONDS = 1.0
+"""The shortest time between two publications of how far a whole read has come."""
 
 
-class PollReader:
-    """Reads once.
+async def drive(steps: Generator[S, Page, T], ask: Callable[[S], Awaitable[Page]]) -> T:
+    """Run a plan, or a part of one, to its end; this is the only loop that does.
 
-    Attributes:
-        asked: What was asked of the API, for those who look at polls.
+    Args:
+        steps: Yields what to ask for, and is sent the page.
+        ask: Gets the page.
+
+    Returns:
+        What the plan returns.
+    """
+    try:
+        step = next(steps)
+        while True:
+            # the only await point: until the page is here, the plan stands still
+            step = steps.send(await ask(step))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+class PlanRunner:
+    """Runs the plan of one poll of one outbound.
+
+    Args:
+        search: Asks the API for a page; raises `PollError`.
+        context: Has the clocks, and who hears of progress.
+        log: The log of the outbound.
+        limits: What the plan may ask for.
+        asked: Takes down what is asked, also if the poll fails.
+        on_page: Called with each page.
+        on_read_progress: Called at most once in `PUBLISH_SECONDS` while everything is read.
     """
 
     def __init__(  # noqa: PLR0913 - what it joins is given to it
         self,
-        search: Callable[[Search, Patience], Awaitable[Page]],
-        around: Surroundings,
+        search: Callable[[Search], Awaitable[Page]],
+        context: PollContext,
         log: PollLog,
+        limits: PlanLimits,
         *,
-        page_size: int,
-        spare: int,
+        asked: Asked,
         on_page: Callable[[Page], None],
-        on_read_so_far: Callable[[ReadSoFar], None],
+        on_read_progress: Callable[[ReadProgress], None],
     ) -> None:
-        self.asked = Asked()
         self._search = search
-        self._around = around
+        self._context = context
         self._log = log
-        self._page_size = page_size
-        self._spare = spare
+        self._limits = limits
+        self._asked = asked
         self._on_page = on_page
-        self._on_read_so_far = on_read_so_far
-        self._shown_at = self._told_at = around.clock.monotonic()
+        self._on_read_progress = on_read_progress
+        self._published_at = self._logged_at = context.clock.monotonic()
 
-    async def read(
-        self, tracker: Tracker, memory: Memory, patience: Patience
-    ) -> tuple[Instant, Reading]:
-        """Reads all that this poll must read, as of the API's present; raises `PollError`."""
-        api_clock, clock = self._around.api_clock, self._around.clock
-        was_known, began = api_clock.is_known, clock.monotonic()
+    async def read(self, tracker: Tracker, state: PlanState) -> tuple[Instant, PollResult]:
+        """Read all that this poll must read.
+
+        Args:
+            tracker: Has what earlier polls have read.
+            state: What the plan of the last good poll left.
+
+        Returns:
+            T, the moment as of which was read, by the API's clock; and what was read.
+
+        Raises:
+            PollError: A page did not come, or the answers contradict each other.
+        """
+        with suppress(_ClockCorrectedError):
+            return await self._read_once(tracker, state)
+        # from here on the API's clock is known, so that this happens once at most
+        return await self._read_once(tracker, state)
+
+    async def _read_once(self, tracker: Tracker, state: PlanState) -> tuple[Instant, PollResult]:
+        """Read as of the present; raise `_ClockCorrectedError` if it turns out to be wrong."""
+        api_clock, clock = self._context.api_clock, self._context.clock
+        is_sure, began = api_clock.is_known, clock.monotonic()
         now = _no_small_step_back(api_clock.now(), tracker.polled_at)
-        plan = PollPlan(tracker, now=now, limit=self._page_size, memory=memory, spare=self._spare)
-        steps = plan.steps()
-        try:
-            search = next(steps)
-            while True:
-                self.asked.note(plan.purpose, search)
-                page = await self._page(search, patience)
-                if not was_known and api_clock.is_known:
-                    was_known = True
-                    elapsed = (clock.monotonic() - began) * 1000
-                    if abs(api_clock.now() - now - elapsed) > TOLERATED_SKEW_SECONDS * 1000:
-                        self._log.skew(api_clock.skew_text)
-                        return await self.read(tracker, memory, patience)
-                search = steps.send(page)
-                self._tell_of_progress(plan.read)
-        except StopIteration as end:
-            self._tell_of_progress(plan.read)
-            reading: Reading = end.value
-            self._log.oddities(reading.memory, memory)
-            return now, reading
 
-    async def _page(self, search: Search, patience: Patience) -> Page:
-        page = await self._search(search, patience)
-        self.asked.answer(page)
-        self._on_page(page)
-        return page
+        async def ask(step: Step) -> Page:
+            nonlocal is_sure
+            self._report(step.progress)
+            self._asked.note(step.purpose, step.search)
+            page = await self._search(step.search)
+            self._asked.answer(page)
+            self._on_page(page)
+            # the first answer with a Date says whether this machine's clock is right
+            if not is_sure and api_clock.is_known:
+                is_sure = True
+                elapsed_ms = (clock.monotonic() - began) * 1000
+                if abs(api_clock.now() - now - elapsed_ms) > TOLERATED_SKEW_SECONDS * 1000:
+                    self._log.skew(api_clock.skew_text)
+                    raise _ClockCorrectedError
+            return page
 
-    def _tell_of_progress(self, read: RangeRead | None) -> None:
-        """Shows how far a read of everything has come, if there is one."""
-        if read is None:
+        plan = PollPlan(tracker, state, now=now, limits=self._limits)
+        result = await drive(plan.steps(), ask)
+        self._report(result.progress)
+        self._log.oddities(result.state, state)
+        return now, result
+
+    def _report(self, progress: ReadProgress | None) -> None:
+        """Show how far the read of the whole window has come, if there is one."""
+        if progress is None:
             return
-        now = self._around.clock.monotonic()
-        self._around.on_progress(self._log.outbound, read.received, read.expected)
-        if now - self._shown_at >= SHOW_SECONDS:
-            self._shown_at = now
-            self._on_read_so_far(ReadSoFar(read.received, read.expected))
-        self._told_at = self._log.progress(
-            read.received, read.expected, told_at=self._told_at, now=now
-        )
+        now = self._context.clock.monotonic()
+        self._context.on_progress(self._log.outbound, *progress)
+        if now - self._published_at >= PUBLISH_SECONDS:
+            self._published_at = now
+            self._on_read_progress(progress)
+        self._logged_at = self._log.progress(*progress, told_at=self._logged_at, now=now)
+
+
+class _ClockCorrectedError(Exception):
+    """The present that the plan goes by is wrong: the read must start over."""
 
 
 def _no_small_step_back(now: Instant, polled_at: Instant | None) -> Instant:
-    """T, but not a little before the last poll's: the clock's correction may set in or end."""
+    """Return T, but not a little before the last poll's: the clock's correction may set in or end.
+
+    Args:
+        now: The API's present.
+        polled_at: T of the last good poll.
+    """
     if polled_at is not None and 0 < polled_at - now <= 2 * TOLERATED_SKEW_SECONDS * 1000:
         return polled_at
     return now

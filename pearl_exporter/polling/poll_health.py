@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.errors import CHECK_ITS_FORM, AuthError, PollError
+from pearl_exporter.errors import TOKEN_FORM_HINT, AuthError, PollError
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ class Health(msgspec.Struct, frozen=True):
             catching_up=self._may_be_behind,
             last_reason=AuthError.reason,
             last_message=f"not asked: the API refuses the token, and one of its {outbounds} "
-            f"outbounds at a time tries it again: {CHECK_ITS_FORM}",
+            f"outbounds at a time tries it again: {TOKEN_FORM_HINT}",
         )
 
     @property

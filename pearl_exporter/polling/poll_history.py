@@ -7,10 +7,10 @@ import msgspec
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
-from pearl_exporter.counting.tracker import Seen
+from pearl_exporter.counting.tracker import Applied
 from pearl_exporter.reading.search import Page, Search
 
-MOST_POLLS = 20
+MAX_POLLS = 20
 """So many polls are remembered of an outbound."""
 
 
@@ -43,7 +43,7 @@ class Asked(msgspec.Struct, gc=False):
         self.rows += page.received
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
+class PollFindings(msgspec.Struct, frozen=True, gc=False):
     """What a good poll found.
 
     Attributes:
@@ -76,16 +76,17 @@ class PollRecord(msgspec.Struct, frozen=True, gc=False):
     at: Instant
     asked: Asked
     duration_seconds: float
-    found: Found | None = None
+    found: PollFindings | None = None
     reason: str | None = None
     message: str | None = None
 
 
-def found_between(before: LedgerSnapshot, after: LedgerSnapshot, seen: Seen) -> Found:
+def findings_between(before: LedgerSnapshot, applied: Applied) -> PollFindings:
     """What a good poll found, by the counters before and after it."""
-    return Found(
-        new=seen.new,
-        late=seen.late,
+    after = applied.snapshot.ledger
+    return PollFindings(
+        new=applied.new,
+        late=applied.late_rows,
         settled=after.settled - before.settled,
         revised=sum(after.revisions.values()) - sum(before.revisions.values()),
         deleted=after.uncounted.get("deleted", 0) - before.uncounted.get("deleted", 0),
@@ -94,4 +95,4 @@ def found_between(before: LedgerSnapshot, after: LedgerSnapshot, seen: Seen) -> 
 
 def with_poll(polls: tuple[PollRecord, ...], poll: PollRecord) -> tuple[PollRecord, ...]:
     """The last polls and one more, the newest first."""
-    return (poll, *polls[: MOST_POLLS - 1])
+    return (poll, *polls[: MAX_POLLS - 1])

@@ -24,7 +24,7 @@ from pearl_exporter.errors import PollError
 from pearl_exporter.polling.poller import Poller
 
 HEARTBEAT_SECONDS = 1.0
-WEDGED_SECONDS = 15.0
+HEARTBEAT_TIMEOUT_SECONDS = 15.0
 """Without a heartbeat for this long the scheduler counts as wedged."""
 
 LOOK_AGAIN_SECONDS = 60.0
@@ -108,7 +108,7 @@ class Schedule:
     def is_alive(self) -> bool:
         """Whether the scheduler's heart beats."""
         age = self.beat_age
-        return age is not None and age < WEDGED_SECONDS
+        return age is not None and age < HEARTBEAT_TIMEOUT_SECONDS
 
     @property
     def beat_age(self) -> float | None:
@@ -209,7 +209,7 @@ class Schedule:
         if poller is None:
             return
         if poller.is_held():
-            poller.pass_over()
+            poller.skip_blocked()
             self._look_again(poller)
             return
         # a poll that was about to begin when its outbound was exchanged is the new poller's first

@@ -1,7 +1,6 @@
 """What is known of one outbound at one moment, for a scrape and for the page. Pure, immutable."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -9,9 +8,10 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import TrackerSnapshot
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import PollRecord
+from pearl_exporter.reading.search import ReadProgress
 
 
-class Spans(msgspec.Struct, frozen=True):
+class PollTimings(msgspec.Struct, frozen=True):
     """What an outbound is polled by, as configured, in seconds; names as in the configuration."""
 
     interval: float
@@ -20,17 +20,10 @@ class Spans(msgspec.Struct, frozen=True):
     settle_unanswered: float
 
 
-class ReadSoFar(NamedTuple):
-    """How far a whole read of many pages has come: calls received, and calls expected."""
-
-    received: int
-    expected: int
-
-
 class OutboundSnapshot(msgspec.Struct, frozen=True):
     """One outbound: who it is, how its polls fare, and its calls as of the last good one.
 
-    ``polls`` are the last ones that ended, the newest first. ``read_so_far`` is that of the poll
+    ``polls`` are the last ones that ended, the newest first. ``read_progress`` is that of the poll
     under way, None unless it reads everything and that takes seconds.
     """
 
@@ -39,11 +32,11 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     window_seconds: float
     stale_after_seconds: float
-    spans: Spans
+    spans: PollTimings
     health: Health
     calls: TrackerSnapshot
     polls: tuple[PollRecord, ...] = ()
-    read_so_far: ReadSoFar | None = None
+    read_progress: ReadProgress | None = None
 
     def is_stale(self, now: Instant) -> bool:
         """Whether its window is too old to be shown; before the first good poll there is none."""

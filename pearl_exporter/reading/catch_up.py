@@ -1,57 +1,63 @@
-"""What an outage has left unread behind the window: read in slices, oldest first. Pure.
+"""Reads what an outage left unread behind the window, in slices of a few pages, oldest first.
 
-A slice covers so much time that it holds a few pages; the next is longer or shorter by what the
-last one held.
+A slice covers a span of time. How long the span is follows from how many rows the last slice held.
 """
 
-from collections.abc import Generator
-
-from pearl_exporter.reading.coverage import Range, Reader
-from pearl_exporter.reading.range_read import RangeRead
-from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.counting.observation import Range
+from pearl_exporter.reading.coverage import Coverage
+from pearl_exporter.reading.range_read import RangeRead, RangeResult
+from pearl_exporter.reading.search import Searches
 
 SLICE_PAGES = 5
-"""A slice is cut so as to hold about so many pages, at most twice as many."""
+"""The number of pages that a slice is meant to hold; a slice of more than twice as many is cut."""
 
 FIRST_SLICE_MS = 300_000
-_LONGEST_SLICE_MS = 86_400_000
+_MAX_SLICE_MS = 86_400_000
 
 
-class Backlog:
-    """The calls that are still to be read; ``slice_ms`` is how much time a slice covers now."""
+class CatchUp:
+    """The calls that an outage left unread, while one poll reads on through them.
+
+    Attributes:
+        unread: The range that is still to be read, None if nothing is.
+        slice_ms: How much time the next slice covers.
+    """
 
     def __init__(self, unread: Range | None, slice_ms: int, *, by_offset: bool) -> None:
         self.unread = unread
         self.slice_ms = slice_ms
         self._by_offset = by_offset
 
-    def read_on(self, reader: Reader, limit: int, spare: int) -> Generator[Search, Page, None]:
-        """Reads slices, as far as so many requests allow."""
-        budget = reader.asked + spare
-        while self.unread is not None and reader.asked < budget:
+    def searches(self, coverage: Coverage, limit: int, requests: int) -> Searches[None]:
+        """Read slices until nothing is left, or the requests are spent.
+
+        Args:
+            coverage: Takes what the slices hold.
+            limit: Rows to ask for in one page.
+            requests: After how many requests no further slice is begun.
+        """
+        budget = coverage.asked + requests
+        while self.unread is not None and coverage.asked < budget:
             start, end = self.unread
             cut = min(start + self.slice_ms, end)
-            read = RangeRead(start, cut, limit, by_offset=self._by_offset)
-            if not (yield from self._read_slice(read, reader, limit)):
+            result = yield from self._slice(start, cut, limit)
+            coverage.asked += result.pages
+            if not result.is_whole:
+                # too many rows: try again with a span that should hold SLICE_PAGES
+                self._stretch(SLICE_PAGES * limit / result.expected)
                 continue
-            reader.take(read)
+            coverage.take(result)
+            # oldest first, so what is left is one range, and is saved as two instants
             self.unread = None if cut >= end else (cut, end)
-            if read.pages <= SLICE_PAGES // 2:
+            if result.pages <= SLICE_PAGES // 2:
                 self._stretch(2.0)
 
-    def _read_slice(
-        self, read: RangeRead, reader: Reader, limit: int
-    ) -> Generator[Search, Page, bool]:
-        """Reads a slice whole; False if it is too large, and the next shall be smaller."""
-        most = 2 * SLICE_PAGES * limit
-        while (search := read.next_search()) is not None:
-            reader.asked += 1
-            read.apply((yield search))
-            if read.expected > most and read.end - read.start > 1 and read.pages == 1:
-                self._stretch(most / 2 / read.expected)
-                return False
-        return True
+    def _slice(self, start: int, end: int, limit: int) -> Searches[RangeResult]:
+        """Read a slice; give it up after its first page if it is too large and can be cut."""
+        max_rows = 2 * SLICE_PAGES * limit if end - start > 1 else None
+        read = RangeRead(start, end, limit, by_offset=self._by_offset, max_rows=max_rows)
+        return (yield from read.searches())
 
     def _stretch(self, factor: float) -> None:
-        longest = min(round(self.slice_ms * factor), _LONGEST_SLICE_MS)
+        longest = min(round(self.slice_ms * factor), _MAX_SLICE_MS)
         self.slice_ms = max(1, longest)

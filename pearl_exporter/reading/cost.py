@@ -1,33 +1,56 @@
-"""How many requests polls take, and how many they may spend. Pure."""
+"""How many requests polls take, and how many they may spend."""
 
 import math
+from typing import NamedTuple
 
-SMALL_WINDOW_PAGES = 3
-"""Up to so many pages a whole read is no dearer than a plan."""
+MAX_WHOLE_READ_PAGES = 3
+"""A window of at most this many pages is read whole; the incremental plan would not be cheaper."""
 
-ENOUGH_REQUESTS = 3
-"""A poll that has asked so often has none to spare for what can wait."""
+USUAL_MAX_REQUESTS = 3
+"""A poll that made this many requests spends none on what can wait for the next poll."""
 
-LEAST_CATCH_UP_REQUESTS = 5
-MOST_CATCH_UP_REQUESTS = 100
-"""A poll goes on with a backlog for so many requests, the more the less else the rate must do."""
+MIN_CATCH_UP_REQUESTS = 5
+MAX_CATCH_UP_REQUESTS = 100
+"""Bounds for the requests one poll may spend on catching up."""
+
+
+class PlanLimits(NamedTuple):
+    """What the plan of one poll may ask for.
+
+    Attributes:
+        page_size: Rows to ask for in one page.
+        catch_up_requests: About how many requests to spend on what an outage left unread.
+        max_whole_read_pages: A window of at most this many pages is read whole.
+    """
+
+    page_size: int
+    catch_up_requests: int = MIN_CATCH_UP_REQUESTS
+    max_whole_read_pages: int = MAX_WHOLE_READ_PAGES
 
 
 def usual_requests(calls: int, page_size: int, new_share: float) -> float:
-    """How many requests a poll usually takes, over so many calls in the window.
+    """Return how many requests a poll usually takes.
 
-    ``new_share`` is the share of them that is new since the poll before.
+    Args:
+        calls: Calls in the window.
+        page_size: Rows in one page.
+        new_share: The share of the window's calls that is new since the last poll, from 0 to 1.
     """
     pages = max(1.0, calls / page_size)
-    if pages <= SMALL_WINDOW_PAGES:
+    if pages <= MAX_WHOLE_READ_PAGES:
         return math.ceil(pages)
-    return min(pages, ENOUGH_REQUESTS + pages * new_share)
+    return min(pages, USUAL_MAX_REQUESTS + pages * new_share)
 
 
-def spare_requests(rate: float, interval_seconds: float, outbounds: int) -> int:
-    """How many requests a poll may spend on a backlog.
+def catch_up_requests(rate: float, interval_seconds: float, outbounds: int) -> int:
+    """Return how many requests one poll may spend on catching up.
 
-    Half of what the rate, in requests a second, allows it beside the other outbounds of the token.
+    That is half of what the rate allows the outbound beside the others of its token.
+
+    Args:
+        rate: Requests a second that the token may make.
+        interval_seconds: Time from one poll of the outbound to the next.
+        outbounds: How many outbounds share the token.
     """
     allowed = rate * interval_seconds / max(1, outbounds)
-    return round(min(max(allowed / 2, LEAST_CATCH_UP_REQUESTS), MOST_CATCH_UP_REQUESTS))
+    return round(min(max(allowed / 2, MIN_CATCH_UP_REQUESTS), MAX_CATCH_UP_REQUESTS))

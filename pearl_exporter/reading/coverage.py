@@ -1,135 +1,153 @@
-"""What one poll has read so far, and the step by which it reads on: a page that runs down. Pure.
+"""What one poll has read so far, and the step that extends it: a page that runs down from an end.
 
-A page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its oldest row: then
-``[p, b)`` is proven, and ``count`` tells how many rows the API holds below.
+```
+ b ┤■■■■  the page of [a, b): the newest rows, newest first
+   ├────  p, just above the page's oldest row: [p, b) is read
+   │????  count minus the rows of the page: how many rows the API holds in [a, p)
+ a ┤
+```
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pearl_exporter.counting.call_table import TrackedCalls
+from pearl_exporter.counting.call_table import CallView
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.columns import Rows
-from pearl_exporter.reading.range_read import RangeRead, is_newest_first, rows_from
-from pearl_exporter.reading.search import Page, Search
-
-Range = tuple[Instant, Instant]
-
-
-class Below(NamedTuple):
-    """Where a page ends, how many rows the API holds below in its range, and in all of it."""
-
-    instant: Instant
-    rest: int
-    all_rows: int
+from pearl_exporter.counting.observation import Range
+from pearl_exporter.reading.range_read import RangeRead, RangeResult, is_newest_first, rows_from
+from pearl_exporter.reading.search import Page, Search, Searches
 
 
-class Reader:
-    """Reads pages of at most ``limit`` rows and keeps what they bring.
+class PageEnd(NamedTuple):
+    """Where a page of a range ends, and what its count says.
 
     Attributes:
-        calls: The rows read so far.
-        ranges: The ranges that were read whole.
-        spared: Ids of rows that are there, but could not be read.
-        rejected: How many such rows the pages held, those without an id included.
-        asked: Requests made, reads of whole ranges apart.
+        start: The page holds all rows of the range from here on.
+        remaining: How many rows the API holds below, in the range.
+        total: How many rows the API holds in all of the range.
+    """
+
+    start: Instant
+    remaining: int
+    total: int
+
+
+class Coverage:
+    """The rows and ranges that one poll has read so far.
+
+    Attributes:
+        calls: The rows, each once.
+        ranges: The ranges that were read whole: a tracked call of one that is not among ``calls``
+            is not in the API's table any more.
+        unreadable_ids: Ids of rows that are in the table, but could not be read.
+        rejected: How many such rows the pages held, rows without an id included.
+        asked: Requests made, those of a read of the whole window apart.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.calls = Rows()
         self.ranges: list[Range] = []
-        self.spared: set[str] = set()
+        self.unreadable_ids: set[str] = set()
         self.rejected = 0
         self.asked = 0
 
     def search(self, start: Instant, end: Instant) -> Search:
-        """One page of ``[start, end)``, counted as asked."""
+        """Return the search for the newest page of ``[start, end)``; it counts as asked."""
         self.asked += 1
         # a millisecond early: whether the API's start is inclusive is unknown
         return Search(start - 1, end, 0, self._limit)
 
-    def prove(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
-        """Takes the calls of a range that was read whole."""
+    def add_range(self, calls: Iterable[Call], start: Instant, end: Instant) -> None:
+        """Take the calls of a range that was read whole; those that start outside are left out."""
         self.ranges.append((start, end))
         self.calls.extend([call for call in calls if start <= call.start < end])
 
-    def take(self, read: RangeRead) -> None:
-        """Takes a range that was read whole."""
-        self.ranges.append((read.start, read.end))
+    def take(self, result: RangeResult) -> None:
+        """Take a range that was read whole."""
+        self.ranges.append((result.start, result.end))
         if self.calls:
-            self.calls.extend([*read.calls])
+            self.calls.extend([*result.calls])
         else:
-            self.calls = read.calls
-        self.spared |= read.rejected_ids
+            # a first read may hold a million rows: they are not copied
+            self.calls = result.calls
+        self.unreadable_ids |= result.unreadable_ids
 
     def start_over(self) -> None:
-        """Lets go of what was read."""
+        """Drop the rows and ranges read so far; requests made stay counted."""
         self.calls = Rows()
         self.ranges.clear()
         self.rejected = 0
 
-    def known_between(self, calls: TrackedCalls, start: Instant, end: Instant) -> int:
-        """How many calls there are, by what is tracked and by what was read of this range alone."""
+    def known_between(self, calls: CallView, start: Instant, end: Instant) -> int:
+        """Return how many calls of ``[start, end)`` are in the API's table, as far as is known.
+
+        Args:
+            calls: The tracked calls, which stand for what this poll has not read.
+            start: The range's start; all that this poll has read lies in the range.
+            end: The range's end, exclusive.
+        """
         known = calls.present(start, end) + len(self.calls)
         for first, last in self.ranges:
             known -= calls.present(first, last)
-        spared = (calls.get(call_id) for call_id in self.spared)
+        # a tracked call whose row could not be read this time is still there
+        unreadable = (calls.get(call_id) for call_id in self.unreadable_ids)
         return known + sum(
-            each is not None and not each.is_absent and self.is_proven(each.call.start)
-            for each in spared
+            each is not None and not each.is_absent and self.covers(each.call.start)
+            for each in unreadable
         )
 
-    def is_proven(self, at: Instant) -> bool:
-        """Whether a range that was read whole holds this instant."""
+    def covers(self, at: Instant) -> bool:
+        """Return whether a range that was read whole holds this instant."""
         return any(start <= at < end for start, end in self.ranges)
 
-    def run(self, read: RangeRead) -> Generator[Search, Page, None]:
-        """Reads a range whole."""
-        while (search := read.next_search()) is not None:
-            read.apply((yield search))
-        self.take(read)
+    def down(self, start: Instant, end: Instant) -> Searches[PageEnd | None]:
+        """Read the page of ``[start, end)`` that runs down from ``end``.
 
-    def down(self, start: Instant, end: Instant) -> Generator[Search, Page, "Below | None"]:
-        """Asks for the page that runs down from ``end``, takes it, tells what lies below it.
-
-        None if the page is out of order or unreadable, so that nothing can be told from it.
+        Returns:
+            Where the page ends; None if its rows or its count contradict each other, so that
+            nothing follows from the page. Its rows are not kept.
         """
         page = yield from self._page(start, end)
         if page is None:
             return None
         calls = page.calls
-        self.spared |= page.rejected_ids
+        self.unreadable_ids |= page.rejected_ids
         self.rejected += page.rejected
+        # at the very end itself a row is in order: whether the API's end is inclusive is unknown
         if not is_newest_first(calls) or (calls and calls[0].start > end):
             return None
         if page.received > page.count:
-            return None  # a count that is too low tells nothing
+            return None
         if page.received == page.count:
-            self.prove(calls, start, end)
+            self.add_range(calls, start, end)
             inside = sum(start <= call.start < end for call in calls)
-            return Below(start, 0, inside + page.rejected)
+            return PageEnd(start, 0, inside + page.rejected)
         if not calls:
             return None
         lower = calls[-1].start + 1
         if lower < end:
             lower = max(start, lower)
-            self.prove(calls, lower, end)
+            self.add_range(calls, lower, end)
             above = rows_from(lower, calls)
-        else:  # one millisecond holds more rows than a page
+        else:
+            # one millisecond holds more rows than a page: a page of it proves nothing by itself
             lower = end - 1
-            read = RangeRead(lower, end, self._limit)
-            yield from self.run(read)
-            above = len(read.calls) + rows_from(end, calls)
+            result = yield from RangeRead(lower, end, self._limit).searches()
+            self.take(result)
+            above = len(result.calls) + rows_from(end, calls)
         repeated = rows_from(end, calls)
-        return Below(lower, page.count - page.rejected - above, page.count - repeated)
+        return PageEnd(lower, page.count - page.rejected - above, page.count - repeated)
 
-    def _page(self, start: Instant, end: Instant) -> Generator[Search, Page, Page | None]:
-        """The newest page of a range, on to where it holds a row that can be read.
+    def _page(self, start: Instant, end: Instant) -> Searches[Page | None]:
+        """Ask for the newest page of a range, and on to the first row that can be used.
 
-        None if the table changed meanwhile, for further rows are asked for by their place.
+        Returns:
+            The last page, with the rejected rows of all; None if the table changed meanwhile, for
+            the pages behind the first are asked for by their place.
         """
         page = yield self.search(start, end)
         while not page.calls and 0 < page.rejected < page.count:
@@ -143,18 +161,14 @@ class Reader:
             )
         return page
 
-    def live_between(
-        self, start: Instant, end: Instant
-    ) -> Generator[Search, Page, list[Call] | None]:
-        """The calls of ``[start, end)`` that are live by their outcome.
+    def live_between(self, start: Instant, end: Instant) -> Searches[list[Call] | None]:
+        """Search for the calls of ``[start, end)`` whose outcome code says that they are live.
 
-        None if the answers bear other outcomes as well: the server ignores what was asked for.
+        Returns:
+            The calls; None if the API answers with other outcomes, and so ignores the filter.
         """
-        read = RangeRead(start, end, self._limit, statuses=tuple(sorted(LIVE_STATUSES)))
-        while (search := read.next_search()) is not None:
-            self.asked += 1
-            page = yield search
-            if any(call.status not in LIVE_STATUSES for call in page.calls):
-                return None
-            read.apply(page)
-        return list(read.calls)
+        statuses = tuple(sorted(LIVE_STATUSES))
+        read = RangeRead(start, end, self._limit, statuses=statuses)
+        result = yield from read.searches()
+        self.asked += result.pages
+        return list(result.calls) if result.is_whole else None

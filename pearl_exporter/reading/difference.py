@@ -1,83 +1,101 @@
-"""Where the API's count of a range and ours differ: found by asking for halves. Pure."""
+"""Finds where the API's count of a range differs from the tracked calls, by asking for halves."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
+from enum import Enum
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.coverage import Reader
-from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.reading.coverage import Coverage
+from pearl_exporter.reading.search import Searches
 
-LEAP = 6
-"""How many times longer a part is, in which a difference is looked for, than the one above it."""
+GROWTH = 6
+"""How many times longer each part that is looked at is than the part above it."""
 
-MOST_NARROWING = 40
-"""Requests after which a difference that can't be found makes the poll read everything."""
+MAX_SEARCHES = 40
+"""After this many requests the search ends, and the poll reads everything."""
+
+
+class DifferenceResult(Enum):
+    """What a search for a difference came to."""
+
+    EXPLAINED = "explained"
+    """What came and went is read; all counts agree now."""
+    UNEXPLAINED = "unexplained"
+    """Pages are in no order that could be followed, or the requests were not enough."""
+    CONTRADICTED = "contradicted"
+    """A range held fewer rows than just before: a row was deleted meanwhile, or has moved."""
 
 
 class _Part(NamedTuple):
-    """A range, the API's count of it, and how much larger that is than ours."""
+    """A range, the API's count of it, and by how much that exceeds the tracked calls."""
 
     start: Instant
     end: Instant
     counted: int
-    excess: int
+    surplus: int
 
 
-class Narrowing:
-    """One search for what came or went; the pages that it is led to are read.
+class DifferenceSearch:
+    """One search for rows that came or went; the pages it leads to are read.
 
-    ``uncountable`` is how many rows the API counts that can't be read.
+    Args:
+        tracker: Has the calls that are known.
+        coverage: Takes the pages.
+        limit: Rows to ask for in one page.
+        unreadable_count: How many rows the API counts that cannot be read.
     """
 
-    def __init__(self, tracker: Tracker, reader: Reader, limit: int, uncountable: int) -> None:
+    def __init__(
+        self, tracker: Tracker, coverage: Coverage, limit: int, unreadable_count: int
+    ) -> None:
         self._tracker = tracker
-        self._reader = reader
+        self._coverage = coverage
         self._limit = limit
-        self._uncountable = uncountable
-        self._leap = limit
+        self._unreadable_count = unreadable_count
+        self._growth = limit
 
-    def steps(self, low: Instant, high: Instant, rest: int) -> Generator[Search, Page, bool | None]:
-        """Finds, by halves, where the API's count of ``[low, high)`` and ours differ.
-
-        None if the API counts fewer rows of a range than it did a moment ago.
-        """
-        doubtful = [self._part(low, high, rest)]
-        for _ in range(MOST_NARROWING):
-            doubtful = [part for part in doubtful if part.excess]
-            if self._is_explained(doubtful):
-                return True
-            start, end, counted, _ = doubtful.pop()
+    def searches(self, low: Instant, high: Instant, counted: int) -> Searches[DifferenceResult]:
+        """Look for the difference in ``[low, high)``, of which the API counts ``counted`` rows."""
+        # Invariant: the parts are disjoint, newest first, and all of [low, high) that is in no part
+        # is read or agrees. The last part, the oldest, is cut first.
+        parts = [self._part(low, high, counted)]
+        for _ in range(MAX_SEARCHES):
+            parts = [part for part in parts if part.surplus]
+            if self._is_explained(parts):
+                return DifferenceResult.EXPLAINED
+            start, end, rows, _ = parts.pop()
             middle = self._cut(start, end, is_oldest=start == low)
-            below = yield from self._reader.down(middle, end)
-            if below is None:
-                return False
-            if middle == start and below.all_rows < counted:
-                return None
-            parts = (
-                self._part(middle, below.instant, below.rest),
-                self._part(start, middle, counted - below.all_rows),
-            )
-            doubtful += [part for part in parts if part.start < part.end]
-        return False
+            page_end = yield from self._coverage.down(middle, end)
+            if page_end is None:
+                return DifferenceResult.UNEXPLAINED
+            if middle == start and page_end.total < rows:
+                return DifferenceResult.CONTRADICTED
+            # only the upper part is asked for: the rows of the lower one are all the others
+            lower = self._part(start, middle, rows - page_end.total)
+            upper = self._part(middle, page_end.start, page_end.remaining)
+            parts += [part for part in (upper, lower) if part.start < part.end]
+        return DifferenceResult.UNEXPLAINED
 
     def _part(self, start: Instant, end: Instant, counted: int) -> _Part:
         return _Part(start, end, counted, counted - self._tracker.calls.present(start, end))
 
-    def _is_explained(self, doubtful: Sequence[_Part]) -> bool:
-        """Whether rows that can't be read, and were not met in this poll, make the difference.
+    def _is_explained(self, parts: Sequence[_Part]) -> bool:
+        """Return whether rows that cannot be read are all that makes the difference.
 
-        Each explains one row, wherever it is: what all parts hold too many is added up.
+        A row that was known to be unreadable, and that no page of this poll held, explains a
+        surplus of one, in whichever part: so the surpluses are added up. None explains a deficit.
         """
-        left = max(0, self._uncountable - self._reader.rejected)
-        excesses = [part.excess for part in doubtful]
-        return min(excesses, default=0) >= 0 and sum(excesses) <= left
+        left = max(0, self._unreadable_count - self._coverage.rejected)
+        surpluses = [part.surplus for part in parts]
+        return min(surpluses, default=0) >= 0 and sum(surpluses) <= left
 
     def _cut(self, start: Instant, end: Instant, *, is_oldest: bool) -> Instant:
-        """Where to ask next in a range that differs; its start if one page holds it.
+        """Return where to cut a part that differs; its start if one page holds it.
 
-        What comes late or is deleted is seldom old: from the head down, each part looked at is
-        several times as long as the one above it; within a part the halves are.
+        What comes late or is deleted is seldom old. So the oldest part, which is still untouched,
+        is not halved: a piece is cut off its newer end, each time `GROWTH` times as long as the
+        one before. Within such a piece the cuts are halves.
         """
         calls = self._tracker.calls
         present = calls.present(start, end)
@@ -85,5 +103,5 @@ class Narrowing:
             return start
         if not is_oldest:
             return calls.halfway(start, end)
-        self._leap *= LEAP
-        return calls.cut(start, end, max(present // 2, present - self._leap))
+        self._growth *= GROWTH
+        return calls.cut(start, end, max(present // 2, present - self._growth))

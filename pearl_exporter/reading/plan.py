@@ -1,344 +1,394 @@
-"""The incremental plan: what one poll must ask to know what changed. Decides, does no I/O.
+"""The plan of one poll: which searches to make, in which order, to know what changed.
 
-A plan is a generator: it yields searches and is sent their pages, and in the end returns a
-`Reading`. Each page of ``[a, b)``, newest first, runs down from ``b`` to ``p`` just above its
-oldest row: ``[p, b)`` is proven, and ``count`` tells how many rows the API holds below. So one
-request, the *head*, brings what is new and shows whether all the rest of the window still agrees.
-Beyond it are asked: calls that are not settled and lie below the head; where counts differ, halves
-of the range, until the difference is found; and, in turn, a count of some outcomes (see `statuses`)
-and one slice of a scan through the whole window, for a settled row that changed in place.
+The package's text explains the parts of the plan and why they suffice. Here they are put in order:
 
-After an outage longer than the window, the calls that started in it and have left the window are
-read beside all that, oldest first, in slices of a few pages.
+1. `PollPlan._head` reads what is new, and finds what came or went below; if it cannot, or the
+   window is small, `PollPlan._whole` reads everything.
+2. `PollPlan._older_live`, at a first start only.
+3. `PollPlan._unsettled` reads calls below the head that are not settled.
+4. What an outage left unread; else, if the poll has a request to spare, `PollPlan._look_deeper`.
 
-A small window is read whole each time, which costs no more. So is everything at the first poll,
-after a wider window, and where the server's order or dates forbid reading downward (see `sync`).
+A plan is a generator: it yields a `Step`, is sent the page of the step's search, and in the end
+returns a `PollResult`. It decides and does no I/O.
 """
 
-from collections.abc import Generator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.counting.columns import Rows
-from pearl_exporter.counting.tracked_call import Phase, Tracked
+from pearl_exporter.counting.observation import Observation
+from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, Backlog
-from pearl_exporter.reading.cost import (
-    ENOUGH_REQUESTS,
-    LEAST_CATCH_UP_REQUESTS,
-    SMALL_WINDOW_PAGES,
-)
-from pearl_exporter.reading.coverage import Range, Reader
-from pearl_exporter.reading.difference import Narrowing
-from pearl_exporter.reading.outcome_counts import SETS, OutcomeCount, Verdict
-from pearl_exporter.reading.range_read import RangeRead, read_start, unread
-from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
+from pearl_exporter.reading.cost import USUAL_MAX_REQUESTS, PlanLimits
+from pearl_exporter.reading.coverage import Coverage
+from pearl_exporter.reading.difference import DifferenceResult, DifferenceSearch
+from pearl_exporter.reading.extent import backlog, whole_read_start
+from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
+from pearl_exporter.reading.range_read import RangeRead
+from pearl_exporter.reading.search import Purpose, ReadProgress, Searches, Step, Steps
 
-LONGEST_CALL_MS = 7_200_000
+T = TypeVar("T")
+
+MAX_CALL_MS = 7_200_000
+"""No call lasts longer; one that is live for longer is stuck."""
+
 STUCK_EVERY_MS = 300_000
-"""A call that is live by odd codes for longer than a call lasts is looked for so often only."""
+"""How often to look for a call stuck in an unknown live code."""
 
 COUNT_EVERY = 4
-"""Of so many polls with a request to spare, one counts outcomes; the others are the scan's."""
+"""Of this many polls with a request to spare, one counts outcomes; the others go on scanning."""
 
-MOST_FRUITLESS = 3
-"""Searches for a changed outcome that found none, after which the outbound does without them."""
+MAX_UNEXPLAINED_COUNTS = 3
+"""After this many counts of outcomes in a row that found no changed row, they are given up."""
 
-MOST_PASSED_OVER = 3
-"""A poll that has asked often leaves the scan alone, but not so many polls in a row."""
-
-
-Steps = Generator[Search, Page, "Reading"]
+MAX_POLLS_WITHOUT_SPARE = 3
+"""After this many polls in a row without a request to spare, the next looks deeper all the same."""
 
 
-class Memory(NamedTuple):
-    """What a plan leaves to the next one of the same outbound.
+class PlanState(NamedTuple):
+    """What the plan of one poll leaves to the plan of the next. It is not saved.
 
     Attributes:
         by_offset: Whether the server's order or dates forbid reading downward.
-        ignores_statuses: Whether the filter by ``statuses`` brings codes that were not asked for.
-        covered_from: Whence on every call is tracked; None after a start.
-        uncountable: Rows that the API counts, but that can't be read.
-        scanned_to: How far down the scan through the window has come, None if none is under way.
-        scan_began: When the scan under way began, or the last one.
-        turn: Polls with a request to spare, which outcomes and the scan share.
-        fruitless: How often in a row a count of outcomes differed and no changed row was found.
-        passed_over: Polls in a row that had no request to spare for it.
-        slice_ms: How much time the next slice of what an outage left unread shall cover.
+        ignores_statuses: Whether the filter by ``statuses`` brought codes that were not asked for.
+        covered_from: From this start on every call is tracked; None after a start.
+        unreadable_count: How many rows the API counts that cannot be read.
+        scan_position: The scan through the window has come down to here; None between two scans.
+        scan_began: When the present or the last scan began.
+        spare_turns: How many polls had a request to spare; outcome counts and the scan take turns.
+        unexplained_counts: How many counts of outcomes in a row found no changed row.
+        polls_without_spare: How many polls in a row had no request to spare.
+        slice_ms: How much time the next slice of a backlog covers.
     """
 
     by_offset: bool = False
     ignores_statuses: bool = False
     covered_from: Instant | None = None
-    uncountable: int = 0
-    scanned_to: Instant | None = None
+    unreadable_count: int = 0
+    scan_position: Instant | None = None
     scan_began: Instant = 0
-    turn: int = 0
-    fruitless: int = 0
-    passed_over: int = 0
+    spare_turns: int = 0
+    unexplained_counts: int = 0
+    polls_without_spare: int = 0
     slice_ms: int = FIRST_SLICE_MS
 
 
-class Reading(NamedTuple):
+class PollResult(NamedTuple):
     """What one poll has read, as of one moment.
 
     Attributes:
-        calls: The rows, each once.
-        ranges: Those that were read whole.
-        spared: Ids of rows that are there, but could not be read.
-        scanned: Whether with this poll the whole window has been read, now or in slices.
-        unread: What an outage has left unread behind the window, None if nothing.
-        memory: For the next plan.
+        observation: The rows, and which ranges are complete: what the tracker takes.
+        scanned: Whether with this poll all of the window has been read, now or in slices.
+        state: For the next plan.
+        progress: How far the read of the whole window came; None if there was none.
     """
 
-    calls: Rows
-    ranges: Sequence[Range]
-    spared: frozenset[str]
+    observation: Observation
     scanned: bool
-    unread: Range | None
-    memory: Memory
+    state: PlanState
+    progress: ReadProgress | None
 
 
 class PollPlan:
-    """The plan of one poll at ``now``; `steps` runs it.
+    """The plan of one poll at ``now``; `steps` yields it.
 
-    ``spare`` is how many requests it may spend on what an outage has left unread.
-    ``read`` is the whole read under way, if there is one, for those who show progress.
+    Args:
+        tracker: Has what earlier polls have read. It must not change while the plan runs.
+        state: What the plan of the last good poll left.
+        now: The moment as of which to read, by the API's clock.
+        limits: What the plan may ask for.
     """
 
     def __init__(
-        self,
-        tracker: Tracker,
-        *,
-        now: Instant,
-        limit: int,
-        memory: Memory,
-        spare: int = LEAST_CATCH_UP_REQUESTS,
+        self, tracker: Tracker, state: PlanState, *, now: Instant, limits: PlanLimits
     ) -> None:
-        self.now = now
-        self.read: RangeRead | None = None
-        self.purpose = "new calls"
-        """What the search that was yielded last is for, in words."""
         self._tracker = tracker
         self._rules = tracker.rules
-        self._limit = limit
-        self._memory = memory
-        self._spare = spare
-        self._backlog = Backlog(
-            unread(tracker, tracker.rules, now), memory.slice_ms, by_offset=memory.by_offset
-        )
-        self._reader = Reader(limit)
+        self._state = state
+        self._now = now
+        self._limits = limits
+        self._whole_read: RangeRead | None = None
+        self._coverage = Coverage(limits.page_size)
+        self._catch_up = CatchUp(backlog(tracker, now), state.slice_ms, by_offset=state.by_offset)
 
-    def steps(self) -> Steps:
-        """The searches of the poll; returns its `Reading`, raises `Inconsistent`."""
+    def steps(self) -> Steps[PollResult]:
+        """Yield the searches of the poll, each with its purpose; be sent the page of each.
+
+        Returns:
+            What was read.
+
+        Raises:
+            Inconsistent: The answers contradicted each other each time a range was read.
+        """
+        # The order matters: the later parts leave out what the earlier ones have read.
         low = self._low()
-        is_whole = low is None or not (yield from self._head(low))
-        if is_whole:
-            yield from self._whole()
+        scanned = low is None or not (yield from self._head(low))
+        if scanned:
+            yield from self._steps_for(Purpose.WHOLE_WINDOW, self._whole())
         if self._tracker.polled_at is None:
-            yield from self._older_live()
-        if not self._memory.by_offset:
-            yield from self._unsettled()
-        if self._backlog.unread is not None:
-            self.purpose = "catching up"
-            yield from self._backlog.read_on(self._reader, self._limit, self._spare)
-        elif low is not None and not is_whole and self._has_spare_request():
-            is_whole = yield from self._look_deeper(low)
-        return self._reading(scanned=is_whole)
+            yield from self._steps_for(Purpose.OLDER_LIVE, self._older_live())
+        # a whole read by offset includes them
+        if not self._state.by_offset:
+            yield from self._steps_for(Purpose.UNSETTLED, self._unsettled())
+        if self._catch_up.unread is not None:
+            slices = self._catch_up.searches(
+                self._coverage, self._limits.page_size, self._limits.catch_up_requests
+            )
+            yield from self._steps_for(Purpose.CATCH_UP, slices)
+        elif low is not None and not scanned and self._has_spare_request():
+            scanned = yield from self._look_deeper(low)
+        return self._result(scanned=scanned)
+
+    def _steps_for(self, purpose: Purpose, searches: Searches[T]) -> Steps[T]:
+        """Yield the searches of one part of the plan as steps.
+
+        Args:
+            purpose: What the part is for.
+            searches: The part.
+
+        Returns:
+            What the part returns.
+        """
+        try:
+            search = next(searches)
+            while True:
+                # out goes a Step; back comes the Page of its search, which the part is waiting for
+                page = yield Step(search, purpose, self._progress())
+                search = searches.send(page)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _progress(self) -> ReadProgress | None:
+        return None if self._whole_read is None else self._whole_read.progress
 
     def _low(self) -> Instant | None:
-        """Where the plan's range begins; None if everything is to be read whole."""
-        if self._memory.by_offset or self._is_small():
+        """Return the start from which on the plan reads; None if it must read everything."""
+        if self._state.by_offset or self._is_small():
             return None
-        tracker, window_start = self._tracker, self.now - self._rules.window_ms
+        tracker, window_start = self._tracker, self._now - self._rules.window_ms
+        # after an outage longer than the window, nothing that is tracked lies in it
         if tracker.polled_at is None or tracker.polled_at < window_start:
             return None
-        low = self._memory.covered_from
+        low = self._state.covered_from
         if low is None:
-            low = tracker.edge if tracker.unread_to is None else tracker.unread_to
+            low = tracker.low_watermark if tracker.unread_until is None else tracker.unread_until
         # a window that has become wider holds calls that were never read
         return None if low is None or low > window_start else low
 
     def _is_small(self) -> bool:
-        tracker = self._tracker
-        start = read_start(tracker, self._rules, self.now)
-        return tracker.calls.present(start, self.now + 1) <= SMALL_WINDOW_PAGES * self._limit
+        start = whole_read_start(self._tracker, self._now)
+        calls = self._tracker.calls.present(start, self._now + 1)
+        return calls <= self._limits.max_whole_read_pages * self._limits.page_size
 
-    def _reading(self, *, scanned: bool) -> Reading:
-        memory = self._memory._replace(
-            covered_from=self.now - self._rules.window_ms, slice_ms=self._backlog.slice_ms
+    def _result(self, *, scanned: bool) -> PollResult:
+        state = self._state._replace(
+            covered_from=self._now - self._rules.window_ms, slice_ms=self._catch_up.slice_ms
         )
-        return Reading(
-            self._reader.calls,
-            self._reader.ranges,
-            frozenset(self._reader.spared),
-            scanned,
-            self._backlog.unread,
-            memory,
+        observation = Observation(
+            self._coverage.calls,
+            self._coverage.ranges,
+            frozenset(self._coverage.unreadable_ids),
+            self._catch_up.unread,
         )
+        return PollResult(observation, scanned, state, self._progress())
 
-    def _whole(self) -> Generator[Search, Page, None]:
-        """The window, and what has left it since the last poll, in one range."""
-        self.purpose = "whole window"
-        self._reader.start_over()
-        start = read_start(self._tracker, self._rules, self.now)
-        if self._memory.by_offset and (oldest := self._oldest_unsettled()) is not None:
-            start = min(start, oldest)  # they can't be looked for one by one
-        read = self.read = RangeRead(
-            start, self.now + 1, self._limit, by_offset=self._memory.by_offset
+    def _whole(self) -> Searches[None]:
+        """Read the window, and what has left it since the last poll, in one range."""
+        # what a failed head has read would only come twice
+        self._coverage.start_over()
+        start = whole_read_start(self._tracker, self._now)
+        if self._state.by_offset and (oldest := self._oldest_unsettled()) is not None:
+            start = min(start, oldest)  # by offset, they cannot be looked for one by one
+        self._whole_read = RangeRead(
+            start, self._now + 1, self._limits.page_size, by_offset=self._state.by_offset
         )
-        yield from self._reader.run(read)
-        self._memory = self._memory._replace(
-            by_offset=read.by_offset,
-            uncountable=read.uncountable,
-            scanned_to=None,
-            scan_began=self.now,
+        result = yield from self._whole_read.searches()
+        self._coverage.take(result)
+        # a whole read is a full scan as well: the one under way ends
+        self._state = self._state._replace(
+            by_offset=result.by_offset,
+            unreadable_count=result.unreadable_count,
+            scan_position=None,
+            scan_began=self._now,
         )
 
     def _oldest_unsettled(self) -> Instant | None:
-        return self._tracker.oldest_unsettled(since=self.now - self._rules.follow_ms)
+        return self._tracker.oldest_unsettled(since=self._now - self._rules.follow_ms)
 
-    def _head(self, low: Instant) -> Generator[Search, Page, bool]:
-        """Reads all that is new, finds where the rest differs; False if that can't be done so.
+    def _head(self, low: Instant) -> Steps[bool]:
+        """Read all that is new, and find what came or went below it.
 
         Answers that contradict each other, as where a row was deleted between them, are asked for
-        again; if they do so again, the pages are in no order that could be gone by.
+        again. If they do so again, the pages are in no order that could be followed.
+
+        Returns:
+            Whether the counts agree now; if not, everything is to be read.
         """
-        agrees = yield from self._try_head(low)
-        if agrees is None:
-            self.purpose = "new calls"
-            self._reader.start_over()
-            agrees = yield from self._try_head(low)
-        return bool(agrees)
+        result = yield from self._try_head(low)
+        if result is DifferenceResult.CONTRADICTED:
+            self._coverage.start_over()
+            result = yield from self._try_head(low)
+        return result is DifferenceResult.EXPLAINED
 
-    def _try_head(self, low: Instant) -> Generator[Search, Page, bool | None]:
-        upper = self.now + 1
+    def _try_head(self, low: Instant) -> Steps[DifferenceResult]:
         new_from = self._tracker.polled_at or low
-        counted: int | None = None
-        agrees: bool | None = True
-        while upper > low and agrees:
-            below = yield from self._reader.down(low, upper)
-            if below is None:
-                return False
-            counted = below.all_rows if counted is None else counted
-            upper = below.instant
-            if upper <= new_from:
-                self.purpose = "search for a difference"
-                narrowing = Narrowing(
-                    self._tracker, self._reader, self._limit, self._memory.uncountable
-                )
-                agrees, upper = (yield from narrowing.steps(low, upper, below.rest)), low
-        if agrees and counted is not None:
-            self._note_uncountable(low, counted)
-        return agrees
+        page_end = yield from self._steps_for(
+            Purpose.NEW_CALLS, self._coverage.down(low, self._now + 1)
+        )
+        if page_end is None:
+            return DifferenceResult.UNEXPLAINED
+        # the first page's count is that of all the range, as of the poll's beginning
+        total = page_end.total
+        # calls that started since the last poll are unknown: what lies above it must be read
+        while page_end.start > new_from:
+            page_end = yield from self._steps_for(
+                Purpose.NEW_CALLS, self._coverage.down(low, page_end.start)
+            )
+            if page_end is None:
+                return DifferenceResult.UNEXPLAINED
+        difference = DifferenceSearch(
+            self._tracker, self._coverage, self._limits.page_size, self._state.unreadable_count
+        )
+        result = yield from self._steps_for(
+            Purpose.DIFFERENCE, difference.searches(low, page_end.start, page_end.remaining)
+        )
+        if result is DifferenceResult.EXPLAINED:
+            self._note_unreadable(low, total)
+        return result
 
-    def _note_uncountable(self, low: Instant, counted: int) -> None:
-        """What is counted and not known can't be read, as far as so many such rows were met."""
-        unknown = counted - self._reader.known_between(self._tracker.calls, low, self.now + 1)
-        met = self._memory.uncountable + self._reader.rejected
-        self._memory = self._memory._replace(uncountable=min(max(0, unknown), met))
+    def _note_unreadable(self, low: Instant, counted: int) -> None:
+        """Count the rows that cannot be read: those that the API counts and nobody knows.
 
-    def _unsettled(self) -> Generator[Search, Page, None]:
-        """Looks at the calls below the head that are live, or due to settle."""
-        self.purpose = "unsettled calls"
-        since = self.now - self._rules.follow_ms
+        There are at most as many as were met: before, and by this poll.
+        """
+        unknown = counted - self._coverage.known_between(self._tracker.calls, low, self._now + 1)
+        met = self._state.unreadable_count + self._coverage.rejected
+        self._state = self._state._replace(unreadable_count=min(max(0, unknown), met))
+
+    def _unsettled(self) -> Searches[None]:
+        """Read the calls below the head that are live, or due to settle."""
+        since = self._now - self._rules.follow_ms
         left = [
             each
             for each in self._tracker.unsettled()
             if each.call.start >= since
-            and not self._reader.is_proven(each.call.start)
-            and (each.phase is Phase.LIVE or self._tracker.is_due(each, self.now))
+            and not self._coverage.covers(each.call.start)
+            and (each.phase is CallPhase.LIVE or self._tracker.is_due(each, self._now))
             and not self._is_stuck(each)
         ]
+        # one search for live calls shows most of them to be as they were
         waiting = [each for each in left if each.call.status in LIVE_STATUSES]
         seen: set[str] = set()
-        if len(waiting) > 1 and not self._memory.ignores_statuses:
+        if len(waiting) > 1 and not self._state.ignores_statuses:
             seen = yield from self._still_live(waiting)
         for each in left:
-            if each.call.id not in seen and not self._reader.is_proven(each.call.start):
-                # the page that runs down from a call brings its neighbours as well
-                yield from self._reader.down(left[-1].call.start, each.call.start + 1)
+            # newest first: each page runs down from a call, and may cover the next ones as well
+            if each.call.id not in seen and not self._coverage.covers(each.call.start):
+                yield from self._coverage.down(left[-1].call.start, each.call.start + 1)
 
-    def _is_stuck(self, each: Tracked) -> bool:
-        """Whether a call is live by codes that no search can ask for, for too long to be a call."""
+    def _is_stuck(self, each: TrackedCall) -> bool:
+        """Return whether a call is live by codes that no search can ask for, and was just read."""
         seen = each.seen_live_at
         return (
             each.call.status not in LIVE_STATUSES
-            and each.call.start < self.now - LONGEST_CALL_MS
+            and each.call.start < self._now - MAX_CALL_MS
             and seen is not None
-            and seen > self.now - STUCK_EVERY_MS
+            and seen > self._now - STUCK_EVERY_MS
         )
 
-    def _still_live(self, waiting: Sequence[Tracked]) -> Generator[Search, Page, set[str]]:
-        """Asks for live calls alone; gives the ids of those that are as live as they were."""
+    def _still_live(self, waiting: Sequence[TrackedCall]) -> Searches[set[str]]:
+        """Search for live calls alone, over the span of ``waiting``, which is newest first.
+
+        Returns:
+            The ids of the waiting calls that are still live.
+        """
         start, end = waiting[-1].call.start, waiting[0].call.start + 1
         live = yield from self._live_between(start, end)
         wanted = {each.call.id for each in waiting}
         found = [call for call in live if call.id in wanted]
-        self._reader.calls.extend(found)
+        self._coverage.calls.extend(found)
         return {call.id for call in found}
 
-    def _older_live(self) -> Generator[Search, Page, None]:
-        """At a first start, finds the calls that are live though they began before the window."""
-        self.purpose = "older live calls"
-        start, end = self.now - self._rules.follow_ms, self.now - self._rules.window_ms
-        if start < end and not self._memory.ignores_statuses:
+    def _older_live(self) -> Searches[None]:
+        """At a first start, find the calls that are live though they began before the window."""
+        start, end = self._now - self._rules.follow_ms, self._now - self._rules.window_ms
+        if start < end and not self._state.ignores_statuses:
             live = yield from self._live_between(start, end)
-            self._reader.calls.extend([call for call in live if call.id not in self._reader.calls])
+            self._coverage.calls.extend(
+                [call for call in live if call.id not in self._coverage.calls]
+            )
 
-    def _live_between(self, start: Instant, end: Instant) -> Generator[Search, Page, list[Call]]:
-        live = yield from self._reader.live_between(start, end)
+    def _live_between(self, start: Instant, end: Instant) -> Searches[list[Call]]:
+        live = yield from self._coverage.live_between(start, end)
         if live is None:
-            self._memory = self._memory._replace(ignores_statuses=True)
+            self._state = self._state._replace(ignores_statuses=True)
         return live or []
 
     def _has_spare_request(self) -> bool:
-        memory = self._memory
-        spare = self._reader.asked < ENOUGH_REQUESTS or memory.passed_over >= MOST_PASSED_OVER
-        self._memory = memory._replace(passed_over=0 if spare else memory.passed_over + 1)
-        return spare
+        state = self._state
+        has_spare = (
+            self._coverage.asked < USUAL_MAX_REQUESTS
+            or state.polls_without_spare >= MAX_POLLS_WITHOUT_SPARE
+        )
+        self._state = state._replace(
+            polls_without_spare=0 if has_spare else state.polls_without_spare + 1
+        )
+        return has_spare
 
-    def _look_deeper(self, low: Instant) -> Generator[Search, Page, bool]:
-        """Counts outcomes and scans, in turn; gives whether a scan came to its end."""
-        memory = self._memory
-        trusted = not memory.ignores_statuses and memory.fruitless < MOST_FRUITLESS
-        self._memory = memory._replace(turn=memory.turn + 1)
-        turn, is_other = divmod(memory.turn, COUNT_EVERY)
-        if not trusted or is_other != COUNT_EVERY - 1:
-            return (yield from self._scan(low))
-        yield from self._count_outcomes(low, SETS[turn % len(SETS)])
+    def _look_deeper(self, low: Instant) -> Steps[bool]:
+        """Look for settled calls that changed in place: count outcomes or go on scanning, in turn.
+
+        Returns:
+            Whether a scan came to its end.
+        """
+        state = self._state
+        can_count = not state.ignores_statuses and state.unexplained_counts < MAX_UNEXPLAINED_COUNTS
+        self._state = state._replace(spare_turns=state.spare_turns + 1)
+        # of COUNT_EVERY turns the last is for a count; the sets of outcomes take turns in these
+        counts, turn = divmod(state.spare_turns, COUNT_EVERY)
+        if not can_count or turn != COUNT_EVERY - 1:
+            return (yield from self._steps_for(Purpose.SCAN, self._scan(low)))
+        codes = SETS[counts % len(SETS)]
+        yield from self._steps_for(Purpose.OUTCOME_COUNT, self._count_outcomes(low, codes))
         return False
 
-    def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Generator[Search, Page, None]:
-        self.purpose = "count of outcomes"
-        memory = self._memory
-        count = OutcomeCount(self._tracker, self._reader, low=low, codes=codes, limit=self._limit)
-        verdict = yield from count.steps(self.now + 1, memory.uncountable)
-        self._memory = memory._replace(
-            ignores_statuses=verdict is Verdict.IGNORED,
-            fruitless=memory.fruitless + 1 if verdict is Verdict.FRUITLESS else 0,
+    def _count_outcomes(self, low: Instant, codes: frozenset[int]) -> Searches[None]:
+        state = self._state
+        count = OutcomeCount(
+            self._tracker, self._coverage, low=low, codes=codes, limit=self._limits.page_size
+        )
+        result = yield from count.searches(self._now + 1, state.unreadable_count)
+        is_unexplained = result is CountResult.UNEXPLAINED
+        self._state = state._replace(
+            ignores_statuses=result is CountResult.IGNORED,
+            unexplained_counts=state.unexplained_counts + 1 if is_unexplained else 0,
         )
 
-    def _scan(self, low: Instant) -> Generator[Search, Page, bool]:
-        """Reads one slice more of the window; gives whether that was the last of a scan."""
-        self.purpose = "slice of the full scan"
-        memory, upper = self._memory, self._memory.scanned_to
+    def _scan(self, low: Instant) -> Searches[bool]:
+        """Read the next slice of the window, one page; begin a new scan if one is due.
+
+        Returns:
+            Whether that was the last slice.
+        """
+        state, upper = self._state, self._state.scan_position
         if upper is None:
-            if self.now - memory.scan_began < self._rules.scan_every_ms:
+            if self._now - state.scan_began < self._rules.scan_every_ms:
                 return False
-            upper, memory = self.now + 1, memory._replace(scan_began=self.now)
-        upper = self._unproven_below(upper)
+            upper, state = self._now + 1, state._replace(scan_began=self._now)
+        upper = self._unread_below(upper)
         if upper > low:
-            below = yield from self._reader.down(low, upper)
-            upper = upper if below is None else below.instant
+            page_end = yield from self._coverage.down(low, upper)
+            upper = upper if page_end is None else page_end.start
         is_done = upper <= low
-        self._memory = memory._replace(scanned_to=None if is_done else upper)
+        self._state = state._replace(scan_position=None if is_done else upper)
         return is_done
 
-    def _unproven_below(self, upper: Instant) -> Instant:
-        """Where a scan goes on: below what this poll has read anyway."""
+    def _unread_below(self, upper: Instant) -> Instant:
+        """Return where the scan goes on: below what this poll has read anyway."""
         while True:
-            starts = [start for start, end in self._reader.ranges if start < upper <= end]
+            starts = [start for start, end in self._coverage.ranges if start < upper <= end]
             if not starts:
                 return upper
             upper = min(starts)

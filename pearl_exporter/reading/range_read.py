@@ -1,24 +1,21 @@
-"""What to ask next: the searches that read a range of calls whole, and the checks on their answers.
+"""Reads one range of calls whole: which pages to ask for, and the checks on their answers.
 
-Decide here, act elsewhere: `RangeRead` says which search to make and takes the page back; it does
-no I/O and knows no clock. The API is a paginated view of rows that appear, change and vanish while
-they are read, so paging by offset alone loses and doubles rows. Two ways of reading:
+The package's text explains the two ways of reading. What this module checks:
 
-*Downward* (the usual one). One page of ``[start, upper)``, newest first. Its rows run down from
-``upper``; with ``p`` just above the oldest of them, ``[p, upper)`` is read, and the next page is
-asked of ``[start, p)``. No page depends on an offset, so rows that shift can do no harm. ``count``
-less the rows of ``[p, upper)`` is what the next page's ``count`` must say; where it does not, the
-range is asked again, which tells a table that changed from a server whose dates are coarse.
+*Downward.* The rows of a page must be newest first and start before the end that was asked for.
+Each page says how many rows lie below it; the next page's ``count`` must say the same. A smaller
+count has two possible causes, so the step is taken again: if the same number is missing again, the
+server's dates are coarser than milliseconds; if not, rows were deleted meanwhile. Only the first
+cause ends reading downward.
 
-*By offset*, where the server ignores the order or its dates are coarse, and within one millisecond
-that holds more rows than a page. Pages by rows received, each of which begins with the last row of
-the one before it, so that a shift shows (not behind a page of one row, nor behind a last row that
-can't be used). The rows (rejected ones included, doubles dropped by id) must come to ``count``.
-Where they do not, the range is read again; two successive equal reads are accepted although
-``count`` disagrees, and after `MAX_READS` the read is `Inconsistent`.
+*By offset.* The rows received, rejected ones included and doubles dropped by id, must come to
+``count``, every page must name the same ``count``, and each page must begin with the last row of
+the page before it. (A shift does not show behind a page of one row, nor behind a last row that
+cannot be used.) Where a check fails, the range is read again. Two equal reads in a row are accepted
+although ``count`` disagrees; after `MAX_READS` the answers are `Inconsistent`.
 
 That a server ignores the order shows only where a page holds rows enough: of fewer than eight, some
-of which can't be used, the rest may look newest first by chance, and rows are passed over.
+of which cannot be used, the rest may look newest first by chance, and rows are passed over.
 """
 
 from bisect import bisect_right
@@ -27,63 +24,53 @@ from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
 from pearl_exporter.counting.columns import Rows
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.reading.search import Page, ReadProgress, Search, Searches
 
 MAX_READS = 5
 """How often one range is read before its answers are called inconsistent."""
 
 
-def read_start(tracker: Tracker, rules: Rules, now: Instant) -> Instant:
-    """Where a read of everything at ``now`` must begin.
+class RangeResult(NamedTuple):
+    """What the read of one range brought.
 
-    That is the window, and what has left it since the last good poll, which is read a last time.
-    What an outage has left `unread` behind the window is not part of it.
+    Attributes:
+        start: The range's start, in milliseconds.
+        end: Its end, exclusive.
+        calls: The calls that start in the range, each once.
+        is_whole: Whether that is all of them; False where the read was given up.
+        by_offset: Whether the server's order or dates forbid reading downward.
+        expected: How many calls the range holds, as far as the answers say.
+        unreadable_count: How many rows the API counts that could not be read.
+        unreadable_ids: The ids of those rows, as far as they have one.
+        pages: How many pages were taken.
     """
-    start = now - rules.window_ms
-    if tracker.edge is None or _is_cut_off(tracker, start):
-        return start
-    if tracker.unread_to is not None:
-        return min(start, tracker.unread_to)
-    return min(start, max(tracker.edge, now - rules.catch_up_ms))
 
-
-def unread(tracker: Tracker, rules: Rules, now: Instant) -> tuple[Instant, Instant] | None:
-    """The calls that started in an outage and have left the window unread, None if none have.
-
-    They are read beside the polls, oldest first, from ``catch_up`` ago on.
-    """
-    window_start = now - rules.window_ms
-    if tracker.edge is None:
-        return None
-    start, end = tracker.edge, tracker.unread_to
-    if _is_cut_off(tracker, window_start):
-        start = start if end is not None else max(start, now - rules.catch_up_ms)
-        end = window_start
-    return None if end is None or start >= min(end, window_start) else (start, end)
-
-
-def _is_cut_off(tracker: Tracker, window_start: Instant) -> bool:
-    """Whether the last good poll was so long ago that nothing it read is in the window."""
-    return tracker.polled_at is not None and tracker.polled_at < window_start
+    start: Instant
+    end: Instant
+    calls: Rows
+    is_whole: bool
+    by_offset: bool
+    expected: int
+    unreadable_count: int
+    unreadable_ids: frozenset[str]
+    pages: int
 
 
 class RangeRead:
-    """A whole read of the calls that start in ``[start, end)``, page by page.
+    """One whole read of the calls that start in ``[start, end)``.
 
-    Attributes:
-        by_offset: Whether the server's order or dates forbid reading downward; it stays so for a
-            next read of the same outbound.
-        start, end: The range, in milliseconds.
-        pages: Pages taken so far.
-        expected: How many calls the range holds, as far as is known by now.
-        uncountable: Rows that the API counts, but that could not be read.
-        rejected_ids: Their ids, as far as they have one.
+    Args:
+        start: The range's start, in milliseconds.
+        end: Its end, exclusive.
+        limit: Rows to ask for in one page.
+        by_offset: Whether earlier reads of the outbound found that it cannot be read downward.
+        statuses: The outcomes to read; empty for all. If the API answers with others, it ignores
+            the filter, and the read is given up.
+        max_rows: If the first page says that the range holds more rows, the read is given up.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a range, a page size, and three options by name
         self,
         start: Instant,
         end: Instant,
@@ -91,121 +78,162 @@ class RangeRead:
         *,
         by_offset: bool = False,
         statuses: tuple[int, ...] = (),
+        max_rows: int | None = None,
     ) -> None:
-        self.start = start
-        self.end = end
-        self.by_offset = by_offset
-        self.pages = 0
-        self.expected = 0
-        self.uncountable = 0
-        self.rejected_ids: set[str] = set()
+        self._start = start
+        self._end = end
         self._limit = limit
+        self._by_offset = by_offset
         self._statuses = statuses
+        self._max_rows = max_rows
         self._calls = Rows()
-        self._done = False
+        self._pages = 0
+        self._expected = 0
+        self._unreadable_count = 0
+        self._unreadable_ids: set[str] = set()
+        self._is_done = False
         self._proven = 0
-        self._retreats = 0
+        self._steps_back = 0
         self._begin_at(end)
 
     def _begin_at(self, upper: Instant) -> None:
+        """Go on with ``[start, upper)``: what lies above is read and kept."""
         self._upper = upper
         self._run = _Run()
         self._previous: Mapping[str, Call] | None = None
         self._reads = 0
-        self._rest: _Rest | None = None
+        self._forecast: _Forecast | None = None
         self._missing = 0
 
     @property
-    def calls(self) -> Rows:
-        """The rows read so far; when `next_search` gives None, all of them."""
-        return self._calls
-
-    @property
-    def received(self) -> int:
-        """How many different calls were read so far."""
-        return len(self._calls) if self._done else self._proven + len(self._run.calls)
-
-    def next_search(self) -> Search | None:
-        """The page to ask for now, or None when the range is read whole."""
-        if self._done:
+    def progress(self) -> ReadProgress | None:
+        """How far the read has come; None before the first page."""
+        if not self._pages:
             return None
-        # a millisecond early: whether the API's start is inclusive is unknown
+        received = len(self._calls) if self._is_done else self._proven + len(self._run.calls)
+        return ReadProgress(received, self._expected)
+
+    def searches(self) -> Searches[RangeResult]:
+        """Yield the searches that read the range.
+
+        Returns:
+            What was read.
+
+        Raises:
+            Inconsistent: No read agreed with its count.
+        """
+        while not self._is_done:
+            page = yield self._search()
+            self._pages += 1
+            self._unreadable_ids |= page.rejected_ids
+            if self._statuses and any(call.status not in self._statuses for call in page.calls):
+                return self._result(is_whole=False)
+            self._take(page)
+            if self._pages == 1 and self._max_rows is not None and self._expected > self._max_rows:
+                return self._result(is_whole=False)
+        return self._result(is_whole=True)
+
+    def _search(self) -> Search:
         return Search(
-            self.start - 1,
+            # a millisecond early: whether the API's start is inclusive is unknown
+            self._start - 1,
             self._upper,
             self._run.next_skip,
             self._limit,
-            self.by_offset,
+            self._by_offset,
             self._statuses,
         )
 
-    def apply(self, page: Page) -> None:
-        """Takes the page that `next_search` asked for; raises `Inconsistent` if no read agrees."""
-        self.pages += 1
-        self.rejected_ids |= page.rejected_ids
-        if not self.by_offset and (self._is_out_of_order(page) or self._misses_rows(page)):
+    def _result(self, *, is_whole: bool) -> RangeResult:
+        return RangeResult(
+            start=self._start,
+            end=self._end,
+            calls=self._calls,
+            is_whole=is_whole,
+            by_offset=self._by_offset,
+            expected=self._expected,
+            unreadable_count=self._unreadable_count,
+            unreadable_ids=frozenset(self._unreadable_ids),
+            pages=self._pages,
+        )
+
+    def _take(self, page: Page) -> None:
+        """Take the page of the last search, and decide how the read goes on."""
+        # before the page is kept: either check throws away what it contradicts
+        if not self._by_offset and (self._is_out_of_order(page) or self._misses_rows(page)):
             return
         is_further = self._run.take(page)
-        self.expected = self._proven + max(page.count, self._run.received)
+        self._expected = self._proven + max(page.count, self._run.received)
         if self._reaches_start(page):
             self._finish()
         elif self._run.received == page.count or not is_further:
             self._end_run()
-        elif not self.by_offset and self._run.received < page.count:
+        elif not self._by_offset and self._run.received < page.count:
             self._descend(page)
         # more rows than the API counts: on by offset, until a page is empty
 
     def _is_out_of_order(self, page: Page) -> bool:
-        """Falls back to offsets if rows are not newest first, or lie beyond the asked end."""
+        """Fall back to offsets if rows are not newest first, or start after the asked end.
+
+        Returns:
+            Whether it fell back.
+        """
         calls = page.calls
+        # a row at the very end is in order: whether the API's end is inclusive is unknown
         if is_newest_first(calls) and not (calls and calls[0].start > self._upper):
             return False
         self._fall_back()
         return True
 
     def _misses_rows(self, page: Page) -> bool:
-        """Goes back a step if the page's count is less than the page before it has told."""
-        rest = self._rest
-        if rest is None or self._run.pages:
+        """Take the last step again if the page's count is smaller than the page above it said.
+
+        Returns:
+            Whether that is so, and the page is not to be kept.
+        """
+        forecast = self._forecast
+        if forecast is None or self._run.pages:
             return False
         # a server whose end is inclusive counts the rows at the very end once more
         repeated = rows_from(self._upper, page.calls)
-        missing = rest.expected - (page.count - repeated)
-        if missing <= 0 or self._retreats >= MAX_READS:
+        missing = forecast.rows - (page.count - repeated)
+        if missing <= 0 or self._steps_back >= MAX_READS:
             self._missing = 0
             return False
         if missing == self._missing:
             self._fall_back()  # the same rows again: not deleted, but left out by coarse dates
         else:
-            self._retreats += 1
-            self._calls = self._calls.from_start(rest.upper)
+            self._steps_back += 1
+            self._calls = self._calls.from_start(forecast.upper)
             self._proven = len(self._calls)
-            self._begin_at(rest.upper)
+            self._begin_at(forecast.upper)
             self._missing = missing
         return True
 
     def _reaches_start(self, page: Page) -> bool:
-        if self.by_offset or not self._run.is_steady:
+        """Return whether the page's oldest row lies below the range, so that nothing is left."""
+        if self._by_offset or not self._run.is_steady:
             return False  # rows that shifted may lie on a page that was read before they did
-        return bool(page.calls) and page.calls[-1].start < self.start
+        return bool(page.calls) and page.calls[-1].start < self._start
 
     def _descend(self, page: Page) -> None:
-        """Goes on below the page's oldest row, if that leads down; else on by offset."""
+        """Go on below the page's oldest row, if that leads down; else on by offset."""
+        # the oldest row's millisecond is asked for again: the page may have cut it in two
         lower = page.calls[-1].start + 1 if page.calls else self._upper
         if lower >= self._upper or not self._run.is_steady:
             return
-        self._keep(self._run, since=lower)  # what lies below comes again
+        self._keep(self._run, since=lower)
         upper, rejected, missing = self._upper, self._run.rejected, self._missing
         above = rows_from(lower, self._run.rows)
-        proven = above - rows_from(upper, self._run.rows)
-        rest = self._run.count - above
-        self._proven += proven
+        self._proven += above - rows_from(upper, self._run.rows)
+        below = self._run.count - above
         self._begin_at(lower)
         self._missing = missing
-        # where a rejected row lies is not known: below, there are at least so many
-        self._rest = _Rest(upper, rest - rejected)
+        # where a rejected row starts is not known: at least so many rows lie below
+        self._forecast = _Forecast(upper, below - rejected)
 
     def _end_run(self) -> None:
+        """Finish if the run agrees with its count or with the run before it; else read again."""
         run = self._run
         if run.agrees or run.calls == self._previous:
             self._finish()
@@ -220,31 +248,32 @@ class RangeRead:
         self._run = _Run()
 
     def _keep(self, run: "_Run", since: Instant) -> None:
-        self.uncountable += run.rejected
+        self._unreadable_count += run.rejected
         calls = run.calls.values()
-        self._calls.extend([call for call in calls if since <= call.start < self.end])
+        self._calls.extend([call for call in calls if since <= call.start < self._end])
 
     def _finish(self) -> None:
-        self._keep(self._run, since=self.start)
-        self.uncountable += max(0, self._run.count - self._run.received)
+        self._keep(self._run, since=self._start)
+        self._unreadable_count += max(0, self._run.count - self._run.received)
         self._run = _Run()
-        self._done = True
+        self._is_done = True
 
     def _fall_back(self) -> None:
-        self.by_offset = True
+        """Read the whole range again by offset, from its start upward."""
+        self._by_offset = True
         self._calls = Rows()
-        self._proven = self.uncountable = 0
-        self._begin_at(self.end)
+        self._proven = self._unreadable_count = 0
+        self._begin_at(self._end)
 
 
 def is_newest_first(calls: Sequence[Call]) -> bool:
-    """Whether rows are in the order in which a downward read asks for them."""
+    """Return whether rows are in the order in which a downward read asks for them."""
     starts = [call.start for call in calls]
     return starts == sorted(starts, reverse=True)
 
 
 def rows_from(start: Instant, calls: Sequence[Call]) -> int:
-    """How many rows start at ``start`` or later, of rows that are newest first."""
+    """Return how many of ``calls``, newest first, start at ``start`` or later."""
     return bisect_right(calls, -start, key=_minus_start)
 
 
@@ -252,18 +281,27 @@ def _minus_start(call: Call) -> int:
     return -call.start
 
 
-class _Rest(NamedTuple):
-    """What a page at ``upper`` told of the rows below it."""
+class _Forecast(NamedTuple):
+    """How many rows a page that was asked for up to ``upper`` says lie below it, at least."""
 
     upper: Instant
-    expected: int
+    rows: int
 
 
 class _Run:
-    """Pages of one range, by rows received.
+    """Pages of one search, one behind the other, by offset.
 
-    A page begins with the last row of the one before it, where that one had several: if it does
-    not, rows have shifted, even if ``count`` says nothing of it.
+    A page begins with the last row of the page before it, if that one had several: if it does not,
+    rows have shifted, even if ``count`` is still the same.
+
+    Attributes:
+        calls: The usable rows, by id.
+        rows: The same in the order received, doubles included.
+        pages: How many pages were taken.
+        received: How many rows of the search were received, rejected ones included.
+        rejected: How many rows could not be used.
+        count: How many rows the search has, as its last page says.
+        is_steady: Whether no row came twice or shifted, and all pages name the same count.
     """
 
     def __init__(self) -> None:
@@ -274,16 +312,24 @@ class _Run:
         self.rejected = 0
         self.count = 0
         self.is_steady = True
-        """Whether no row came twice or shifted and every page named the same count."""
         self._last_id: str | None = None
 
     @property
     def next_skip(self) -> int:
-        """How many rows the next page shall leave out."""
+        """How many rows the next page must leave out: all received ones but the last."""
         return self.received - (self._last_id is not None)
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the run has as many rows as its pages count, and none shifted."""
+        return self.is_steady and self.received == self.count
+
     def take(self, page: Page) -> bool:
-        """Takes the next page; gives whether it led further."""
+        """Take the next page.
+
+        Returns:
+            Whether the page led further than the pages before it.
+        """
         if self.pages and page.count != self.count:
             self.is_steady = False
         skip, calls = self.next_skip, page.calls
@@ -302,10 +348,7 @@ class _Run:
         self.pages += 1
         self.rejected += page.rejected
         self.count = page.count
+        # a page of one row that overlapped its predecessor would lead nowhere
         can_overlap = page.received > 1 and page.ends_usably and bool(page.calls)
         self._last_id = page.calls[-1].id if can_overlap else None
         return self.received > before
-
-    @property
-    def agrees(self) -> bool:
-        return self.is_steady and self.received == self.count

@@ -1,15 +1,27 @@
-"""One page of the calls search: the request and its answer. Pure."""
+"""One page of the calls search, as a value: the request, its answer, and what it is asked for."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Sequence
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from pearl_exporter.counting.calls import Call, Instant
 
+T = TypeVar("T")
+
 
 class Search(NamedTuple):
-    """One page to ask for: calls that start in ``[start, end)``, ordered by ``startTime``."""
+    """A request for one page of the calls that start in ``[start, end)``, in order of start.
+
+    Attributes:
+        start: The earliest start, in milliseconds since 1970.
+        end: The end of the range, exclusive.
+        skip: How many rows of the range to leave out before the page.
+        limit: The page's size in rows; the API may send fewer.
+        ascending: Whether the oldest row comes first, instead of the newest.
+        statuses: The outcome codes to search for; empty for all.
+    """
 
     start: Instant
     end: Instant
@@ -17,7 +29,6 @@ class Search(NamedTuple):
     limit: int
     ascending: bool = False
     statuses: tuple[int, ...] = ()
-    """Calls with these outcomes alone, if any are named."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -26,8 +37,8 @@ class Page(msgspec.Struct, frozen=True):
     Attributes:
         count: How many calls the whole range holds, as the API says.
         calls: The usable rows, in the answer's order.
-        rejected: Rows without a usable id or start.
-        rejected_ids: The ids of those of them that have one.
+        rejected: How many rows had no usable id or start.
+        rejected_ids: The ids of the rejected rows that have one.
         ends_usably: Whether the last row is one of ``calls``.
     """
 
@@ -41,3 +52,44 @@ class Page(msgspec.Struct, frozen=True):
     def received(self) -> int:
         """All rows of the page, rejected ones included."""
         return len(self.calls) + self.rejected
+
+
+class Purpose(StrEnum):
+    """What a search of a poll is for, in words for the status page."""
+
+    NEW_CALLS = "new calls"
+    DIFFERENCE = "search for a difference"
+    UNSETTLED = "unsettled calls"
+    OUTCOME_COUNT = "count of outcomes"
+    SCAN = "slice of the full scan"
+    WHOLE_WINDOW = "whole window"
+    OLDER_LIVE = "older live calls"
+    CATCH_UP = "catching up"
+
+
+class ReadProgress(NamedTuple):
+    """How far a whole read of many pages has come: calls received, and calls expected."""
+
+    received: int
+    expected: int
+
+
+class Step(NamedTuple):
+    """What a plan yields: one search to make, and what to show of the poll meanwhile.
+
+    Attributes:
+        search: The page to ask for; the plan must be sent it.
+        purpose: What the search is for.
+        progress: How far the poll's read of the whole window has come, None if it has none.
+    """
+
+    search: Search
+    purpose: Purpose
+    progress: ReadProgress | None = None
+
+
+Searches: TypeAlias = Generator[Search, Page, T]
+"""A part of a plan: yields searches, is sent the page of each, returns a ``T``."""
+
+Steps: TypeAlias = Generator[Step, Page, T]
+"""A plan: yields steps, is sent the page of each step's search, returns a ``T``."""

@@ -3,29 +3,30 @@
 Only the command line and tests import it.
 """
 
-from pearl_exporter.simulator.campaign import Campaign, Page, Search
+from pearl_exporter.simulator.campaign import CallPage, CallQuery, Campaign
+from pearl_exporter.simulator.campaign_profile import Profile
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.faults import FAULTS, Fault, FaultError, Faults, fault
+from pearl_exporter.simulator.incident import Incident
 from pearl_exporter.simulator.presets import (
     default_campaigns,
     default_profiles,
     demo_incident,
     many_campaigns,
 )
-from pearl_exporter.simulator.profile import Incident, Profile
 from pearl_exporter.simulator.server import Simulator, build_simulator
 from pearl_exporter.simulator.truth import Truth, truth
 
 __all__ = [
     "FAULTS",
+    "CallPage",
+    "CallQuery",
     "Campaign",
     "Fault",
     "FaultError",
     "Faults",
     "Incident",
-    "Page",
     "Profile",
-    "Search",
     "SimulatedClock",
     "Simulator",
     "Truth",

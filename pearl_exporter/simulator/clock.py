@@ -1,13 +1,20 @@
-"""The simulated time: it runs with a real clock, faster or slower, can be stopped and be set."""
+"""The simulated time: it runs with a real clock, faster or slower, and can be stopped and set."""
 
 import time
 from collections.abc import Callable
 
 
 class SimulatedClock:
-    """Call it for the simulated epoch milliseconds. ``wall`` returns real seconds.
+    """A clock that returns simulated epoch milliseconds when it is called.
 
-    It starts at ``start_ms`` (default: the wall's own time) and runs ``speed`` times as fast.
+    Args:
+        wall: Returns the real time in seconds.
+        speed: Simulated seconds in a real second.
+        start_ms: The simulated time at which the clock starts, by default the real time.
+        paused: Whether the clock stands still until `resume`.
+
+    Raises:
+        ValueError: The speed is not above 0.
     """
 
     def __init__(
@@ -34,31 +41,35 @@ class SimulatedClock:
 
     @property
     def paused(self) -> bool:
-        """Whether time stands still."""
+        """Whether the time is stopped."""
         return self._paused
 
     @property
     def speed(self) -> float:
-        """Simulated seconds a real second."""
+        """Simulated seconds in a real second."""
         return self._speed
 
     def pause(self) -> None:
-        """Let time stand still."""
+        """Stop the time."""
         self.set_ms(self())
         self._paused = True
 
     def resume(self) -> None:
-        """Let time run on from where it stands."""
+        """Let the time run on from where it stopped."""
         self.set_ms(self())
         self._paused = False
 
     def advance(self, seconds: float) -> None:
-        """Move ``seconds`` ahead at once. Raises ValueError for a step back."""
+        """Move the time ahead at once.
+
+        Raises:
+            ValueError: The step goes back.
+        """
         if seconds < 0:
             raise ValueError(f"advance_seconds is {seconds}, wanted 0 or more")
         self.set_ms(self() + round(seconds * 1000))
 
     def set_ms(self, moment_ms: int) -> None:
-        """Set the time, also back: a campaign answers for any moment after its start."""
+        """Set the time, also back: a campaign has an answer for any moment after its start."""
         self._real = self._wall()
         self._base_ms = float(moment_ms)

@@ -1,4 +1,6 @@
-"""How a running simulator is watched and governed: the paths under ``/_sim/``. No token is needed.
+"""The paths under ``/_sim/``, by which a running simulator is inspected and controlled.
+
+They need no token.
 
 ==========  ==========  ===========================================================================
 GET         state       the time, the outbounds, the faults that are on and how often each has hit
@@ -14,7 +16,7 @@ GET         requests    how many requests were answered, by outbound and HTTP st
 ==========  ==========  ===========================================================================
 
 A wrong request gets 400 and a text that says what was wanted. The clock can be moved, and the truth
-told, at most `FARTHEST_MS` ahead: all calls until then have to be made.
+asked for, at most `MAX_AHEAD_MS` ahead: all calls until then have to be generated.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,39 +29,39 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pearl_exporter.simulator.campaign import Campaign
-from pearl_exporter.simulator.profile import Incident
-from pearl_exporter.simulator.search import BadBody, moment_us
+from pearl_exporter.simulator.incident import Incident
+from pearl_exporter.simulator.search_body import moment_us
 from pearl_exporter.simulator.state import SimulatorState
 from pearl_exporter.simulator.truth import truth
 
-FARTHEST_MS = 7 * 24 * 3_600_000
+MAX_AHEAD_MS = 7 * 24 * 3_600_000
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def control_routes(simulator: SimulatorState) -> list[Route]:
-    """Return the routes that govern ``simulator``, to be mounted under ``/_sim``."""
+    """Return the routes that control ``simulator``, to be mounted under ``/_sim``."""
     control = _Control(simulator)
     return [
-        Route("/state", _answered(control.state), methods=["GET"]),
-        Route("/faults", _answered(control.set_faults), methods=["POST"]),
-        Route("/faults", _answered(control.clear_faults), methods=["DELETE"]),
-        Route("/incidents", _answered(control.add_incident), methods=["POST"]),
-        Route("/outbounds", _answered(control.change_outbound), methods=["POST"]),
-        Route("/account", _answered(control.change_account), methods=["POST"]),
-        Route("/clock", _answered(control.set_clock), methods=["POST"]),
-        Route("/truth", _answered(control.truth), methods=["GET"]),
-        Route("/requests", _answered(control.requests), methods=["GET"]),
+        Route("/state", _json_endpoint(control.state), methods=["GET"]),
+        Route("/faults", _json_endpoint(control.set_faults), methods=["POST"]),
+        Route("/faults", _json_endpoint(control.clear_faults), methods=["DELETE"]),
+        Route("/incidents", _json_endpoint(control.add_incident), methods=["POST"]),
+        Route("/outbounds", _json_endpoint(control.change_outbound), methods=["POST"]),
+        Route("/account", _json_endpoint(control.change_account), methods=["POST"]),
+        Route("/clock", _json_endpoint(control.set_clock), methods=["POST"]),
+        Route("/truth", _json_endpoint(control.truth), methods=["GET"]),
+        Route("/requests", _json_endpoint(control.requests), methods=["GET"]),
     ]
 
 
-def _answered(handler: Callable[[Request], Awaitable[Any]]) -> Endpoint:
-    """Return an endpoint that tells in JSON what ``handler`` returns, and a 400 what it raises."""
+def _json_endpoint(handler: Callable[[Request], Awaitable[Any]]) -> Endpoint:
+    """Return an endpoint that answers with what ``handler`` returns, or a 400 with its error."""
 
     async def endpoint(request: Request) -> Response:
         try:
             value = await handler(request)
-        except (ValueError, TypeError, BadBody) as error:
+        except (ValueError, TypeError) as error:
             return PlainTextResponse(f"{error}\n", 400)
         return Response(msgspec.json.encode(value), media_type="application/json")
 
@@ -67,6 +69,8 @@ def _answered(handler: Callable[[Request], Awaitable[Any]]) -> Endpoint:
 
 
 class _Control:
+    """One method for each path. A method returns plain values, or raises for a wrong request."""
+
     def __init__(self, simulator: SimulatorState) -> None:
         self._simulator = simulator
 
@@ -124,11 +128,11 @@ class _Control:
         given = await _object(request)
         campaign = self._campaign(given.pop("outbound", None))
         self._simulator.platform.change_outbound(campaign.outbound_id, given)
-        return self._simulator.platform.about(campaign)
+        return self._simulator.platform.outbound_row(campaign)
 
     async def change_account(self, request: Request) -> dict[str, Any]:
         self._simulator.platform.account.update(await _object(request))
-        return self._simulator.platform.of_account(self._simulator.campaigns.values())
+        return self._simulator.platform.account_row(self._simulator.campaigns.values())
 
     async def set_clock(self, request: Request) -> dict[str, Any]:
         given = await _object(request)
@@ -161,12 +165,13 @@ class _Control:
         return self._simulator.traffic.as_json()
 
     def _near_ms(self, moment_ms: float) -> int:
-        if not moment_ms - self._simulator.clock() <= FARTHEST_MS:
+        """Return the moment; raise ValueError if it is too far ahead, or NaN."""
+        if not moment_ms - self._simulator.clock() <= MAX_AHEAD_MS:
             raise ValueError("wanted a moment at most 7 days ahead")
         return int(moment_ms)
 
     def _campaign(self, outbound: object) -> Campaign:
-        """Return the campaign of that id or name. Raises ValueError that lists those there are."""
+        """Return the campaign of that id or name; raise ValueError if there is none."""
         for campaign in self._simulator.campaigns.values():
             if outbound in (campaign.outbound_id, campaign.profile.name):
                 return campaign

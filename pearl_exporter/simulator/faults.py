@@ -1,7 +1,8 @@
-"""What can be made to go wrong: which misbehaviours the simulated API has switched on.
+"""The faults that the simulated API can have, which of them are on, and which requests they hit.
 
-One description, two spellings that mean the same: the flag ``rate_limit:0.1,retry_after=2`` and the
-object ``{"fault": "rate_limit", "probability": 0.1, "retry_after": 2}``. `FAULTS` lists them.
+A fault has two spellings that mean the same: the flag ``rate_limit:0.1,retry_after=2`` and the
+object ``{"fault": "rate_limit", "probability": 0.1, "retry_after": 2}``. `FAULTS` lists all faults,
+`pearl_exporter.simulator.fault_effects` has what they do.
 """
 
 import math
@@ -16,74 +17,92 @@ Value = float | int | str
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One misbehaviour: what it does, its own settings by default, the words they allow."""
+class FaultKind:
+    """One kind of fault.
+
+    Attributes:
+        help: What it does.
+        settings: Its own settings, with their defaults.
+        words: The allowed values of settings that are words.
+    """
 
     help: str
     settings: Mapping[str, Value] = field(default_factory=dict)
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-FAULTS: Mapping[str, Kind] = {
-    "rate_limit": Kind(
+FAULTS: Mapping[str, FaultKind] = {
+    "rate_limit": FaultKind(
         "429; with Retry-After where retry_after is 0 or more seconds",
         {"retry_after": -1.0, "form": "seconds"},
         {"form": ("seconds", "date")},
     ),
-    "unauthorized": Kind("401"),
-    "forbidden": Kind("403"),
-    "not_found": Kind("404"),
-    "bad_request": Kind("400 with ASP.NET problem details"),
-    "server_error": Kind("a 5xx", {"status": 503}),
-    "slow": Kind("waits before it answers", {"seconds": 5.0}),
-    "drip": Kind("sends the answer in slow drops", {"seconds": 5.0, "drops": 10}),
-    "drop": Kind(
+    "unauthorized": FaultKind("401"),
+    "forbidden": FaultKind("403"),
+    "not_found": FaultKind("404"),
+    "bad_request": FaultKind("400 with ASP.NET problem details"),
+    "server_error": FaultKind("a 5xx", {"status": 503}),
+    "slow": FaultKind("waits before it answers", {"seconds": 5.0}),
+    "drip": FaultKind("sends the answer in pieces, slowly", {"seconds": 5.0, "drops": 10}),
+    "drop": FaultKind(
         "closes the connection, before or in the middle of the answer",
         {"when": "before"},
         {"when": ("before", "middle")},
     ),
-    "html": Kind("a page of a proxy, with status 200"),
-    "error_object": Kind("an error object, with status 200"),
-    "empty": Kind("an empty body, with status 200"),
-    "cut": Kind("JSON that breaks off, with status 200"),
-    "content_type": Kind("another content type", {"type": "application/octet-stream"}),
-    "clamp": Kind("at most this many rows a page, whatever the limit", {"limit": 10}),
-    "limit_refused": Kind("400 for a limit above this", {"limit": 100}),
-    "shifting": Kind("deletes or brings back the front row before a page with skip above 0"),
-    "order_ignored": Kind(
+    "html": FaultKind("a page of a proxy, with status 200"),
+    "error_object": FaultKind("an error object, with status 200"),
+    "empty": FaultKind("an empty body, with status 200"),
+    "cut": FaultKind("JSON that breaks off, with status 200"),
+    "content_type": FaultKind("another content type", {"type": "application/octet-stream"}),
+    "clamp": FaultKind("at most this many rows a page, whatever the limit", {"limit": 10}),
+    "limit_refused": FaultKind("400 for a limit above this", {"limit": 100}),
+    "shifting": FaultKind(
+        "deletes the first row, or brings one back, before a page with skip above 0"
+    ),
+    "order_ignored": FaultKind(
         "rows in this order, whatever was asked",
         {"order": "ascending"},
         {"order": ("ascending", "descending", "scrambled")},
     ),
-    "exclusive_to": Kind("toDate is not part of the range"),
-    "exclusive_from": Kind("fromDate is not part of the range"),
-    "statuses_ignored": Kind("the statuses filter does nothing"),
-    "null_results": Kind("an empty page has null for its results"),
-    "odd_rows": Kind("rows, always the same ones, of a wrong form", {"share": 0.05}),
-    "odd_outbounds": Kind("the list of outbounds has rows of a wrong form, and some twice"),
-    "wrapped_outbounds": Kind("the list of outbounds is an object with results"),
-    "skew": Kind("the Date header is this many seconds ahead", {"seconds": 60.0}),
+    "exclusive_to": FaultKind("toDate is not part of the range"),
+    "exclusive_from": FaultKind("fromDate is not part of the range"),
+    "statuses_ignored": FaultKind("the statuses filter does nothing"),
+    "null_results": FaultKind("an empty page has null for its results"),
+    "odd_rows": FaultKind("malformed rows, always the same ones", {"share": 0.05}),
+    "odd_outbounds": FaultKind("the list of outbounds has malformed rows, and some rows twice"),
+    "wrapped_outbounds": FaultKind("the list of outbounds is an object with results"),
+    "skew": FaultKind("the Date header is this many seconds ahead", {"seconds": 60.0}),
 }
 """Every fault by name."""
 
 COMMON: Mapping[str, str] = {
-    "probability": "0 to 1, how often it hits (default 1)",
+    "probability": "0 to 1, the share of requests that it hits (default 1)",
     "outbound": "the id of the one outbound that it is for, or the path /v1/Outbound or "
     "/v1/Account (default: all)",
-    "requests": "how many requests it hits at most",
-    "begin": "seconds from when it was switched on until it begins",
-    "lasting": "seconds that it lasts from then",
+    "requests": "it hits at most this many requests",
+    "begin": "simulated seconds from when it is switched on until it begins",
+    "lasting": "simulated seconds that it lasts from then",
 }
 """The settings that every fault has."""
 
 
 class FaultError(ValueError):
-    """A fault was described wrongly; the message says what is allowed."""
+    """The description of a fault is wrong; the message says what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One fault switched on. ``begin`` and ``lasting`` are simulated seconds."""
+    """One fault that is on.
+
+    Attributes:
+        name: One of `FAULTS`.
+        probability: Share of the requests that it hits, 0 to 1.
+        outbound: The id of the one outbound that it is for, or a path of the API; None is all.
+        requests: It hits at most this many requests.
+        begin: Simulated seconds from when it is switched on until it begins.
+        lasting: Simulated seconds that it lasts from then; None is for ever.
+        settings: The settings of its kind.
+    """
 
     name: str
     probability: float = 1.0
@@ -94,15 +113,15 @@ class Fault:
     settings: Mapping[str, Value] = field(default_factory=dict)
 
     def number(self, setting: str) -> float:
-        """Return a setting of its own that is a number."""
+        """Return a setting of its kind that is a number."""
         return float(self.settings[setting])
 
     def word(self, setting: str) -> str:
-        """Return a setting of its own that is a word."""
+        """Return a setting of its kind that is a word."""
         return str(self.settings[setting])
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object that `fault` reads back to the same."""
+        """Return the object from which `fault` makes the same fault."""
         plain: dict[str, Any] = {"fault": self.name, "probability": self.probability}
         for name in ("outbound", "requests", "begin", "lasting"):
             if getattr(self, name) is not None:
@@ -110,8 +129,16 @@ class Fault:
         return plain | dict(self.settings)
 
 
+RequestFaults = Mapping[str, Fault]
+"""The faults that hit one request, by name."""
+
+
 def fault(described: str | Mapping[str, Any] | Fault) -> Fault:
-    """Return the fault that a flag or an object describes. Raises `FaultError` for a bad one."""
+    """Return the fault that a flag or an object describes.
+
+    Raises:
+        FaultError: There is no such fault, or a setting is wrong.
+    """
     if isinstance(described, Fault):
         return described
     given = _flag(described) if isinstance(described, str) else dict(described)
@@ -130,10 +157,11 @@ def fault(described: str | Mapping[str, Any] | Fault) -> Fault:
     for key, words in kind.words.items():
         if settings[key] not in words:
             raise FaultError(f"{name}: {key} is {settings[key]!r}, wanted {' or '.join(words)}")
-    return _checked(name, given, settings)
+    return _checked_fault(name, given, settings)
 
 
-def _checked(name: str, given: Mapping[str, Any], settings: Mapping[str, Value]) -> Fault:
+def _checked_fault(name: str, given: Mapping[str, Any], settings: Mapping[str, Value]) -> Fault:
+    """Return the fault; raise `FaultError` if a number of it is out of its range."""
     probability = _setting(name, "probability", given.get("probability", 1.0), 1.0)
     if not 0.0 <= float(probability) <= 1.0:
         raise FaultError(f"{name}: probability is {probability}, wanted 0 to 1")
@@ -163,7 +191,7 @@ def _checked(name: str, given: Mapping[str, Any], settings: Mapping[str, Value])
 
 
 def _flag(text: str) -> dict[str, Any]:
-    """Split ``name:probability,key=value,…``; everything but the name may be left out."""
+    """Return ``name:probability,key=value,…`` as an object. All but the name may be left out."""
     found = re.match(r"([^:,]*)[:,]?(.*)", text, re.DOTALL)
     assert found is not None  # noqa: S101 - both parts may be empty
     name, rest = found.groups()
@@ -180,6 +208,7 @@ def _flag(text: str) -> dict[str, Any]:
 
 
 def _setting(name: str, key: str, value: Any, default: Value) -> Value:
+    """Return ``value`` in the type of ``default``; raise `FaultError` if it is no number."""
     if isinstance(default, str):
         return str(value)
     try:
@@ -192,58 +221,70 @@ def _setting(name: str, key: str, value: Any, default: Value) -> Value:
 
 
 class Faults:
-    """The faults that are on, and the dice (seeded) that say which of them hit a request."""
+    """The faults that are on, and the seeded random numbers that decide which requests they hit."""
 
     def __init__(
         self, faults: Iterable[str | Mapping[str, Any] | Fault] = (), *, seed: int = 0
     ) -> None:
         self._random = Random(f"faults/{seed}")
-        self._active: list[_Active] = []
+        self._active: list[_ActiveFault] = []
         self.hits: Counter[str] = Counter()
         self._set([fault(each) for each in faults], None)
 
     def set(self, faults: Iterable[str | Mapping[str, Any] | Fault], now_ms: int) -> None:
-        """Switch exactly these on from ``now_ms``. Raises `FaultError` and changes nothing."""
+        """Switch exactly these faults on, as of ``now_ms``.
+
+        Raises:
+            FaultError: A description is wrong. Nothing was changed.
+        """
         self._set([fault(each) for each in faults], now_ms)
 
     def clear(self) -> None:
-        """Switch all off."""
+        """Switch all faults off."""
         self._active = []
 
     @property
     def active(self) -> Sequence[Fault]:
-        """The faults that are on, spent ones too."""
+        """The faults that are on, also those that have hit all their requests."""
         return [each.fault for each in self._active]
 
-    def strike(self, outbound: str | None, now_ms: int) -> dict[str, Fault]:
-        """Return the faults, by name, that hit a request about ``outbound`` at ``now_ms``."""
-        struck: dict[str, Fault] = {}
+    def draw(self, outbound: str | None, now_ms: int) -> dict[str, Fault]:
+        """Return the faults, by name, that hit one request, and count them as hits.
+
+        Args:
+            outbound: The id of the outbound that the request is about, or else its path.
+            now_ms: The simulated time.
+        """
+        hit: dict[str, Fault] = {}
         for each in self._active:
-            if each.fault.name in struck or not each.applies(outbound, now_ms):
+            if each.fault.name in hit or not each.applies(outbound, now_ms):
                 continue
             if self._random.random() < each.fault.probability:
                 each.hits += 1
                 self.hits[each.fault.name] += 1
-                struck[each.fault.name] = each.fault
-        return struck
+                hit[each.fault.name] = each.fault
+        return hit
 
     def _set(self, faults: Iterable[Fault], now_ms: int | None) -> None:
-        self._active = [_Active(each, now_ms) for each in faults]
+        self._active = [_ActiveFault(each, now_ms) for each in faults]
 
 
 @dataclass(slots=True)
-class _Active:
+class _ActiveFault:
+    """A fault with the moment from which its times count, None until the first request."""
+
     fault: Fault
-    since_ms: int | None  # None: from the first request on
+    since_ms: int | None
     hits: int = 0
 
     def applies(self, outbound: str | None, now_ms: int) -> bool:
+        """Return whether the fault may hit a request about ``outbound`` now."""
         if self.since_ms is None:
             self.since_ms = now_ms
-        described = self.fault
-        if described.outbound is not None and described.outbound != outbound:
+        fault = self.fault
+        if fault.outbound is not None and fault.outbound != outbound:
             return False
-        if described.requests is not None and self.hits >= described.requests:
+        if fault.requests is not None and self.hits >= fault.requests:
             return False
-        begun = (now_ms - self.since_ms) / 1000 - described.begin
-        return begun >= 0 and (described.lasting is None or begun < described.lasting)
+        begun = (now_ms - self.since_ms) / 1000 - fault.begin
+        return begun >= 0 and (fault.lasting is None or begun < fault.lasting)

@@ -1,23 +1,23 @@
-"""Campaigns to show and to measure with, and an incident to notice."""
+"""Ready-made campaigns for the demo and for load tests, and an incident for the demo."""
 
 from dataclasses import replace
 
+from pearl_exporter.simulator.call_generator import HOUR_MS, MINUTE_MS
 from pearl_exporter.simulator.campaign import Campaign
-from pearl_exporter.simulator.generation import HOUR_MS, MINUTE_MS
-from pearl_exporter.simulator.life import spin
-from pearl_exporter.simulator.profile import (
+from pearl_exporter.simulator.campaign_profile import (
     AROUND_THE_CLOCK,
     PLAIN_TAGS,
     UNICODE_TAGS,
-    Incident,
     Profile,
 )
+from pearl_exporter.simulator.incident import Incident
+from pearl_exporter.simulator.splitmix import splitmix64
 
 DAY_MS = 24 * HOUR_MS
 
 
 def default_profiles(seed: int = 0) -> list[Profile]:
-    """Return three campaigns of different character. All dial day and night: so may a demo."""
+    """Return three campaigns that differ. They dial day and night, so a demo works at any hour."""
     return [
         Profile(
             outbound_id=outbound_id(seed, 1),
@@ -59,7 +59,7 @@ def default_profiles(seed: int = 0) -> list[Profile]:
 def default_campaigns(
     seed: int, now_ms: int, count: int = 3, *, history_ms: int = DAY_MS
 ) -> list[Campaign]:
-    """Return ``count`` outbounds with ``history_ms`` behind them; past three, variants of those."""
+    """Return ``count`` campaigns with calls since ``history_ms`` ago; after three, variants."""
     profiles = default_profiles(seed)
     for place in range(len(profiles), count):
         like = profiles[place % 3]
@@ -78,7 +78,7 @@ def many_campaigns(
     calls_a_day: float = 20_000,
     history_ms: int = DAY_MS,
 ) -> list[Campaign]:
-    """Return ``count`` like campaigns of an even ``calls_a_day``, for load tests."""
+    """Return ``count`` campaigns with calls evenly over the day, for load tests."""
     return [
         Campaign(
             Profile(
@@ -104,4 +104,6 @@ def demo_incident(now_ms: int) -> Incident:
 
 def outbound_id(seed: int, place: int) -> str:
     """Return the 24 hex digits of the ``place``-th outbound of ``seed``."""
-    return f"65f1c0{spin(seed * 1_000_003 + place) & 0xFFFFFFFF_FFFFFF:014x}{place & 0xFFFF:04x}"
+    return (
+        f"65f1c0{splitmix64(seed * 1_000_003 + place) & 0xFFFFFFFF_FFFFFF:014x}{place & 0xFFFF:04x}"
+    )

@@ -1,10 +1,10 @@
 """The simulated NLPearl API: an ASGI application over campaigns, a clock and faults.
 
-Run it under uvicorn with ``date_header=False``, since ``Date`` tells the simulated time::
+Run it under uvicorn with ``date_header=False``, since its ``Date`` is the simulated time::
 
     uvicorn.Config(build_simulator(campaigns, clock=clock), date_header=False, ...)
 
-Under ``/_sim/`` it can be watched and governed, see `pearl_exporter.simulator.control`.
+Under ``/_sim/`` it can be inspected and controlled, see `pearl_exporter.simulator.control`.
 """
 
 import asyncio
@@ -18,18 +18,17 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from pearl_exporter.simulator import answers, misbehaviour
+from pearl_exporter.simulator import fault_effects, responses
 from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.control import control_routes
-from pearl_exporter.simulator.faults import Fault, Faults
-from pearl_exporter.simulator.platform import ACCOUNT, LIST
-from pearl_exporter.simulator.search import BadBody, asked_limit, search_of
+from pearl_exporter.simulator.faults import Fault, Faults, RequestFaults
+from pearl_exporter.simulator.search_body import SearchBodyError, asked_limit, parse_search
+from pearl_exporter.simulator.simulated_platform import ACCOUNT_PATH, LIST_PATH
 from pearl_exporter.simulator.state import SimulatorState
 
 MAX_LIMIT = 1000
-Struck = Mapping[str, Fault]
-Handler = Callable[[Request, Struck], Awaitable[Response]]
+Handler = Callable[[Request, RequestFaults], Awaitable[Response]]
 
 
 def build_simulator(  # noqa: PLR0913 - the composition root of the simulator
@@ -42,34 +41,49 @@ def build_simulator(  # noqa: PLR0913 - the composition root of the simulator
     max_limit: int = MAX_LIMIT,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> "Simulator":
-    """Return the application. ``token`` None lets any bearer token in; slow faults ``sleep``.
+    """Return the application.
 
-    A page has at most ``max_limit`` rows. Raises `FaultError` for a bad description.
+    Args:
+        campaigns: The outbounds.
+        clock: The simulated time.
+        token: The only bearer token that is accepted; None accepts any.
+        faults: The faults that are on, as flags or objects; see `fault`.
+        seed: Decides which requests a fault hits.
+        max_limit: A page has at most this many rows.
+        sleep: What slow faults wait with.
+
+    Raises:
+        FaultError: The description of a fault is wrong.
     """
-    simulator = Simulator(campaigns, clock, Faults(faults, seed=seed))
-    simulator.token = token
-    simulator.max_limit = max_limit
-    simulator.sleep = sleep
-    return simulator
+    return Simulator(
+        campaigns, clock, Faults(faults, seed=seed), token=token, max_limit=max_limit, sleep=sleep
+    )
 
 
 class Simulator(SimulatorState):
-    """The application. ``campaigns`` are by outbound id; tests may read all of it."""
+    """The application, made by `build_simulator`. Tests may read and change its attributes."""
 
-    def __init__(
-        self, campaigns: Iterable[Campaign], clock: SimulatedClock, faults: Faults
+    def __init__(  # noqa: PLR0913 - as `build_simulator`
+        self,
+        campaigns: Iterable[Campaign],
+        clock: SimulatedClock,
+        faults: Faults,
+        *,
+        token: str | None,
+        max_limit: int,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         super().__init__(campaigns, clock, faults)
-        self.token: str | None = None
-        self.max_limit = MAX_LIMIT
-        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-        self._shifts = misbehaviour.Shifts()
+        self.token = token
+        self.max_limit = max_limit
+        self.sleep = sleep
+        self._row_shifter = fault_effects.RowShifter()
         self._app = Starlette(
             routes=[
-                Route(LIST, self._api(self._outbounds), methods=["GET"]),
+                Route(LIST_PATH, self._api(self._outbounds), methods=["GET"]),
                 Route("/v1/Outbound/{outbound}", self._api(self._outbound), methods=["GET"]),
                 Route("/v1/Outbound/{outbound}/Calls", self._api(self._calls), methods=["POST"]),
-                Route(ACCOUNT, self._api(self._account), methods=["GET"]),
+                Route(ACCOUNT_PATH, self._api(self._account), methods=["GET"]),
                 Mount("/_sim", routes=control_routes(self)),
             ]
         )
@@ -77,66 +91,68 @@ class Simulator(SimulatorState):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            scope = {**scope, answers.CUT_OFF: answers.way_to_cut_off(send)}
+            # Before Starlette wraps `send`, which then leads to no transport any more.
+            scope = {**scope, responses.CLOSE_CONNECTION: responses.connection_closer(send)}
         await self._app(scope, receive, send)
 
     def _api(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that answers by ``handler``, unless a fault answers in its place."""
+        """Return an endpoint that answers by ``handler``, with the faults that hit the request."""
 
         async def endpoint(request: Request) -> Response:
             await request.body()
             outbound = request.path_params.get("outbound")
-            struck = self.faults.strike(outbound or request.url.path, self.clock())
-            if "slow" in struck:
-                await self.sleep(struck["slow"].number("seconds"))
-            answer = misbehaviour.refusal(struck, self.clock()) or self._refused(request)
+            faults = self.faults.draw(outbound or request.url.path, self.clock())
+            if "slow" in faults:
+                await self.sleep(faults["slow"].number("seconds"))
+            answer = fault_effects.error_response(faults, self.clock()) or self._refused(request)
             if answer is None:
-                answer = misbehaviour.disfigured(await handler(request, struck), struck)
-            skew = struck["skew"].number("seconds") if "skew" in struck else 0.0
-            answer.headers["date"] = answers.http_date(self.clock() + skew * 1000)
-            answer = answers.squeezed(answer, request.headers.get("accept-encoding", ""))
-            sent = misbehaviour.conveyed(answer, struck, self.sleep)
-            dropped = isinstance(sent, answers.Dropping)
+                answer = fault_effects.corrupted(await handler(request, faults), faults)
+            skew = faults["skew"].number("seconds") if "skew" in faults else 0.0
+            answer.headers["date"] = responses.http_date(self.clock() + skew * 1000)
+            answer = responses.gzipped(answer, request.headers.get("accept-encoding", ""))
+            sent = fault_effects.delivered(answer, faults, self.sleep)
+            is_dropped = isinstance(sent, responses.DroppedResponse)
             known = outbound if outbound in self.campaigns else None
-            self.traffic.count(known, None if dropped else sent.status_code, len(answer.body))
+            self.traffic.count(known, None if is_dropped else sent.status_code, len(answer.body))
             return sent
 
         return endpoint
 
     def _refused(self, request: Request) -> Response | None:
-        """Return a 401 or 404 if the request has no right token or names no outbound of ours."""
+        """Return a 401 for a wrong token, a 404 for an unknown outbound, or None for neither."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        wrong = token != self.token if self.token is not None else not token.strip()
-        if scheme.lower() != "bearer" or wrong:
+        is_wrong = token != self.token if self.token is not None else not token.strip()
+        if scheme.lower() != "bearer" or is_wrong:
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
         outbound = request.path_params.get("outbound")
         if outbound is None or outbound in self.campaigns.keys() - self.platform.gone:
             return None
-        return answers.problem(404)
+        return responses.problem_details(404)
 
-    async def _outbounds(self, _request: Request, struck: Struck) -> Response:
-        return answers.plain_json(self.platform.listing(self.campaigns.values(), struck))
+    async def _outbounds(self, _request: Request, faults: RequestFaults) -> Response:
+        return responses.text_json(self.platform.outbound_list(self.campaigns.values(), faults))
 
-    async def _outbound(self, request: Request, _struck: Struck) -> Response:
+    async def _outbound(self, request: Request, _faults: RequestFaults) -> Response:
         campaign = self.campaigns[request.path_params["outbound"]]
-        return answers.plain_json(self.platform.about(campaign))
+        return responses.text_json(self.platform.outbound_row(campaign))
 
-    async def _account(self, _request: Request, _struck: Struck) -> Response:
-        return answers.plain_json(self.platform.of_account(self.campaigns.values()))
+    async def _account(self, _request: Request, _faults: RequestFaults) -> Response:
+        return responses.text_json(self.platform.account_row(self.campaigns.values()))
 
-    async def _calls(self, request: Request, struck: Struck) -> Response:
+    async def _calls(self, request: Request, faults: RequestFaults) -> Response:
         campaign = self.campaigns[request.path_params["outbound"]]
-        raw = await request.body()
+        body = await request.body()
         try:
-            search = search_of(raw, max_limit=self.max_limit)
-        except BadBody as bad:
-            return answers.problem(400, **{bad.field: str(bad)})
-        refused = struck.get("limit_refused")
-        if refused is not None and asked_limit(raw) > refused.number("limit"):
-            return answers.problem(400, limit=f"must be at most {refused.number('limit'):.0f}.")
+            query = parse_search(body, max_limit=self.max_limit)
+        except SearchBodyError as error:
+            return responses.problem_details(400, **{error.field: str(error)})
+        limit = faults.get("limit_refused")
+        if limit is not None and asked_limit(body) > limit.number("limit"):
+            message = f"must be at most {limit.number('limit'):.0f}."
+            return responses.problem_details(400, limit=message)
         now = self.clock()
-        search = misbehaviour.misread(search, struck)
-        if "shifting" in struck and search.skip > 0:
-            self._shifts.shift(campaign, replace(search, skip=0, limit=1), now)
-        page = misbehaviour.page(campaign, search, struck, now)
-        return answers.plain_json(misbehaviour.told(campaign, page, struck, now))
+        query = fault_effects.with_search_faults(query, faults)
+        if "shifting" in faults and query.skip > 0:
+            self._row_shifter.shift(campaign, replace(query, skip=0, limit=1), now)
+        page = fault_effects.faulty_page(campaign, query, faults, now)
+        return responses.text_json(fault_effects.answer_json(campaign, page, faults, now))

@@ -1,16 +1,16 @@
-"""What a running simulator consists of: its campaigns, clock, faults and account of requests."""
+"""What a running simulator consists of: campaigns, clock, faults and counts of requests."""
 
 from collections.abc import Iterable
 
 from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.faults import Faults
-from pearl_exporter.simulator.platform import Platform
+from pearl_exporter.simulator.simulated_platform import SimulatedPlatform
 from pearl_exporter.simulator.traffic import Traffic
 
 
 class SimulatorState:
-    """The parts that the API serves and ``/_sim/`` changes; ``campaigns`` are by outbound id."""
+    """What the API serves and ``/_sim/`` changes; ``campaigns`` are by outbound id."""
 
     def __init__(
         self, campaigns: Iterable[Campaign], clock: SimulatedClock, faults: Faults
@@ -19,4 +19,4 @@ class SimulatorState:
         self.clock = clock
         self.faults = faults
         self.traffic = Traffic()
-        self.platform = Platform()
+        self.platform = SimulatedPlatform()

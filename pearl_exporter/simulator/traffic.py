@@ -1,4 +1,4 @@
-"""How much was asked of the simulated API."""
+"""How many requests the simulated API answered, and how many bytes it sent."""
 
 from collections import Counter
 from typing import Any
@@ -12,17 +12,17 @@ class Traffic:
         self.bytes = 0
 
     def count(self, outbound: str | None, status: int | None, size: int) -> None:
-        """Count one request whose answer had ``size`` bytes of body."""
+        """Count one request whose answer has ``size`` bytes of body."""
         self.requests[outbound, status] += 1
         self.bytes += size if status is not None else 0
 
     @property
     def total(self) -> int:
-        """All requests, dropped ones too."""
+        """The number of requests, dropped ones included."""
         return self.requests.total()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain values; what is about no outbound is under "", dropped is "none"."""
+        """Return plain values; the outbound None is "" there, and the status None is "none"."""
         by_outbound: dict[str, dict[str, int]] = {}
         for (outbound, status), number in self.requests.items():
             statuses = by_outbound.setdefault(outbound or "", {})

@@ -1,4 +1,4 @@
-"""What an exact exporter must publish: counted by brute force from the rows as served."""
+"""What an exact exporter must publish, counted by brute force from the rows as served."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pearl_exporter.simulator.campaign import Campaign
-from pearl_exporter.simulator.life import Row
+from pearl_exporter.simulator.row_writer import CallRow
 
 LIVE_STATUSES = frozenset({1, 20, 40})
 KNOWN_STATUSES = frozenset({1, 10, 20, 30, 40, 70, 100, 110, 130, 150, 200, 220, 300, 500})
@@ -15,7 +15,7 @@ OVER = frozenset({4, 5, 6, 7})
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The window [from_ms, at_ms] of one outbound as of ``at_ms``. Codes are as in the rows."""
+    """The counts of one outbound's window [from_ms, at_ms] as of ``at_ms``, by the rows' codes."""
 
     outbound: str
     at_ms: int
@@ -27,10 +27,10 @@ class Truth:
     untagged: int
     live: int
     durations: Sequence[int]
-    rows: Sequence[Row]
+    rows: Sequence[CallRow]
 
     def as_json(self, *, rows: bool = False) -> dict[str, Any]:
-        """Return it as plain values; the rows only if asked for, since they bear phone numbers."""
+        """Return plain values; the rows only if asked for, since they have phone numbers."""
         plain = asdict(self)
         if not rows:
             del plain["rows"]
@@ -38,7 +38,7 @@ class Truth:
 
 
 def truth(campaign: Campaign, at_ms: int, window_ms: int) -> Truth:
-    """Return the truth about the window of ``window_ms`` that ends at ``at_ms``, as of then."""
+    """Return the counts of the window of ``window_ms`` that ends at ``at_ms``, as of ``at_ms``."""
     rows = campaign.rows(at_ms - window_ms, at_ms, at_ms)
     answered = [row for row in rows if not live(row) and row["duration"] > 0]
     return Truth(
@@ -56,14 +56,14 @@ def truth(campaign: Campaign, at_ms: int, window_ms: int) -> Truth:
     )
 
 
-def live(row: Row) -> bool:
-    """Say whether the contract calls the row live."""
+def live(row: CallRow) -> bool:
+    """Return whether the row is live: its call goes on, as the metrics define it."""
     status, call_status = row["conversationStatus"], row["status"]
     if status in LIVE_STATUSES or call_status == 3:
         return True
     return status not in KNOWN_STATUSES and call_status not in OVER
 
 
-def distinct_tags(row: Row) -> set[str]:
-    """Return the row's tags trimmed, without empty ones, each once."""
+def distinct_tags(row: CallRow) -> set[str]:
+    """Return the row's tags: trimmed, each once, without empty ones."""
     return {tag.strip() for tag in row["tags"] or ()} - {""}

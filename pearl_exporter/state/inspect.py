@@ -1,76 +1,111 @@
-"""A look at the state beside the exporter that writes it: takes no lock and changes nothing."""
+"""Read-only inspection of a state that another process may be writing.
+
+It takes no lock that an exporter waits for, and makes and changes no file.
+"""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
-import msgspec
+from sqlalchemy import Connection, NullPool, create_engine, select
+from sqlalchemy.exc import DBAPIError
 
 from pearl_exporter.counting.blocks import decode_block
-from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.compact_ids import may_hold, short_id
-from pearl_exporter.counting.journal import Told, told_of
-from pearl_exporter.counting.labels import is_unicode
-from pearl_exporter.counting.packing import Kinds
-from pearl_exporter.counting.saved import Progress
-from pearl_exporter.counting.tracked_call import Tracked, tracked_of
+from pearl_exporter.counting.compact_ids import compact_id, may_hold
+from pearl_exporter.counting.journal import CallHistory, history_of
+from pearl_exporter.counting.packing import KindTable
+from pearl_exporter.counting.saved import Progress, decode_progress
+from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
 from pearl_exporter.errors import StateError
-from pearl_exporter.state.schema import MIGRATIONS
-from pearl_exporter.state.sqlite_file import A_FOLDER, beside
+from pearl_exporter.state.schema import (
+    NEWEST_VERSION,
+    blocks,
+    discovered,
+    journal,
+    outbounds,
+    read_version,
+)
+from pearl_exporter.state.sqlite import FOLDER_MESSAGE, file_beside, is_damage
+from pearl_exporter.text import is_unicode
 
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
+Result = TypeVar("Result")
 
-
-LOOKS = 5
-"""So often it is looked again where the state changes meanwhile."""
-
-
-class _Stamp(NamedTuple):
-    """What tells whether a file changed, and whether there is SQLite's log beside it."""
-
-    has_log: bool
-    inode: int
-    size: int
-    modified_ns: int
+MAX_ATTEMPTS = 5
+"""How often a state that changes while it is read is read again."""
 
 
-class Known(NamedTuple):
-    """What one outbound's state tells of a call.
+class CallRecord(NamedTuple):
+    """What the state holds of one call in one outbound.
 
     Attributes:
         outbound_id: The outbound's id.
-        name: Its name if discovery added it, None otherwise.
-        progress: How far it was polled.
+        name: The outbound's name if discovery added it, None otherwise.
+        progress: How far the outbound was polled.
         call: What is tracked of the call, None if it is not tracked.
-        told: What the journal tells of it.
-        journal_since: T up to which the journal tells nothing, as an older version polled it.
+        history: What the journal holds of the call.
     """
 
     outbound_id: str
     name: str | None
     progress: Progress
-    call: Tracked | None
-    told: Told
-    journal_since: Instant | None
+    call: TrackedCall | None
+    history: CallHistory
 
 
-def look_for(path: str, call_id: str) -> list[Known]:
-    """What the state at ``path`` tells of a call, outbound by outbound.
+def find_call(path: str, call_id: str) -> list[CallRecord]:
+    """Return what the state at ``path`` holds of a call, one record for each outbound.
 
-    Raises `StateError` if there is no state, or one that this version can't read as it is.
+    Raises:
+        StateError: As `read_state`.
+    """
+    return read_state(path, lambda connection: call_records(connection, call_id))
+
+
+def call_records(connection: Connection, call_id: str) -> list[CallRecord]:
+    """Return what a state holds of a call, one record for each outbound.
+
+    Raises:
+        ValueError: The state is damaged.
+    """
+    names = dict(map(tuple, connection.execute(select(discovered.c.id, discovered.c.name))))
+    return [
+        CallRecord(
+            row.id,
+            names.get(row.id),
+            decode_progress(row.progress),
+            _tracked(connection, row.number, call_id),
+            _history(connection, row.number, call_id),
+        )
+        for row in connection.execute(select(outbounds)).all()
+    ]
+
+
+def read_state(path: str, read: Callable[[Connection], Result]) -> Result:
+    """Return what ``read`` finds in the state at ``path``, all of it as of one moment.
+
+    Args:
+        path: The state's SQLite file.
+        read: Reads by the connection that it is given. It is called again if the state changed
+            meanwhile, at most `MAX_ATTEMPTS` times in all.
+
+    Raises:
+        StateError: There is no state, this version can't read it as it is, or it kept changing.
     """
     file = Path(path)
     try:
         _check_that_it_is_there(file)
-        return _settled(file, call_id)
-    except sqlite3.Error as error:
-        raise StateError(f"{path}: {error}; may you read it, and the files beside it?") from None
+        return _read_unchanged(file, read)
+    except DBAPIError as error:
+        if is_damage(error.orig):
+            raise StateError(f"{path}: it is damaged ({error.orig})") from None
+        hint = "run it as a user that can read the file and those beside it"
+        raise StateError(f"{path}: {error.orig}: {hint}") from None
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}: run it as the exporter's user") from None
-    except (ValueError, msgspec.MsgspecError):
+    except ValueError:
         raise StateError(f"{path}: it is damaged") from None
     except StateError as error:
         raise StateError(f"{path}: {error}") from None
@@ -78,92 +113,93 @@ def look_for(path: str, call_id: str) -> list[Known]:
 
 def _check_that_it_is_there(file: Path) -> None:
     if file.is_dir():
-        raise StateError(A_FOLDER)
+        raise StateError(FOLDER_MESSAGE)
     if not file.is_file():
-        raise StateError("there is no such file: no exporter has kept a state there yet")
+        raise StateError("there is no such file: no exporter has saved a state there yet")
 
 
-def _settled(file: Path, call_id: str) -> list[Known]:
-    """What one look finds, if nothing changed under it.
+def _read_unchanged(file: Path, read: Callable[[Connection], Result]) -> Result:
+    """Return the result of the first read under which nothing changed.
 
-    Where an exporter runs there is a log beside the file, by which SQLite shows one moment of it.
-    Where none runs a reader would make that log, so SQLite is told that the file never changes,
-    and whether that held is looked at afterwards: an exporter may start meanwhile.
+    While an exporter runs, SQLite's log is beside the file, and a transaction on both sees one
+    moment. Without a log, opening the file as usual would make one. So SQLite is then told that the
+    file is immutable, for which it takes no lock. Whether that held is checked afterwards, as an
+    exporter may have started meanwhile: a torn read looks like damage and is no error.
     """
-    for _ in range(LOOKS):
+    for _ in range(MAX_ATTEMPTS):
         before = _stamp(file)
         try:
-            known = _look(file, call_id, is_at_rest=not before.has_log)
-        except (sqlite3.Error, ValueError, msgspec.MsgspecError, StateError):
+            with _open_read_only(file, is_immutable=not before.has_log) as connection:
+                result = read(connection)
+        except (DBAPIError, ValueError, StateError):
             if before.has_log or _stamp(file) == before:
                 raise
         else:
             if before.has_log or _stamp(file) == before:
-                return known
-    raise StateError("it changed with every look at it, does an exporter start there? Ask again")
+                return result
+    raise StateError("it changed at every attempt to read it: is an exporter starting? Try again")
+
+
+class _Stamp(NamedTuple):
+    """Shows whether a file changed, and whether SQLite's log is beside it."""
+
+    has_log: bool
+    inode: int
+    size: int
+    modified_ns: int
 
 
 def _stamp(file: Path) -> _Stamp:
     found = file.stat()
-    has_log = beside(file, "-wal").exists()
+    has_log = file_beside(file, "-wal").exists()
     return _Stamp(has_log, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _look(file: Path, call_id: str, *, is_at_rest: bool) -> list[Known]:
-    mode = "mode=ro&immutable=1" if is_at_rest else "mode=ro"
+@contextmanager
+def _open_read_only(file: Path, *, is_immutable: bool) -> Iterator[Connection]:
+    """Open one read transaction on a state; raise `StateError` if it has another version."""
+    mode = "mode=ro&immutable=1" if is_immutable else "mode=ro"
     uri = f"file:{quote(str(file.absolute()))}?{mode}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)) as connection:
-        connection.execute("BEGIN")  # all of one moment
-        _check_version(connection)
-        return [*_known(connection, call_id)]
-
-
-def _check_version(connection: sqlite3.Connection) -> None:
-    found = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE name = 'pearl_exporter_schema'"
-    ).fetchone()
-    if found is None:
-        raise StateError("it is no state of pearl-exporter")
-    row = connection.execute("SELECT version FROM pearl_exporter_schema").fetchone()
-    version = 0 if row is None else row[0]
-    if version == len(MIGRATIONS):
-        return
-    age = "an older" if version < len(MIGRATIONS) else "a newer"
-    raise StateError(
-        f"it was written by {age} pearl-exporter (its schema is {version}, that of this version "
-        f"is {len(MIGRATIONS)}): explain by the version that serves"
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None),
+        poolclass=NullPool,
+        hide_parameters=True,
     )
+    with engine.connect() as connection:
+        # With no isolation level the driver begins no transaction of its own, and one SELECT after
+        # the other would each see another moment.
+        connection.exec_driver_sql("BEGIN")
+        _check_version(connection)
+        yield connection
 
 
-def _known(connection: sqlite3.Connection, call_id: str) -> Iterator[Known]:
-    names = dict(connection.execute("SELECT id, name FROM discovered"))
-    outbounds = connection.execute("SELECT number, id, progress FROM outbounds").fetchall()
-    for number, outbound_id, progress in outbounds:
-        entries = "FROM journal WHERE outbound = ? ORDER BY number"
-        told = told_of(
-            call_id, connection.execute(f"SELECT polled_at, entries {entries}", (number,))
-        )
-        since = connection.execute(
-            "SELECT polled_at FROM journal WHERE outbound = ? AND entries = x''", (number,)
-        ).fetchone()
-        yield Known(
-            outbound_id,
-            names.get(outbound_id),
-            _decode_progress(progress),
-            _tracked(connection, number, call_id),
-            told,
-            since and since[0],
+def _check_version(connection: Connection) -> None:
+    version = read_version(connection)
+    if version is None:
+        raise StateError("it is no state of pearl-exporter")
+    if version != NEWEST_VERSION:
+        age = "an older" if version < NEWEST_VERSION else "a newer"
+        raise StateError(
+            f"it was written by {age} pearl-exporter (schema {version}, this version reads "
+            f"{NEWEST_VERSION}): run explain of the version that serves"
         )
 
 
-def _tracked(connection: sqlite3.Connection, number: int, call_id: str) -> Tracked | None:
+def _history(connection: Connection, outbound: int, call_id: str) -> CallHistory:
+    polls = select(journal.c.polled_at, journal.c.entries).where(journal.c.outbound == outbound)
+    rows = connection.execute(polls.order_by(journal.c.number))
+    return history_of(call_id, map(tuple, rows))
+
+
+def _tracked(connection: Connection, outbound: int, call_id: str) -> TrackedCall | None:
     if not is_unicode(call_id):
         return None
-    rows = connection.execute("SELECT key, calls FROM blocks WHERE outbound = ?", (number,))
-    for key, content in rows:
+    find = select(blocks.c.key, blocks.c.calls).where(blocks.c.outbound == outbound)
+    for key, content in connection.execute(find):
         if may_hold(content, call_id):
-            kinds = Kinds()
-            entry = decode_block(key, content, kinds).entries.get(short_id(call_id))
+            kinds = KindTable()
+            entry = decode_block(key, content, kinds).entries.get(compact_id(call_id))
             if entry is not None:
                 return tracked_of(call_id, entry, kinds)
     return None

@@ -1,10 +1,15 @@
-"""The records of the state that no other package defines."""
+"""Records of the durable state that no other package defines."""
 
 from typing import NamedTuple
 
 
-class Saved(NamedTuple):
-    """What outlasts a restart: the name is empty where it may not be shown."""
+class DiscoveredOutbound(NamedTuple):
+    """An outbound that discovery added, as it is saved for the next start.
+
+    Attributes:
+        id: The outbound's id at NLPearl.
+        name: The platform's name for it; empty if the name may not be shown.
+    """
 
     id: str
     name: str

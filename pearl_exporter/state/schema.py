@@ -1,9 +1,9 @@
-"""The tables of the durable state, for every engine alike, and how they came to be.
+"""The tables of the durable state, the same for every database engine, and their migrations.
 
 No table has a column for a phone number, and tags are kept as the labels they were given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -20,9 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from pearl_exporter.counting.saved import polled_at
 from pearl_exporter.errors import StateError
-from pearl_exporter.state import version_1
 
 metadata = MetaData()
 
@@ -30,7 +28,7 @@ schema_version = Table(
     "pearl_exporter_schema",
     metadata,
     Column("version", Integer, nullable=False),
-    comment="One row: the number of the last migration that was run.",
+    comment="One row: the version of the tables.",
 )
 
 outbounds = Table(
@@ -71,72 +69,66 @@ journal = Table(
     comment="What became of calls in one poll, until forgotten; see counting.journal.",
 )
 
+FIRST_VERSION = 4
+"""The first version that was released. The tables 1 to 3 exist on developers' machines only."""
 
-def _first_tables(connection: Connection) -> None:
-    version_1.metadata.create_all(connection)
+Migration = Callable[[Connection], None]
 
+MIGRATIONS: tuple[Migration, ...] = ()
+"""The first one brings a state from `FIRST_VERSION` to the next version, and so on.
 
-def _calls_in_blocks(connection: Connection) -> None:
-    blocks.create(connection)
-    known = select(outbounds.c.number, outbounds.c.progress)
-    for number, progress in connection.execute(known).all():
-        changed = version_1.with_newest(connection, number, progress)
-        connection.execute(
-            outbounds.update().where(outbounds.c.number == number).values(progress=changed)
-        )
-        saved = version_1.blocks_of(connection, number)
-        rows = [{"outbound": number, "key": key, "calls": content} for key, content in saved]
-        if rows:
-            connection.execute(blocks.insert(), rows)
-    version_1.calls.drop(connection)
+Never change a migration that was released. The tables above are always those of the newest version.
+"""
+
+NEWEST_VERSION = FIRST_VERSION + len(MIGRATIONS)
 
 
-def _discovered_outbounds(connection: Connection) -> None:
-    discovered.create(connection)
+def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the state to the newest version, within the transaction that has begun.
 
+    An empty database gets the newest tables at once, without any migration.
 
-def _journal_of_calls(connection: Connection) -> None:
-    journal.create(connection)
-    known = select(outbounds.c.number, outbounds.c.progress)
-    for number, progress in connection.execute(known).all():
-        # nothing is told of the polls up to this one
-        begins = {"outbound": number, "polled_at": polled_at(progress), "entries": b""}
-        connection.execute(journal.insert(), begins)
+    Args:
+        connection: A connection to the state, in a transaction that takes the write lock.
+        migrations: As `MIGRATIONS`.
 
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
-    _first_tables,
-    _calls_in_blocks,
-    _discovered_outbounds,
-    _journal_of_calls,
-)
-"""What brings a state from version n to n + 1, by n. Never change one that was released."""
-
-
-def migrate(connection: Connection) -> None:
-    """Brings the state to the newest version, in the transaction under way.
-
-    Raises `StateError` for a state of a newer version or of another program.
+    Raises:
+        StateError: The state is of a newer version, of one that was never released, or the database
+            belongs to another program. Nothing was changed.
     """
-    version = _version(connection)
-    if version > len(MIGRATIONS):
+    newest = FIRST_VERSION + len(migrations)
+    version = read_version(connection)
+    if version is None:
+        metadata.create_all(connection)
+    elif version > newest:
         raise StateError(
-            f"it was written by a newer pearl-exporter (its schema is {version}, the newest known "
-            f"here is {len(MIGRATIONS)}): install that version, or name another state.url"
+            f"it was written by a newer pearl-exporter (schema {version}, this version knows up to "
+            f"{newest}): install that version, or set another state.url"
         )
-    if version == len(MIGRATIONS):
+    elif version < FIRST_VERSION:
+        raise StateError(
+            f"it was written by a pearl-exporter that was never released (schema {version}, the "
+            f"first released one is {FIRST_VERSION}); file left unchanged: move it away to start "
+            "over, or set another state.url"
+        )
+    elif version == newest:
         return
-    for migration in MIGRATIONS[version:]:
-        migration(connection)
+    else:
+        for migration in migrations[version - FIRST_VERSION :]:
+            migration(connection)
     connection.execute(schema_version.delete())
-    connection.execute(schema_version.insert().values(version=len(MIGRATIONS)))
+    connection.execute(schema_version.insert().values(version=newest))
 
 
-def _version(connection: Connection) -> int:
+def read_version(connection: Connection) -> int | None:
+    """Return the version of the state's tables, None if the database is empty.
+
+    Raises:
+        StateError: The database belongs to another program.
+    """
     tables = inspect(connection).get_table_names()
     if schema_version.name in tables:
-        version = connection.scalar(select(schema_version.c.version))
-        return 0 if version is None else int(version)
+        return connection.scalar(select(schema_version.c.version)) or 0
     if tables:
-        raise StateError("it is the database of another program: name another state.url")
-    return 0
+        raise StateError("it is the database of another program: set another state.url")
+    return None

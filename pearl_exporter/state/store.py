@@ -1,74 +1,78 @@
-"""Where the state of the outbounds is kept between polls and over restarts.
+"""What a store of the state is, and which one a ``state.url`` names.
 
-A poll is committed here before it is published, so that what a scrape has seen is never unknown
-after a restart.
+A poll is committed to the store before it is published, so that no restart forgets what a scrape
+has seen.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from pearl_exporter.counting.saved import Delta, Progress, Saved
-from pearl_exporter.state.records import Saved as Discovered
+from pearl_exporter.counting.saved import Delta, Progress, SavedOutbound
+from pearl_exporter.state.records import DiscoveredOutbound
 
 MEMORY_URL = "memory:"
 
 
 class Store(Protocol):
-    """Keeps what was tracked and counted, by the outbound's id."""
+    """Keeps what was tracked and counted, by the outbound's id.
+
+    Every method but `aclose` raises `StateError` if the state can't be read or written.
+    """
 
     async def load_progress(self, outbound_id: str) -> Progress | None:
-        """The counters that were committed so far, without the calls; raises `StateError`."""
+        """Return the counters as last committed, without the calls; None if there are none."""
 
-    async def load(self, outbound_id: str) -> Saved | None:
-        """What was committed so far, None if nothing was; raises `StateError`."""
+    async def load(self, outbound_id: str) -> SavedOutbound | None:
+        """Return counters and calls as last committed; None if there are none."""
 
     async def commit(self, outbound_id: str, delta: Delta) -> None:
-        """Saves what one poll changed, wholly or not at all; raises `StateError`."""
+        """Save what one poll changed, all of it or nothing."""
 
-    async def load_discovered(self) -> tuple[Discovered, ...]:
-        """The outbounds that were discovered when that was last saved; raises `StateError`."""
+    async def load_discovered(self) -> tuple[DiscoveredOutbound, ...]:
+        """Return the discovered outbounds as last saved, by id."""
 
-    async def save_discovered(self, outbounds: Sequence[Discovered]) -> None:
-        """Saves which outbounds are discovered now; raises `StateError`."""
+    async def save_discovered(self, outbounds: Sequence[DiscoveredOutbound]) -> None:
+        """Save which outbounds are discovered now, in place of those saved before."""
 
     async def aclose(self) -> None:
-        """Lets go of the store."""
+        """Release the state, after the transaction that has begun."""
 
 
 class MemoryStore:
-    """The store of ``state.url: memory:``; the trackers themselves are the memory."""
+    """The store of ``state.url: memory:``. It saves nothing: the trackers hold it all in memory."""
 
     async def load_progress(self, outbound_id: str) -> Progress | None:  # noqa: ARG002 - see Store
-        """Nothing, as nothing outlives the process."""
+        """Return None: nothing outlives the process."""
         return None
 
-    async def load(self, outbound_id: str) -> Saved | None:  # noqa: ARG002 - see Store
-        """Nothing, as nothing outlives the process."""
+    async def load(self, outbound_id: str) -> SavedOutbound | None:  # noqa: ARG002 - see Store
+        """Return None: nothing outlives the process."""
         return None
 
     async def commit(self, outbound_id: str, delta: Delta) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
-    async def load_discovered(self) -> tuple[Discovered, ...]:
-        """Nothing, as nothing outlives the process."""
+    async def load_discovered(self) -> tuple[DiscoveredOutbound, ...]:
+        """Return no outbound: nothing outlives the process."""
         return ()
 
-    async def save_discovered(self, outbounds: Sequence[Discovered]) -> None:
-        """Nothing to do."""
+    async def save_discovered(self, outbounds: Sequence[DiscoveredOutbound]) -> None:
+        """Do nothing."""
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 def open_store(url: str) -> Store:
-    """The store of a ``state.url``, made where there is none yet.
+    """Open the state that a ``state.url`` names, or make it if there is none.
 
-    Raises `StateError`, with a message for the user, if it is damaged, of a newer version, in use
-    by another exporter, or can't be written. A damaged one is left as it was.
+    Raises:
+        StateError: The state is damaged, of another version, in use by another exporter, or can't
+            be written. The message says what to do. A state that exists is left unchanged.
     """
     if url == MEMORY_URL:
         return MemoryStore()
-    # SQLAlchemy takes half a second to import: who keeps nothing need not wait for it
+    # SQLAlchemy takes half a second to import, which `memory:` need not wait for.
     from pearl_exporter.state.sql import open_sql_store  # noqa: PLC0415
 
     return open_sql_store(url)

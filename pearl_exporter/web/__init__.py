@@ -1,1 +1,1 @@
-"""What the exporter answers over HTTP."""
+"""What the HTTP endpoints and pages answer, and to which clients."""

@@ -1,8 +1,16 @@
-"""Connections: few at a time, and none for long.
+"""Connections: a limited number at a time, and each for a limited time.
 
-uvicorn waits for ever for a client that sends nothing, sends a request byte by byte, or does not
-read its answer. Here such a connection is closed, and where there are too many, the one that has
-kept us waiting the longest makes room.
+uvicorn waits without end for a client that sends nothing, sends a request byte by byte, or does not
+read its answer. Here such a connection is closed after a while. Where there are too many
+connections, the one that has been waited for the longest is closed to make room.
+
+A connection is in one of three phases, each with its own time limit::
+
+    accepted ──► REQUEST ──whole request──► ANSWER ──whole answer taken──► IDLE
+                    ▲                                                       │
+                    └───────────────── first bytes of the next request ─────┘
+
+A connection in `ConnectionPhase.ANSWER` is never closed to make room: that client is being served.
 """
 
 import asyncio
@@ -19,27 +27,39 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from pearl_exporter.config.web_config import WebConfig
-from pearl_exporter.config.web_rules import alternative_name
-from pearl_exporter.web.access import OPEN_PATHS
+from pearl_exporter.config.web.fields import alternative_name
+from pearl_exporter.config.web.load import WebConfig
+from pearl_exporter.web.access import PROBE_PATHS
 
 _PAUSE_SECONDS = 0.1
-"""After a connection that could not be accepted."""
+"""Pause after a connection that could not be accepted."""
 
-_SILENCE_SECONDS = 60.0
-"""How long the log says nothing more of the same."""
+_LOG_INTERVAL_SECONDS = 60.0
+"""How long the same warning is not logged again."""
 
-_PIECE = 1024
-"""So many bytes are taken in at once: h11 measures a header only while its end has not come."""
+_CHUNK_BYTES = 1024
+"""How many bytes h11 gets at a time.
+
+h11 compares a header with its limit only while the header's end has not come. A long header that
+came whole, in one piece, would pass.
+"""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How many connections, and how many seconds for what.
+class ConnectionLimits:
+    """How many connections there may be, and how long each may take.
 
-    ``spare`` ones are open beyond ``connections``, for probes of health alone.
+    Attributes:
+        connections: Connections that are served.
+        spare: Connections beyond these that are accepted and get only health answered, so that
+            probes get through.
+        handshake: Seconds for a TLS handshake.
+        request: Seconds until a request is whole.
+        answer: Seconds until an answer is made and taken by the client.
+        idle: Seconds between an answer and the next request.
+        check_interval: Seconds between two checks of all connections.
     """
 
     connections: int = 200
@@ -48,11 +68,11 @@ class Limits:
     request: float = 10.0
     answer: float = 60.0
     idle: float = 90.0
-    look: float = 1.0
+    check_interval: float = 1.0
 
 
-class Phase(Enum):
-    """What a connection waits for. The value is the name of its limit."""
+class ConnectionPhase(Enum):
+    """What a connection waits for. The value is the name of its limit in `ConnectionLimits`."""
 
     REQUEST = "request"
     ANSWER = "answer"
@@ -60,47 +80,51 @@ class Phase(Enum):
 
 
 class Connection(H11Protocol):
-    """One connection, which knows what it waits for and since when.
+    """One connection, which knows what it waits for and for how long already.
 
-    ``allowed_names`` are those of which a client's certificate needs one; none where any will do.
+    Attributes:
+        allowed_names: The client's certificate must have one of these names; empty: any will do.
     """
 
     allowed_names: tuple[str, ...] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins to wait for a request."""
+        """Begin to wait for a request."""
         super().connection_made(transport)
-        self._waits: tuple[Phase, object] = (Phase.REQUEST, None)
+        self._waits_for: tuple[ConnectionPhase, object] = (ConnectionPhase.REQUEST, None)
         self._since = self.loop.time()
         if not self._is_allowed():
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Takes it in pieces, so that a header is too long however much of it comes at once."""
-        for start in range(0, len(data), _PIECE):
+        """Pass data to h11 in pieces: see `_CHUNK_BYTES`."""
+        for start in range(0, len(data), _CHUNK_BYTES):
             if self.transport.is_closing():
                 return
-            super().data_received(data[start : start + _PIECE])
+            super().data_received(data[start : start + _CHUNK_BYTES])
 
-    def look(self) -> tuple[Phase, float]:
-        """What it waits for, and for how many seconds already. Each request begins anew."""
+    def current_phase(self) -> tuple[ConnectionPhase, float]:
+        """Return the phase, and for how many seconds a check has found the same one.
+
+        The phase of another request counts as another one, though it has the same name.
+        """
         now = self.loop.time()
-        waits = (self._phase(), self.cycle)
-        if waits != self._waits:
-            self._waits, self._since = waits, now
-        return waits[0], now - self._since
+        waits_for = (self._phase(), self.cycle)
+        if waits_for != self._waits_for:
+            self._waits_for, self._since = waits_for, now
+        return waits_for[0], now - self._since
 
-    def _phase(self) -> Phase:
+    def _phase(self) -> ConnectionPhase:
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
         if self.conn.their_state is h11.SEND_BODY:
-            return Phase.REQUEST
+            return ConnectionPhase.REQUEST
         if cycle is not None and not cycle.response_complete:
-            return Phase.ANSWER
-        if self.transport.get_write_buffer_size():
-            return Phase.ANSWER
-        if cycle is None or self.conn.trailing_data[0]:
-            return Phase.REQUEST
-        return Phase.IDLE
+            return ConnectionPhase.ANSWER
+        if self.transport.get_write_buffer_size():  # made, but not yet taken by the client
+            return ConnectionPhase.ANSWER
+        if cycle is None or self.conn.trailing_data[0]:  # a part of the next request is here
+            return ConnectionPhase.REQUEST
+        return ConnectionPhase.IDLE
 
     def _is_allowed(self) -> bool:
         if not self.allowed_names:
@@ -110,10 +134,10 @@ class Connection(H11Protocol):
         return not names.isdisjoint(self.allowed_names)
 
 
-class Door:
-    """Accepts the connections of one listener.
+class ConnectionGuard:
+    """Accepts the connections of one listener, and closes those that take too long.
 
-    Stands in for an `asyncio.Server` where uvicorn wants to close one.
+    For uvicorn it stands in for an `asyncio.Server`, which has `close` and `wait_closed`.
     """
 
     def __init__(
@@ -122,7 +146,7 @@ class Door:
         new_connection: Callable[[], Connection],
         connections: set[Connection],
         config: Callable[[], WebConfig],
-        limits: Limits,
+        limits: ConnectionLimits,
     ) -> None:
         self._listener = listener
         self._new_connection = new_connection
@@ -131,48 +155,56 @@ class Door:
         self._limits = limits
         self._handshakes: dict[asyncio.Task[None], float] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._silent_until = 0.0
+        self._next_log_at = 0.0
 
     def open(self) -> None:
-        """Begins to accept."""
-        self._tasks = [asyncio.create_task(self._accept()), asyncio.create_task(self._look())]
+        """Begin to accept connections."""
+        loops = (self._accept_all(), self._close_overdue())
+        self._tasks = [asyncio.create_task(each) for each in loops]
         for task in self._tasks:
-            task.add_done_callback(_tell_of_a_bug)
+            task.add_done_callback(_log_crash)
 
     def close(self) -> None:
-        """Accepts no more, and gives up handshakes."""
+        """Accept no more connections, and cancel handshakes."""
         for task in (*self._tasks, *self._handshakes):
             task.cancel()
 
     async def wait_closed(self) -> None:
-        """Waits for the end of what `close` has given up."""
+        """Wait until everything that `close` cancelled has ended."""
         await asyncio.gather(*self._tasks, *self._handshakes, return_exceptions=True)
 
-    async def _accept(self) -> None:
+    async def _accept_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
                 sock, _ = await loop.sock_accept(self._listener)
             except OSError as error:
-                await self._after(error)
+                await self._pause_after(error)
                 continue
             self._admit(sock, loop.time())
-            await asyncio.sleep(0)  # so that every connection is begun before the next is weighed
+            # Let this connection's task begin before the next connection is counted: making room
+            # for that one may cancel it.
+            await asyncio.sleep(0)
 
-    async def _after(self, error: OSError) -> None:
-        """Waits a little: no file descriptor, or one who went before we came, and both pass."""
+    async def _pause_after(self, error: OSError) -> None:
+        """Pause after a failed accept.
+
+        Either the client went before it was accepted, or no file descriptor is left. Both pass; of
+        the second the exporter's own idle connections may be the cause.
+        """
         _log.debug("a connection could not be accepted", extra={"error": str(error)})
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             await asyncio.sleep(_PAUSE_SECONDS)
             return
         now = asyncio.get_running_loop().time()
-        if now >= self._silent_until:
-            self._silent_until = now + _SILENCE_SECONDS
-            _log.warning("no file descriptor is left: idle connections are closed to make room")
+        if now >= self._next_log_at:
+            self._next_log_at = now + _LOG_INTERVAL_SECONDS
+            _log.warning("no file descriptor is left: closing idle connections to make room")
         room = self._make_room(now)
         await asyncio.sleep(_PAUSE_SECONDS / 10 if room else _PAUSE_SECONDS)
 
     def _admit(self, sock: socket.socket, now: float) -> None:
+        """Serve a connection, serve it for probes alone, or close it at once."""
         count = len(self._connections) + len(self._handshakes)
         if count >= self._limits.connections:
             count -= self._make_room(now)
@@ -185,28 +217,33 @@ class Door:
         task.add_done_callback(self._handshakes.pop)
 
     def _make_room(self, now: float) -> int:
-        """Closes who has kept us waiting the longest; gives how many that were, 1 or 0."""
+        """Close the connection that was waited for the longest; return how many that were, 0 or 1.
+
+        A handshake is such a connection too; one that waits for its answer is not.
+        """
         waiting: dict[Callable[[], object], float] = {
             connection.transport.abort: seconds
             for connection in self._connections
-            for phase, seconds in [connection.look()]
-            if phase is not Phase.ANSWER
+            for phase, seconds in [connection.current_phase()]
+            if phase is not ConnectionPhase.ANSWER
         }
         waiting |= {task.cancel: now - since for task, since in self._handshakes.items()}
         if not waiting:
             return 0
-        max(waiting, key=lambda close: waiting[close])()
+        close_longest = max(waiting, key=lambda close: waiting[close])
+        close_longest()
         return 1
 
     async def _connect(self, sock: socket.socket, *, is_spare: bool) -> None:
-        config = self._config()
+        """Shake hands, if there is TLS, and hand the socket to a `Connection`."""
+        config = self._config()  # one for the whole handshake: it may be replaced meanwhile
 
         def new_connection() -> Connection:
             connection = self._new_connection()
             if config.tls is not None:
                 connection.allowed_names = config.tls.client_allowed_sans
             if is_spare:
-                connection.app = cast("Any", _health_alone(connection.app))
+                connection.app = cast("Any", _probes_only(connection.app))
             return connection
 
         seconds = None if config.context is None else self._limits.handshake
@@ -218,26 +255,28 @@ class Door:
                 ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=seconds,
             )
-        except OSError as error:  # as TLS' errors are
-            _log.debug("a handshake failed", extra={"error": str(error)})
+        except OSError as error:  # ssl.SSLError is one
+            _log.debug("a TLS handshake failed", extra={"error": str(error)})
 
-    async def _look(self) -> None:
+    async def _close_overdue(self) -> None:
         while True:
-            await asyncio.sleep(self._limits.look)
-            for connection in tuple(self._connections):
-                phase, seconds = connection.look()
+            await asyncio.sleep(self._limits.check_interval)
+            for connection in tuple(self._connections):  # an abort may change the set
+                phase, seconds = connection.current_phase()
                 if seconds > getattr(self._limits, phase.value):
                     connection.transport.abort()
 
 
-def _tell_of_a_bug(task: asyncio.Task[None]) -> None:
+def _log_crash(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("connections are no longer watched", exc_info=error)
 
 
-def _health_alone(app: Any) -> ASGIApp:
+def _probes_only(app: Any) -> ASGIApp:
+    """Return an application that passes probes on to ``app`` and refuses all else with 503."""
+
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in PROBE_PATHS:
             await app(scope, receive, send)
         else:
             headers = {"Connection": "close", "Retry-After": "1"}

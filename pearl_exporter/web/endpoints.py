@@ -1,6 +1,6 @@
 """The endpoints: ``/metrics``, the pages for people, health and readiness.
 
-Everything is answered from memory: a scrape never waits for a poll.
+Every answer comes from memory: a scrape never waits for a poll.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,36 +10,36 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pearl_exporter.web.checks import list_checks
-from pearl_exporter.web.compression import compressed
+from pearl_exporter.web.compression import compressed_response
+from pearl_exporter.web.health_report import health_report
 from pearl_exporter.web.negotiation import choose_format
 from pearl_exporter.web.pages.routes import page_routes
 from pearl_exporter.web.view import Reload, View
 
 _RELOAD_IS_OFF = (
-    "reloading over HTTP is off: set web.enable_reload: true (or PEARL_WEB__ENABLE_RELOAD=true) "
-    "and start anew; a SIGHUP to the process reloads without it\n"
+    "reload over HTTP is off: set web.enable_reload: true (or PEARL_WEB__ENABLE_RELOAD=true) and "
+    "restart; SIGHUP to the process reloads without that setting\n"
 )
 
 
 def build_endpoints(view: View) -> Starlette:
-    """The ASGI application of the contract's endpoints."""
+    """Return the ASGI application of all endpoints."""
 
     async def metrics(request: Request) -> Response:
         format_ = choose_format(", ".join(request.headers.getlist("accept")))
         body = view.exposition.render(format_)
-        return await compressed(request, body, {"Content-Type": format_.value, "Vary": "Accept"})
+        headers = {"Content-Type": format_.value, "Vary": "Accept"}
+        return await compressed_response(request, body, headers)
 
     async def healthy(request: Request) -> Response:
+        is_alive = view.is_alive()
         if "verbose" in request.query_params:
-            is_alive = view.is_alive()
-            text = list_checks(
+            text = health_report(
                 view.exposition.outbounds, is_alive=is_alive, beat_age=view.beat_age()
             )
-            return PlainTextResponse(text, status_code=200 if is_alive else 503)
-        if view.is_alive():
-            return PlainTextResponse("healthy\n")
-        return PlainTextResponse("the scheduler's heart does not beat\n", status_code=503)
+        else:
+            text = "healthy\n" if is_alive else "scheduler heartbeat is overdue\n"
+        return PlainTextResponse(text, status_code=200 if is_alive else 503)
 
     async def ready(_: Request) -> Response:
         if view.is_ready():
@@ -54,20 +54,20 @@ def build_endpoints(view: View) -> Starlette:
         Route("/-/ready", ready),
     ]
     if view.reload is not None:
-        routes.append(Route("/-/reload", _reload_by(view.reload), methods=["POST"]))
-    else:  # not there, whatever the method
+        routes.append(Route("/-/reload", _reload_endpoint(view.reload), methods=["POST"]))
+    else:  # 404 whatever the method
         routes.append(Route("/-/reload", PlainTextResponse(_RELOAD_IS_OFF, status_code=404)))
     app = Starlette(routes=routes)
-    app.router.redirect_slashes = False  # what is not an endpoint is 404
+    app.router.redirect_slashes = False  # `/metrics/` is 404, and no redirect
     return app
 
 
-def _reload_by(reload: Reload) -> Callable[[Request], Awaitable[Response]]:
+def _reload_endpoint(reload: Reload) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(_: Request) -> Response:
-        faults = await reload()
-        if not faults:
+        problems = await reload()
+        if not problems:
             return PlainTextResponse("reloaded\n")
-        text = "".join(f"{fault}\n" for fault in ("keeping the old configuration:", *faults))
+        text = "".join(f"{problem}\n" for problem in ("keeping the old configuration:", *problems))
         return PlainTextResponse(text, status_code=500)
 
     return endpoint

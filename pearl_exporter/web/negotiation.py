@@ -1,6 +1,6 @@
-"""Which format and encoding a scrape gets (RFC 9110, sections 12.5.1 and 12.5.3). Pure.
+"""Choose format and encoding of a scrape (RFC 9110, sections 12.5.1 and 12.5.3). Pure.
 
-What can't be understood of a header is passed over: a scrape never fails for its headers.
+A part of a header that is not understood is ignored: a scrape never fails because of its headers.
 """
 
 from collections.abc import Iterator
@@ -13,39 +13,44 @@ _OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
 _TEXT_VERSIONS = ("", "0.0.4")
 
 
-class _Choice(NamedTuple):
+class _Preference(NamedTuple):
+    """One element of ``Accept`` or ``Accept-Encoding``. ``quality`` is from 0 to 1; 0: never."""
+
     value: str
     version: str
     quality: float
 
 
 def choose_format(accept: str) -> Format:
-    """OpenMetrics 1.0 if it is accepted at least as gladly as the text format, else text 0.0.4.
+    """Return OpenMetrics 1.0 if its quality is at least that of the text format, else text 0.0.4.
 
-    Versions that are not ours (OpenMetrics 2, text 1.0.0 with its UTF-8 names) don't count; the
-    text format is the answer to whom nothing fits, since an error would end the scrape.
+    Other versions (OpenMetrics 2, text 1.0.0 with its UTF-8 names) are ignored. A client that
+    accepts neither format gets text, since an error would end the scrape.
+
+    Args:
+        accept: The value of the ``Accept`` header; empty if there is none.
     """
     openmetrics = text = 0.0
-    for choice in _choices(accept):
-        if choice.value == "application/openmetrics-text":
-            if choice.version in _OPENMETRICS_VERSIONS:
-                openmetrics = max(openmetrics, choice.quality)
-        elif choice.value == "text/plain" and choice.version in _TEXT_VERSIONS:
-            text = max(text, choice.quality)
+    for each in _preferences(accept):
+        if each.value == "application/openmetrics-text":
+            if each.version in _OPENMETRICS_VERSIONS:
+                openmetrics = max(openmetrics, each.quality)
+        elif each.value == "text/plain" and each.version in _TEXT_VERSIONS:
+            text = max(text, each.quality)
     return Format.OPENMETRICS if openmetrics > 0 and openmetrics >= text else Format.TEXT
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether the answer may be compressed with gzip."""
-    qualities = {choice.value: choice.quality for choice in _choices(accept_encoding)}
+    """Return whether a client with this ``Accept-Encoding`` header accepts gzip."""
+    qualities = {each.value: each.quality for each in _preferences(accept_encoding)}
     return qualities.get("gzip", qualities.get("*", 0.0)) > 0
 
 
-def _choices(header: str) -> Iterator[_Choice]:
+def _preferences(header: str) -> Iterator[_Preference]:
     for part in header[:_MAX_HEADER_LENGTH].lower().split(","):
         value, *parameters = (each.strip() for each in part.split(";"))
         named = dict(_parameter(each) for each in parameters)
-        yield _Choice(value, named.get("version", ""), _quality(named.get("q", "1")))
+        yield _Preference(value, named.get("version", ""), _quality(named.get("q", "1")))
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -58,4 +63,4 @@ def _quality(text: str) -> float:
         quality = float(text)
     except ValueError:
         return 0.0
-    return quality if 0 <= quality <= 1 else 0.0
+    return quality if 0 <= quality <= 1 else 0.0  # NaN is neither

@@ -1,6 +1,7 @@
 """Whatever the API answers, a poll fails with a reason or is right, and nothing wrong stays.
 
-Each answer is met at some request of some poll; ``bench/torture.py`` meets each at every request.
+Each answer is met at some request of some poll; ``python -m bench.soak.fault_injection``
+meets each at every request.
 """
 
 from collections.abc import Mapping

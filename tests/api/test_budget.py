@@ -23,19 +23,19 @@ def test_what_polls_took_counts_and_the_last_ones_most():
 
 def test_it_is_told_once_until_the_configuration_is_read_anew():
     demand = shared_by(a=10.0)
-    assert not demand.tell_once(0.1)
+    assert not demand.should_log(0.1)
     demand.polled("a", 3)
-    assert demand.tell_once(0.2)
-    assert not demand.tell_once(0.2)
+    assert demand.should_log(0.2)
+    assert not demand.should_log(0.2)
     demand.share_among({"a": 10.0, "b": 10.0})
     assert demand.needed == 0.4
-    assert demand.tell_once(0.2)
+    assert demand.should_log(0.2)
 
 
 def test_new_settings_of_the_api_leave_what_is_known():
     old, new = shared_by(a=10.0, b=10.0), shared_by(a=10.0, b=10.0)
     old.polled("a", 4)
-    new.take_over(old)
+    new.resume_from(old)
     assert new.needed == 0.4 + LEAST_REQUESTS / 10
     assert not new.is_known
     new.polled("b", 2)

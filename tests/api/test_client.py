@@ -26,7 +26,7 @@ from pearl_exporter.api import client as api_module
 from pearl_exporter.api.body import MAX_BODY_BYTES
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings, TokenSource
@@ -127,7 +127,7 @@ class Scene:
     async def search(
         self, outbound: str = "out", search: Search = SEARCH, give_up: float = 60.0
     ) -> Page:
-        return await self.client.search(outbound, search, Patience(give_up))
+        return await self.client.search(outbound, search, Deadline(give_up))
 
     async def failure(self, outbound: str = "out", give_up: float = 60.0) -> ApiError:
         """The error of a search that must fail."""
@@ -908,13 +908,13 @@ async def test_a_bug_in_a_request_gives_its_turn_back():
 async def test_the_time_until_the_first_turn_is_told():
     async with a_scene(concurrency=1) as scene:
         scene.answer(after(10.0))
-        patience = Patience(60.0)
-        assert patience.first_turn_at is None
+        deadline = Deadline(60.0)
+        assert deadline.first_sent_at is None
         other = asyncio.ensure_future(scene.search("other"))
         await asyncio.sleep(0)
         for _ in range(2):
-            await scene.client.search("out", SEARCH, patience)
-        assert patience.first_turn_at - 1000.0 == pytest.approx(10.0, abs=0.1)
+            await scene.client.search("out", SEARCH, deadline)
+        assert deadline.first_sent_at - 1000.0 == pytest.approx(10.0, abs=0.1)
         await other
 
 
@@ -923,25 +923,25 @@ async def test_the_time_until_the_first_turn_is_told():
 
 @virtually
 async def test_patience_runs_out_a_good_page_renews_it_and_an_excuse_stretches_it():
-    patience = Patience(60.0)
-    assert patience.remaining == 60.0
+    deadline = Deadline(60.0)
+    assert deadline.remaining == 60.0
     await asyncio.sleep(50)
-    assert patience.remaining == 10.0
-    patience.excuse(5.0)
-    assert patience.remaining == 15.0
+    assert deadline.remaining == 10.0
+    deadline.extend(5.0)
+    assert deadline.remaining == 15.0
     await asyncio.sleep(100)
-    assert patience.remaining == 0.0
-    patience.renew()
-    assert patience.remaining == 60.0
+    assert deadline.remaining == 0.0
+    deadline.reset()
+    assert deadline.remaining == 60.0
 
 
 @virtually
 async def test_a_poll_that_goes_on_getting_pages_may_take_long():
     async with a_scene() as scene:
         scene.answer(after(25.0))
-        patience = Patience(40.0)
+        deadline = Deadline(40.0)
         for _ in range(10):
-            await scene.client.search("out", SEARCH, patience)
+            await scene.client.search("out", SEARCH, deadline)
         assert scene.now == pytest.approx(250.0, abs=0.1)
 
 
@@ -949,13 +949,13 @@ async def test_a_poll_that_goes_on_getting_pages_may_take_long():
 async def test_a_failed_try_does_not_renew_patience():
     async with a_scene() as scene:
         scene.answer(after(10.0, problem(500)))
-        patience = Patience(40.0)
+        deadline = Deadline(40.0)
         with pytest.raises(ApiError):
-            await scene.client.search("out", SEARCH, patience)
+            await scene.client.search("out", SEARCH, deadline)
         assert 30.0 < scene.now <= 40.0
         scene.answer(after(FOREVER))
         with pytest.raises(ApiError):
-            await scene.client.search("out", SEARCH, patience)
+            await scene.client.search("out", SEARCH, deadline)
         assert scene.now <= 40.0
 
 
@@ -1003,7 +1003,7 @@ async def test_waits_for_turns_are_told():
             on_wait=waits.append,
         )
         for _ in range(3):
-            await client.search("out", SEARCH, Patience(60.0))
+            await client.search("out", SEARCH, Deadline(60.0))
         assert waits == pytest.approx([0, 2, 2], abs=0.03)
         await client.aclose()
 
@@ -1209,13 +1209,13 @@ async def test_over_a_real_socket_a_failure_tells_nothing_and_leaves_no_connecti
     # less than the shortest backoff where there would be a second try
     give_up = 30.0 if reason in ("not_found", "bad_response") else 0.9
     async with server() as url, a_real_client(url, timeout=timeout) as client:
-        search = client.search("out", SEARCH, Patience(give_up))
+        search = client.search("out", SEARCH, Deadline(give_up))
         with pytest.raises(ApiError) as caught:
             await (in_passing_time(search) if reason == "timeout" else search)
         assert caught.value.reason == reason
         assert PHONE not in str(caught.value)
         server.answers, server.hang_up = [GOOD], False
-        assert await client.search("out", SEARCH, Patience(5.0)) == Page(0, [])
+        assert await client.search("out", SEARCH, Deadline(5.0)) == Page(0, [])
 
 
 @pytest.mark.still_time
@@ -1224,8 +1224,8 @@ async def test_a_short_error_body_does_not_cost_the_connection():
     async with server() as url, a_real_client(url) as client:
         for _ in range(2):
             with pytest.raises(ApiError):
-                await client.search("out", SEARCH, Patience(5.0))
-        await client.search("out", SEARCH, Patience(5.0))
+                await client.search("out", SEARCH, Deadline(5.0))
+        await client.search("out", SEARCH, Deadline(5.0))
         assert server.connections == 1
 
 
@@ -1235,12 +1235,12 @@ async def test_a_search_cut_short_over_a_real_socket_frees_its_connection():
 
     async def cut_short(client: PearlClient) -> None:
         async with asyncio.timeout(0.5):
-            await client.search("out", SEARCH, Patience(60.0))
+            await client.search("out", SEARCH, Deadline(60.0))
 
     async with server() as url, a_real_client(url) as client:
         with pytest.raises(TimeoutError):
             await in_passing_time(cut_short(client))
-        assert await client.search("out", SEARCH, Patience(5.0)) == Page(0, [])
+        assert await client.search("out", SEARCH, Deadline(5.0)) == Page(0, [])
         assert server.connections == 2
 
 
@@ -1250,7 +1250,7 @@ async def test_where_nobody_listens_the_reason_is_the_connection():
         pass
     async with a_real_client(url) as client:
         with pytest.raises(ConnectionFailedError, match="refused, nobody listens there"):
-            await client.search("out", SEARCH, Patience(0.5))
+            await client.search("out", SEARCH, Deadline(0.5))
 
 
 async def app_that_answers(scope, receive, send):
@@ -1266,7 +1266,7 @@ async def test_no_proxy_is_taken_from_the_environment(monkeypatch):
         monkeypatch.setenv(name.upper(), "http://127.0.0.1:1")
     with serving(app_that_answers) as url:
         async with a_real_client(url) as client:
-            assert await client.search("out", SEARCH, Patience(5.0)) == Page(0, [])
+            assert await client.search("out", SEARCH, Deadline(5.0)) == Page(0, [])
 
 
 async def test_an_extra_trust_root_is_loaded():
@@ -1278,5 +1278,5 @@ async def test_an_extra_trust_root_is_loaded():
 async def test_the_configured_proxy_is_used():
     server = Raw(GOOD)
     async with server() as url, a_real_client("http://nowhere.test", proxy=url) as client:
-        assert await client.search("out", SEARCH, Patience(5.0)) == Page(0, [])
+        assert await client.search("out", SEARCH, Deadline(5.0)) == Page(0, [])
         assert server.connections == 1

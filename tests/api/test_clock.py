@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.api.clock import DOUBT_SECONDS, ApiClock, Clock
+from pearl_exporter.api.clock import STEP_CONFIRM_SECONDS, ApiClock, Clock
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 
@@ -126,10 +126,10 @@ def test_without_a_date_a_step_that_is_taken_back_soon_moves_nothing(step, caplo
     machine = Machine()
     wait(machine, 600)
     machine.ahead_seconds = step
-    wait(machine, DOUBT_SECONDS - 10)
+    wait(machine, STEP_CONFIRM_SECONDS - 10)
     assert machine.error_seconds == pytest.approx(0.0, abs=0.002)
     machine.ahead_seconds = 0.0
-    wait(machine, 2 * DOUBT_SECONDS)
+    wait(machine, 2 * STEP_CONFIRM_SECONDS)
     assert machine.error_seconds == pytest.approx(0.0, abs=0.002)
     way = "forward" if step > 0 else "back"
     (record,) = caplog.records
@@ -145,7 +145,7 @@ def test_without_a_date_a_step_that_lasts_is_believed(step, caplog):
     machine = Machine()
     wait(machine, 60)
     machine.ahead_seconds = step
-    wait(machine, DOUBT_SECONDS + 10)
+    wait(machine, STEP_CONFIRM_SECONDS + 10)
     assert machine.error_seconds == pytest.approx(step, abs=0.002)
     assert len(caplog.records) == 2
     assert caplog.records[1].getMessage().endswith("believing it from now on")
@@ -156,7 +156,7 @@ def test_without_a_date_a_clock_that_wanders_is_not_believed_before_it_rests():
     wait(machine, 60)
     for step in (100.0, 200.0, 300.0, 200.0):
         machine.ahead_seconds = step
-        wait(machine, DOUBT_SECONDS - 10)
+        wait(machine, STEP_CONFIRM_SECONDS - 10)
         assert machine.error_seconds == pytest.approx(0.0, abs=0.002)
     wait(machine, 30)
     assert machine.error_seconds == pytest.approx(200.0, abs=0.002)

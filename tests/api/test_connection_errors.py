@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from pearl_exporter.api.connection_errors import why_unreached
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.connection_errors import connection_error_message
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.errors import ConnectionFailedError
 from pearl_exporter.reading.search import Search
 from tests.api.test_network import listening
@@ -27,7 +27,7 @@ def dead_port() -> int:
 async def failure(url: str, **settings: object) -> str:
     async with a_real_client(url, **settings) as client:
         with pytest.raises(ConnectionFailedError) as raised:
-            await client.search("out", Search(0, 1, 0, 1), Patience(5.0, is_insistent=False))
+            await client.search("out", Search(0, 1, 0, 1), Deadline(5.0, retries=False))
     assert SECRET not in str(raised.value)
     return str(raised.value)
 
@@ -82,15 +82,17 @@ async def test_a_peer_that_hangs_up_is_named_too():
     ],
 )
 def test_what_can_t_be_had_here(error, said):
-    assert why_unreached(error, "host", has_proxy=False) == f"no connection to host: {said}"
+    assert (
+        connection_error_message(error, "host", has_proxy=False) == f"no connection to host: {said}"
+    )
 
 
 def test_an_error_without_a_system_s_behind_it_is_left_to_others():
-    assert why_unreached(ValueError(SECRET), "host", has_proxy=False) is None
-    assert why_unreached(OSError(SECRET), "host", has_proxy=False) is None
+    assert connection_error_message(ValueError(SECRET), "host", has_proxy=False) is None
+    assert connection_error_message(OSError(SECRET), "host", has_proxy=False) is None
 
 
 def test_errors_that_form_a_circle_are_walked_once():
     one, other = ValueError(), ValueError()
     one.__cause__, other.__cause__ = other, one
-    assert why_unreached(one, "host", has_proxy=False) is None
+    assert connection_error_message(one, "host", has_proxy=False) is None

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
 from pearl_exporter.config import TokenSource
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.polling.schedule import LOOK_AGAIN_SECONDS
@@ -85,7 +85,7 @@ def test_one_outbound_at_a_time_tries_a_refused_token_ever_less_often(fault, cap
             times = [when for when, _, _ in asked]
             assert times[1] - times[0] < INTERVAL  # a second one bears witness
             gaps = [later - earlier for earlier, later in pairwise(times[1:])]
-            wanted = [60, 120, 240, *[LONGEST_BACKOFF_SECONDS] * (len(gaps) - 3)]
+            wanted = [60, 120, 240, *[MAX_BACKOFF_SECONDS] * (len(gaps) - 3)]
             assert gaps == pytest.approx(wanted, abs=INTERVAL / 2 + 2)
             assert len(gaps) >= 12
             tried = [outbound for _, outbound, _ in asked]
@@ -143,7 +143,7 @@ def test_a_token_that_is_taken_again_brings_all_back_within_an_interval_and_with
             while not scene.since(since):  # noqa: ASYNC110 - what the API was asked is not announced
                 await asyncio.sleep(1)
             began = scene.now
-            assert began - since <= LONGEST_BACKOFF_SECONDS + INTERVAL
+            assert began - since <= MAX_BACKOFF_SECONDS + INTERVAL
             await asyncio.sleep(INTERVAL + 1)
             assert all(health.up for health in scene.healths())
             assert scene.metric("pearl_outbound_token_refused") == [0] * 30
@@ -174,7 +174,7 @@ def test_an_outbound_polled_each_hour_does_not_wait_an_hour_when_the_token_is_go
             assert not any(health.up for health in scene.healths())
             scene.world.simulator.faults.clear()
             since = scene.now
-            await asyncio.sleep(LONGEST_BACKOFF_SECONDS + 4 * LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(MAX_BACKOFF_SECONDS + 4 * LOOK_AGAIN_SECONDS)
             assert all(health.up for health in scene.healths())
             first = {outbound: when for when, outbound, _ in reversed(scene.since(since))}
             assert len({int(when) for when in first.values()}) == 5, "not all at once"

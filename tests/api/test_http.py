@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.errors import ApiError
 from pearl_exporter.reading.search import Page, Search
 from tests.support.real_client import a_real_client
@@ -34,7 +34,7 @@ async def test_whatever_comes_ends_by_its_reason_within_the_timeout():
 async def _reason(client, name: str) -> str | None:
     try:
         # less than the shortest backoff: there is no second try
-        assert await client.search(name, SEARCH, Patience(0.9)) == Page(0, [])
+        assert await client.search(name, SEARCH, Deadline(0.9)) == Page(0, [])
     except ApiError as error:
         return error.reason
     return None
@@ -45,5 +45,5 @@ async def test_what_drips_leaves_its_place_to_others(name):
     with served(ANSWERS) as url:
         async with a_real_client(url, timeout=0.5) as client:
             with pytest.raises(ApiError):
-                await in_passing_time(client.search(name, SEARCH, Patience(0.9)))
-            assert await client.search("good", SEARCH, Patience(5.0)) == Page(0, [])
+                await in_passing_time(client.search(name, SEARCH, Deadline(0.9)))
+            assert await client.search("good", SEARCH, Deadline(5.0)) == Page(0, [])

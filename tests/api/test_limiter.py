@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pearl_exporter.api.limiter import (
-    LEAST_SHARE,
-    LONGEST_PAUSE_SECONDS,
+    MAX_PAUSE_SECONDS,
+    MIN_SHARE,
     Limiter,
-    NoTurnError,
+    LimiterTimeoutError,
 )
 from tests.support.virtual_time import run_virtually
 
@@ -59,8 +59,8 @@ class Asker:
     def keys(self) -> list[str]:
         return [key for _, key in self.turns]
 
-    async def ask(self, key: str = "a", takes: float = 0.0, patience: float = FOREVER) -> None:
-        async with self.limiter.turn(key, patience):
+    async def ask(self, key: str = "a", takes: float = 0.0, deadline: float = FOREVER) -> None:
+        async with self.limiter.slot(key, deadline):
             self.turns.append((self.now, key))
             self.in_flight[key] += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight.total())
@@ -86,7 +86,7 @@ def start(*coroutines: Coroutine[object, object, None]) -> list[asyncio.Task[Non
 async def test_turns_are_spaced_by_the_rate():
     asker = Asker(Limiter(2.0, 64))
     await asyncio.gather(*(asker.ask() for _ in range(10)))
-    assert asker.times == pytest.approx([0.5 * turn for turn in range(10)], abs=0.03)
+    assert asker.times == pytest.approx([0.5 * slot for slot in range(10)], abs=0.03)
 
 
 @virtually
@@ -101,7 +101,7 @@ async def test_idle_time_is_not_saved_up_for_a_burst():
 @virtually
 async def test_a_free_limiter_gives_a_turn_at_once():
     asker = Asker(Limiter(0.1, 1))
-    await asker.ask(patience=0.0)
+    await asker.ask(deadline=0.0)
     assert asker.times == [0.0]
 
 
@@ -149,13 +149,13 @@ async def test_a_place_is_given_back_when_the_request_breaks():
     asker = Asker(Limiter(FAST, 1))
 
     async def break_off() -> None:
-        async with asker.limiter.turn("a", FOREVER):
+        async with asker.limiter.slot("a", FOREVER):
             raise OSError
 
     for _ in range(3):
         with pytest.raises(OSError):
             await break_off()
-    await asker.ask(patience=1.0)
+    await asker.ask(deadline=1.0)
 
 
 @virtually
@@ -192,10 +192,10 @@ async def test_the_rate_never_falls_to_nothing():
         sent = asyncio.get_running_loop().time()
         await asyncio.sleep(1)
         limiter.slow_down(sent)
-    assert limiter.rate == 2.0 * LEAST_SHARE
+    assert limiter.rate == 2.0 * MIN_SHARE
     asker = Asker(limiter)
     await asyncio.gather(asker.ask(), asker.ask())
-    assert asker.times[1] == pytest.approx(1 / (2.0 * LEAST_SHARE), abs=0.03)
+    assert asker.times[1] == pytest.approx(1 / (2.0 * MIN_SHARE), abs=0.03)
 
 
 @virtually
@@ -257,13 +257,13 @@ async def test_of_two_pauses_the_one_that_ends_later_counts():
     assert asker.times == [60.0]
 
 
-@pytest.mark.parametrize("seconds", [LONGEST_PAUSE_SECONDS + 1, 86_400.0, 1e300, float("inf")])
+@pytest.mark.parametrize("seconds", [MAX_PAUSE_SECONDS + 1, 86_400.0, 1e300, float("inf")])
 def test_a_pause_is_capped(seconds):
     async def main() -> None:
         asker = Asker(Limiter(2.0, 1))
         asker.limiter.pause(seconds)
         await asker.ask()
-        assert asker.times == [LONGEST_PAUSE_SECONDS]
+        assert asker.times == [MAX_PAUSE_SECONDS]
 
     run_virtually(main())
 
@@ -404,7 +404,7 @@ async def test_without_any_progress_a_waiter_gives_up_when_its_patience_ends():
     (holder,) = start(asker.ask("hung", takes=1000.0))
     await asyncio.sleep(10)
     with pytest.raises(TimeoutError):
-        await asker.ask("a", patience=60.0)
+        await asker.ask("a", deadline=60.0)
     assert asker.now == 70.0
     holder.cancel()
 
@@ -419,7 +419,7 @@ async def test_a_queue_that_moves_is_worth_any_wait():
 
     others = start(*(slow_but_well(number) for number in range(20)))
     await asyncio.sleep(0)
-    await asker.ask("last", patience=60.0)
+    await asker.ask("last", deadline=60.0)
     assert asker.now == pytest.approx(1000.0, abs=0.1)
     await asyncio.gather(*others)
 
@@ -434,7 +434,7 @@ async def test_a_clear_refusal_moves_the_queue_as_well():
 
     others = start(*(refused(number) for number in range(20)))
     await asyncio.sleep(0)
-    await asker.ask("last", patience=15.0)
+    await asker.ask("last", deadline=15.0)
     assert asker.now == pytest.approx(200.0, abs=1)
     await asyncio.gather(*others)
 
@@ -444,10 +444,10 @@ async def test_patience_counts_from_the_last_progress():
     asker = Asker(Limiter(FAST, 1))
     (holder,) = start(asker.ask("hung", takes=1000.0))
     await asyncio.sleep(0)
-    (waiter,) = start(asker.ask("a", patience=60.0))
+    (waiter,) = start(asker.ask("a", deadline=60.0))
     await asyncio.sleep(40)
     asker.limiter.succeeded()
-    with pytest.raises(NoTurnError):
+    with pytest.raises(LimiterTimeoutError):
         await waiter
     assert asker.now == 100.0
     holder.cancel()
@@ -458,8 +458,8 @@ async def test_progress_before_the_wait_began_is_no_progress_of_it():
     asker = Asker(Limiter(FAST, 1))
     asker.limiter.succeeded()
     asker.limiter.pause(200.0)
-    with pytest.raises(NoTurnError):
-        await asker.ask(patience=7.0)
+    with pytest.raises(LimiterTimeoutError):
+        await asker.ask(deadline=7.0)
     assert asker.now == 7.0
 
 
@@ -467,10 +467,10 @@ async def test_progress_before_the_wait_began_is_no_progress_of_it():
 async def test_who_gave_up_is_passed_over():
     asker = Asker(Limiter(FAST, 1))
     holder, hasty, patient = start(
-        asker.ask("a", takes=10.0), asker.ask("b", patience=5.0), asker.ask("c")
+        asker.ask("a", takes=10.0), asker.ask("b", deadline=5.0), asker.ask("c")
     )
     await asyncio.gather(holder, patient)
-    assert isinstance(hasty.exception(), NoTurnError)
+    assert isinstance(hasty.exception(), LimiterTimeoutError)
     assert asker.turns == [(0.0, "a"), (10.0, "c")]
 
 
@@ -480,7 +480,7 @@ async def test_every_wait_is_told_however_it_ended():
     asker = Asker(Limiter(FAST, 1, on_wait=waits.append))
     holder, hasty, cancelled, patient = start(
         asker.ask("a", takes=10.0),
-        asker.ask("b", patience=5.0),
+        asker.ask("b", deadline=5.0),
         asker.ask("c"),
         asker.ask("d"),
     )
@@ -501,7 +501,7 @@ async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_
         await asker.ask("a", takes=10.0)
         cancelled.cancel()  # its turn came just now, but it has not run since
 
-    _, cancelled, patient = start(hold_and_cancel(), asker.ask("b"), asker.ask("c", patience=20.0))
+    _, cancelled, patient = start(hold_and_cancel(), asker.ask("b"), asker.ask("c", deadline=20.0))
     await patient
     assert cancelled.cancelled()
     assert asker.keys == ["a", "c"]
@@ -512,12 +512,12 @@ async def test_a_waiter_that_is_served_in_the_breath_in_which_it_was_cancelled_g
     asker = Asker(Limiter(FAST, 1))
 
     async def cancel_and_make_way() -> None:
-        async with asker.limiter.turn("a", FOREVER):
+        async with asker.limiter.slot("a", FOREVER):
             await asyncio.sleep(10.0)
             cancelled.cancel()
 
     holder, cancelled, patient = start(
-        cancel_and_make_way(), asker.ask("b"), asker.ask("c", patience=20.0)
+        cancel_and_make_way(), asker.ask("b"), asker.ask("c", deadline=20.0)
     )
     await asyncio.gather(holder, patient)
     assert cancelled.cancelled()
@@ -532,7 +532,7 @@ EVENTS = st.lists(
             "takes": st.sampled_from([0, 0, 1, 3, 30]),
             "ends": st.sampled_from(["well", "well", "429", "refused", "pause", "breaks"]),
             "cancelled_after": st.none() | st.integers(0, 20),
-            "patience": st.sampled_from([FOREVER, FOREVER, 0, 2, 10]),
+            "deadline": st.sampled_from([FOREVER, FOREVER, 0, 2, 10]),
         }
     ),
     max_size=25,
@@ -550,9 +550,9 @@ def test_whatever_happens_no_place_is_lost_and_no_waiter_forgotten(events, place
             await asyncio.sleep(event["at"])
             sent = asyncio.get_running_loop().time()
             try:
-                await asker.ask(event["key"], event["takes"], event["patience"])
+                await asker.ask(event["key"], event["takes"], event["deadline"])
             except TimeoutError:
-                assert event["patience"] != FOREVER
+                assert event["deadline"] != FOREVER
                 ends["gave up"] += 1
                 raise
             match event["ends"]:
@@ -578,7 +578,7 @@ def test_whatever_happens_no_place_is_lost_and_no_waiter_forgotten(events, place
         undisturbed = [
             event
             for event in events
-            if event["cancelled_after"] is None and event["patience"] == FOREVER
+            if event["cancelled_after"] is None and event["deadline"] == FOREVER
         ]
         assert ends["well"] >= len(undisturbed)
         assert asker.most_in_flight <= places
@@ -602,10 +602,10 @@ async def test_a_pause_outlives_its_limiter_and_a_shorter_one_does_not_cut_it():
     old, new = Limiter(FAST, 1), Limiter(FAST, 1)
     old.pause(20)
     new.pause(30)
-    new.take_over(old)
+    new.resume_from(old)
     assert new.paused_for == pytest.approx(30)
     old.pause(50)
-    new.take_over(old)
+    new.resume_from(old)
     assert new.paused_for == pytest.approx(50)
 
 
@@ -615,7 +615,7 @@ async def test_a_slowed_rate_outlives_its_limiter_if_the_configured_one_is_the_s
     old, new = Limiter(8.0, 1), Limiter(rate, 1)
     for sent_at in (0, asyncio.get_running_loop().time()):
         old.slow_down(sent_at)
-    new.take_over(old)
+    new.resume_from(old)
     assert new.rate == kept
     new.slow_down(0)  # an answer to what was sent before the rate was last halved
     assert new.rate == (kept if rate == 8.0 else kept / 2)

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from pearl_exporter.api.client import PearlClient
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.api.network import AsyncioBackend, AsyncioStream
 from pearl_exporter.errors import ConnectionFailedError
 from pearl_exporter.reading.search import Page, Search
@@ -214,7 +214,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def search(client: PearlClient) -> Awaitable[Page]:
-    return client.search("out", Search(0, 1000, 0, 100), Patience(0.5))
+    return client.search("out", Search(0, 1000, 0, 100), Deadline(0.5))
 
 
 async def test_the_client_uses_this_network_over_tls_and_keeps_its_connection(tls):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from pearl_exporter.api.body import MAX_BODY_BYTES
-from pearl_exporter.api.deadline import Patience
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.api.decode_platform import Account, ListedOutbound, Listing
 from pearl_exporter.errors import ApiError
 from tests.api.test_client import PHONE, TOKEN, URL, WELL, Scene, a_scene, after, virtually
@@ -19,7 +19,7 @@ ACCOUNT = httpx.Response(200, json={"creditBalance": 5, "status": 1, "totalAgent
 
 
 async def listing(scene: Scene, give_up: float = 60.0) -> Listing:
-    return await scene.client.listing(Patience(give_up))
+    return await scene.client.listing(Deadline(give_up))
 
 
 @virtually
@@ -27,7 +27,7 @@ async def test_both_are_plain_gets_with_the_token_and_no_body():
     async with a_scene() as scene:
         scene.answer(LISTED, ACCOUNT)
         assert await listing(scene) == LISTING
-        assert await scene.client.account(Patience(60.0)) == Account(5.0, 1, 2)
+        assert await scene.client.account(Deadline(60.0)) == Account(5.0, 1, 2)
         requests = [call.request for call in scene.api.calls]
         assert [(each.method, str(each.url)) for each in requests] == [
             ("GET", f"{URL}/v1/Outbound"),

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pearl_exporter.api import resolver as names
-from pearl_exporter.api.resolver import EventLoop
+from pearl_exporter.api.resolver import ResolverLoop
 from tests.support.patience import HANGING_SECONDS
 
 
@@ -29,7 +29,7 @@ def resolver(monkeypatch):
 
 
 def run(story):
-    with asyncio.Runner(loop_factory=EventLoop) as runner:
+    with asyncio.Runner(loop_factory=ResolverLoop) as runner:
         return runner.run(story())
 
 
@@ -91,7 +91,7 @@ def test_one_that_never_ends_is_given_up_and_the_name_is_looked_up_anew(resolver
     async def story():
         loop = asyncio.get_running_loop()
         with monkeypatch.context() as hurry:
-            hurry.setattr(names, "_LONGEST_SECONDS", 0.01)
+            hurry.setattr(names, "_MAX_SECONDS", 0.01)
             with pytest.raises(OSError, match="does not answer"):
                 await loop.getaddrinfo("localhost", 80)
         resolver.set()

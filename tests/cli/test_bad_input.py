@@ -1,5 +1,6 @@
 """Bad input: one clear line for each fault, the right exit code, no traceback, nothing started."""
 
+import asyncio
 import os
 import re
 import socket
@@ -13,6 +14,7 @@ from pearl_exporter.cli import main
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.store import open_store
 from tests.cli.simulated import TOKEN, simulated_api, write_config
+from tests.state.states import run_sql
 from tests.support.programs import run_pearl
 
 pytestmark = pytest.mark.slow
@@ -199,7 +201,7 @@ def test_a_bad_fault_is_told_before_anything_listens(
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/x.prom", "config.yml/x.prom"])
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_asked(
+def test_an_unwritable_output_is_refused_before_any_request(
     tmp_path: Path, config: Path, output: str
 ) -> None:
     (line,) = complaints(tmp_path, "once", "--config", config, "--output", output, code=2)
@@ -248,3 +250,18 @@ def test_a_state_that_cannot_be_reached(tmp_path: Path) -> None:
     path = write_config(tmp_path, "http://127.0.0.1:9", "65f1c0ffee", state={"url": url})
     (line,) = complaints(tmp_path, "serve", "--config", str(path), code=2)
     assert line.startswith(f"pearl-exporter: state.url: {tmp_path}/file/state.db: ")
+
+
+def test_a_state_of_a_version_that_was_never_released(tmp_path: Path) -> None:
+    state = tmp_path / "state.db"
+    asyncio.run(open_store(f"sqlite:///{state}").aclose())
+    run_sql(state, "UPDATE pearl_exporter_schema SET version = 3")
+    content = state.read_bytes()
+    path = write_config(
+        tmp_path, "http://127.0.0.1:9", "65f1c0ffee", state={"url": f"sqlite:///{state}"}
+    )
+    (line,) = complaints(tmp_path, "serve", "--config", path, code=2)
+    assert line.startswith(
+        f"pearl-exporter: state.url: {state}: it was written by a pearl-exporter"
+    )
+    assert state.read_bytes() == content

@@ -63,7 +63,7 @@ def test_it_warns_of_a_certificate_that_has_expired(tmp_path: Path) -> None:
     assert told.returncode == 0
 
 
-def test_a_wrong_id_is_told_and_the_others_are_tried_all_the_same(tmp_path: Path) -> None:
+def test_a_wrong_id_fails_and_the_others_are_still_tested(tmp_path: Path) -> None:
     with simulated_api() as api:
         outbounds = [{"id": "65f1c0ffee", "name": "typo"}, {"id": api.outbound, "name": "fine"}]
         poll = {"interval": "1m"}

@@ -34,8 +34,9 @@ def test_check_warns_of_patterns_that_leave_nothing(tmp_path: Path) -> None:
         nothing = {"enabled": True, "include": "nothing"}
         path = write_config(tmp_path, api.url, "", outbounds=[], discovery=nothing)
         told = run_pearl(tmp_path, "check", "--config", path)
+    nothing = "discovery finds no outbounds of the platform to poll"
     assert told.stdout.splitlines()[-2:] == [
-        "WARNING  discovery finds no outbounds of the platform to poll: none that it lists is left",
+        f"WARNING  {nothing}: all that it lists are left out",
         "no outbounds configured or found: nothing to check",
     ]
     assert told.returncode == 0
@@ -64,7 +65,7 @@ def test_once_discovers_and_tells_what_could_not_be_asked(tmp_path: Path) -> Non
     assert told.returncode == 1
 
 
-def test_serve_publishes_saved_counters_of_discovered_outbounds_while_the_api_is_down(
+def test_saved_counters_are_published_while_the_api_is_down(
     tmp_path: Path,
 ) -> None:
     with simulated_api(outbounds=2) as api:

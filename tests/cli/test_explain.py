@@ -11,26 +11,28 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pearl_exporter.api.decode_calls import kept_id
+from pearl_exporter.api.decode_calls import storable_id
 from pearl_exporter.cli import main
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.compact_ids import long_id
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.compact_ids import full_id
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.state.store import open_store
 from tests.cli.simulated import base_url, simulated_api, write_config
 from tests.cli.test_serve import polled_well
 from tests.support.programs import run_pearl, running_pearl
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 
 def a_tracked_call(state: Path) -> str:
     """One of the middle: the oldest may be forgotten, and the newest deleted, any moment."""
     with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
         blocks = connection.execute("SELECT key, calls FROM blocks ORDER BY key").fetchall()
-    ids = [short for key, calls in blocks for short in decode_block(key, calls, Kinds()).entries]
-    return long_id(ids[len(ids) // 2])
+    ids = [
+        short for key, calls in blocks for short in decode_block(key, calls, KindTable()).entries
+    ]
+    return full_id(ids[len(ids) // 2])
 
 
 def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_it_tells_of_calls_while_the_exporter_runs(tmp_path: Path) -> None:
             for odd in ("nobody", "", "\x00\x1b[2J", "f" * 5000, "\udc80", "🎉"):
                 unknown = runner.invoke(main, ["explain", "--config", str(path), "--", odd])
                 assert unknown.exit_code == 1, (odd, unknown.output)
-                assert "tracked are calls that started from" in unknown.output
+                assert "calls that started from" in unknown.output
             options = ["--outbound", "typo", "--config", str(path)]
             typo = runner.invoke(main, ["explain", call_id, *options])
             assert typo.exit_code == 2
@@ -68,10 +70,9 @@ def kept(path: Path, life: list[tuple[int, list[Call]]], *outbounds: str) -> Non
             tracker = Tracker(RULES)
             for seconds, rows in life:
                 now = T0 + seconds * 1000
-                tracker.apply(rows, ranges=[(now - RULES.window_ms, now + 1)], now=now)
-                delta = tracker.take_delta()
-                assert delta is not None
-                await store.commit(outbound, delta)
+                ranges = [(now - RULES.window_ms, now + 1)]
+                applied = apply_rows(tracker, rows, ranges=ranges, now=now)
+                await store.commit(outbound, applied.delta)
         await store.aclose()
 
     asyncio.run(story())
@@ -125,9 +126,9 @@ def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
     assert datetime.fromisoformat(fact["started"]).timestamp() * 1000 == T0 + 1000
 
 
-def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: Path) -> None:
+def test_a_call_whose_id_is_stored_as_a_hash_is_found(tmp_path: Path) -> None:
     state, number = tmp_path / "state.db", "call-+4915150777001"
-    kept(state, [(0, []), (30, [Call(kept_id(number), T0 + 1000, 40, 3)])], "a" * 24)
+    kept(state, [(0, []), (30, [Call(storable_id(number), T0 + 1000, 40, 3)])], "a" * 24)
     url = {"url": f"sqlite:///{state}"}
     path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
     told = CliRunner().invoke(main, ["explain", number, "--config", str(path)])
@@ -139,7 +140,7 @@ def test_a_call_whose_id_is_kept_as_a_hash_is_found_by_the_id_itself(tmp_path: P
     ("last", "said"),
     [
         ([], "not counted: deleted, 2026-"),
-        ([Call("call", T0 + 1000, 40, 3)], "live, last seen so 2026-"),
+        ([Call("call", T0 + 1000, 40, 3)], "live, last seen live at 2026-"),
         ([Call("call", T0 + 1000, 100, 4, 50.0)], "finished, counts at 2026-"),
     ],
 )

@@ -22,7 +22,8 @@ def test_the_help_names_every_command_and_where_to_begin() -> None:
         assert re.search(rf"^  {command} +[A-Z].*\.$", told.output, re.MULTILINE), command
     assert re.search(r"^  See it work, .*pearl-exporter demo$", told.output, re.MULTILINE)
     assert (
-        "Exit codes: 0 well, 1 failed at its job, 2 bad usage or configuration, or" in told.output
+        "Exit codes: 0 success, 1 the command failed, 2 bad usage, bad configuration or"
+        in told.output
     )
     assert not [line for line in told.output.splitlines()[1:] if "..." in line]
     assert "\\b" not in told.output
@@ -78,3 +79,23 @@ def test_bad_usage_is_told_and_exits_with_2(arguments: list[str], complaint: str
     told = CliRunner().invoke(main, arguments)
     assert told.exit_code == 2
     assert complaint in told.output
+
+
+def test_the_command_line_imports_no_library_before_a_command_runs() -> None:
+    """So that ``--help``, ``--version`` and bad usage are answered at once."""
+    heavy = {
+        *("apscheduler", "httpx", "prometheus_client", "pydantic", "rich"),
+        *("sqlalchemy", "starlette", "uvicorn", "asyncio", "msgspec"),
+    }
+    script = (
+        "import sys; from click.testing import CliRunner; from pearl_exporter.cli import main\n"
+        "for arguments in (['--help'], ['--version'], ['serve', '--help'], ['serve', '--bogus']):\n"
+        "    CliRunner().invoke(main, arguments)\n"
+        "print(*sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    imported = set(told.stdout.split())
+    assert "pearl_exporter.cli.commands" in imported
+    assert heavy & imported == set()

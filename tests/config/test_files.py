@@ -60,7 +60,7 @@ def test_a_pipe_that_is_not_written_whole_is_given_up(fifo, monkeypatch, is_begu
     keeper = os.open(fifo, os.O_RDWR) if is_begun else None
     if keeper is not None:
         os.write(keeper, b"outbounds:")
-    with pytest.raises(ValueError, match="is a pipe that nobody has written whole"):
+    with pytest.raises(ValueError, match="is a pipe whose writer did not finish"):
         read(fifo)
     if keeper is not None:
         os.close(keeper)

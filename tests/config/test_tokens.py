@@ -102,7 +102,7 @@ def test_a_file_without_a_usable_token_is_refused(tmp_path, content, message):
 
 
 def test_a_file_must_be_a_file(tmp_path):
-    with pytest.raises(ValueError, match="is no regular file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         TokenSource(file=tmp_path).read()
     with pytest.raises(ValueError, match="there is no such file"):
         TokenSource(file=tmp_path / "gone").read()

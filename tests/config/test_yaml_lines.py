@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pearl_exporter.config.yaml_lines import OddNumber, YamlError, read_yaml
+from pearl_exporter.config.yaml_lines import AmbiguousNumber, YamlError, read_yaml
 
 
 def test_every_key_and_item_has_its_line():
@@ -55,7 +55,7 @@ def test_scalars(text, value):
 )
 def test_a_number_on_which_versions_disagree_is_no_number(text):
     document = read_yaml(f"a: {text}")
-    assert isinstance(document.value["a"], OddNumber)
+    assert isinstance(document.value["a"], AmbiguousNumber)
     assert document.texts["a",] == text
 
 
@@ -66,7 +66,7 @@ def test_keys_are_the_words_that_were_written():
 def test_a_document_with_faults_is_still_read():
     document = read_yaml('a: 1\na: 2\nb: !x 1\nc: "\\ud800"\n<<: {d: 1}\n"\\udfff": 1\ne: !!set {}')
     assert document.value == {"a": 1, "b": None, "c": None, "e": None}
-    assert document.faults == [
+    assert document.problems == [
         (2, ("a",), "given twice, first on line 1"),
         (3, ("b",), "tags (written !name) are not supported"),
         (4, ("c",), "not valid Unicode text"),
@@ -100,7 +100,7 @@ PLAIN = st.recursive(
 @given(PLAIN, st.booleans())
 def test_reads_back_what_pyyaml_writes(value, flow):
     document = read_yaml(yaml.safe_dump(value, default_flow_style=flow))
-    assert not document.faults
+    assert not document.problems
     assert document.value == value
 
 

@@ -8,10 +8,16 @@ from hypothesis import strategies as st
 
 from pearl_exporter.counting.blocks import decode_block, encode_block
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.compact_ids import ShortId, long_id, short_id, short_ids
-from pearl_exporter.counting.packing import Kinds
+from pearl_exporter.counting.compact_ids import CompactId, compact_id, compact_ids, full_id
+from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.start_index import Block
-from pearl_exporter.counting.tracked_call import UNSETTLED, Phase, Tracked, entry_of, tracked_of
+from pearl_exporter.counting.tracked_call import (
+    UNSETTLED,
+    CallPhase,
+    TrackedCall,
+    entry_of,
+    tracked_of,
+)
 
 T0 = 1_795_000_000_000
 
@@ -28,11 +34,11 @@ calls = st.builds(
     st.sampled_from([(), ("vip",), ("_other", "zurück")]),
 )
 tracked = st.builds(
-    lambda call, phase, seen, in_window, is_absent, odd: Tracked(
+    lambda call, phase, seen, in_window, is_absent, odd: TrackedCall(
         call, phase, seen if phase in UNSETTLED else None, in_window, is_absent, odd
     ),
     calls,
-    st.sampled_from(Phase),
+    st.sampled_from(CallPhase),
     st.none() | st.integers(T0, T0 + 10**6),
     st.booleans(),
     st.booleans(),
@@ -40,36 +46,40 @@ tracked = st.builds(
 )
 
 
-def block_of(listed: list[Tracked]) -> Block[ShortId]:
+def block_of(listed: list[TrackedCall]) -> Block[CompactId]:
     listed.sort(key=lambda each: each.call.start)
     starts = array("q", [each.call.start for each in listed])
-    return Block(starts[0], starts, short_ids([each.call.id for each in listed]))
+    return Block(starts[0], starts, compact_ids([each.call.id for each in listed]))
 
 
 @given(listed=st.lists(tracked, min_size=1, max_size=30, unique_by=lambda each: each.call.id))
 def test_what_is_saved_is_what_is_loaded(listed):
-    block, kinds = block_of(listed), Kinds()
-    entries = {short_id(each.call.id): entry_of(each, kinds) for each in listed}
+    block, kinds = block_of(listed), KindTable()
+    entries = {compact_id(each.call.id): entry_of(each, kinds) for each in listed}
     content = encode_block(block, entries.get, kinds)
-    theirs = Kinds()
+    theirs = KindTable()
     starts, loaded = decode_block(block.key, content, theirs)
     assert starts == block.starts
-    found = [tracked_of(long_id(short), entry, theirs) for short, entry in loaded.items()]
+    found = [tracked_of(full_id(short), entry, theirs) for short, entry in loaded.items()]
     assert sorted(found, key=repr) == sorted(listed, key=repr)
     assert [each.call.start for each in found] == list(starts)
 
 
 def test_an_id_of_the_platform_takes_half_its_length():
-    listed = [Tracked(Call(f"{n:024x}", T0 + n, 100, 4, 5.0), Phase.SETTLED) for n in range(1000)]
-    block, kinds = block_of(listed), Kinds()
-    entries = {short_id(each.call.id): entry_of(each, kinds) for each in listed}
+    listed = [
+        TrackedCall(Call(f"{n:024x}", T0 + n, 100, 4, 5.0), CallPhase.SETTLED) for n in range(1000)
+    ]
+    block, kinds = block_of(listed), KindTable()
+    entries = {compact_id(each.call.id): entry_of(each, kinds) for each in listed}
     assert len(encode_block(block, entries.get, kinds)) < 20 * len(listed)
 
 
 def a_block() -> tuple[int, bytes]:
-    listed = [Tracked(Call(f"{n:024x}", T0 + n, 100, 4, n % 3), Phase.SETTLED) for n in range(20)]
-    block, kinds = block_of(listed), Kinds()
-    entries = {short_id(each.call.id): entry_of(each, kinds) for each in listed}
+    listed = [
+        TrackedCall(Call(f"{n:024x}", T0 + n, 100, 4, n % 3), CallPhase.SETTLED) for n in range(20)
+    ]
+    block, kinds = block_of(listed), KindTable()
+    entries = {compact_id(each.call.id): entry_of(each, kinds) for each in listed}
     return block.key, encode_block(block, entries.get, kinds)
 
 
@@ -79,16 +89,16 @@ def test_a_damaged_block_never_ends_in_anything_but_a_value_error(data):
     place = data.draw(st.integers(0, len(content) - 1))
     damaged = content[:place] + data.draw(st.binary(max_size=3)) + content[place + 1 :]
     try:
-        starts, entries = decode_block(key, damaged, Kinds())
+        starts, entries = decode_block(key, damaged, KindTable())
     except ValueError:
         return
     assert len(starts) == len(entries)
 
 
 def test_an_id_that_stands_twice_is_damage():
-    twice = [Tracked(Call("a" * 24, T0 + n, 100, 4, 5.0), Phase.SETTLED) for n in range(2)]
-    block, kinds = block_of(twice), Kinds()
-    content = encode_block(block, {short_id("a" * 24): entry_of(twice[0], kinds)}.get, kinds)
+    twice = [TrackedCall(Call("a" * 24, T0 + n, 100, 4, 5.0), CallPhase.SETTLED) for n in range(2)]
+    block, kinds = block_of(twice), KindTable()
+    content = encode_block(block, {compact_id("a" * 24): entry_of(twice[0], kinds)}.get, kinds)
     with pytest.raises(ValueError, match="damaged"):
         decode_block(block.key, content, kinds)
 
@@ -96,4 +106,4 @@ def test_an_id_that_stands_twice_is_damage():
 @pytest.mark.parametrize("content", [b"", b"\x94", b"not a block", a_block()[1][:-7]])
 def test_what_is_no_block_is_refused(content):
     with pytest.raises(ValueError, match="damaged"):
-        decode_block(T0, content, Kinds())
+        decode_block(T0, content, KindTable())

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.columns import Rows
-from pearl_exporter.counting.compact_ids import long_id
+from pearl_exporter.counting.compact_ids import full_id
 
 T0 = 1_790_000_000_000
 IDS = st.sampled_from(["a", "b", "65f1c0ffee65f1c0ffee0001", "65F1C0FFEE65F1C0FFEE0001", "c" * 24])
@@ -44,7 +44,7 @@ def test_columns_are_the_rows_in_the_order_of_their_starts(pages: list[list[Call
     ids, starts, numbers, values = rows.by_start()
     assert list(starts) == sorted(starts)
     columns = {
-        long_id(short): Call(long_id(short), start, *values[number])
+        full_id(short): Call(full_id(short), start, *values[number])
         for short, start, number in zip(ids, starts, numbers, strict=True)
     }
     assert columns == oracle

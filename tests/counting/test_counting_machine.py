@@ -5,8 +5,8 @@ time, with long gaps, over any page size, and the table may change while it is r
 fed what was read; that what is read is what the API holds is `test_sync`'s to show.
 """
 
+from functools import partial
 from itertools import pairwise
-from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.saved import Saved
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.reading.plan import Memory, PollPlan, Reading
-from tests.support.recount import (
+from pearl_exporter.reading.cost import PlanLimits
+from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
+from tests.support.oracle import (
     Poll,
     Recount,
     bucketed,
@@ -53,8 +54,6 @@ def by_name(call: Call) -> str:
 
 
 class Histories(RuleBasedStateMachine):
-    patches = ()
-
     rest_ms = 1
     """How much time lies between the polls of a quiet time."""
 
@@ -66,9 +65,10 @@ class Histories(RuleBasedStateMachine):
         catch_up=st.sampled_from([0, 40, 1440]),
         catch_up_requests=st.sampled_from([1, 3, 10]),
         scan_every=st.sampled_from([0, 0, 10]),
-        small_window_pages=st.sampled_from([-1, -1, 1, 3]),
+        max_whole_read_pages=st.sampled_from([-1, -1, 1, 3]),
         block_calls=st.sampled_from([1, 2, 4, 256]),
-        spare_kinds=st.sampled_from([0, 1, 10_000]),
+        max_unused_kinds=st.sampled_from([0, 1, 10_000]),
+        min_bulk_rows=st.sampled_from([1, 3, 500]),
         inclusive_end=st.booleans(),
         inclusive_start=st.booleans(),
         clamp=st.sampled_from([1, 2, 10_000, 10_000]),
@@ -85,9 +85,10 @@ class Histories(RuleBasedStateMachine):
         catch_up,
         catch_up_requests,
         scan_every,
-        small_window_pages,
+        max_whole_read_pages,
         block_calls,
-        spare_kinds,
+        max_unused_kinds,
+        min_bulk_rows,
         inclusive_end,
         inclusive_start,
         clamp,
@@ -95,7 +96,7 @@ class Histories(RuleBasedStateMachine):
         ignores_statuses,
         without_ids,
     ):
-        self.rules = Rules(
+        self.rules = CountingRules(
             window_ms=window * MINUTE,
             settle_ms=settle,
             settle_unanswered_ms=min(settle, settle_unanswered),
@@ -104,14 +105,15 @@ class Histories(RuleBasedStateMachine):
             scan_every_ms=scan_every,
             buckets=BOUNDS,
         )
-        self.small_window_pages = small_window_pages
-        self.patches = [
-            patch("pearl_exporter.counting.start_index.BLOCK_CALLS", block_calls),
-            patch("pearl_exporter.counting.packing.SPARE_KINDS", spare_kinds),
-        ]
-        for each in self.patches:
-            each.start()
-        self.spare = catch_up_requests
+        self.max_whole_read_pages = max_whole_read_pages
+        self.new_tracker = partial(
+            Tracker,
+            self.rules,
+            block_calls=block_calls,
+            max_unused_kinds=max_unused_kinds,
+            min_bulk_rows=min_bulk_rows,
+        )
+        self.catch_up_requests = catch_up_requests
         self.now = BEGIN
         self.table = Table(
             inclusive_end=inclusive_end,
@@ -122,14 +124,10 @@ class Histories(RuleBasedStateMachine):
             without_ids=without_ids,
         )
         self.gone: dict[str, Call] = {}
-        self.tracker = Tracker(self.rules)
+        self.tracker = self.new_tracker()
         self.polls: list[Poll] = []
-        self.memory = Memory()
-        self.saved: Saved | None = None
-
-    def teardown(self):
-        for each in self.patches:
-            each.stop()
+        self.plan_state = PlanState()
+        self.saved: SavedOutbound | None = None
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -147,7 +145,7 @@ class Histories(RuleBasedStateMachine):
         age=st.sampled_from([0, 1, 400, 61_000, 11 * MINUTE, 70 * MINUTE]),
         apart=st.sampled_from([0, 1, 20_000, 3 * MINUTE]),
     )
-    def appear(self, data, keys, age, apart):
+    def mark_present(self, data, keys, age, apart):
         for place, key in enumerate(keys):
             if key not in self.table.rows and key not in self.gone:
                 self.table.put(self._row(data, key, self.now - age - place * apart))
@@ -203,8 +201,8 @@ class Histories(RuleBasedStateMachine):
     def restart(self):
         """What the deltas of all polls add up to is all that a new tracker needs."""
         if self.saved is not None:
-            self.tracker = Tracker(self.rules, copied(self.saved))
-            self.memory = Memory()
+            self.tracker = self.new_tracker(copied(self.saved))
+            self.plan_state = PlanState()
             self.check()
 
     @rule(limit=st.sampled_from([1, 2, 3, 100]), data=st.data(), disturbed=st.booleans())
@@ -222,30 +220,19 @@ class Histories(RuleBasedStateMachine):
             self.table.on_search = lambda _: None
         self.check()
 
-    def read(self, limit: int) -> Reading:
-        plan = PollPlan(
-            self.tracker,
-            now=self.now,
-            limit=limit,
-            memory=self.memory,
-            spare=self.spare,
+    def read(self, limit: int) -> PollResult:
+        limits = PlanLimits(limit, self.catch_up_requests, self.max_whole_read_pages)
+        plan = PollPlan(self.tracker, self.plan_state, now=self.now, limits=limits)
+        reading = run_plan(plan, self.table)
+        self.plan_state = reading.state
+        observation = reading.observation
+        applied = self.tracker.apply(observation, now=self.now, max_gap_ms=0)
+        unread = None if observation.unread is None else observation.unread[0]
+        rows = by_id(observation.rows)
+        self.polls.append(
+            Poll(self.now, tuple(observation.ranges), rows, unread, observation.unreadable_ids)
         )
-        with patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages):
-            reading = run_plan(plan, self.table)
-        self.memory = reading.memory
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            spared=reading.spared,
-            unread=reading.unread,
-        )
-        unread = None if reading.unread is None else reading.unread[0]
-        rows = by_id(reading.calls)
-        self.polls.append(Poll(self.now, tuple(reading.ranges), rows, unread, reading.spared))
-        delta = self.tracker.take_delta()
-        assert delta is not None
-        self.saved = merged(self.saved, delta)
+        self.saved = merged(self.saved, applied.delta)
         return reading
 
     @precondition(lambda self: self.polls)
@@ -259,7 +246,7 @@ class Histories(RuleBasedStateMachine):
         for _ in range(1000):  # pages of one row may take that long
             self.wait(self.rest_ms)
             reading = self.read(limit)
-            scans += reading.scanned and reading.unread is None
+            scans += reading.scanned and reading.observation.unread is None
             if scans == 2:
                 break
         assert scans == 2
@@ -300,7 +287,7 @@ class Histories(RuleBasedStateMachine):
         assert found.window.durations.total_seconds == sum(window.durations)
         assert found.window.calls == sum(window.by_status.values())
         if all(before.now <= poll.now for before, poll in pairwise(self.polls)):
-            assert passed_over(self.polls, self.rules, wanted.edge) is None
+            assert passed_over(self.polls, self.rules, wanted.low_watermark) is None
         assert ledger.started == (
             ledger.settled + found.live + found.pending + sum(ledger.uncounted.values())
         )

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.compact_ids import short_id
-from pearl_exporter.counting.journal import Journal, Told, told_of
+from pearl_exporter.counting.compact_ids import compact_id
+from pearl_exporter.counting.journal import CallHistory, Journal, history_of
 from pearl_exporter.counting.labels import TagRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.state.inspect import look_for
+from pearl_exporter.state.inspect import find_call
 from pearl_exporter.state.store import open_store
-from tests.support.saving import RULES, T0
+from tests.support.saving import RULES, T0, apply_rows
 
 IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(codec="utf-8")))
 
@@ -28,17 +28,17 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
     for at, (seen, settled, lost) in enumerate(polls):
         journal = Journal()
         for call_id in settled:
-            journal.settle(call_id)
+            journal.add_settled(call_id)
         for call_id in lost:
-            journal.lose(call_id, "deleted")
-            journal.revise(
-                call_id, Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
+            journal.add_lost(call_id, "deleted")
+            journal.add_revision(
+                Call(call_id, 0, 100), Call(call_id, 0, 150, tags=("a",)), is_counted=True
             )
-        journal.see(map(short_id, seen))
+        journal.add_seen(map(compact_id, seen))
         if (taken := journal.take()) is not None:
             entries.append((at, taken))
         assert journal.take() is None
-    told = told_of(asked, entries)
+    told = history_of(asked, entries)
     assert told.settled_times == sum(settled.count(asked) for _, settled, _ in polls)
     assert told.lost_at == max(
         (at for at, each in enumerate(polls) if asked in each[2]), default=None
@@ -50,17 +50,15 @@ def test_what_polls_have_told_of_a_call_is_had_back(polls, asked):
 
 def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
     def polled(tracker: Tracker, rows: list[Call], now: int) -> tuple[int, bytes]:
-        tracker.apply(rows, ranges=[(now - 3_600_000, now + 1)], now=now)
-        delta = tracker.take_delta()
-        assert delta is not None
-        return now, delta.journal or b""
+        applied = apply_rows(tracker, rows, ranges=[(now - 3_600_000, now + 1)], now=now)
+        return now, applied.delta.journal or b""
 
     call = Call("call", T0 + 1000, 100, 4, 5.0, ("vip",))
     before = Tracker(structs.replace(RULES, tags=TagRules(exclude=Pattern("vip"))))
     entries = [polled(before, [], T0), polled(before, [call], T0 + 300_000)]
     after = Tracker(RULES, before.saved())
     entries.append(polled(after, [call], T0 + 330_000))
-    ((_, change),) = told_of("call", entries).revisions
+    ((_, change),) = history_of("call", entries).revisions
     assert (change.before[3], change.after[3]) == (("_other",), ("vip",))
     assert not change.is_counted
     assert not any(after.snapshot().ledger.revisions.values())
@@ -69,15 +67,16 @@ def test_other_tag_rules_relabel_a_counted_call_and_revise_nothing():
 @pytest.mark.parametrize("content", [b"x", b"\x94", b"abc"])
 def test_a_damaged_journal_is_told(content):
     with pytest.raises(ValueError, match="damaged"):
-        told_of("", [(0, content)])
+        history_of("", [(0, content)])
 
 
 async def play(path, *polls):
     """Commits polls (T, rows) of one outbound as an exporter would."""
     store, tracker = open_store(f"sqlite:///{path}"), Tracker(RULES)
     for now, rows in polls:
-        tracker.apply(rows, ranges=[(now - RULES.window_ms, now + 1)], now=now)
-        await store.commit("outbound", tracker.take_delta())
+        ranges = [(now - RULES.window_ms, now + 1)]
+        applied = apply_rows(tracker, rows, ranges=ranges, now=now)
+        await store.commit("outbound", applied.delta)
     await store.aclose()
 
 
@@ -87,19 +86,19 @@ def test_a_call_is_followed_from_first_sight_to_its_revision(tmp_path):
     done, revised = Call("call", start, 100, 4, 30.0), Call("call", start, 110, 4, 30.0)
     polls = [(T0, []), *[(T0 + n * minute, [live if n == 1 else done]) for n in range(1, 5)]]
     asyncio.run(play(path, *polls, (T0 + 5 * minute, [revised])))
-    (known,) = look_for(str(path), "call")
-    assert known.told.seen_at == T0 + minute
-    assert (known.told.settled_at, known.told.settled_times) == (T0 + 3 * minute, 1)
-    ((at, revision),) = known.told.revisions
+    (known,) = find_call(str(path), "call")
+    assert known.history.seen_at == T0 + minute
+    assert (known.history.settled_at, known.history.settled_times) == (T0 + 3 * minute, 1)
+    ((at, revision),) = known.history.revisions
     assert (at, revision.before[0], revision.after[0]) == (T0 + 5 * minute, 100, 110)
 
 
 def test_a_first_read_is_not_told_call_by_call(tmp_path):
     path = tmp_path / "state.db"
     asyncio.run(play(path, (T0, [Call("old", T0 - 900_000, 100, 4, 5.0)])))
-    (known,) = look_for(str(path), "old")
+    (known,) = find_call(str(path), "old")
     assert known.call is not None
-    assert known.told == Told()
+    assert known.history == CallHistory()
 
 
 def test_it_is_cut_where_calls_are_forgotten_and_a_deleted_one_is_told(tmp_path):
@@ -113,19 +112,19 @@ def test_it_is_cut_where_calls_are_forgotten_and_a_deleted_one_is_told(tmp_path)
         kept = [at for (at,) in connection.execute("SELECT polled_at FROM journal")]
     connection.close()
     assert kept == [deleted - 1, deleted]
-    (known,) = look_for(str(path), rows[-1].id)
-    assert (known.told.lost_as, known.told.lost_at) == ("deleted", deleted)
+    (known,) = find_call(str(path), rows[-1].id)
+    assert (known.history.lost_as, known.history.lost_at) == ("deleted", deleted)
 
 
 def test_a_look_makes_no_file_and_waits_for_no_lock(tmp_path):
     missing = tmp_path / "no" / "state.db"
     with pytest.raises(StateError, match="no such file"):
-        look_for(str(missing), "call")
+        find_call(str(missing), "call")
     assert not missing.parent.exists()
     path = tmp_path / "state.db"
     asyncio.run(play(path, (T0, [])))
     before = sorted(each.name for each in tmp_path.iterdir()), path.read_bytes()
-    look_for(str(path), "call")
+    find_call(str(path), "call")
     assert (sorted(each.name for each in tmp_path.iterdir()), path.read_bytes()) == before
 
 
@@ -137,4 +136,4 @@ def test_a_state_of_another_version_is_told_plainly(tmp_path, version, age):
         connection.execute("UPDATE pearl_exporter_schema SET version = ?", (version,))
     connection.close()
     with pytest.raises(StateError, match=f"{age} pearl-exporter"):
-        look_for(str(path), "call")
+        find_call(str(path), "call")

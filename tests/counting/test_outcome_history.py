@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeHistory
 
 T = 5_000_000 * STEP_MS
 
@@ -15,8 +15,8 @@ NOTHING = OutcomeHistory()
 
 def told(*polls, history=NOTHING):
     """The history after polls: moment in steps, calls, seamless."""
-    for at, calls, is_seamless in polls:
-        history = history.counted(calls, T + round(at * STEP_MS), is_seamless=is_seamless)
+    for at, calls, is_contiguous in polls:
+        history = history.counted(calls, T + round(at * STEP_MS), is_contiguous=is_contiguous)
     return history
 
 
@@ -51,8 +51,8 @@ def test_the_next_step_needs_no_poll_between():
 def test_only_the_last_hours_are_kept():
     history = told(*((at, {"success": at}, True) for at in range(1, 200)))
     steps = shown(history)
-    assert len(steps) == MOST_STEPS
-    assert steps[0] == (200 - MOST_STEPS, {"success": 200 - MOST_STEPS})
+    assert len(steps) == MAX_STEPS
+    assert steps[0] == (200 - MAX_STEPS, {"success": 200 - MAX_STEPS})
     assert steps[-1] == (199, {"success": 199})
     ((number, calls),) = shown(told((10_000, {"error": 1}, True), history=history))
     assert (number, calls["error"], calls["success"]) == (10_000, 1, 0)
@@ -76,7 +76,7 @@ def test_when_the_time_polled_for_steps_back_so_does_the_history(back_to, left):
 )
 def test_what_is_saved_is_what_was_told(polls):
     history = told(*polls)
-    assert len(history.counts) <= MOST_STEPS
+    assert len(history.counts) <= MAX_STEPS
     saved = msgspec.msgpack.encode(history)
     assert msgspec.msgpack.decode(saved, type=OutcomeHistory) == history
 
@@ -84,7 +84,7 @@ def test_what_is_saved_is_what_was_told(polls):
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, MOST_STEPS - 1),
+            st.integers(0, MAX_STEPS - 1),
             st.dictionaries(st.sampled_from("abcd"), st.integers(0, 9)),
             st.booleans(),
         )

@@ -5,14 +5,15 @@ from msgspec import structs
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.labels import TagRules
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracker import Applied, Tracker, TrackerSnapshot
 from pearl_exporter.patterns import Pattern
-from tests.support.recount import positive
+from tests.support.oracle import positive
+from tests.support.saving import apply_rows
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 T0 = 1_795_000_000_000
-RULES = Rules(
+RULES = CountingRules(
     window_ms=HOUR,
     settle_ms=2 * MINUTE,
     settle_unanswered_ms=30 * SECOND,
@@ -26,15 +27,17 @@ RULES = Rules(
 class Outbound:
     """A tracker that is fed whole reads of the window, at seconds after T0."""
 
-    def __init__(self, rules: Rules = RULES, *first: Call) -> None:
+    def __init__(self, rules: CountingRules = RULES, *first: Call) -> None:
         self.tracker = Tracker(rules)
         self.reads_from = 2 * HOUR
         self.poll(0, *first)
 
-    def poll(self, seconds: float, *calls: Call) -> TrackerSnapshot:
+    def apply(self, seconds: float, *calls: Call) -> Applied:
         now = T0 + round(seconds * SECOND)
-        self.tracker.apply(calls, ranges=[(now - self.reads_from, now + 1)], now=now)
-        return self.tracker.snapshot()
+        return apply_rows(self.tracker, calls, ranges=[(now - self.reads_from, now + 1)], now=now)
+
+    def poll(self, seconds: float, *calls: Call) -> TrackerSnapshot:
+        return self.apply(seconds, *calls).snapshot
 
 
 def ringing(key: str = "call", *, at: float = -5) -> Call:
@@ -57,7 +60,13 @@ def test_a_row_that_cannot_be_read_is_in_the_window_again_when_the_clock_is_righ
     outbound = Outbound(RULES, unreachable(at=0))
     assert outbound.poll(-60).window.calls == 0  # its start is yet to come
     now = T0 + MINUTE
-    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    apply_rows(
+        outbound.tracker,
+        [],
+        ranges=[(now - HOUR, now + 1)],
+        now=now,
+        unreadable_ids=frozenset({"call"}),
+    )
     assert outbound.tracker.snapshot().window.calls == 1
 
 
@@ -169,7 +178,13 @@ def test_a_row_that_is_there_but_unreadable_was_not_deleted():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     now = T0 + 40 * SECOND
-    outbound.tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, spared=frozenset({"call"}))
+    apply_rows(
+        outbound.tracker,
+        [],
+        ranges=[(now - HOUR, now + 1)],
+        now=now,
+        unreadable_ids=frozenset({"call"}),
+    )
     assert outbound.tracker.snapshot().live == 1
 
 
@@ -177,7 +192,7 @@ def test_a_call_outside_the_range_that_was_read_was_not_deleted():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
     now = T0 + 40 * SECOND
-    outbound.tracker.apply([], ranges=[(T0 + 2 * SECOND, now + 1)], now=now)
+    apply_rows(outbound.tracker, [], ranges=[(T0 + 2 * SECOND, now + 1)], now=now)
     assert outbound.tracker.snapshot().live == 1
 
 
@@ -243,10 +258,10 @@ def test_an_outage_within_reach_loses_no_time():
 def test_an_unknown_code_is_met_once_a_call():
     outbound = Outbound()
     odd = Call("odd", T0, status=777, call_status=12)
-    outbound.poll(1, odd)
-    outbound.poll(2, Call("odd", T0, status=100, call_status=4))
-    outbound.poll(3, odd)
-    assert outbound.tracker.unknown_codes == (1, 1)
+    read = [odd, Call("odd", T0, status=100, call_status=4), odd]
+    counts = [outbound.apply(at, row).unknown_code_counts for at, row in enumerate(read, 1)]
+    met, none = {"status": 1, "call_status": 1}, {"status": 0, "call_status": 0}
+    assert counts == [met, none, none]
 
 
 def test_a_label_has_its_series_at_zero_from_the_first_row_that_bears_it():
@@ -259,7 +274,7 @@ def test_a_label_has_its_series_at_zero_from_the_first_row_that_bears_it():
 
 def test_folded_tags_are_kept_as_other_alone():
     outbound = Outbound(
-        Rules(
+        CountingRules(
             **{name: getattr(RULES, name) for name in RULES.__struct_fields__}
             | {"tags": TagRules(max_tags=1)}
         )
@@ -294,13 +309,13 @@ def test_buckets_that_changed_start_the_histogram_anew():
     outbound = Outbound()
     outbound.poll(200, success(at=1), success("other", at=199))
     saved = outbound.tracker.saved()
-    rules = Rules(
+    rules = CountingRules(
         **{name: getattr(RULES, name) for name in RULES.__struct_fields__} | {"buckets": (5.0,)}
     )
     tracker = Tracker(rules, saved)
     now = T0 + 500 * SECOND
-    tracker.apply(
-        [success(at=1), success("other", at=199)], ranges=[(now - HOUR, now + 1)], now=now
+    apply_rows(
+        tracker, [success(at=1), success("other", at=199)], ranges=[(now - HOUR, now + 1)], now=now
     )
     ledger = tracker.snapshot().ledger
     assert ledger.durations["success"].counts == (0, 1)
@@ -325,8 +340,8 @@ def test_what_a_clock_that_was_days_ahead_has_passed_over_is_read_as_after_an_ou
     outbound.poll(200, success(at=1))
     outbound.poll(DAYS_AHEAD)
     outbound.poll(5 * 3600)
-    assert outbound.tracker.edge == T0 + SECOND + 1
-    assert outbound.tracker.unread_to == T0 + 4 * HOUR
+    assert outbound.tracker.low_watermark == T0 + SECOND + 1
+    assert outbound.tracker.unread_until == T0 + 4 * HOUR
     settled = outbound.poll(5 * 3600 + 1, success("meanwhile", at=1800))
     assert counted(settled) == {"success": 2}
 
@@ -352,15 +367,15 @@ def test_a_call_seen_live_by_a_clock_that_was_ahead_settles_no_later_for_it():
 def test_tracking_did_not_begin_in_the_future():
     outbound = Outbound(RULES)
     outbound.poll(-7200)
-    assert outbound.tracker.tracking_since == T0 - 2 * HOUR
+    assert outbound.tracker.snapshot().tracking_since == T0 - 2 * HOUR
     assert counted(outbound.poll(-7000, success(at=-7190))) == {"success": 1}
 
 
-def with_tags(**rules) -> Rules:
+def with_tags(**rules) -> CountingRules:
     return structs.replace(RULES, tags=TagRules(**rules))
 
 
-def carried_on(outbound: Outbound, rules: Rules) -> Outbound:
+def carried_on(outbound: Outbound, rules: CountingRules) -> Outbound:
     """The same outbound after a start or a reload with other rules."""
     outbound.tracker = Tracker(rules, outbound.tracker.saved())
     return outbound
@@ -400,7 +415,7 @@ def test_changed_tag_settings_are_remembered_until_every_call_was_read_again():
     new = with_tags(max_tags=2)
     outbound = carried_on(outbound, new)
     now = T0 + 201 * SECOND
-    outbound.tracker.apply([success(at=1, tags=("vip",))], ranges=[], now=now)
+    apply_rows(outbound.tracker, [success(at=1, tags=("vip",))], ranges=[], now=now)
     outbound = carried_on(outbound, new)
     calls = success(at=1, tags=("vip",)), success("other", at=2, tags=("late",))
     assert positive(outbound.poll(202, *calls).ledger.revisions) == {}
@@ -415,7 +430,7 @@ def test_tag_settings_that_are_changed_back_too_soon_revise_no_call():
     outbound = Outbound(few)
     outbound.poll(200, *calls)
     outbound = carried_on(outbound, all_)
-    outbound.tracker.apply(calls[:2], ranges=[], now=T0 + 201 * SECOND)
+    apply_rows(outbound.tracker, calls[:2], ranges=[], now=T0 + 201 * SECOND)
     snapshot = carried_on(outbound, few).poll(202, *calls)
     assert positive(snapshot.ledger.revisions) == {}
 

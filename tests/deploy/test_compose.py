@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.deploy.tools import DEPLOY, ROOT, loaded, options_of, run_tool
-from tests.end_to_end.prometheus import Prometheus
 from tests.support.programs import debian_program, eventually, running, running_pearl
+from tests.support.prometheus import Prometheus
 
 FOLDER = DEPLOY / "compose"
 FILE = FOLDER / "compose.yaml"
@@ -38,7 +38,7 @@ def in_project(service: str, path: str) -> Path | None:
 
 
 def own_files() -> set[Path]:
-    """What the README has one make here."""
+    """Files that docs/deploy.md has one make here."""
     return {FOLDER / "config.yml", FOLDER / "nlpearl-token"}
 
 

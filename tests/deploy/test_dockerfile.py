@@ -40,7 +40,7 @@ def test_the_version_is_the_programs():
     assert f'image.version="{__version__}"' in TEXT
 
 
-@pytest.mark.parametrize("file", ["README.md", "deploy/compose/compose.yaml"])
+@pytest.mark.parametrize("file", ["docs/deploy.md", "deploy/compose/compose.yaml"])
 def test_others_name_the_image_by_that_version(file):
     named = re.findall(r"pearl-exporter:(\d[\w.]*)", (ROOT / file).read_text())
     assert set(named) == {__version__}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pearl_exporter.discovery.periodic_request import Watch
+from pearl_exporter.discovery.periodic_request import PeriodicRequest
 from pearl_exporter.errors import AuthError, PollError, ServerError, StateError
 from tests.support.virtual_time import run_virtually
 
@@ -19,7 +19,9 @@ class Scene:
         self.asked: list[float] = []
         self.taken: list[str] = []
         self._began = asyncio.get_running_loop().time()
-        self.watch = Watch[str]("the thing", self._ask, self._take, lambda: 1000 * int(self.now))
+        self.watch = PeriodicRequest[str](
+            "the thing", self._ask, self._take, lambda: 1000 * int(self.now)
+        )
 
     @property
     def now(self) -> float:
@@ -42,7 +44,7 @@ class Scene:
 @asynccontextmanager
 async def watching(seconds: float | None = 100.0):
     scene = Scene()
-    scene.watch.every(seconds)
+    scene.watch.set_interval(seconds)
     task = asyncio.create_task(scene.watch.run())
     try:
         yield scene
@@ -124,10 +126,10 @@ def test_nobody_asks_while_it_is_off_and_turning_it_off_forgets():
         async with watching(None) as scene:
             await asyncio.sleep(1000)
             assert (scene.asked, scene.watch.is_on) == ([], False)
-            scene.watch.every(100.0)
+            scene.watch.set_interval(100.0)
             await asyncio.sleep(1)
             assert scene.asked == [1000]
-            scene.watch.every(None)
+            scene.watch.set_interval(None)
             await asyncio.sleep(1000)
             assert scene.asked == [1000]
             assert scene.watch.answer is None
@@ -140,10 +142,10 @@ def test_another_interval_counts_from_the_last_question():
     async def story():
         async with watching(100.0) as scene:
             await asyncio.sleep(50)
-            scene.watch.every(60.0)
+            scene.watch.set_interval(60.0)
             await asyncio.sleep(100)
             assert scene.asked == [0, 60, 120]
-            scene.watch.every(10.0)
+            scene.watch.set_interval(10.0)
             await asyncio.sleep(1)
             assert scene.asked[-1] == 150
 
@@ -154,7 +156,7 @@ def test_it_can_be_hastened():
     async def story():
         async with watching() as scene:
             await asyncio.sleep(50)
-            scene.watch.hasten()
+            scene.watch.run_now()
             await asyncio.sleep(60)
             assert scene.asked == [0, 50]
 
@@ -164,7 +166,7 @@ def test_it_can_be_hastened():
 def test_asking_once_gives_the_error():
     async def story():
         scene = Scene()
-        scene.watch.every(60.0)
+        scene.watch.set_interval(60.0)
         assert await scene.watch.once() is None
         assert scene.watch.answer == "well"
         refusal: PollError = AuthError("refused")

@@ -14,9 +14,9 @@ from pearl_exporter.config import DiscoverySettings
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.simulator import Page, Search, many_campaigns
-from pearl_exporter.simulator.platform import LIST
-from pearl_exporter.state.records import Saved
+from pearl_exporter.simulator import CallPage, CallQuery, many_campaigns
+from pearl_exporter.simulator.simulated_platform import LIST_PATH
+from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.store import MemoryStore
 from tests.support.saving import copied, merged
 from tests.support.virtual_time import run_virtually
@@ -26,7 +26,7 @@ INTERVAL = 60.0
 """Of polls; the platform is asked five times as rarely."""
 ROUND = 300.0
 PHONE = "+49 151 23456789"
-EVERYTHING = Search(from_ms=0, to_ms=DAWN_MS * 2, limit=10**6)
+EVERYTHING = CallQuery(from_ms=0, to_ms=DAWN_MS * 2, limit=10**6)
 
 
 @asynccontextmanager
@@ -212,7 +212,7 @@ def test_a_failed_discovery_removes_nothing_and_never_stops_polling(fault):
     async def story():
         async with running() as world:
             await asyncio.sleep(60)
-            fail(world, {"fault": fault, "outbound": LIST})
+            fail(world, {"fault": fault, "outbound": LIST_PATH})
             await asyncio.sleep(5 * ROUND)
             assert polled(world) == ALL
             assert set(named(world, "pearl_outbound_up").values()) == {1.0}
@@ -263,7 +263,7 @@ def test_a_paused_one_is_skipped_once_its_calls_have_settled_and_comes_back_with
             campaign = world.simulator.campaigns[outbound_id]
             for call in list(campaign.page(EVERYTHING, world.now_ms).calls):
                 campaign.remove(call, world.now_ms)
-            campaign.page = lambda *_: Page(0, ())
+            campaign.page = lambda *_: CallPage(0, ())
             await asyncio.sleep(6 * ROUND)
             assert polled(world) == set()
             assert store.discovered == ()
@@ -359,7 +359,7 @@ class _Disk(MemoryStore):
 
     def __init__(self) -> None:
         self.saved: dict[str, object] = {}
-        self.discovered: tuple[Saved, ...] = ()
+        self.discovered: tuple[DiscoveredOutbound, ...] = ()
         self.is_full = False
 
     async def load(self, outbound_id):
@@ -375,7 +375,7 @@ class _Disk(MemoryStore):
     async def load_discovered(self):
         return self.discovered
 
-    async def save_discovered(self, outbounds: Sequence[Saved]):
+    async def save_discovered(self, outbounds: Sequence[DiscoveredOutbound]):
         if self.is_full:
             raise StateError("no space left on device")
         self.discovered = tuple(outbounds)
@@ -418,7 +418,9 @@ def test_discovered_ones_that_cannot_be_saved_are_polled_all_the_same(caplog):
 
 def test_it_is_ready_when_discovery_and_then_every_outbound_was_tried():
     async def story():
-        async with running(faults=[{"fault": "slow", "seconds": 20, "outbound": LIST}]) as world:
+        async with running(
+            faults=[{"fault": "slow", "seconds": 20, "outbound": LIST_PATH}]
+        ) as world:
             assert not world.app.is_ready
             await asyncio.sleep(22)
             assert polled(world) == ALL
@@ -431,7 +433,7 @@ def test_it_is_ready_when_discovery_and_then_every_outbound_was_tried():
 
 def test_it_is_ready_when_discovery_failed():
     async def story():
-        async with running(faults=[{"fault": "unauthorized", "outbound": LIST}]) as world:
+        async with running(faults=[{"fault": "unauthorized", "outbound": LIST_PATH}]) as world:
             assert world.app.is_ready
             assert polled(world) == set()
             fail(world)
@@ -453,14 +455,14 @@ def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_early():
             await asyncio.sleep(40)
             kept = world.app.pollers[0]
             due = world.app.schedule.seconds_to_next_poll(kept.outbound.id)
-            asked = world.requests.count(("GET", LIST))
+            asked = world.requests.count(("GET", LIST_PATH))
             await reload(world, exclude=Pattern("load-002"))
             assert polled(world) == {"load-001", "load-003"}
             assert world.app.pollers[0] is kept
             assert world.app.schedule.seconds_to_next_poll(kept.outbound.id) == due
             await reload(world, exclude=Pattern(""))
             assert polled(world) == ALL
-            assert world.requests.count(("GET", LIST)) == asked == 1
+            assert world.requests.count(("GET", LIST_PATH)) == asked == 1
 
     run_virtually(story())
 

@@ -8,12 +8,12 @@ from pearl_exporter.api.decode_platform import ListedOutbound, Listing
 from pearl_exporter.config.settings import OutboundEntry
 from pearl_exporter.discovery.selection import (
     MISSES,
-    DiscoveryRules,
-    Known,
+    KnownOutbound,
     Polled,
-    Verdict,
-    choose,
+    Selection,
+    SelectionRules,
     merge,
+    select,
     shown_name,
 )
 from pearl_exporter.patterns import Pattern
@@ -21,22 +21,28 @@ from pearl_exporter.patterns import Pattern
 NOBODY = Polled({})
 
 
-def rules(include: str = ".*", exclude: str = "", **more) -> DiscoveryRules:
+def rules(include: str = ".*", exclude: str = "", **more) -> SelectionRules:
     patterns = [Pattern(text) for text in (include, exclude)]
-    return DiscoveryRules(*patterns, **more)
+    return SelectionRules(*patterns, **more)
 
 
-def polled(known: list[Known], by: DiscoveryRules, now: Polled = NOBODY) -> dict[str, str]:
+def polled(known: list[KnownOutbound], by: SelectionRules, now: Polled = NOBODY) -> dict[str, str]:
     """Labels by id of those that are polled."""
-    choices = choose(known, by, now)
-    return {each.outbound.id: each.label for each in choices if each.verdict is Verdict.POLLED}
+    choices = select(known, by, now)
+    return {each.outbound.id: each.label for each in choices if each.selection is Selection.POLLED}
 
 
-def verdicts(known: list[Known], by: DiscoveryRules, now: Polled = NOBODY) -> dict[str, str]:
-    return {each.outbound.id: each.verdict.value for each in choose(known, by, now)}
+def verdicts(
+    known: list[KnownOutbound], by: SelectionRules, now: Polled = NOBODY
+) -> dict[str, str]:
+    return {each.outbound.id: each.selection.value for each in select(known, by, now)}
 
 
-SPRING, TEST, NAMELESS = Known("a1", "spring", 1), Known("b2", "spring test", 1), Known("c3", "", 1)
+SPRING, TEST, NAMELESS = (
+    KnownOutbound("a1", "spring", 1),
+    KnownOutbound("b2", "spring test", 1),
+    KnownOutbound("c3", "", 1),
+)
 
 
 @pytest.mark.parametrize(
@@ -82,24 +88,24 @@ def test_whole_names_or_whole_ids_are_matched(include, exclude, chosen):
     ],
 )
 def test_a_name_that_is_no_label_or_personal_is_not_shown(name, shown):
-    assert shown_name(Known("a1", name)) == shown
+    assert shown_name(KnownOutbound("a1", name)) == shown
 
 
 @pytest.mark.parametrize(
     ("known", "configured", "labels"),
     [
-        ([Known("a1", "x"), Known("b2", "y")], {}, {"a1": "x", "b2": "y"}),
-        ([Known("a1", "x"), Known("b2", "x")], {}, {"a1": "x", "b2": "b2"}),
-        ([Known("b2", "x"), Known("a1", "x")], {}, {"a1": "x", "b2": "b2"}),
-        ([Known("a1", ""), Known("b2", None)], {}, {"a1": "a1", "b2": "b2"}),
-        ([Known("a1", "mine")], {"z9": "mine"}, {"a1": "a1"}),
-        ([Known("a1", "z9")], {"z9": "mine"}, {"a1": "a1"}),
-        ([Known("a1", "b2"), Known("b2", "y")], {}, {"a1": "a1", "b2": "y"}),
-        ([Known("a1", "a1")], {}, {"a1": "a1"}),
-        ([Known("a1", "x")], {"z9": "a1"}, {"a1": "x"}),
-        ([Known("a1", "")], {"z9": "a1"}, {"a1": "a1-2"}),
-        ([Known("a1", "x"), Known("z9", "y")], {"z9": "x"}, {"a1": "a1"}),
-        ([Known("a1", "+49 151 23456789")], {}, {"a1": "a1"}),
+        ([KnownOutbound("a1", "x"), KnownOutbound("b2", "y")], {}, {"a1": "x", "b2": "y"}),
+        ([KnownOutbound("a1", "x"), KnownOutbound("b2", "x")], {}, {"a1": "x", "b2": "b2"}),
+        ([KnownOutbound("b2", "x"), KnownOutbound("a1", "x")], {}, {"a1": "x", "b2": "b2"}),
+        ([KnownOutbound("a1", ""), KnownOutbound("b2", None)], {}, {"a1": "a1", "b2": "b2"}),
+        ([KnownOutbound("a1", "mine")], {"z9": "mine"}, {"a1": "a1"}),
+        ([KnownOutbound("a1", "z9")], {"z9": "mine"}, {"a1": "a1"}),
+        ([KnownOutbound("a1", "b2"), KnownOutbound("b2", "y")], {}, {"a1": "a1", "b2": "y"}),
+        ([KnownOutbound("a1", "a1")], {}, {"a1": "a1"}),
+        ([KnownOutbound("a1", "x")], {"z9": "a1"}, {"a1": "x"}),
+        ([KnownOutbound("a1", "")], {"z9": "a1"}, {"a1": "a1-2"}),
+        ([KnownOutbound("a1", "x"), KnownOutbound("z9", "y")], {"z9": "x"}, {"a1": "a1"}),
+        ([KnownOutbound("a1", "+49 151 23456789")], {}, {"a1": "a1"}),
     ],
 )
 def test_labels_are_unique_and_do_not_depend_on_the_order(known, configured, labels):
@@ -108,16 +114,16 @@ def test_labels_are_unique_and_do_not_depend_on_the_order(known, configured, lab
 
 
 def test_a_configured_outbound_wins():
-    choices = choose([SPRING, TEST], rules(exclude="a1"), Polled({"a1": "mine"}))
-    assert [(each.label, each.verdict) for each in choices] == [
-        ("mine", Verdict.CONFIGURED),
-        ("spring test", Verdict.POLLED),
+    choices = select([SPRING, TEST], rules(exclude="a1"), Polled({"a1": "mine"}))
+    assert [(each.label, each.selection) for each in choices] == [
+        ("mine", Selection.CONFIGURED),
+        ("spring test", Selection.POLLED),
     ]
 
 
 @pytest.mark.parametrize("status", [2, 3])
 def test_a_paused_one_is_skipped_if_wanted_once_its_calls_have_settled(status):
-    known = [Known("a1", "spring", status)]
+    known = [KnownOutbound("a1", "spring", status)]
     assert verdicts(known, rules()) == {"a1": "polled"}
     skips = rules(skips_paused=True)
     assert verdicts(known, skips) == {"a1": "paused"}
@@ -126,12 +132,17 @@ def test_a_paused_one_is_skipped_if_wanted_once_its_calls_have_settled(status):
 
 @pytest.mark.parametrize("status", [1, 10, 77, None])
 def test_no_other_status_is_paused(status):
-    known = [Known("a1", "spring", status)]
+    known = [KnownOutbound("a1", "spring", status)]
     assert verdicts(known, rules(skips_paused=True)) == {"a1": "polled"}
 
 
 def test_at_most_so_many_are_polled_and_paused_ones_take_no_place():
-    known = [Known("a1", "x", 2), Known("b2", "y"), Known("c3", "z"), Known("d4", "w")]
+    known = [
+        KnownOutbound("a1", "x", 2),
+        KnownOutbound("b2", "y"),
+        KnownOutbound("c3", "z"),
+        KnownOutbound("d4", "w"),
+    ]
     by = rules(skips_paused=True, max_outbounds=2)
     assert verdicts(known, by) == {
         "a1": "paused",
@@ -190,17 +201,17 @@ def test_who_vanished_is_kept_if_wanted():
 def test_a_name_that_is_missing_for_once_stays():
     known = merge((), listing("a"), rules())
     nameless = Listing((ListedOutbound("a", "", 2),))
-    assert merge(known, nameless, rules()) == (Known("a", "name of a", 2),)
+    assert merge(known, nameless, rules()) == (KnownOutbound("a", "name of a", 2),)
 
 
 def test_a_new_name_is_followed():
     known = merge((), listing("a"), rules())
     renamed = Listing((ListedOutbound("a", "new", 1),))
-    assert merge(known, renamed, rules()) == (Known("a", "new", 1),)
+    assert merge(known, renamed, rules()) == (KnownOutbound("a", "new", 1),)
 
 
 def test_one_known_from_before_a_restart_alone_stays_chosen_until_its_name_is_known():
-    restored = [Known("a1", None)]
+    restored = [KnownOutbound("a1", None)]
     assert set(polled(restored, rules("spring.*"))) == {"a1"}
     assert polled(restored, rules(exclude="a1")) == {}
     known = merge(restored, Listing((ListedOutbound("a1", "autumn", 1),)), rules())
@@ -217,7 +228,7 @@ configured = st.dictionaries(
 @given(outbounds, configured)
 def test_any_list_gives_labels_that_the_configuration_would_take_and_no_two_alike(listed, given_):
     # a configured name may be another outbound's id only if that one is not configured too
-    known = [Known(key, name) for key, name in listed.items()]
+    known = [KnownOutbound(key, name) for key, name in listed.items()]
     found = polled(known, rules(), Polled(given_))
     assert found.keys() == listed.keys() - given_.keys()
     labels = [*found.values(), *given_.values()]

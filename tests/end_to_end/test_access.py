@@ -16,13 +16,13 @@ import httpx
 import pytest
 import yaml
 
-from pearl_exporter.config.web_config import read_web_config
-from pearl_exporter.healthcheck import fault_of
+from pearl_exporter.config.web.load import read_web_config
+from pearl_exporter.healthcheck import health_problem
 from tests.cli.simulated import Api, base_url, simulated_api, write_config
-from tests.end_to_end.prometheus import Prometheus, prometheus
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.patience import PATIENT
 from tests.support.programs import Running, debian_program, eventually, running_pearl
+from tests.support.prometheus import Prometheus, prometheus
 
 pytestmark = pytest.mark.slow
 
@@ -132,7 +132,7 @@ def test_prometheus_scrapes_with_password_or_certificate_and_not_without(tmp_pat
             with pytest.raises(httpx.TransportError):
                 http.get(f"https://{certificate}/-/healthy")
         for target in (password, certificate):
-            assert fault_of(target) is None, "by TLS, whatever the certificate"
+            assert health_problem(target) is None, "by TLS, whatever the certificate"
         for process in (one, other):
             assert "Traceback" not in process.stderr
             assert "change-me" not in process.stderr
@@ -147,7 +147,7 @@ def test_a_renewed_certificate_is_served_without_a_reload(tmp_path, api, made):
             lambda: ssl.get_server_certificate((host, int(port))) != first,
             what="the new certificate",
         )
-        process.says("web configuration read anew")
+        process.says("web configuration reloaded")
         context = ssl.create_default_context(cafile=str(made.ca))
         with httpx.Client(verify=context, **PATIENT) as http:
             assert http.get(f"https://{target}/metrics").status_code == 200
@@ -160,6 +160,6 @@ def test_a_bad_file_at_the_start_is_told_and_ends_it(tmp_path, api, made):
     for command in ("serve", "check"):
         with running_pearl(tmp_path / command, command, "--config", path) as process:
             assert process.ends() == 2
-            assert "basic_auth_users.alice: this is no bcrypt hash" in process.stderr
+            assert "basic_auth_users.alice: not a bcrypt hash" in process.stderr
             assert "tls: unknown key" in process.stderr
             assert "hunter2" not in process.stderr

@@ -1,4 +1,4 @@
-"""An incident in one of three outbounds: who is told what, and when; in seconds for minutes.
+"""An incident in one of three outbounds: which notifications come, and when; seconds for minutes.
 
 Simulator, exporter, Prometheus and Alertmanager are the real ones, over real sockets.
 """
@@ -13,8 +13,8 @@ import pytest
 
 from pearl_exporter.simulator import Campaign, Profile, SimulatedClock, build_simulator
 from tests.cli.simulated import base_url, write_config
-from tests.end_to_end.alerting import RULES, Alerting, alerting, sped_up, told
 from tests.end_to_end.api_server import ApiServer
+from tests.support.alerting import RULES, Alerting, alerting, notifications, sped_up
 from tests.support.patience import PATIENT
 from tests.support.programs import eventually, running_pearl
 
@@ -82,7 +82,9 @@ def test_an_incident_is_told_of_the_right_outbound_and_resolves(
     answer = httpx.post(f"{api.url}/_sim/incidents", json=incident, **PATIENT)
     assert answer.status_code == 200, answer.text
 
-    first = eventually(lambda: told(stack.webhook, "PearlErrorSpike"), what="PearlErrorSpike")[0]
+    first = eventually(
+        lambda: notifications(stack.webhook, "PearlErrorSpike"), what="PearlErrorSpike"
+    )[0]
     record_property("delay_seconds", round(first.at - began, 2))
     assert (first.receiver, first.status) == ("pager", "firing")
     assert first.labels["outbound"] == "autumn"
@@ -93,12 +95,16 @@ def test_an_incident_is_told_of_the_right_outbound_and_resolves(
     assert first.annotations["dashboard_url"] == "/d/pearl-outbound-detail?var-outbound=autumn"
 
     resolved = eventually(
-        lambda: told(stack.webhook, "PearlErrorSpike", "resolved"), what="its end"
+        lambda: notifications(stack.webhook, "PearlErrorSpike", "resolved"), what="its end"
     )[0]
     assert resolved.labels == first.labels
     assert resolved.at > began + incident["lasting_seconds"]
-    assert {each.labels.get("outbound") for each in told(stack.webhook)} == {"autumn"}
-    pages = {each.labels["alertname"] for each in told(stack.webhook) if each.receiver == "pager"}
+    assert {each.labels.get("outbound") for each in notifications(stack.webhook)} == {"autumn"}
+    pages = {
+        each.labels["alertname"]
+        for each in notifications(stack.webhook)
+        if each.receiver == "pager"
+    }
     assert pages == {"PearlErrorSpike"}
 
 

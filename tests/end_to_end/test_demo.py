@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
 from tests.end_to_end.truth import scraped_windows, tags_of, true_figures, without_zeros
 from tests.support.patience import PATIENT
 from tests.support.programs import Running, eventually, running_pearl
+from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
 
 pytestmark = pytest.mark.slow

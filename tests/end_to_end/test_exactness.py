@@ -10,7 +10,7 @@ import pytest
 
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
-from tests.support.recount import Poll, Recount, positive, recount_window
+from tests.support.oracle import Poll, Recount, positive, recount_window
 from tests.support.table import by_id
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
@@ -82,16 +82,18 @@ class Watch:
             self._recount()
         return self._poller.snapshot.health.full_scan_at != before
 
-    async def _compare(self, tracker, reading, now) -> None:
+    async def _compare(self, tracker, reading, now):
         """Every row is as the API has it, and every range that was read whole is whole."""
-        calls = by_id(reading.calls)
-        starts = [*(start for start, _ in reading.ranges), *(call.start for call in reading.calls)]
+        observation = reading.observation
+        calls = by_id(observation.rows)
+        starts = [start for start, _ in observation.ranges]
+        starts += [call.start for call in observation.rows]
         rows = self._world.served(self._poller.outbound.id, min(starts), now)
         assert calls == {key: rows.get(key) for key in calls}
-        poll = Poll(now, tuple(reading.ranges), calls)
+        poll = Poll(now, tuple(observation.ranges), calls)
         assert all(key in calls for key, row in rows.items() if poll.covers(row.start))
         self.polls.append(poll)
-        await self._take(tracker, reading, now)
+        return await self._take(tracker, reading, now)
 
     def _recount(self) -> Recount:
         snapshot, wanted = self._poller.snapshot.calls, Recount(self.polls, self._poller._rules)

@@ -152,7 +152,7 @@ class Told:
             left += [urlsplit(link)._replace(fragment="").geturl() for link in links]
             assert all(link.startswith(("/", "#")) for link in links), "leads elsewhere"
 
-    def refusals(self, canary: Canary) -> None:
+    def breaker(self, canary: Canary) -> None:
         """What comes of requests that are wrong, with bait in them."""
         number = canary.number("what a client asks")
         self.note("404", self.client.get(f"/{quote(number)}?to={quote(number)}"), 404)
@@ -176,7 +176,7 @@ def test_nothing_that_was_planted_is_told_by_a_running_exporter(
         told = stack.enter_context(Told(world, process))
         eventually(lambda: all_is_met(Scrape(told.scrape())), what="every mood is met")
         told.crawl()
-        told.refusals(canary)
+        told.breaker(canary)
         broken = {**world.settings, "poll": {"window": world.token}, world.token: 1}
         world.write(broken)
         told.note("a reload refused", told.client.post("/-/reload"), 500)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.end_to_end.prometheus import Prometheus
+from tests.support.prometheus import Prometheus
 
 STATUSES = {
     1: "new", 10: "need_retry", 20: "in_call_queue", 30: "wrong_country_code", 40: "on_call",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.grafana.ask import Json, panels
+from tools.grafana_requests import Json, panels
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))

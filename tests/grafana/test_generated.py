@@ -7,9 +7,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deploy.grafana.ask import Json
-from deploy.grafana.generate.files import dashboards, to_json
 from tests.grafana.files import DASHBOARDS, FILES, each_dashboard
+from tools.dashboards.files import dashboards, to_json
+from tools.grafana_requests import Json
 
 OF_THE_DATA_SOURCE = {"titleFormat", "tagKeys"}
 """Keys of an annotation that Prometheus' plugin knows and the model does not."""
@@ -18,7 +18,7 @@ OF_THE_DATA_SOURCE = {"titleFormat", "tagKeys"}
 def test_the_files_are_those_that_the_code_makes():
     written = {file.stem: file.read_text() for file in FILES}
     made = {uid: to_json(each) for uid, each in dashboards().items()}
-    assert written == made, "make dashboards writes them anew"
+    assert written == made, "make dashboards writes them"
 
 
 def test_the_code_makes_the_same_each_time():

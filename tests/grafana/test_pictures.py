@@ -1,9 +1,9 @@
-"""The pictures in the README are those that the harness draws, and small enough for a page."""
+"""The pictures of the dashboards are those that the script draws, and small enough for a page."""
 
 import re
 
-from deploy.grafana.render.__main__ import PICTURES
 from tests.grafana.files import DASHBOARDS, GRAFANA
+from tools.dashboard_pictures.__main__ import PICTURES
 
 ROOT = GRAFANA.parents[1]
 IMAGES = [each for each in (ROOT / "docs" / "images").iterdir() if "page" not in each.stem]
@@ -16,10 +16,10 @@ def test_the_images_are_those_that_are_drawn():
     assert {image.stem for image in IMAGES} == {each.name for each in PICTURES}
 
 
-def test_each_is_in_the_readme_which_says_what_they_are():
-    text = (ROOT / "README.md").read_text()
+def test_each_is_on_the_page_which_says_what_they_are():
+    text = (ROOT / "docs" / "dashboards.md").read_text()
     for each in PICTURES:
-        assert f"](docs/images/{each.name}.png)" in text
+        assert f"](images/{each.name}.png)" in text
     assert re.search(r"They are no\s+screenshots of Grafana", text)
 
 

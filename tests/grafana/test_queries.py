@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.grafana.ask import Json, View, put_in, request
 from pearl_exporter.simulator import Campaign, SimulatedClock, build_simulator
 from pearl_exporter.simulator.presets import default_profiles
 from tests.cli.simulated import TOKEN, base_url, write_config
-from tests.end_to_end.prometheus import Prometheus, first_scrape, prometheus
 from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_panel, name_of
 from tests.support.programs import eventually, running_pearl
+from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
+from tools.grafana_requests import Json, View, interpolate, request_of
 
 pytestmark = pytest.mark.slow
 
@@ -79,8 +79,8 @@ def view(uid: str) -> View:
 
 
 def answer(server: Prometheus, target: Json, seen: View) -> list[Json]:
-    asked = request(target, seen)
-    return server.ask(asked.path, **asked.asked)["result"]
+    asked = request_of(target, seen)
+    return server.ask(asked.path, **asked.parameters)["result"]
 
 
 def has_values(series: list[Json]) -> bool:
@@ -139,7 +139,7 @@ def test_the_heatmap_has_exemplars_that_name_calls(server):
     (target,) = panel["targets"]
     assert target["exemplar"] is True
     seen = view(DETAIL)
-    asked = dict(request(target, seen).asked)
+    asked = dict(request_of(target, seen).parameters)
     asked.pop("step")
 
     def labels_of_exemplars() -> list[dict[str, str]]:
@@ -158,7 +158,7 @@ def test_the_choices_of_its_variables_are_those_of_the_demo(server, uid):
             continue
         asked = re.fullmatch(r"label_values\((.+), (\w+)\)", each["query"]["query"])
         assert asked
-        series = server.ask("/api/v1/series", **{"match[]": put_in(asked[1], view(uid), {})})
+        series = server.ask("/api/v1/series", **{"match[]": interpolate(asked[1], view(uid), {})})
         found = {one[asked[2]] for one in series}
         assert asked[2] == each["name"]
         assert found == expected.get(each["name"], found)
@@ -168,4 +168,4 @@ def test_the_choices_of_its_variables_are_those_of_the_demo(server, uid):
 @each_dashboard
 def test_its_marks_can_be_asked_for(server, uid):
     for each in DASHBOARDS[uid]["annotations"]["list"]:
-        server.ask("/api/v1/query", query=put_in(each["expr"], view(uid), {}))
+        server.ask("/api/v1/query", query=interpolate(each["expr"], view(uid), {}))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.grafana.generate import thresholds
 from tests.grafana.files import expressions
 from tests.grafana.promql import selectors
 from tests.project.test_docs import promtool
+from tools.dashboards import thresholds
 
 RULES = sorted((Path(__file__).parents[2] / "deploy" / "prometheus" / "rules").glob("*.yml"))
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from pearl_exporter.polling.first_polls import MOST_TOLD
+from pearl_exporter.polling.first_polls import MAX_LOGGED
 from pearl_exporter.simulator import many_campaigns
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, World
@@ -48,7 +48,7 @@ def test_a_few_have_a_line_each_and_only_one(told, caplog):
 
 def test_of_many_the_first_has_a_line_and_all_together_one(told):
     async def story() -> None:
-        world = a_world(MOST_TOLD + 2)
+        world = a_world(MAX_LOGGED + 2)
         gone = world.app.pollers[-1].outbound.id
         world.simulator.campaigns.pop(gone)
         await world.app.start()
@@ -58,7 +58,7 @@ def test_of_many_the_first_has_a_line_and_all_together_one(told):
     run_virtually(story())
     first, summed = told()
     assert first[0] == "the first poll succeeded"
-    assert summed == ("every outbound had its first poll", MOST_TOLD + 2, MOST_TOLD + 1)
+    assert summed == ("every outbound had its first poll", MAX_LOGGED + 2, MAX_LOGGED + 1)
 
 
 def test_an_outbound_that_comes_later_has_its_own(told):
@@ -80,7 +80,7 @@ def test_an_outbound_that_comes_later_has_its_own(told):
 
 def test_one_that_is_removed_before_its_first_poll_is_not_waited_for(told):
     async def story() -> None:
-        world = a_world(MOST_TOLD + 1)
+        world = a_world(MAX_LOGGED + 1)
         await world.app.start()
         await asyncio.sleep(1)
         kept = world.settings.outbounds[:1]
@@ -90,4 +90,4 @@ def test_one_that_is_removed_before_its_first_poll_is_not_waited_for(told):
         await world.app.stop()
 
     run_virtually(story())
-    assert [each[0] for each in told()] == ["the first poll succeeded"] * (MOST_TOLD + 1)
+    assert [each[0] for each in told()] == ["the first poll succeeded"] * (MAX_LOGGED + 1)

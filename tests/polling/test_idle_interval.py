@@ -4,7 +4,7 @@ import pytest
 
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.polling.idle_interval import Idle
-from tests.exposition.test_render import rules
+from tests.exposition.scraped import rules
 
 NOTHING = Tracker(rules()).snapshot()
 

@@ -10,7 +10,7 @@ import pearl_exporter.polling.poller as poller_module
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.outcome_history import STEP_MS, OutcomeHistory
 from pearl_exporter.counting.saved import Progress
-from pearl_exporter.polling.poll_history import MOST_POLLS, Found
+from pearl_exporter.polling.poll_history import MAX_POLLS, PollFindings
 from pearl_exporter.reading.plan import COUNT_EVERY
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import open_store
@@ -117,9 +117,9 @@ def test_a_row_that_appears_where_was_read_before_is_late_once_and_a_new_one_is_
     async def story():
         polled = await Polled().begin()
         polled.put(call("new", 10 * SECOND))
-        assert (await polled.poll()).found == Found(new=1)
+        assert (await polled.poll()).found == PollFindings(new=1)
         polled.put(call("late", 20 * SECOND), call("newer", 40 * SECOND))
-        assert (await polled.poll()).found == Found(new=2, late=1)
+        assert (await polled.poll()).found == PollFindings(new=2, late=1)
         assert (await polled.poll()).found.late == 0
 
     run_virtually(story())
@@ -143,13 +143,13 @@ def test_what_settled_changed_and_vanished_is_remembered_of_the_poll_that_found_
     async def story():
         polled = await Polled().begin()
         polled.put(call("a", SECOND), call("b", 2 * SECOND), call("c", 3 * SECOND))
-        assert (await polled.poll()).found == Found(new=3)
+        assert (await polled.poll()).found == PollFindings(new=3)
         polled.table.rows.pop("c")
-        assert (await polled.poll()).found == Found(deleted=1)
-        assert (await polled.poll(60)).found == Found(settled=2)
+        assert (await polled.poll()).found == PollFindings(deleted=1)
+        assert (await polled.poll(60)).found == PollFindings(settled=2)
         polled.put(call("a", SECOND, status=150, duration=6.0))
-        assert (await polled.poll()).found == Found(revised=2)
-        assert (await polled.poll()).found == Found()
+        assert (await polled.poll()).found == PollFindings(revised=2)
+        assert (await polled.poll()).found == PollFindings()
 
     run_virtually(story())
 
@@ -161,11 +161,11 @@ def test_a_failed_poll_is_remembered_with_its_reason_and_only_the_last_ones_are(
         )
         (poller,) = world.app.pollers
         await world.app.start(polling=False)
-        for _ in range(MOST_POLLS + 5):
+        for _ in range(MAX_POLLS + 5):
             await poller.poll()
             await world.wait(30)
         polls = poller.snapshot.polls
-        assert len(polls) == MOST_POLLS
+        assert len(polls) == MAX_POLLS
         assert {(each.reason, each.found) for each in polls} == {("not_found", None)}
         assert polls[0].message == poller.snapshot.health.last_message
         assert {each.asked.requests for each in polls} == {0}
@@ -175,7 +175,7 @@ def test_a_failed_poll_is_remembered_with_its_reason_and_only_the_last_ones_are(
     run_virtually(story())
 
 
-@pytest.mark.parametrize("broken", ["found_between", "with_poll"])
+@pytest.mark.parametrize("broken", ["findings_between", "with_poll"])
 def test_a_bug_in_remembering_ends_no_polls(broken, monkeypatch):
     def bug(*_):
         raise ZeroDivisionError

@@ -9,7 +9,8 @@ import pytest
 
 import pearl_exporter.polling.poller as poller_module
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import LONGEST_BACKOFF_SECONDS
+from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
@@ -151,8 +152,8 @@ def test_a_long_read_shows_its_progress(caplog):
         heard = []
         world = world_of(api={"rate_limit": 0.5, "page_size": 100})
         poller = world.app.pollers[0]
-        poller._around = type(poller._around)(
-            **{**vars(poller._around), "on_progress": lambda *told: heard.append(told)}
+        poller._context = type(poller._context)(
+            **{**vars(poller._context), "on_progress": lambda *told: heard.append(told)}
         )
         await world.app.start(polling=False)
         with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
@@ -169,21 +170,21 @@ def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends(
         shown = {}
         world = world_of(api={"rate_limit": 10, "page_size": 10})
         poller = world.app.pollers[0]
-        publish = poller._around.publish
+        publish = poller._context.publish
 
         def note(snapshot):
-            if snapshot.read_so_far is not None:
-                shown.setdefault(snapshot.read_so_far, asyncio.get_running_loop().time())
+            if snapshot.read_progress is not None:
+                shown.setdefault(snapshot.read_progress, asyncio.get_running_loop().time())
             publish(snapshot)
 
-        poller._around = type(poller._around)(**{**vars(poller._around), "publish": note})
+        poller._context = type(poller._context)(**{**vars(poller._context), "publish": note})
         await world.app.start()
         await until(lambda: shown)
         assert world.app.seconds_to_next_poll(poller.outbound.id) == 0
-        assert world.app.exposition.outbounds[0].read_so_far == next(iter(shown))
+        assert world.app.exposition.outbounds[0].read_progress == next(iter(shown))
         await until(lambda: not world.app.schedule.is_polling(poller.outbound.id))
         assert poller.snapshot.health.up
-        assert world.app.exposition.outbounds[0].read_so_far is None
+        assert world.app.exposition.outbounds[0].read_progress is None
         assert world.app.seconds_to_next_poll(poller.outbound.id) > 0
         told = list(shown)
         pauses = [after - before for before, after in pairwise(shown.values())]
@@ -281,7 +282,7 @@ def test_a_refused_token_is_tried_less_and_less_until_it_changes():
                 intervals.append(poller.snapshot.health.interval_seconds)
             await world.wait(30)
         assert tried_at[:6] == [0, 60, 180, 420, 720, 1020]
-        assert intervals[:5] == [60, 120, 240, LONGEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS]
+        assert intervals[:5] == [60, 120, 240, MAX_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS]
         poller._client.token._value = "account:new"
         assert not poller.is_held()
         world.simulator.faults.clear()
@@ -337,7 +338,7 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
         failure = await again.app.pollers[0].poll()
         assert failure.reason == "state"
         assert "is damaged" in str(failure)
-        assert "restore a copy, or move it away" in str(failure)
+        assert "restore a backup, or move it away" in str(failure)
         await again.app.stop()
         await world.app.stop()
 
@@ -346,11 +347,11 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
 
 def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
     """By then another poller may have loaded the state, and go on from there."""
-    take, is_given_up = poller_module._take_reading, threading.Event()
+    apply, is_given_up = Tracker.apply, threading.Event()
 
-    def take_long(*given):
+    def apply_long(*args, **options):
         assert is_given_up.wait(HANGING_SECONDS)
-        return take(*given)
+        return apply(*args, **options)
 
     async def story():
         disk = _FullDisk()
@@ -361,7 +362,7 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
         before = disk.saved
         monkeypatch.setattr(poller_module, "_LARGE_READ", 0)
         monkeypatch.setattr(poller_module, "COMMIT_SECONDS", 0.01)
-        monkeypatch.setattr(poller_module, "_take_reading", take_long)
+        monkeypatch.setattr(Tracker, "apply", apply_long)
         polling = asyncio.ensure_future(poller.poll())
         await until(lambda: poller._tracker is None)
         polling.cancel()
@@ -381,7 +382,7 @@ def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll
         world = world_of(outbound={"settle": 10.0})
         poller = world.app.pollers[0]
         store = _FullDisk()
-        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        poller._context = type(poller._context)(**{**vars(poller._context), "store": store})
         await world.app.start(polling=False)
         await poller.poll()
         before, memory = poller.snapshot.calls, poller.memory
@@ -415,7 +416,7 @@ def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
         world = world_of()
         poller = world.app.pollers[0]
         store = _SlowDisk()
-        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        poller._context = type(poller._context)(**{**vars(poller._context), "store": store})
         await world.app.start(polling=False)
         poll = asyncio.create_task(poller.poll())
         await store.committing.wait()
@@ -432,14 +433,16 @@ def test_after_a_restart_what_was_saved_is_published_before_any_poll():
         world = world_of(outbound={"settle": 10.0})
         poller = world.app.pollers[0]
         store = _FullDisk()
-        poller._around = type(poller._around)(**{**vars(poller._around), "store": store})
+        poller._context = type(poller._context)(**{**vars(poller._context), "store": store})
         await world.app.start(polling=False)
         for _ in range(5):
             await poller.poll()
             await world.wait(30)
         again = world_of(outbound={"settle": 10.0}).app
         restarted = again.pollers[0]
-        restarted._around = type(restarted._around)(**{**vars(restarted._around), "store": store})
+        restarted._context = type(restarted._context)(
+            **{**vars(restarted._context), "store": store}
+        )
         await restarted.start()
         assert restarted.snapshot.calls.ledger == poller.snapshot.calls.ledger
         assert restarted.snapshot.health.catching_up
@@ -450,14 +453,17 @@ def test_after_a_restart_what_was_saved_is_published_before_any_poll():
     run_virtually(story())
 
 
-def test_a_bug_in_one_poll_does_not_end_the_polls(monkeypatch, caplog):
+def test_a_bug_in_one_poll_does_not_end_the_polls(caplog):
+    class Buggy(MemoryStore):
+        async def load(self, outbound_id):
+            raise ZeroDivisionError
+
     async def story():
-        world = world_of()
+        world = world_of(store=(store := Buggy()))
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
-        with monkeypatch.context() as patch:
-            patch.setattr("pearl_exporter.reading.plan.read_start", lambda *_: 1 / 0)
-            failure = await poller.poll()
+        failure = await poller.poll()
+        store.load = MemoryStore().load
         assert failure is not None
         assert failure.reason == "bad_response"
         assert "ZeroDivisionError" in str(failure)

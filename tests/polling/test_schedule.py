@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from pearl_exporter.polling.schedule import WEDGED_SECONDS, Schedule
+from pearl_exporter.polling.schedule import HEARTBEAT_TIMEOUT_SECONDS, Schedule
 from pearl_exporter.simulator import many_campaigns
 from tests.support.patience import HANGING_SECONDS
 from tests.support.world import DAWN_MS, World
@@ -139,7 +139,7 @@ async def test_the_heart_beats_from_the_start_on_and_is_missed_when_it_stops():
     schedule.start([])
     await until(lambda: schedule.is_alive)
     await schedule.stop()
-    now += WEDGED_SECONDS
+    now += HEARTBEAT_TIMEOUT_SECONDS
     assert not schedule.is_alive
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.third_party import ALLOWED, PAGE, licences_of, page, runtime_packages
+from tools.third_party import ALLOWED, PAGE, licences_of, page, runtime_packages
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("pearl_exporter", "docs", "tests", "deploy", "bench")
+PARTS = ("pearl_exporter", "docs", "tests", "deploy", "tools", "bench")
 MADE_HERE = shutil.ignore_patterns("__pycache__", "node_modules", "bundle*")
 
 
@@ -63,9 +63,12 @@ def test_the_wheel_is_the_program_with_its_licence_and_nothing_else(builds):
     with zipfile.ZipFile(file) as wheel:
         names = wheel.namelist()
     code = [name for name in names if name.startswith("pearl_exporter/")]
-    assert {Path(name).suffix for name in code} == {".py", ".typed"}
-    modules = [each.relative_to(ROOT).as_posix() for each in ROOT.glob("pearl_exporter/**/*.py")]
-    assert sorted(code) == sorted([*modules, "pearl_exporter/py.typed"])
+    assert {Path(name).suffix for name in code} == {".css", ".html", ".py", ".typed"}
+    pages = ROOT / "pearl_exporter/web/pages"
+    found = [*ROOT.glob("pearl_exporter/**/*.py"), pages / "style.css"]
+    found += pages.glob("templates/*.html")
+    files = [each.relative_to(ROOT).as_posix() for each in found]
+    assert sorted(code) == sorted([*files, "pearl_exporter/py.typed"])
     rest = {Path(name).name for name in names if name not in code}
     assert rest == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}
 
@@ -79,6 +82,7 @@ def test_the_sdist_has_what_the_documentation_names_and_nothing_of_this_machine(
         "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "THIRD_PARTY.md",
         "constraints.txt", "Makefile", "Dockerfile", "docs/privacy.md", "pyproject.toml",
         "tests/exposition/golden/metrics.om", "pearl_exporter/py.typed",
+        "pearl_exporter/web/pages/style.css", "pearl_exporter/web/pages/templates/page.html",
         "deploy/prometheus/rules/pearl-alerts.yml",
         "deploy/kubernetes/pearl-exporter/files/prometheus/rules/pearl-alerts.yml",
         "deploy/grafana/dashboards/pearl-outbound-detail.json",

@@ -12,19 +12,23 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import ConfigError, load_settings
-from pearl_exporter.config.keys import settings_keys
 from pearl_exporter.errors import REASONS
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
 from pearl_exporter.exposition.platform_metrics import PLATFORM_METRICS
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.view import View
+from tests.support.config_keys import settings_keys
 from tests.support.programs import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+ENDPOINTS = ROOT / "docs" / "endpoints.md"
+QUERIES = ROOT / "docs" / "promql.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "bench" / "README.md"])
 RECORDED = r"\w*:[\w:]*\w"
 """Series of the rules in ``deploy/``: tested with them."""
 APT_GET = r"apt-get install ([\w-]+)"
@@ -37,6 +41,11 @@ Metrics = dict[str, tuple[str, frozenset[str]]]
 def test_there_are_pages_to_test():
     names = {page.relative_to(ROOT).as_posix() for page in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/how-it-reads.md"}
+    assert names >= {"docs/install.md", "docs/runbooks/README.md", "bench/README.md"}
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= 180
 
 
 # What a page holds
@@ -79,6 +88,11 @@ def queries(page: Path) -> list[str]:
     ]
 
 
+def queries_alone(page: Path) -> list[str]:
+    """Every query of the page, without its comment."""
+    return [re.sub(r"^#.*\n", "", query) for query in queries(page)]
+
+
 # Metrics
 
 
@@ -102,7 +116,7 @@ def metrics_of_exporter() -> Metrics:
 
 
 def metrics_of_platform() -> Metrics:
-    return {row.name: ("gauge", frozenset({row.label} - {""})) for row in PLATFORM_METRICS}
+    return {row.name: ("gauge", frozenset(row.labels)) for row in PLATFORM_METRICS}
 
 
 def all_metrics() -> Metrics:
@@ -119,9 +133,14 @@ def test_the_metrics_page_lists_every_metric_with_type_and_labels_and_no_other()
     assert listed == all_metrics()
 
 
-def test_the_readme_lists_every_metric_once_and_no_other():
-    listed = [name.strip("`") for name, _ in table(README, r"pearl_\w+")]
-    assert sorted(listed) == sorted(all_metrics())
+def test_metrics_are_listed_on_their_page_alone():
+    listed = {
+        page: [name for name, *_ in table(page, "|".join(all_metrics()))]
+        for page in PAGES
+        if page != METRICS
+    }
+    assert {page: names for page, names in listed.items() if names} == {}
+    assert len(table(METRICS, "|".join(all_metrics()))) == len(all_metrics())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -166,10 +185,12 @@ def test_prometheus_can_parse_every_query(page, tmp_path):
     promtool("check", "rules", str(file))
 
 
-def test_the_readme_has_queries_and_a_broken_one_would_be_noticed(tmp_path):
-    assert len(queries(README)) > 10
+def test_there_are_queries_and_a_broken_one_would_be_noticed(tmp_path):
+    assert len(queries(QUERIES)) > 10
+    assert len(queries(README)) == 3
+    assert set(queries_alone(README)) <= set(queries_alone(QUERIES))
     file = tmp_path / "rules.json"
-    rule = {"record": "broken", "expr": queries(README)[0] + " / ("}
+    rule = {"record": "broken", "expr": queries(QUERIES)[0] + " / ("}
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": [rule]}]}))
     with pytest.raises(AssertionError, match="could not parse expression"):
         promtool("check", "rules", str(file))
@@ -238,7 +259,7 @@ def test_every_command_and_option_that_is_named_exists(page):
         assert set(options) <= {*known, "--help"}, command
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["docs/install.md", "CONTRIBUTING.md"])
 def test_every_debian_package_that_a_test_asks_for_is_named(page):
     tests = set(ROOT.glob("tests/**/*.py")) - set(ROOT.glob("tests/image/*.py"))
     asked = {name for file in tests for name in re.findall(APT_GET, file.read_text())}
@@ -248,9 +269,9 @@ def test_every_debian_package_that_a_test_asks_for_is_named(page):
     assert "chromium" in asked
 
 
-def test_the_readme_names_every_command():
+def test_the_page_on_commands_names_every_command():
     assert isinstance(main, click.Group)
-    assert {command for command, _ in commands(README)} == set(main.commands)
+    assert {command for command, _ in commands(COMMANDS)} == set(main.commands)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -260,10 +281,10 @@ def test_every_make_target_that_is_named_exists(page):
     assert named <= targets
 
 
-def test_the_readme_lists_every_endpoint_and_no_other():
+def test_the_page_on_endpoints_lists_each_and_no_other():
     nothing = View(*[lambda *_: None] * 6)  # type: ignore[arg-type,list-item]
     routes = {route.path for route in build_endpoints(nothing).routes}
-    named = {path.strip("`") for path, _ in table(README, r"/[\w/<>-]*")}
+    named = {path.strip("`") for path, _ in table(ENDPOINTS, r"/[\w/<>-]*")}
     assert {path.replace("<name>", "{name:path}") for path in named} == routes
 
 
@@ -300,16 +321,20 @@ def test_the_example_file_loads(tmp_path):
 def test_the_example_file_is_refused_until_its_placeholders_are_replaced():
     with pytest.raises(ConfigError) as refused:
         load_settings(ROOT / "docs" / "example-config.yml", {})
-    token, outbound = refused.value.faults
-    assert ': api.token: "YOUR_ACCOUNT_ID" stands for a part of the token; put your own' in token
-    assert ': outbounds.0.id: "YOUR_OUTBOUND_ID" stands for an id; put the id of one' in outbound
+    token, outbound = refused.value.problems
+    assert ': api.token: "YOUR_ACCOUNT_ID" is an example; replace it by your own' in token
+    told = ': outbounds.0.id: "YOUR_OUTBOUND_ID" is an example; replace it by the id of one'
+    assert told in outbound
 
 
-def test_the_readmes_keys_and_defaults_are_the_programs():
-    rows = table(README, r"\w+(\[\])?\.\w+")
-    assert rows
-    for path, default, _ in rows:
+def test_keys_are_listed_on_their_page_alone_with_their_defaults():
+    pattern = r"\w+(\[\])?\.\w+"
+    rows = table(CONFIGURATION, pattern)
+    assert [path.strip("`") for path, *_ in rows] == list(KEYS)
+    for path, default, *_ in rows:
         assert default == KEYS[path.strip("`")].default, path
+    names = "|".join(map(re.escape, KEYS))
+    assert [page for page in PAGES if page != CONFIGURATION and table(page, names)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

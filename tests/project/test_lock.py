@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deploy.third_party import runtime_packages
+from tools.third_party import runtime_packages
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("image.txt", "image-build.txt")

@@ -14,6 +14,7 @@ from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.state.schema import metadata
 from pearl_exporter.state.store import open_store
 from tests.state.test_forgetting import NOON, RULES, SECOND
+from tests.support.saving import apply_rows
 
 PAGE = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
 PERSONAL = {"from", "to", "phone", "searchInput", "name", "lead"}
@@ -40,7 +41,7 @@ def test_every_table_and_column_of_the_state_is_named_with_its_time_and_no_other
 
 def test_every_value_of_an_outbounds_progress_is_named_and_no_other():
     listed = [name for names, _ in rows("key") for name in code(names)]
-    assert sorted(listed) == sorted(Progress.__struct_fields__)
+    assert sorted(listed) == sorted(Progress.__struct_encode_fields__)
 
 
 def test_every_field_that_is_decoded_is_named_and_no_other():
@@ -73,8 +74,9 @@ async def test_the_command_that_erases_an_outbound_leaves_nothing_of_it_and_all_
     store = open_store(f"sqlite:///{path}")
     for outbound, call in ids.items():
         tracker = Tracker(RULES)
-        tracker.apply([Call(call, NOON, 40)], ranges=[(NOON, NOON + SECOND)], now=NOON + SECOND)
-        await store.commit(outbound, tracker.take_delta())
+        ranges, now = [(NOON, NOON + SECOND)], NOON + SECOND
+        applied = apply_rows(tracker, [Call(call, NOON, 40)], ranges=ranges, now=now)
+        await store.commit(outbound, applied.delta)
     await store.aclose()
     (statements,) = re.findall(r'sqlite3 data/pearl-exporter.db "([^"]+)"', PAGE)
     connection = sqlite3.connect(path)

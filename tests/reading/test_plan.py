@@ -1,4 +1,4 @@
-"""A poll asks only for what may have changed, and finds what has."""
+"""A poll asks only for what may have changed, and finds what changed."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -7,26 +7,29 @@ import pytest
 from msgspec.structs import replace
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
+from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import SLICE_PAGES
+from pearl_exporter.reading.cost import (
+    MAX_WHOLE_READ_PAGES,
+    MIN_CATCH_UP_REQUESTS,
+    USUAL_MAX_REQUESTS,
+    PlanLimits,
+)
 from pearl_exporter.reading.outcome_counts import SETS
 from pearl_exporter.reading.plan import (
     COUNT_EVERY,
-    ENOUGH_REQUESTS,
-    LEAST_CATCH_UP_REQUESTS,
-    MOST_FRUITLESS,
-    SMALL_WINDOW_PAGES,
-    Memory,
+    MAX_UNEXPLAINED_COUNTS,
+    PlanState,
     PollPlan,
-    Reading,
+    PollResult,
 )
 from tests.support.table import Table, by_id, run_plan
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 T0 = 1_795_000_000_000
 LIMIT = 100
-RULES = Rules(
+RULES = CountingRules(
     window_ms=HOUR,
     settle_ms=2 * MINUTE,
     settle_unanswered_ms=30 * SECOND,
@@ -37,7 +40,7 @@ RULES = Rules(
 )
 
 QUIET = replace(RULES, scan_every_ms=24 * HOUR)
-"""No scan is due: what is found is found otherwise."""
+"""No scan is due, so that a scan finds nothing."""
 
 
 def done(key: str, start: int, **changes) -> Call:
@@ -48,29 +51,25 @@ def done(key: str, start: int, **changes) -> Call:
 class Outbound:
     """A window of 1,900 calls, one every 1.8 s, all settled."""
 
-    def __init__(self, rules: Rules = RULES, more: Iterable[Call] = (), **behaviour) -> None:
+    def __init__(
+        self, rules: CountingRules = RULES, more: Iterable[Call] = (), **behaviour
+    ) -> None:
         self.rules = rules
         self.now = T0
         self.table = Table(**behaviour)
         self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
         self.table.put(*more)
         self.tracker = Tracker(rules)
-        self.memory = Memory()
+        self.state = PlanState()
         self.poll(0)
 
-    def poll(self, seconds: float = 30) -> Reading:
+    def poll(self, seconds: float = 30) -> PollResult:
         self.now += round(seconds * SECOND)
         self.table.searches.clear()
-        plan = PollPlan(self.tracker, now=self.now, limit=LIMIT, memory=self.memory)
+        plan = PollPlan(self.tracker, self.state, now=self.now, limits=PlanLimits(LIMIT))
         reading = run_plan(plan, self.table)
-        self.memory = reading.memory
-        self.tracker.apply(
-            reading.calls,
-            ranges=reading.ranges,
-            now=self.now,
-            spared=reading.spared,
-            unread=reading.unread,
-        )
+        self.state = reading.state
+        self.tracker.apply(reading.observation, now=self.now, max_gap_ms=0)
         return reading
 
     @property
@@ -78,7 +77,7 @@ class Outbound:
         return len(self.table.searches)
 
     def new(self, age_ms: int) -> int:
-        """How many calls have begun so long ago, of those that came after the first poll."""
+        """Return how many calls since the first poll started at least ``age_ms`` ago."""
         return sum(T0 <= call.start <= self.now - age_ms for call in self.table.rows.values())
 
     def is_right(self) -> bool:
@@ -93,7 +92,7 @@ class Outbound:
         return by_status == wanted
 
 
-def test_the_first_poll_reads_the_window_whole_and_asks_for_older_live_calls():
+def test_the_first_poll_reads_the_window_and_older_live_calls():
     outbound = Outbound()
     assert outbound.requests == 20 + 1
     assert outbound.is_right()
@@ -126,10 +125,11 @@ def test_a_call_stuck_live_does_not_widen_the_read():
     assert outbound.tracker.snapshot().live == 5
 
 
-def test_a_call_stuck_with_odd_codes_is_looked_for_every_five_minutes():
+def test_a_call_stuck_in_unknown_codes_is_rarely_read():
+    """It is looked for every five minutes, as no search can ask for its codes."""
     wide = replace(QUIET, window_ms=4 * HOUR)
     outbound = Outbound(wide, more=[Call("odd", T0 - 3 * HOUR, 777, 8)])
-    outbound.memory = outbound.memory._replace(ignores_statuses=True)
+    outbound.state = outbound.state._replace(ignores_statuses=True)
     assert outbound.tracker.snapshot().live == 1
     requests = []
     for _ in range(30):
@@ -154,19 +154,19 @@ def test_a_stuck_call_that_ends_is_seen_to_end():
     assert outbound.is_right()
 
 
-def test_a_filter_by_statuses_that_brings_others_is_not_used_again():
+def test_an_ignored_filter_by_statuses_is_not_used_again():
     outbound = Outbound(ignores_statuses=True)
     outbound.table.put(*(Call(f"stuck-{n}", T0 - (20 + n) * MINUTE, 40, 3) for n in range(3)))
     outbound.poll()
     outbound.poll()
-    assert outbound.memory.ignores_statuses
+    assert outbound.state.ignores_statuses
     outbound.poll()
     assert not any(search.statuses for search in outbound.table.searches)
     assert outbound.tracker.snapshot().live == 3
 
 
 @pytest.mark.parametrize("which", ["old-0150", "old-0777", "old-1850"])
-def test_a_row_deleted_deep_down_is_gone_by_the_next_poll(which):
+def test_a_deleted_row_is_gone_by_the_next_poll(which):
     outbound = Outbound()
     del outbound.table.rows[which]
     outbound.poll()
@@ -175,7 +175,7 @@ def test_a_row_deleted_deep_down_is_gone_by_the_next_poll(which):
 
 
 @pytest.mark.parametrize("minutes", [5, 23, 58])
-def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
+def test_a_row_that_comes_late_is_found_by_the_next_poll(minutes):
     outbound = Outbound()
     outbound.table.put(done("late", T0 - minutes * MINUTE + 7))
     outbound.poll()
@@ -183,7 +183,7 @@ def test_a_row_that_comes_late_deep_down_is_there_by_the_next_poll(minutes):
     assert outbound.is_right()
 
 
-def test_what_has_left_the_window_is_looked_at_a_last_time():
+def test_what_leaves_the_window_is_read_one_last_time():
     """A row that came late, and one that was deleted, since the poll before and just inside it."""
     outbound = Outbound(QUIET)
     for turn in range(3):
@@ -200,7 +200,8 @@ def test_what_has_left_the_window_is_looked_at_a_last_time():
         assert outbound.is_right()
 
 
-def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
+def test_one_row_added_and_one_deleted_are_found_by_the_scan():
+    """The count of the window is as it was."""
     outbound = Outbound()
     outbound.table.put(done("late", T0 - 30 * MINUTE + 7))
     del outbound.table.rows["old-1500"]
@@ -209,9 +210,9 @@ def test_one_row_that_came_and_one_that_went_are_found_by_the_next_scan():
     assert outbound.is_right()
 
 
-def test_a_row_that_changed_in_place_is_found_by_the_next_scan():
+def test_a_row_changed_in_place_is_found_by_the_next_scan():
     outbound = Outbound()
-    outbound.memory = outbound.memory._replace(ignores_statuses=True)
+    outbound.state = outbound.state._replace(ignores_statuses=True)
     outbound.table.put(done("old-1000", T0 - 1_080 * 1_800, status=150))
     outbound.poll(15 * 60)
     polls = 1
@@ -225,7 +226,7 @@ def test_a_row_that_changed_in_place_is_found_by_the_next_scan():
 
 @pytest.mark.parametrize("behaviour", [{}, {"inclusive_end": False}, {"inclusive_start": False}])
 @pytest.mark.parametrize("which", [0, 777, 1_000, 1_850])
-def test_an_outcome_that_changed_in_place_is_found_by_counting_outcomes(which, behaviour):
+def test_an_outcome_changed_in_place_is_found_by_counts(which, behaviour):
     outbound = Outbound(QUIET, **behaviour)
     outbound.table.put(done(f"old-{which:04d}", T0 - (which + 80) * 1_800, status=150))
     polls = 0
@@ -249,37 +250,38 @@ def test_two_outcomes_that_changed_places_are_found_by_the_scan():
     assert outbound.is_right()
 
 
-def test_counts_of_outcomes_that_lead_nowhere_are_given_up():
+def test_counts_of_outcomes_that_find_nothing_are_given_up():
     outbound = Outbound(QUIET, miscount_by_status=1)
     requests = []
     for _ in range(6 * COUNT_EVERY):
         outbound.poll(0.01)
         requests.append(outbound.requests)
-    assert outbound.memory.fruitless == MOST_FRUITLESS
+    assert outbound.state.unexplained_counts == MAX_UNEXPLAINED_COUNTS
     assert requests[-COUNT_EVERY:] == [1] * COUNT_EVERY
     assert outbound.is_right()
 
 
-def test_a_scan_comes_to_its_end_and_rests_until_the_next_is_due():
+def test_a_scan_ends_and_rests_until_the_next_is_due():
     outbound = Outbound()
     began, scans = set(), 0
     for turn in range(120):
         outbound.table.put(*(done(f"new-{turn}-{n}", outbound.now + n * 1_800) for n in range(16)))
         scans += outbound.poll().scanned
-        began.add(outbound.memory.scan_began)
+        began.add(outbound.state.scan_began)
     assert scans >= 2
     assert all(b - a >= RULES.scan_every_ms for a, b in pairwise(sorted(began)))
 
 
-def test_a_scan_takes_a_quarter_of_the_requests_at_most_that_polls_are_reckoned_with():
+def test_a_scan_takes_at_most_a_quarter_of_the_requests():
+    """That is a quarter of those that a poll usually may take."""
     outbound, polls, scanning = Outbound(replace(RULES, scan_every_ms=0)), 200, 0
     for _ in range(polls):
         outbound.poll(0.1)
         scanning += sum(not search.statuses for search in outbound.table.searches) - 1
-    assert polls / 2 < scanning <= polls * ENOUGH_REQUESTS / 4
+    assert polls / 2 < scanning <= polls * USUAL_MAX_REQUESTS / 4
 
 
-def test_a_page_of_nothing_but_rows_that_can_not_be_read_stops_no_scan():
+def test_a_page_of_unreadable_rows_stops_no_scan():
     unreadable = frozenset(f"old-{number:04d}" for number in range(600, 850))
     outbound, scans = Outbound(rejected=unreadable), 0
     for _ in range(60):
@@ -296,32 +298,33 @@ def test_after_a_short_outage_all_that_is_new_is_read_at_once():
     assert outbound.is_right()
 
 
-def test_after_an_outage_the_window_is_right_at_once_and_the_rest_follows_oldest_first():
+def test_a_backlog_follows_beside_polls_oldest_first():
+    """After an outage the window is right at once; what left it unread takes several polls."""
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
     reading = outbound.poll(8 * 3_600)
     assert outbound.is_right()
     begin, end = T0 - HOUR, T0 + 7 * HOUR
-    assert reading.unread is not None
-    began_again, ended = reading.unread
+    assert reading.observation.unread is not None
+    began_again, ended = reading.observation.unread
     assert begin < began_again < end
     assert ended == end
     polls = [outbound.requests]
-    while reading.unread is not None:
-        before = reading.unread
+    while reading.observation.unread is not None:
+        before = reading.observation.unread
         reading = outbound.poll()
         polls.append(outbound.requests)
         assert outbound.is_right()
-        assert reading.unread is None or reading.unread[0] > before[0]
+        assert reading.observation.unread is None or reading.observation.unread[0] > before[0]
     assert len(polls) > 4
-    assert max(polls[1:]) <= 2 + LEAST_CATCH_UP_REQUESTS + SLICE_PAGES * 2
+    assert max(polls[1:]) <= 2 + MIN_CATCH_UP_REQUESTS + SLICE_PAGES * 2
     assert outbound.tracker.snapshot().ledger.started == outbound.new(0) > 5_766
 
 
 def test_a_quiet_backlog_takes_few_requests():
     outbound = Outbound()
     reading, requests = outbound.poll(24 * 3_600), outbound.requests
-    while reading.unread is not None:
+    while reading.observation.unread is not None:
         reading = outbound.poll()
         requests += outbound.requests
     assert requests <= 40
@@ -331,7 +334,7 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:05d}", T0 + n * 1_000) for n in range(36_000)))
     reading = outbound.poll(8 * 3_600)
-    while reading.unread is not None:
+    while reading.observation.unread is not None:
         reading = outbound.poll(120)
     assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
     assert outbound.tracker.snapshot().tracked < 3_800
@@ -340,14 +343,14 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
 def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
-    before = outbound.poll(8 * 3_600).unread
-    outbound.tracker, outbound.memory = Tracker(RULES, outbound.tracker.saved()), Memory()
-    after = outbound.poll().unread
+    before = outbound.poll(8 * 3_600).observation.unread
+    outbound.tracker, outbound.state = Tracker(RULES, outbound.tracker.saved()), PlanState()
+    after = outbound.poll().observation.unread
     assert outbound.requests < 30
     assert before is not None
     assert after is not None
     assert after[0] > before[0]
-    while outbound.poll().unread is not None:
+    while outbound.poll().observation.unread is not None:
         assert outbound.is_right()
     assert outbound.tracker.snapshot().ledger.settled == outbound.new(140 * SECOND)
 
@@ -356,12 +359,14 @@ def test_catching_up_goes_on_after_a_restart():
 def test_a_backlog_is_read_by_offset_where_the_window_is(odd):
     outbound = Outbound(**odd)
     outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(3_000)))
-    while outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).unread is not None:
+    while (
+        outbound.poll(4 * 3_600 if outbound.now < T0 + HOUR else 30).observation.unread is not None
+    ):
         assert outbound.is_right()
     assert outbound.tracker.snapshot().ledger.started >= 2_900
 
 
-def test_at_a_first_start_live_calls_older_than_the_window_are_found():
+def test_a_first_start_finds_live_calls_before_the_window():
     older = [Call(f"older-{n:03d}", T0 - 3 * HOUR - n, 40, 3) for n in range(150)]
     outbound = Outbound(more=older)
     assert outbound.tracker.snapshot().live == 150
@@ -379,15 +384,16 @@ def test_live_calls_older_than_follow_are_not_looked_for():
     assert outbound.tracker.snapshot().live == 0
 
 
-def test_rows_that_can_not_be_read_cost_no_whole_read_each_time():
+def test_unreadable_rows_cost_no_whole_reads():
     outbound = Outbound(rejected=frozenset({"old-0500", "old-0900"}))
-    assert outbound.memory.uncountable == 2
+    assert outbound.state.unreadable_count == 2
     outbound.poll()
     assert outbound.requests == 1
 
 
 @pytest.mark.parametrize("unreadable", [1, 3])
-def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadable):
+def test_unreadable_rows_cost_no_requests_in_any_part(unreadable):
+    """They pass through the head, the rest of the window, and out of it."""
     outbound, requests = Outbound(QUIET), []
     for turn in range(200):
         new = [done(f"new-{turn}-{n}", outbound.now + n * 1_000) for n in range(5)]
@@ -397,14 +403,14 @@ def test_rows_that_can_not_be_read_cost_nothing_more_wherever_they_are(unreadabl
         outbound.poll()
         requests.append(outbound.requests)
         is_there = 5 <= turn <= 5 + HOUR // (30 * SECOND)
-        assert outbound.memory.uncountable == (unreadable if is_there else 0)
+        assert outbound.state.unreadable_count == (unreadable if is_there else 0)
     assert max(requests) <= 2
-    assert outbound.memory.fruitless == 0
+    assert outbound.state.unexplained_counts == 0
 
 
 @pytest.mark.parametrize("turns", [1, 60, 130])
 @pytest.mark.parametrize("unreadable", ["new-0-1", "old-0500"])
-def test_a_row_that_can_not_be_read_hides_no_other(unreadable, turns):
+def test_an_unreadable_row_hides_no_other(unreadable, turns):
     """Neither in the head nor below, nor when it has left the window."""
     outbound = Outbound(QUIET, rejected=frozenset({unreadable}))
     for turn in range(turns):
@@ -416,7 +422,7 @@ def test_a_row_that_can_not_be_read_hides_no_other(unreadable, turns):
     assert outbound.tracker.snapshot().ledger.started == started + 1
 
 
-def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():
+def test_a_count_always_too_large_costs_no_whole_reads():
     outbound = Outbound(miscount=3)
     outbound.poll()
     assert outbound.requests <= 2
@@ -425,27 +431,28 @@ def test_a_count_that_is_always_too_large_costs_no_whole_read_each_time():
 def test_a_small_window_is_read_whole():
     outbound = Outbound()
     rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
-    small = Outbound(Rules(**rules | {"window_ms": 5 * MINUTE}))
+    small = Outbound(CountingRules(**rules | {"window_ms": 5 * MINUTE}))
     reading = small.poll()
     assert reading.scanned
-    assert small.requests <= SMALL_WINDOW_PAGES
-    assert len(reading.ranges) == 1
+    assert small.requests <= MAX_WHOLE_READ_PAGES
+    assert len(reading.observation.ranges) == 1
     assert not outbound.poll().scanned
 
 
 def test_a_wider_window_is_read_whole_once():
     outbound = Outbound()
     rules = {name: getattr(RULES, name) for name in RULES.__struct_fields__}
-    wide = Rules(**rules | {"window_ms": 2 * HOUR})
+    wide = CountingRules(**rules | {"window_ms": 2 * HOUR})
     outbound.rules, outbound.tracker = wide, Tracker(wide, outbound.tracker.saved())
     assert outbound.poll().scanned
     assert not outbound.poll().scanned
     assert outbound.is_right()
 
 
-def test_the_order_of_the_server_s_own_is_read_by_offset_from_then_on():
+def test_a_server_with_its_own_order_is_read_by_offset():
+    """From the first poll on."""
     outbound = Outbound(order=lambda call: call.start)
-    assert outbound.memory.by_offset
+    assert outbound.state.by_offset
     assert outbound.poll().scanned
     assert outbound.requests in (19, 20)
 
@@ -461,9 +468,9 @@ def test_a_call_that_is_due_is_read_again_before_it_is_counted():
     assert (by_tag["first"], by_tag["final"]) == (0, 1)
 
 
-def test_ties_deep_down_are_read():
+def test_more_rows_of_one_millisecond_than_a_page_are_read():
     outbound = Outbound()
     outbound.table.put(*(done(f"tie-{n:03d}", T0 - 40 * MINUTE) for n in range(250)))
     outbound.poll()
     assert outbound.is_right()
-    assert len(by_id(outbound.poll().calls)) <= 2 * LIMIT
+    assert len(by_id(outbound.poll().observation.rows)) <= 2 * LIMIT

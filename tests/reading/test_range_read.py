@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
-from pearl_exporter.reading.range_read import MAX_READS, RangeRead, read_start, unread
-from pearl_exporter.reading.search import Page
-from tests.support.table import Table, read_whole
+from pearl_exporter.polling.plan_runner import drive
+from pearl_exporter.reading.range_read import MAX_READS, RangeRead
+from pearl_exporter.reading.search import Page, Search
+from tests.support.table import Table, by_id, read_range, read_whole
 
 START, END = 1_000, 2_000
 """The range that the tests read, in milliseconds."""
@@ -56,8 +55,8 @@ def test_a_quiet_table_is_read_exactly(
         coarse_ms=coarse_ms,
     )
     visible = inside(table)
-    if coarse_ms > 1:  # nobody can read what the server does not show for the whole range
-        shown = replace(table, clamp=1000).answer(RangeRead(START, END, 1000).next_search())
+    if coarse_ms > 1:  # nobody can read what the server leaves out of the whole range
+        shown = replace(table, clamp=1000).answer(next(RangeRead(START, END, 1000).searches()))
         visible = {call.id: call for call in shown.calls if START <= call.start < END}
     assert read_whole(RangeRead(START, END, limit), table) == visible
 
@@ -68,14 +67,14 @@ def test_a_quiet_table_is_read_exactly(
 def test_an_order_of_the_servers_own_is_read_by_offset(starts, limit, key):
     """Pages of a few rows may happen to look newest first; those of eight hardly ever do."""
     table = table_of(*starts, order=key)
-    read = RangeRead(START, END, limit)
-    assert read_whole(read, table) == inside(table)
-    again = RangeRead(START, END, limit, by_offset=read.by_offset)
-    assert read_whole(again, table) == inside(table)
-    assert again.by_offset == read.by_offset
+    result = read_range(RangeRead(START, END, limit), table)
+    assert by_id(result.calls) == inside(table)
+    again = read_range(RangeRead(START, END, limit, by_offset=result.by_offset), table)
+    assert by_id(again.calls) == inside(table)
+    assert again.by_offset == result.by_offset
 
 
-def test_a_row_that_shifts_within_the_oldest_millisecond_is_not_lost():
+def test_a_shift_within_the_oldest_millisecond_loses_no_row():
     """By offset within one millisecond, a page that reaches the range's start proves nothing."""
     table = table_of(START + 1, START - 1, START, START)
 
@@ -88,7 +87,7 @@ def test_a_row_that_shifts_within_the_oldest_millisecond_is_not_lost():
 
 
 @given(data=st.data(), starts=starts, limit=page_sizes.filter(lambda size: size > 1))
-def test_rows_that_shift_under_the_read_are_neither_lost_nor_doubled(data, starts, limit):
+def test_shifting_rows_are_neither_lost_nor_doubled(data, starts, limit):
     """Whatever appears, changes or goes meanwhile, the rows that stayed are all there."""
     table = table_of(*starts)
     before = inside(table)
@@ -123,8 +122,8 @@ def test_rows_that_shift_under_the_read_are_neither_lost_nor_doubled(data, start
         assert call in versions[key]
 
 
-def test_rows_that_shift_within_a_millisecond_are_noticed_though_the_count_stays():
-    """A page by offset begins with the last row of the page before it, or rows have shifted."""
+def test_a_shift_within_a_millisecond_is_noticed():
+    """The count is the same, but a page must begin with the last row of the page before it."""
     table = table_of(START + 3, START, START + 2, START + 2, START + 2)
 
     def move_the_newest(table: Table) -> None:
@@ -136,26 +135,24 @@ def test_rows_that_shift_within_a_millisecond_are_noticed_though_the_count_stays
 
 
 @pytest.mark.parametrize("bad", [None, 1, 9])
-def test_a_shift_by_offset_shows_beside_rows_that_cannot_be_used(bad):
-    """One row goes and another comes, so that the count stays."""
-    rows = [(f"call-{number:03d}", START + number) for number in range(12)]
-    read = RangeRead(START, END, 4, by_offset=True)
-    while (search := read.next_search()) is not None:
-        if read.pages == 1:
-            rows = [*rows[1:], ("late", START + 50)]
-        page = rows[search.skip : search.skip + search.limit]
-        calls = [Call(*each) for each in page if each[1] != START + (bad or -1)]
-        rejected = len(page) - len(calls)
-        ends_usably = bool(calls) and calls[-1].id == page[-1][0]
-        read.apply(Page(len(rows), calls, rejected, ends_usably=ends_usably))
-    usable = {key for key, at in rows if at != START + (bad or -1)}
-    assert {call.id for call in read.calls} == usable
+def test_a_shift_by_offset_shows_beside_unusable_rows(bad):
+    """One row is deleted and another added, so that the count is the same."""
+    table = table_of(*range(START, START + 12), without_ids=True)
+    table.rejected = frozenset() if bad is None else frozenset({f"call-{bad:03d}"})
+
+    def shift_once(table: Table) -> None:
+        if len(table.searches) == 1:
+            del table.rows["call-000"]
+            table.put(Call("late", START + 50))
+
+    table.on_search = shift_once
+    found = read_whole(RangeRead(START, END, 4, by_offset=True), table)
+    assert set(found) == set(table.rows) - table.rejected
 
 
 def test_downward_reading_takes_a_request_a_page():
     table = table_of(*range(START, END))
-    read = RangeRead(START, END, 100)
-    read_whole(read, table)
+    read_whole(RangeRead(START, END, 100), table)
     assert len(table.searches) == 11
     assert all(search.skip == 0 for search in table.searches)
 
@@ -171,46 +168,57 @@ def test_a_row_at_either_end_of_the_range():
     assert sorted(call.start for call in found.values()) == [START, END - 1]
 
 
+def test_a_range_of_more_rows_than_wanted_is_given_up():
+    table = table_of(*range(START, START + 100))
+    result = read_range(RangeRead(START, END, 10, max_rows=99), table)
+    assert not result.is_whole
+    assert (result.pages, result.expected) == (1, 100)
+    assert read_range(RangeRead(START, END, 10, max_rows=100), table).is_whole
+
+
+def test_answers_with_other_statuses_end_a_read_by_status():
+    table = table_of(*range(START, START + 5), ignores_statuses=True)
+    assert not read_range(RangeRead(START, END, 10, statuses=(1, 20)), table).is_whole
+    assert len(table.searches) == 1
+
+
 def test_an_empty_range_is_one_request():
     table = table_of()
-    read = RangeRead(START, END, 10)
-    assert read_whole(read, table) == {}
-    assert read.pages == 1
+    assert read_whole(RangeRead(START, END, 10), table) == {}
+    assert len(table.searches) == 1
 
 
-def test_rejected_rows_count_towards_the_total_and_their_ids_are_told():
+def test_rejected_rows_count_and_their_ids_are_returned():
     table = table_of(*range(START, START + 30), rejected=frozenset({"call-003", "call-029"}))
-    read = RangeRead(START, END, 7)
-    found = read_whole(read, table)
-    assert set(found) == set(table.rows) - table.rejected
-    assert read.rejected_ids == table.rejected
+    result = read_range(RangeRead(START, END, 7), table)
+    assert set(by_id(result.calls)) == set(table.rows) - table.rejected
+    assert result.unreadable_ids == table.rejected
 
 
-def test_rows_that_a_first_page_left_out_by_chance_are_found_beside_rejected_ones():
+def test_an_ignored_order_shows_beside_rejected_rows():
     """Three usable rows of four look newest first, though the server ignores the order."""
     at = {"a": 90, "bad": 95, "b": 50, "c": 10, "d": 80, "e": 70, "f": 60}
     table = Table(order=lambda call: list(at).index(call.id), rejected=frozenset({"bad"}))
     table.put(*(Call(key, START + offset) for key, offset in at.items()))
-    read = RangeRead(START, END, 4)
-    assert set(read_whole(read, table)) == set(at) - {"bad"}
-    assert read.by_offset
+    result = read_range(RangeRead(START, END, 4), table)
+    assert set(by_id(result.calls)) == set(at) - {"bad"}
+    assert result.by_offset
 
 
-def test_a_page_of_nothing_but_rejected_rows_does_not_stop_the_read():
+def test_a_page_of_rejected_rows_does_not_stop_the_read():
     table = table_of(
         *range(START, START + 10), rejected=frozenset(f"call-00{n}" for n in range(3, 8))
     )
     assert set(read_whole(RangeRead(START, END, 2), table)) == set(table.rows) - table.rejected
 
 
-def test_a_count_that_is_always_wrong_is_overruled_by_two_equal_reads():
+def test_two_equal_reads_overrule_a_wrong_count():
     table = table_of(*range(START, START + 5), miscount=3)
-    read = RangeRead(START, END, 10)
-    assert read_whole(read, table) == inside(table)
+    assert read_whole(RangeRead(START, END, 10), table) == inside(table)
 
 
 @pytest.mark.parametrize("limit", [3, 10])
-def test_a_table_that_never_agrees_with_its_count_is_inconsistent(limit):
+def test_a_table_that_never_agrees_is_inconsistent(limit):
     table = table_of(*range(START, START + 5), miscount=3)
 
     def disturb(table: Table) -> None:
@@ -235,12 +243,13 @@ def test_by_offset_a_count_that_changed_is_read_again():
 def test_dates_cut_to_seconds_lose_no_row():
     """The page below ``p`` would miss the rows of p's own second: the counts betray it."""
     table = table_of(*range(START, START + 900, 10), coarse_ms=100)
-    read = RangeRead(START, START + 1_000, 20)
-    assert read_whole(read, table) == table.rows
-    assert read.by_offset
+    result = read_range(RangeRead(START, START + 1_000, 20), table)
+    assert by_id(result.calls) == table.rows
+    assert result.by_offset
 
 
-def test_one_call_deleted_deep_down_costs_one_more_request_and_no_fall_back():
+def test_one_deleted_call_costs_one_request_and_no_fallback():
+    """It is deleted from the part that is still to be read."""
     table = table_of(*range(START, START + 100))
 
     def delete_one_once(table: Table) -> None:
@@ -248,118 +257,38 @@ def test_one_call_deleted_deep_down_costs_one_more_request_and_no_fall_back():
             del table.rows["call-010"]
 
     table.on_search = delete_one_once
-    read = RangeRead(START, END, 20)
-    assert read_whole(read, table) == inside(table)
-    assert not read.by_offset
+    result = read_range(RangeRead(START, END, 20), table)
+    assert by_id(result.calls) == inside(table)
+    assert not result.by_offset
     assert len(table.searches) <= 8
 
 
-def test_progress_is_told_as_calls_read_of_calls_expected():
+def test_progress_is_calls_read_of_calls_expected():
     table = table_of(*range(START, START + 100))
     read = RangeRead(START, END, 30)
-    told = []
-    while (search := read.next_search()) is not None:
-        read.apply(table.answer(search))
-        told.append((read.received, read.expected))
-    assert [received for received, _ in told] == [29, 57, 85, 100]  # all but the ties at the end
+    seen = []
+    table.on_search = lambda _: seen.append(read.progress)
+    read_whole(read, table)
+    before_any_page, *later = seen
+    assert before_any_page is None
+    received, expected = zip(*later, read.progress, strict=True)
+    assert received == (29, 57, 85, 100)  # all but the ties at the end
     # a row at the very end of a range may be counted twice, nothing more
-    assert all(100 <= expected <= 101 for _, expected in told)
+    assert all(100 <= each <= 101 for each in expected)
 
 
-def test_a_count_of_no_calls_with_rows_is_read_again():
-    read = RangeRead(START, END, 10)
-    page = Page(0, calls_at(START + 1))
-    for _ in range(2):
-        read.apply(page)
-        assert read.next_search() is not None
-        read.apply(Page(0, ()))
-    assert read.next_search() is None
-    assert len(read.calls) == 1
+async def test_a_count_of_no_calls_with_rows_is_read_again():
+    pages = [Page(0, calls_at(START + 1)), Page(0, ())] * 2
+
+    async def ask(_search: Search) -> Page:
+        return pages.pop(0)
+
+    result = await drive(RangeRead(START, END, 10).searches(), ask)
+    assert not pages
+    assert len(result.calls) == 1
 
 
 @pytest.mark.parametrize("miscount", [-1, -60, -250])
 def test_a_count_that_is_too_low_does_not_cut_the_read_short(miscount):
     table = table_of(*range(START, START + 250), miscount=miscount)
     assert read_whole(RangeRead(START, END, 100), table) == table.rows
-
-
-RULES = Rules(
-    window_ms=3_600_000,
-    settle_ms=120_000,
-    settle_unanswered_ms=30_000,
-    follow_ms=86_400_000,
-    catch_up_ms=21_600_000,
-    scan_every_ms=900_000,
-    buckets=(10.0,),
-)
-NOW = 1_795_000_000_000
-HOUR = 3_600_000
-
-
-def polled(*calls: Call, now: int = NOW) -> Tracker:
-    tracker = Tracker(RULES)
-    tracker.apply(calls, ranges=[(now - HOUR, now + 1)], now=now)
-    return tracker
-
-
-def test_the_first_poll_reads_the_window():
-    assert read_start(Tracker(RULES), RULES, NOW) == NOW - HOUR
-
-
-def test_what_left_the_window_since_the_last_poll_is_read_a_last_time():
-    assert read_start(polled(), RULES, NOW + 30_000) == NOW - HOUR
-
-
-def test_a_live_call_older_than_the_window_does_not_widen_the_read():
-    tracker = polled(Call("live", NOW - 5, status=40, call_status=3))
-    now = NOW + HOUR
-    assert read_start(tracker, RULES, now) == NOW - HOUR
-
-
-def test_after_an_outage_shorter_than_the_window_all_that_left_it_is_read_a_last_time():
-    now = NOW + HOUR
-    assert read_start(polled(), RULES, now) == NOW - HOUR
-    assert unread(polled(), RULES, now) is None
-
-
-def test_after_a_longer_outage_the_window_is_read_and_what_has_left_it_is_unread():
-    now = NOW + 5 * HOUR
-    assert read_start(polled(), RULES, now) == now - HOUR
-    assert unread(polled(), RULES, now) == (NOW - HOUR, now - HOUR)
-
-
-def test_what_is_unread_begins_catch_up_ago():
-    now = NOW + 24 * HOUR
-    assert unread(polled(), RULES, now) == (now - RULES.catch_up_ms, now - HOUR)
-
-
-def test_while_catching_up_what_was_read_since_is_not_unread():
-    now = NOW + 5 * HOUR
-    tracker = polled()
-    left = (NOW, now - HOUR)
-    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=left)
-    assert unread(tracker, RULES, now + 30_000) == left
-    assert read_start(tracker, RULES, now + 30_000) == now - HOUR
-
-
-def test_a_second_outage_adds_to_what_is_unread():
-    now = NOW + 5 * HOUR
-    tracker = polled()
-    tracker.apply([], ranges=[(now - HOUR, now + 1)], now=now, unread=(NOW, now - HOUR))
-    again = now + 3 * HOUR
-    assert unread(tracker, RULES, again) == (NOW, again - HOUR)
-
-
-def test_a_window_longer_than_catch_up_is_read_whole():
-    rules = replace_window(RULES, 12 * HOUR)
-    tracker = Tracker(rules)
-    tracker.apply([], ranges=[(NOW - 12 * HOUR, NOW + 1)], now=NOW)
-    now = NOW + 24 * HOUR
-    assert read_start(tracker, rules, now) == now - 12 * HOUR
-
-
-def replace_window(rules: Rules, window_ms: int) -> Rules:
-    return Rules(
-        **{name: getattr(rules, name) for name in rules.__struct_fields__}
-        | {"window_ms": window_ms}
-    )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.alertmanager import Alertmanager, alertmanager
 from tests.rules.promtool import ROOT, alerts
+from tests.support.alertmanager import Alertmanager, alertmanager
 from tests.support.programs import debian_program, eventually
 
 pytestmark = pytest.mark.slow

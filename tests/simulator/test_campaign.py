@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pearl_exporter.simulator import Campaign, Incident, Search
-from pearl_exporter.simulator.generation import horizon_ms
-from pearl_exporter.simulator.life import NEVER, CallLife
+from pearl_exporter.simulator import CallQuery, Campaign, Incident
+from pearl_exporter.simulator.call_generator import horizon_ms
+from pearl_exporter.simulator.call_life import NEVER, CallLife
 from tests.simulator.worlds import CALM, HOUR, MINUTE, NOW, ODD, a_campaign
 
 WORLD = a_campaign(**ODD)
@@ -24,14 +24,14 @@ codes = st.frozensets(
 
 
 def everything(**changes):
-    return replace(Search(from_ms=0, to_ms=NEVER, limit=1 << 40, ascending=True), **changes)
+    return replace(CallQuery(from_ms=0, to_ms=NEVER, limit=1 << 40, ascending=True), **changes)
 
 
 def ids(campaign: Campaign, calls):
-    return [campaign.letterhead.call_id(call) for call in calls]
+    return [campaign.row_writer.call_id(call) for call in calls]
 
 
-def shown(campaign: Campaign, search: Search, at_ms: int):
+def shown(campaign: Campaign, search: CallQuery, at_ms: int):
     page = campaign.page(search, at_ms)
     return page.count, [campaign.row(call, at_ms) for call in page.calls]
 
@@ -43,7 +43,7 @@ def test_rows_do_not_depend_on_what_was_asked_before():
     straight, crooked = a_campaign(**ODD), a_campaign(**ODD)
     for at in (NOW - 3 * HOUR, NOW, START + 5, NOW - HOUR, NOW + MINUTE):
         crooked.count(at - HOUR, at, at)
-        crooked.page(Search(from_ms=START, to_ms=at, statuses=frozenset({1})), at)
+        crooked.page(CallQuery(from_ms=START, to_ms=at, statuses=frozenset({1})), at)
     straight.advance(NOW + 2 * HOUR)
     for at in (START + HOUR, NOW - 7, NOW):
         assert straight.rows(START, at, at) == crooked.rows(START, at, at)
@@ -70,7 +70,7 @@ def test_plain_times_are_all_of_one_form():
     assert times == {".Z"}
 
 
-def test_without_a_vocabulary_nobody_is_tagged():
+def test_without_tags_no_call_is_tagged():
     rows = a_campaign(tags=()).rows(START, NOW, NOW)
     assert not any(row["tags"] for row in rows)
 
@@ -81,23 +81,23 @@ def test_without_a_vocabulary_nobody_is_tagged():
 def life(campaign: Campaign, call: CallLife):
     """Return the rows of a call, without repetitions, from before its start to its last event."""
     stops = [call.appear, call.queued, call.talk, call.end, call.written, call.tagged]
-    stops += [call.revision.at_ms] if call.revision else []
+    stops += [call.late_change.at_ms] if call.late_change else []
     stops += [call.deleted] if call.deleted != NEVER else []
     moments = sorted({call.start - 1, *(at for at in stops if at >= call.start)})
     rows = [campaign.row_at(call, at) for at in moments]
     return [row for before, row in pairwise([..., *rows]) if row != before]
 
 
-def test_an_answered_call_goes_from_new_over_the_queue_and_the_call_to_its_outcome():
+def test_an_answered_call_goes_through_the_queue_to_its_outcome():
     calm = a_campaign(**CALM)
     call = next(
         c for c in calm.calls(START, NOW) if c.outcome == 100 and c.tags and not c.early_cancel
     )
-    told = [
+    states = [
         row and (row["conversationStatus"], row["status"], row["duration"] > 0, bool(row["tags"]))
         for row in life(calm, call)
     ]
-    assert told == [
+    assert states == [
         None,
         (1, 3, False, False),
         (20, 3, False, False),
@@ -110,7 +110,7 @@ def test_an_answered_call_goes_from_new_over_the_queue_and_the_call_to_its_outco
     assert 2_000 <= call.written - call.end <= 90_000
 
 
-def test_an_unanswered_call_has_no_length_and_never_is_on_a_call():
+def test_an_unanswered_call_has_no_duration():
     calm = a_campaign(**CALM)
     unanswered = [c for c in calm.calls(START, NOW) if c.outcome in (10, 150)]
     assert len(unanswered) > 500
@@ -133,7 +133,7 @@ def test_a_call_keeps_its_identity_through_its_life():
         assert len(faces) <= 1
 
 
-def test_nothing_changes_after_the_last_event_and_that_comes_in_time():
+def test_nothing_changes_after_the_last_event():
     horizon = horizon_ms(WORLD.profile)
     for call in WORLD.calls(START, NOW):
         last = call.last_event()
@@ -151,7 +151,7 @@ def test_all_oddities_happen_and_none_in_a_calm_campaign():
         finals = [rows[-1] for rows in lives if rows]
         return {
             "late": any(call.appear > call.start for call in calls),
-            "revised": any(call.revision for call in calls),
+            "revised": any(call.late_change for call in calls),
             "deleted": any(call.deleted != NEVER for call in calls),
             "code": any(row["conversationStatus"] == 777 for row in finals),
             "state": any(row["status"] == 12 for row in finals),
@@ -163,7 +163,7 @@ def test_all_oddities_happen_and_none_in_a_calm_campaign():
     assert set(oddities(a_campaign(**CALM)).values()) == {False}
 
 
-def test_without_a_success_definition_every_conversation_is_complete():
+def test_without_a_success_definition_calls_end_complete():
     rows = a_campaign(success_definition=False, **CALM).rows(START, NOW - HOUR, NOW)
     seen = Counter(row["conversationStatus"] for row in rows)
     assert seen[130] > 300
@@ -201,7 +201,7 @@ def test_nobody_is_called_again_at_night():
     assert len(again) > 50
 
 
-def test_the_start_time_is_spelled_in_many_ways_and_means_the_start():
+def test_every_spelling_of_the_start_time_means_the_start():
     spelled = Counter()
     for call in WORLD.calls(START, NOW):
         text = WORLD.row(call, NOW)["startTime"]
@@ -258,7 +258,7 @@ def test_the_count_is_the_number_of_rows(span, at):
 def test_a_page_is_its_part_of_all_matching_rows(span, at, skip, limit, ascending, statuses):
     rows = WORLD.rows(*span, at)
     rows = [row for row in rows if statuses is None or row["conversationStatus"] in statuses]
-    search = Search(
+    search = CallQuery(
         from_ms=span[0],
         to_ms=span[1],
         skip=skip,
@@ -276,7 +276,7 @@ def test_a_small_page_among_calls_that_are_still_open(ascending):
     for at in range(START + HOUR, NOW, 7 * MINUTE):
         rows = WORLD.rows(at - 5 * MINUTE, at, at)
         rows = [row for row in rows if row["conversationStatus"] in statuses]
-        search = Search(
+        search = CallQuery(
             from_ms=at - 5 * MINUTE, to_ms=at, limit=1, ascending=ascending, statuses=statuses
         )
         wanted = rows[:1] if ascending else rows[:-2:-1]
@@ -301,7 +301,7 @@ def test_a_filter_by_row_is_the_same_filter(at, statuses, tag):
 @settings(max_examples=20, deadline=None)
 @given(moments, st.integers(7, 400), st.booleans())
 def test_paging_by_skip_gives_every_row_once_and_in_order(at, limit, ascending):
-    search = Search(from_ms=START, to_ms=at, limit=limit, ascending=ascending)
+    search = CallQuery(from_ms=START, to_ms=at, limit=limit, ascending=ascending)
     rows, count = [], 1
     while len(rows) < count:
         count, page = shown(WORLD, replace(search, skip=len(rows)), at)
@@ -325,7 +325,7 @@ def test_both_ends_of_a_range_belong_to_it():
 
 def test_what_lies_in_the_future_is_not_served():
     assert WORLD.count(NOW + 1, NOW + HOUR, NOW) == 0
-    assert WORLD.page(Search(from_ms=NOW + 1, to_ms=NOW + HOUR), NOW).calls == []
+    assert WORLD.page(CallQuery(from_ms=NOW + 1, to_ms=NOW + HOUR), NOW).calls == []
 
 
 # Incidents
@@ -381,7 +381,7 @@ def test_an_incident_spans_its_first_moment_and_not_its_last():
     ]
 
 
-def test_an_incident_is_the_same_whether_its_calls_were_made_already_or_not():
+def test_an_incident_hits_calls_made_before_and_after_it():
     eager, lazy = a_campaign(**ODD), a_campaign(**ODD)
     eager.advance(NOW + HOUR)
     for campaign in (eager, lazy):
@@ -402,7 +402,7 @@ def test_an_incident_that_is_over_changes_nothing():
 # Rows taken away and brought back from outside
 
 
-def test_a_removed_row_is_gone_from_then_on_until_it_is_brought_back():
+def test_a_removed_row_is_gone_until_it_is_brought_back():
     campaign = a_campaign(**ODD)
     call = next(c for c in campaign.calls(NOW - HOUR, NOW) if c.visible_at(NOW))
     campaign.remove(call, NOW - MINUTE)
@@ -419,7 +419,7 @@ def test_a_removed_row_is_gone_from_then_on_until_it_is_brought_back():
         assert shown(campaign, search, at) == (len(with_status), with_status)
 
 
-def test_a_row_that_was_deleted_by_itself_can_be_brought_back_too():
+def test_a_deleted_row_can_be_brought_back():
     campaign = a_campaign(**ODD)
     gone = next(c for c in campaign.calls(START, NOW) if c.deleted < NOW)
     before = campaign.count(START, NOW, NOW)

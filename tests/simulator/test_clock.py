@@ -1,4 +1,4 @@
-"""The simulated clock runs with the wall's, at its own speed, and stands when told."""
+"""The simulated clock runs with the real one, at its own speed, and can be stopped."""
 
 import pytest
 

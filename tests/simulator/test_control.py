@@ -1,4 +1,4 @@
-"""A running simulator is watched and governed over HTTP, without a token."""
+"""A running simulator is inspected and controlled over HTTP, without a token."""
 
 import pytest
 
@@ -61,18 +61,18 @@ async def test_faults_do_not_hit_the_control(control, client):
 
 
 async def test_an_incident_is_added(control, simulator):
-    told = await control(
+    found = await control(
         "POST",
         "incidents",
         {"outbound": "c1", "kind": "error", "share": 1, "after_seconds": 1, "lasting_seconds": 60},
     )
     expected = {"kind": "error", "start_ms": NOW + 1000, "end_ms": NOW + 61_000, "share": 1.0}
-    assert told == [expected]
+    assert found == [expected]
     struck = simulator.campaigns[ID].calls(NOW + 1000, NOW + 60_999)
     assert {call.outcome for call in struck} <= {500}
 
 
-async def test_the_clock_is_governed(control, clock):
+async def test_the_clock_is_controlled(control, clock):
     assert await control("POST", "clock", {"advance_seconds": 1.5}) == {
         "now_ms": NOW + 1500,
         "paused": True,
@@ -84,13 +84,13 @@ async def test_the_clock_is_governed(control, clock):
 
 
 @pytest.mark.parametrize("at", ["2026-03-01T11:00:00Z", str(NOW - HOUR)])
-async def test_the_truth_is_told_for_any_moment(control, simulator, at):
-    told = await control("GET", f"truth?outbound={ID}&at={at}&window=600")
+async def test_the_truth_is_there_for_any_moment(control, simulator, at):
+    found = await control("GET", f"truth?outbound={ID}&at={at}&window=600")
     expected = truth(simulator.campaigns[ID], NOW - HOUR, 600_000)
-    assert told["calls"] == expected.calls > 0
-    assert told["by_status"] == {str(code): n for code, n in expected.by_status.items()}
-    assert told["by_tag"] == expected.by_tag
-    assert "rows" not in told
+    assert found["calls"] == expected.calls > 0
+    assert found["by_status"] == {str(code): n for code, n in expected.by_status.items()}
+    assert found["by_tag"] == expected.by_tag
+    assert "rows" not in found
     full = await control("GET", f"truth?outbound=c1&at={at}&window=600&rows=1")
     assert full["rows"] == expected.rows
     now = await control("GET", "truth?outbound=c2")
@@ -103,10 +103,10 @@ async def test_requests_are_counted(control, client):
     await search(client, limit=-1)
     await client.get("/v1/Account")
     await client.get("/v1/Outbound/nobody")
-    told = await control("GET", "requests")
-    assert told["total"] == 4
-    assert told["by_outbound"] == {ID: {"200": 1, "400": 1}, "": {"200": 1, "404": 1}}
-    assert told["bytes"] > size
+    found = await control("GET", "requests")
+    assert found["total"] == 4
+    assert found["by_outbound"] == {ID: {"200": 1, "400": 1}, "": {"200": 1, "404": 1}}
+    assert found["bytes"] > size
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_requests_are_counted(control, client):
         ("GET", "truth?outbound=c1&window=long", None, "long"),
     ],
 )
-async def test_a_wrong_request_is_told_what_is_right(control, method, path, body, message):
+async def test_a_wrong_request_says_what_was_wanted(control, method, path, body, message):
     status, text = await control(method, path, body)
     assert status == 400
     assert message in text

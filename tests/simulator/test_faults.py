@@ -11,14 +11,14 @@ def test_a_flag_and_an_object_describe_the_same():
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_has_defaults_and_can_be_written_and_read_back(name):
+def test_every_fault_has_defaults_and_a_json_form(name):
     plain = fault(name)
     assert plain.probability == 1.0
     assert fault(plain.as_json()) == plain
     assert fault(plain) is plain
 
 
-def test_a_flag_may_bear_the_common_settings():
+def test_a_flag_may_have_the_common_settings():
     full = fault("drop:0.5,when=middle,outbound=abc,requests=3,begin=10,lasting=60")
     assert full.as_json() == {
         "fault": "drop",
@@ -57,22 +57,22 @@ def test_a_flag_needs_no_probability():
         ({"fault": "slow", "outbound": 7}, "slow: outbound is 7, wanted an id"),
     ],
 )
-def test_a_wrong_description_gets_a_message_that_says_what_is_right(described, message):
+def test_a_wrong_description_names_what_is_allowed(described, message):
     with pytest.raises(FaultError) as raised:
         fault(described)
     assert message in str(raised.value)
 
 
 def hits(faults: Faults, number: int, outbound: str | None = "a", now_ms: int = 0):
-    return sum(bool(faults.strike(outbound, now_ms)) for _ in range(number))
+    return sum(bool(faults.draw(outbound, now_ms)) for _ in range(number))
 
 
-def test_a_fault_hits_by_its_probability_and_the_same_requests_each_time():
+def test_a_fault_hits_by_its_probability_and_its_seed():
     first, second = (Faults(["empty:0.3"], seed=5) for _ in range(2))
-    struck = [bool(first.strike("a", 0)) for _ in range(1000)]
-    assert struck == [bool(second.strike("a", 0)) for _ in range(1000)]
-    assert sum(struck) == pytest.approx(300, abs=50)
-    assert first.hits["empty"] == sum(struck)
+    hit = [bool(first.draw("a", 0)) for _ in range(1000)]
+    assert hit == [bool(second.draw("a", 0)) for _ in range(1000)]
+    assert sum(hit) == pytest.approx(300, abs=50)
+    assert first.hits["empty"] == sum(hit)
 
 
 def test_probability_0_never_hits_and_1_always():
@@ -96,17 +96,17 @@ def test_a_fault_may_begin_later_and_end():
     assert [hits(faults, 1, now_ms=at) for at in moments] == [0, 0, 1, 1, 0]
 
 
-def test_faults_given_at_the_start_count_their_time_from_the_first_request():
+def test_faults_of_the_start_run_from_the_first_request():
     faults = Faults(["empty:lasting=5"])
     assert [hits(faults, 1, now_ms=at) for at in (100_000, 104_999, 105_000)] == [1, 1, 0]
 
 
 def test_several_faults_hit_together_the_first_of_a_name_wins():
     faults = Faults(["slow:seconds=1,outbound=b", "slow:seconds=2", "empty"])
-    assert faults.strike("a", 0)["slow"].number("seconds") == 2
-    struck = faults.strike("b", 0)
-    assert struck["slow"].number("seconds") == 1
-    assert struck.keys() == {"slow", "empty"}
+    assert faults.draw("a", 0)["slow"].number("seconds") == 2
+    hit = faults.draw("b", 0)
+    assert hit["slow"].number("seconds") == 1
+    assert hit.keys() == {"slow", "empty"}
 
 
 def test_a_bad_description_changes_nothing():

@@ -9,18 +9,18 @@ from pearl_exporter.simulator import (
 from tests.simulator.worlds import HOUR, MINUTE, NOW
 
 
-def test_three_outbounds_of_different_character_with_a_day_behind_them():
+def test_the_default_campaigns_differ_and_have_a_day_of_calls():
     campaigns = default_campaigns(1, NOW)
     names = [campaign.profile.name for campaign in campaigns]
     assert names == ["spring-renewals", "appointment-reminders", "night-shift"]
-    told = [truth(campaign, NOW, 24 * HOUR) for campaign in campaigns]
-    assert told[0].calls > told[1].calls > told[2].calls > 2_000
-    assert 100 in told[0].by_status
-    assert all(130 in each.by_status and 100 not in each.by_status for each in told[1:])
-    assert all(each.live for each in told[:2])
+    found = [truth(campaign, NOW, 24 * HOUR) for campaign in campaigns]
+    assert found[0].calls > found[1].calls > found[2].calls > 2_000
+    assert 100 in found[0].by_status
+    assert all(130 in each.by_status and 100 not in each.by_status for each in found[1:])
+    assert all(each.live for each in found[:2])
 
 
-def test_as_many_as_are_wanted_all_with_names_and_ids_of_their_own():
+def test_every_campaign_has_its_own_name_and_id():
     for campaigns in (default_campaigns(1, NOW, 8), many_campaigns(50, NOW)):
         assert len({campaign.outbound_id for campaign in campaigns}) == len(campaigns)
         assert len({campaign.profile.name for campaign in campaigns}) == len(campaigns)
@@ -38,8 +38,8 @@ def test_the_demo_shows_an_error_spike_soon():
     campaign.add_incident(demo_incident(NOW), NOW)
 
     def errors(at):
-        told = truth(campaign, at, 2 * MINUTE)
-        return told.by_status.get(500, 0) / told.calls
+        found = truth(campaign, at, 2 * MINUTE)
+        return found.by_status.get(500, 0) / found.calls
 
     assert errors(NOW) < 0.2
     assert errors(NOW + 5 * MINUTE) > 0.3

@@ -31,7 +31,7 @@ def rows(simulator):
     return simulator.campaigns[ID].rows(START, NOW, NOW)[::-1]
 
 
-async def test_a_search_gives_the_count_and_a_page_of_100_newest_first(client, rows):
+async def test_a_search_gives_the_count_and_the_newest_100(client, rows):
     answer = await search(client)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -106,13 +106,13 @@ async def test_the_date_header_is_the_simulated_time(client):
 
 
 async def test_gzip_when_asked_for(client):
-    squeezed = await search(client)
+    compressed = await search(client)
     client.headers["accept-encoding"] = "identity"
     plain = await search(client)
-    assert squeezed.headers["content-encoding"] == "gzip"
+    assert compressed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
-    assert int(squeezed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
-    assert squeezed.json() == plain.json()
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+    assert compressed.json() == plain.json()
 
 
 @pytest.mark.parametrize(

@@ -35,20 +35,20 @@ def test_tags_are_trimmed_and_count_once():
 
 def test_the_truth_counts_the_rows_of_the_window():
     campaign = a_campaign(**ODD)
-    told = truth(campaign, NOW, HOUR)
+    found = truth(campaign, NOW, HOUR)
     rows = campaign.rows(NOW - HOUR, NOW, NOW)
-    assert told.rows == rows
-    assert told.calls == len(rows) == sum(told.by_status.values())
-    assert sum(told.by_call_status.values()) == len(rows)
-    assert told.by_status == Counter(row["conversationStatus"] for row in rows)
-    assert told.live == sum(map(live, rows)) > 0
+    assert found.rows == rows
+    assert found.calls == len(rows) == sum(found.by_status.values())
+    assert sum(found.by_call_status.values()) == len(rows)
+    assert found.by_status == Counter(row["conversationStatus"] for row in rows)
+    assert found.live == sum(map(live, rows)) > 0
     over = [row for row in rows if not live(row) and row["duration"] > 0]
-    assert told.durations == [row["duration"] for row in over]
-    assert told.untagged == sum(not distinct_tags(row) for row in over) > 0
-    assert told.by_tag["callback"] > 0
+    assert found.durations == [row["duration"] for row in over]
+    assert found.untagged == sum(not distinct_tags(row) for row in over) > 0
+    assert found.by_tag["callback"] > 0
 
 
-def test_rows_are_told_only_on_request():
-    told = truth(a_campaign(), NOW, HOUR)
-    assert "rows" not in told.as_json()
-    assert told.as_json(rows=True)["rows"] == told.rows
+def test_rows_are_in_the_json_only_on_request():
+    found = truth(a_campaign(), NOW, HOUR)
+    assert "rows" not in found.as_json()
+    assert found.as_json(rows=True)["rows"] == found.rows

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -26,20 +25,21 @@ from sqlalchemy import Engine, event
 
 from pearl_exporter.api.budget import Demand
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import Refusals
+from pearl_exporter.api.token_breaker import TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
-from pearl_exporter.counting.journal import settled_in
-from pearl_exporter.counting.saved import Saved
-from pearl_exporter.counting.tracked_call import Phase
-from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.counting.compact_ids import full_id, loaded_ids
+from pearl_exporter.counting.journal import decode_entries
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.tracked_call import CallPhase
+from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
-from pearl_exporter.polling.context import Surroundings
+from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.poller import Assignment, Poller
-from pearl_exporter.reading.plan import Reading
+from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
-from tests.support.recount import Poll, Recount, positive
+from tests.support.oracle import Poll, Recount, positive
 from tests.support.saving import calls_of
 from tests.support.table import Table, by_id
 
@@ -66,7 +66,7 @@ class DiskFull(sqlite3.OperationalError):
 
 
 class Client:
-    """The API's client: answers from a table, until it is told to raise."""
+    """The API's client: answers from a table, until it has a fault to raise."""
 
     def __init__(self, answered) -> None:
         self._answered = answered
@@ -74,10 +74,10 @@ class Client:
         self.fault: BaseException | None = None
         self.good_requests = 0
         self.token = SimpleNamespace(current=lambda: "account:secret")
-        self.limiter = SimpleNamespace(rate=1.0, ceiling=1.0)
-        self.refusals, self.demand = Refusals(), Demand()
+        self.limiter = SimpleNamespace(rate=1.0, configured_rate=1.0)
+        self.breaker, self.demand = TokenBreaker(), Demand()
 
-    async def search(self, outbound_id: str, search: Search, patience: object) -> Page:
+    async def search(self, outbound_id: str, search: Search, deadline: object) -> Page:
         if self.fault is not None:
             if self.good_requests == 0:
                 raise self.fault
@@ -89,7 +89,7 @@ class Client:
 
 
 class Disk:
-    """SQLite's driver, which fails at one point: at a statement, amid one, or at a commit."""
+    """SQLite's driver, which fails at one point: at, or in, a statement, or at a commit."""
 
     def __init__(self) -> None:
         self.repair()
@@ -119,7 +119,7 @@ class Disk:
 
     def is_due(self) -> bool:
         """Whether the statement that comes now is the one to fail."""
-        if self.point not in ("statement", "amid"):
+        if self.point not in ("statement", "mid-statement"):
             return False
         self.good_statements -= 1
         return self.good_statements < 0
@@ -167,14 +167,14 @@ class Cursor(sqlite3.Cursor):
     def executemany(self, sql, rows):
         rows, disk = list(rows), self.connection.disk
         if disk.is_due():
-            if disk.point == "amid":
+            if disk.point == "mid-statement":
                 super().executemany(sql, rows[: len(rows) // 2 + 1])
             raise disk.fault
         return super().executemany(sql, rows)
 
 
 class WatchedStore:
-    """The real store; tells which commits took effect, whatever became of them then."""
+    """The real store; reports which commits took effect, whatever became of them then."""
 
     def __init__(self, path: Path, disk: Disk, committed) -> None:
         self._store = open_store(f"sqlite:///{path}")
@@ -256,12 +256,12 @@ class Crashes(Histories):
         self.restart()
 
     def running(self) -> Poller:
-        """The poller; started anew on what was saved, if it is not running."""
+        """The poller; started again from what was saved, if it is not running."""
         if self.poller is None:
             self.api_clock = ApiClock(self.clock)
             path = Path(self.folder.name) / "state.db"
             self.store = WatchedStore(path, self.disk, self.committed)
-            around = Surroundings(
+            context = PollContext(
                 store=self.store,
                 clock=self.clock,
                 api_clock=self.api_clock,
@@ -272,7 +272,13 @@ class Crashes(Histories):
                 publish=lambda snapshot: None,
                 on_progress=lambda name, received, expected: None,
             )
-            self.poller = Poller(Assignment(OUTBOUND, self.rules, 100, self.client), around)
+            self.poller = Poller(
+                Assignment(OUTBOUND, self.rules, 100, self.client),
+                context,
+                catch_up_requests=lambda *_: self.catch_up_requests,
+                max_whole_read_pages=self.max_whole_read_pages,
+                new_tracker=lambda _rules, saved: self.new_tracker(saved),
+            )
             self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
             self.check_counters()
@@ -281,23 +287,21 @@ class Crashes(Histories):
     def observed(self, commit):
         """The seam: what a poll has read, as it is about to be committed."""
 
-        async def observe(tracker: Tracker, reading: Reading, now: int) -> None:
-            self.reading = reading
-            unread = None if reading.unread is None else reading.unread[0]
-            rows = by_id(reading.calls)
-            self.under_way = Poll(now, tuple(reading.ranges), rows, unread, reading.spared)
-            await commit(tracker, reading, now)
+        async def observe(tracker: Tracker, reading: PollResult, now: int) -> Applied:
+            self.reading, observation = reading, reading.observation
+            unread = None if observation.unread is None else observation.unread[0]
+            rows = by_id(observation.rows)
+            self.under_way = Poll(
+                now, tuple(observation.ranges), rows, unread, observation.unreadable_ids
+            )
+            return await commit(tracker, reading, now)
 
         return observe
 
-    def read(self, limit: int) -> Reading:
+    def read(self, limit: int) -> PollResult:
         poller = self.running()
         self.client.table, poller._page_size = self.table, limit
-        with (
-            patch("pearl_exporter.reading.plan.SMALL_WINDOW_PAGES", self.small_window_pages),
-            patch("pearl_exporter.polling.poller.spare_requests", lambda *_: self.spare),
-        ):
-            failure = self.loop.run_until_complete(poller.poll())
+        failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
             raise failure
         self.tracker = SimpleNamespace(snapshot=lambda: poller.snapshot.calls)
@@ -325,7 +329,7 @@ class Crashes(Histories):
     @rule(
         limit=st.sampled_from([1, 2, 3, 100]),
         good_statements=st.integers(0, 5),
-        point=st.sampled_from(["statement", "amid"]),
+        point=st.sampled_from(["statement", "mid-statement"]),
         fault=st.sampled_from([Killed, DiskFull]),
     )
     def poll_cut_at_a_statement(self, limit, good_statements, point, fault):
@@ -386,12 +390,16 @@ class Crashes(Histories):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             blocks = dict(connection.execute("SELECT key, calls FROM blocks"))
             entries = connection.execute("SELECT entries FROM journal").fetchall()
-        counted = Counter(call_id for (each,) in entries for call_id in settled_in(each))
-        calls = calls_of(Saved(None, blocks))
+        counted = Counter(
+            full_id(compact)
+            for (each,) in entries
+            for compact in loaded_ids(decode_entries(each).settled)
+        )
+        calls = calls_of(SavedOutbound(None, blocks))
         for call_id, each in calls.items():
             assert counted[call_id] <= 1, call_id
-            if each.phase is not Phase.HISTORY:
-                assert counted[call_id] == (each.phase is Phase.SETTLED), call_id
+            if each.phase is not CallPhase.HISTORY:
+                assert counted[call_id] == (each.phase is CallPhase.SETTLED), call_id
 
 
 Crashes.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

@@ -5,14 +5,15 @@ import sqlite3
 import pytest
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracker import Tracker
-from pearl_exporter.state.sql import _set_up_sqlite
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracker import Applied, Tracker
+from pearl_exporter.state.sqlite import configure_connection
 from pearl_exporter.state.store import open_store
+from tests.support.saving import apply_rows
 
 SECOND = 1000
 NOON = 1_795_000_000_000
-RULES = Rules(
+RULES = CountingRules(
     window_ms=600 * SECOND,
     settle_ms=SECOND,
     settle_unanswered_ms=SECOND,
@@ -29,14 +30,14 @@ def call_id(number: int, form: str) -> str:
     return form.format(f"{number:014x}")
 
 
-def poll(tracker: Tracker, turn: int, form: str) -> None:
+def poll(tracker: Tracker, turn: int, form: str) -> Applied:
     """Thirty seconds later: as many calls have come, all over."""
     start, now = NOON + turn * 30 * SECOND, NOON + (turn + 1) * 30 * SECOND
     rows = [
         Call(call_id(turn * CALLS_A_POLL + number, form), start + number * SECOND, 100, 4, 3.0)
         for number in range(CALLS_A_POLL)
     ]
-    tracker.apply(rows, ranges=[(start, now)], now=now)
+    return apply_rows(tracker, rows, ranges=[(start, now)], now=now)
 
 
 @pytest.mark.parametrize("form", ["65f1c0ffee{0}", "call-{0}"])
@@ -44,8 +45,8 @@ async def test_a_call_that_left_the_window_is_nowhere_in_the_file(tmp_path, form
     path = tmp_path / "state.db"
     store, tracker = open_store(f"sqlite:///{path}"), Tracker(RULES)
     for turn in range(POLLS):
-        poll(tracker, turn, form)
-        await store.commit("outbound", tracker.take_delta())
+        applied = poll(tracker, turn, form)
+        await store.commit("outbound", applied.delta)
     await store.aclose()
     content = path.read_bytes()
     tracked = {
@@ -67,10 +68,10 @@ def is_in(content: bytes, number: int, form: str) -> bool:
     return any(each in content for each in forms)
 
 
-def test_a_file_is_overwritten_also_where_sqlite_would_not_do_so_by_itself():
+def test_forgotten_bytes_are_overwritten_by_any_sqlite():
     connection = sqlite3.connect(":memory:")
     connection.execute("PRAGMA secure_delete=OFF")
-    _set_up_sqlite(connection, None)
+    configure_connection(connection)
     assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
     connection.close()
 
@@ -78,12 +79,12 @@ def test_a_file_is_overwritten_also_where_sqlite_would_not_do_so_by_itself():
 def test_an_exemplar_goes_with_its_call_and_its_count_stays():
     tracker = Tracker(RULES)
     # too late to be history: tracking began just before
-    tracker.apply([], ranges=[(NOON - SECOND, NOON)], now=NOON)
+    apply_rows(tracker, [], ranges=[(NOON - SECOND, NOON)], now=NOON)
     poll(tracker, 0, "65f1c0ffee{0}")
     durations = tracker.snapshot().ledger.durations["success"]
     assert durations.exemplars[0] == (call_id(CALLS_A_POLL - 1, "65f1c0ffee{0}"), 3.0)
     much_later = NOON + 3600 * SECOND
-    tracker.apply([], ranges=[(much_later - 600 * SECOND, much_later)], now=much_later)
+    apply_rows(tracker, [], ranges=[(much_later - 600 * SECOND, much_later)], now=much_later)
     durations = tracker.snapshot().ledger.durations["success"]
     assert durations.exemplars == (None, None)
     assert durations.counts == (CALLS_A_POLL, 0)

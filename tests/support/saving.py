@@ -1,14 +1,20 @@
-"""What a store does with the deltas of polls, in memory; and rules for what is saved."""
+"""What trackers take and what a store does with it, in memory; and rules for what is saved."""
+
+from collections.abc import Iterable, Sequence
 
 from pearl_exporter.counting.blocks import decode_block
-from pearl_exporter.counting.compact_ids import long_id
-from pearl_exporter.counting.packing import Kinds
-from pearl_exporter.counting.saved import Delta, Saved
-from pearl_exporter.counting.settlement import Rules
-from pearl_exporter.counting.tracked_call import Tracked, tracked_of
+from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.compact_ids import full_id
+from pearl_exporter.counting.observation import Observation, Range
+from pearl_exporter.counting.packing import KindTable
+from pearl_exporter.counting.saved import Delta, SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of
+from pearl_exporter.counting.tracker import Applied, Tracker
 
 T0 = 1_795_000_000_000
-RULES = Rules(
+RULES = CountingRules(
     window_ms=3_600_000,
     settle_ms=120_000,
     settle_unanswered_ms=30_000,
@@ -19,23 +25,40 @@ RULES = Rules(
 )
 
 
-def merged(saved: Saved | None, delta: Delta) -> Saved:
+def merged(saved: SavedOutbound | None, delta: Delta) -> SavedOutbound:
     """What is saved after a delta was committed."""
     blocks = {**(saved.blocks if saved else {}), **delta.blocks}
-    return Saved(delta.progress, {key: each for key, each in blocks.items() if each is not None})
+    return SavedOutbound(
+        delta.progress, {key: each for key, each in blocks.items() if each is not None}
+    )
 
 
-def copied(saved: Saved | None) -> Saved | None:
+def copied(saved: SavedOutbound | None) -> SavedOutbound | None:
     """The same for a tracker to take over."""
     return saved and saved._replace(blocks=dict(saved.blocks))
 
 
-def calls_of(saved: Saved) -> dict[str, Tracked]:
+def calls_of(saved: SavedOutbound) -> dict[str, TrackedCall]:
     """The calls that are saved, by id."""
-    found, kinds = {}, Kinds()
+    found, kinds = {}, KindTable()
     for key, content in saved.blocks.items():
         for short, entry in decode_block(key, content, kinds).entries.items():
-            call_id = long_id(short)
+            call_id = full_id(short)
             assert call_id not in found
             found[call_id] = tracked_of(call_id, entry, kinds)
     return found
+
+
+def apply_rows(
+    tracker: Tracker,
+    calls: Iterable[Call],
+    *,
+    ranges: Sequence[Range],
+    now: Instant,
+    unreadable_ids: frozenset[str] = frozenset(),
+    unread: Range | None = None,
+    max_gap_ms: int = 0,
+) -> Applied:
+    """Let a tracker take what a poll has read."""
+    observation = Observation(Rows(calls), ranges, unreadable_ids, unread)
+    return tracker.apply(observation, now=now, max_gap_ms=max_gap_ms)

@@ -1,32 +1,40 @@
-"""A table of calls that answers searches in each way that the facts of the API leave open."""
+"""A table of calls that answers searches in each way that the API's documentation leaves open."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.reading.plan import PollPlan, Reading
-from pearl_exporter.reading.range_read import RangeRead
+from pearl_exporter.polling.plan_runner import drive
+from pearl_exporter.reading.plan import PollPlan, PollResult
+from pearl_exporter.reading.range_read import RangeRead, RangeResult
 from pearl_exporter.reading.search import Page, Search
+
+T = TypeVar("T")
+
+MAX_SEARCHES = 10_000
+"""One read takes fewer; it fails if it does not, instead of reading for ever."""
 
 
 @dataclass
 class Table:
-    """Rows by id. Between two searches ``on_search`` may change them."""
+    """Rows by id; ``on_search`` is called after each answer, and may change them."""
 
     rows: dict[str, Call] = field(default_factory=dict)
     inclusive_start: bool = True
     inclusive_end: bool = True
     clamp: int = 10_000
     order: Callable[[Call], object] | None = None
-    """An order of the server's own, where it ignores the one that is asked for."""
+    """The server's own order, if it ignores the one that is asked for."""
     coarse_ms: int = 1
-    """Dates are cut down to a multiple of this."""
+    """The server rounds dates down to a multiple of this."""
     miscount: int = 0
+    """Added to the count of each answer."""
     miscount_by_status: int = 0
-    """So many more are counted where a search names statuses."""
+    """Added to the count of a search that names statuses."""
     ignores_statuses: bool = False
     rejected: frozenset[str] = frozenset()
-    """Rows that can't be used, with their ids or ``without_ids``."""
+    """Ids of the rows that cannot be used; the rows lack the id too if ``without_ids``."""
     without_ids: bool = False
     on_search: Callable[["Table"], None] = lambda _: None
     searches: list[Search] = field(default_factory=list)
@@ -53,21 +61,10 @@ class Table:
         page = found[search.skip :][: min(search.limit, self.clamp)]
         usable = [call for call in page if call.id not in self.rejected]
         rejected = frozenset(call.id for call in page) & self.rejected
-        told = frozenset[str]() if self.without_ids else rejected
+        rejected_ids = frozenset[str]() if self.without_ids else rejected
         ends_usably = not page or page[-1].id not in rejected
         miscount = self.miscount + (self.miscount_by_status if search.statuses else 0)
-        return Page(max(0, len(found) + miscount), usable, len(rejected), told, ends_usably)
-
-
-def read_whole(read: RangeRead, table: Table, *, most: int = 10_000) -> dict[str, Call]:
-    """Reads to the end; the rows by id. Fails if that takes more than ``most`` searches."""
-    for _ in range(most):
-        search = read.next_search()
-        if search is None:
-            return by_id(read.calls)
-        read.apply(table.answer(search))
-        table.on_search(table)
-    raise AssertionError(f"still reading after {most} searches")
+        return Page(max(0, len(found) + miscount), usable, len(rejected), rejected_ids, ends_usably)
 
 
 def by_id(calls: Iterable[Call]) -> dict[str, Call]:
@@ -77,14 +74,38 @@ def by_id(calls: Iterable[Call]) -> dict[str, Call]:
     return found
 
 
-def run_plan(plan: PollPlan, table: Table) -> Reading:
-    steps = plan.steps()
+def run_plan(plan: PollPlan, table: Table) -> PollResult:
+    """Run a plan over a table by the driver of real polls."""
+    ask = _asking(table)
+    return _completed(drive(plan.steps(), lambda step: ask(step.search)))
+
+
+def read_range(read: RangeRead, table: Table) -> RangeResult:
+    """Run one range read over a table by the same driver."""
+    return _completed(drive(read.searches(), _asking(table)))
+
+
+def read_whole(read: RangeRead, table: Table) -> dict[str, Call]:
+    """Run one range read over a table; return the rows by id."""
+    return by_id(read_range(read, table).calls)
+
+
+def _asking(table: Table) -> Callable[[Search], Coroutine[Any, Any, Page]]:
+    before = len(table.searches)
+
+    async def ask(search: Search) -> Page:
+        assert len(table.searches) - before < MAX_SEARCHES, "still reading"
+        page = table.answer(search)
+        table.on_search(table)
+        return page
+
+    return ask
+
+
+def _completed(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine that never waits, without an event loop."""
     try:
-        search = next(steps)
-        while True:
-            page = table.answer(search)
-            table.on_search(table)
-            search = steps.send(page)
+        coroutine.send(None)
     except StopIteration as end:
-        reading: Reading = end.value
-        return reading
+        return end.value
+    raise AssertionError("the coroutine waits")

@@ -1,4 +1,4 @@
-"""Who is answered, over ASGI: what is asked of a request before an endpoint hears of it."""
+"""Which requests reach an endpoint, over ASGI: size, rate limit, password, and headers."""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from pearl_exporter.web.access import Access
+from pearl_exporter.web.config_watcher import WebConfigWatcher
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.live_config import LiveWebConfig
-from pearl_exporter.web.pages.layout import CONTENT_SECURITY_POLICY
-from tests.exposition.test_render import polled
+from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY
+from tests.exposition.scraped import polled
 from tests.web.test_endpoints import a_view
 
 ALICE = ("alice", "secret")
@@ -32,8 +32,8 @@ class Clock:
 def client_of(folder: Path, clock: Clock | None = None, **sections) -> httpx.AsyncClient:
     path = folder / "web.yml"
     path.write_text(yaml.safe_dump(sections))
-    web = LiveWebConfig(path)
-    asgi = Access(build_endpoints(a_view(polled())), lambda: web.rules, clock or Clock())
+    web = WebConfigWatcher(path)
+    asgi = Access(build_endpoints(a_view(polled())), lambda: web.active, clock or Clock())
     return httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://exporter")
 
 
@@ -53,7 +53,7 @@ async def test_without_credentials_the_answer_is_401(guarded, path):
         assert answer.headers["www-authenticate"].startswith("Basic")
 
 
-async def test_there_is_one_answer_to_an_unknown_user_and_to_a_wrong_password(guarded):
+async def test_unknown_user_and_wrong_password_look_the_same(guarded):
     answers = [
         await guarded.get("/metrics", auth=auth)
         for auth in (("alice", "wrong"), ("eve", "secret"), ("alice", "secre"), ("", ""))
@@ -83,7 +83,7 @@ async def test_probes_need_no_credentials(guarded, path):
 
 @pytest.mark.parametrize("path", [*CLOSED, *OPEN])
 @pytest.mark.parametrize("auth", [None, ALICE])
-async def test_every_answer_bears_the_headers(guarded, path, auth):
+async def test_every_answer_has_the_headers(guarded, path, auth):
     answer = await guarded.get(path, **({} if auth is None else {"auth": auth}))
     assert answer.headers["x-frame-options"] == "deny"
 
@@ -117,7 +117,7 @@ async def test_a_body_without_a_length_is_counted(guarded, pieces, status):
     assert taken < 100
 
 
-async def test_more_requests_than_the_rate_limit_are_429_but_for_probes(tmp_path):
+async def test_requests_over_the_rate_limit_are_429_but_for_probes(tmp_path):
     clock = Clock()
     limit = {"interval": "1s", "burst": 2}
     async with client_of(tmp_path, clock, rate_limit=limit) as client:
@@ -129,8 +129,8 @@ async def test_more_requests_than_the_rate_limit_are_429_but_for_probes(tmp_path
 
 
 async def test_without_a_configuration_everybody_is_let_in():
-    web = LiveWebConfig(None)
-    asgi = Access(build_endpoints(a_view(polled())), lambda: web.rules)
+    web = WebConfigWatcher(None)
+    asgi = Access(build_endpoints(a_view(polled())), lambda: web.active)
     transport = httpx.ASGITransport(asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
         for path in ("/", "/metrics", *OPEN):
@@ -141,8 +141,8 @@ async def test_no_endpoint_takes_an_address_or_an_id(guarded):
     """What a request names is never asked for: every query means the same, every path is known."""
     for query in ("target=http://169.254.169.254/", "id=65f1c0ffee", "outbound=x&url=file:///etc"):
         for path in ("/", "/metrics"):
-            told = [(await guarded.get(path + end, auth=ALICE)).text for end in ("", f"?{query}")]
-            assert len(set(map(_without_process, told))) == 1
+            texts = [(await guarded.get(path + end, auth=ALICE)).text for end in ("", f"?{query}")]
+            assert len(set(map(_without_process, texts))) == 1
     for path in ("/probe", "/proxy/http://x", "/metrics/65f1c0ffee", "//etc/passwd", "/../x"):
         assert (await guarded.get(path, auth=ALICE)).status_code == 404
 

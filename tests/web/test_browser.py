@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from pearl_exporter.polling.poll_history import Asked, Found, PollRecord
+from pearl_exporter.polling.poll_history import Asked, PollFindings, PollRecord
 from pearl_exporter.web.endpoints import build_endpoints
-from pearl_exporter.web.pages.layout import path_of
+from pearl_exporter.web.pages.layout import outbound_path
 from tests.web.chromium import Chromium
 from tests.web.test_endpoints import NOW, a_view, changed, failed, polled, unpolled
 from tests.web.test_pages import NASTY_NAMES, settled
@@ -21,7 +21,7 @@ LONG = "a-name-without-any-place-to-break-it-" * 4
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     asked = Asked({"new calls": None, "unsettled calls": None}, NOW - 10_000, NOW, 2, 51)
-    polls = (PollRecord(NOW, asked, 0.2, Found(new=3)),)
+    polls = (PollRecord(NOW, asked, 0.2, PollFindings(new=3)),)
     calls = polled().calls._replace(outcomes=settled({"success": 9}, None, {"error": 3}))
     outbounds = [changed(polled(name), polls=polls, calls=calls) for name in NASTY_NAMES]
     outbounds += [failed(polled(LONG), "auth", "the API answered 401"), unpolled("new")]
@@ -43,7 +43,7 @@ def browser() -> Iterator[Chromium]:
     chromium.close()
 
 
-PATHS = ["/?refresh=0", *(path_of(name) for name in ("a/b", "..", LONG, "new"))]
+PATHS = ["/?refresh=0", *(outbound_path(name) for name in ("a/b", "..", LONG, "new"))]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=["all", "a slash", "dots", "failing", "new"])
@@ -56,11 +56,11 @@ def test_a_page_fits_and_breaks_no_rule(browser, address, path, width, theme):
     ends = browser.value(f"{texts}.map(text => text.getBoundingClientRect().right)")
     assert max(ends) <= width, "a text is cut off"
     faults = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
-    told = [each for each in browser.told if each["method"] in faults]
-    assert [each for each in told if "favicon" not in str(each)] == []
+    found = [each for each in browser.events if each["method"] in faults]
+    assert [each for each in found if "favicon" not in str(each)] == []
     asked = [
         each["params"]["request"]["url"]
-        for each in browser.told
+        for each in browser.events
         if each["method"] == "Network.requestWillBeSent"
     ]
     assert [url for url in asked if not url.startswith(address)] == []
@@ -68,7 +68,7 @@ def test_a_page_fits_and_breaks_no_rule(browser, address, path, width, theme):
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[theme]
 
 
-@pytest.mark.parametrize("path", ["/?refresh=0", path_of("a/b")])
+@pytest.mark.parametrize("path", ["/?refresh=0", outbound_path("a/b")])
 def test_tab_reaches_every_link_and_shows_where_it_is(browser, address, path):
     browser.open(address + path)
     links = browser.value("[...document.links].map(link => link.href)")
@@ -82,8 +82,8 @@ def test_tab_reaches_every_link_and_shows_where_it_is(browser, address, path):
     assert set(links) <= set(reached)
 
 
-def test_a_screen_reader_finds_headings_landmarks_and_named_tables(browser, address):
-    browser.open(address + path_of("a/b"))
+def test_a_screen_reader_finds_landmarks_and_named_tables(browser, address):
+    browser.open(address + outbound_path("a/b"))
     nodes = browser.ask("Accessibility.getFullAXTree")["nodes"]
     found = [
         (each["role"]["value"], each.get("name", {}).get("value", ""))

@@ -1,4 +1,4 @@
-"""Connections over real sockets: those that keep us waiting are closed, and others get through.
+"""Connections over real sockets: those that take too long are closed, and others get through.
 
 Limits are tenths of seconds here; what is tested is that they are kept, not how long they are.
 Time stands still but where a limit is to be reached.
@@ -22,16 +22,16 @@ from starlette.routing import Route
 
 from pearl_exporter.config import ListenAddress
 from pearl_exporter.serving import guarded_server, listen_on
-from pearl_exporter.web.connections import Limits
-from pearl_exporter.web.live_config import LiveWebConfig
+from pearl_exporter.web.config_watcher import WebConfigWatcher
+from pearl_exporter.web.connections import ConnectionLimits
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.patience import PATIENT
 from tests.support.virtual_time import in_passing_time, pass_time
 
 pytestmark = pytest.mark.still_time
 
-SHORT = Limits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, look=0.02)
-LONG = Limits()
+SHORT = ConnectionLimits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, check_interval=0.02)
+LONG = ConnectionLimits()
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = 20_000_000
 
@@ -44,10 +44,10 @@ APP = Starlette(routes=[Route("/", _hello), Route("/-/healthy", _hello)])
 
 
 @asynccontextmanager
-async def served(limits: Limits, web_config: Path | None = None) -> AsyncIterator[int]:
+async def served(limits: ConnectionLimits, web_config: Path | None = None) -> AsyncIterator[int]:
     """The port of a server of `APP`."""
     listener = listen_on(ListenAddress("127.0.0.1", 0))
-    server = guarded_server(APP, LiveWebConfig(web_config), limits)
+    server = guarded_server(APP, WebConfigWatcher(web_config), limits)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield listener.getsockname()[1]
@@ -171,7 +171,7 @@ async def test_a_long_header_and_many_requests_at_once_are_answered():
 
 
 async def test_who_keeps_us_waiting_makes_room_for_who_asks():
-    few = Limits(connections=5, spare=2)
+    few = ConnectionLimits(connections=5, spare=2)
     async with served(few) as port:
         silent = [await opened(port, sent) for sent in [b"", b"G", GET, GET[:-2]] * 10]
         for _ in range(5):
@@ -180,8 +180,9 @@ async def test_who_keeps_us_waiting_makes_room_for_who_asks():
             writer.close()
 
 
-async def test_where_all_are_busy_health_gets_through_and_others_are_told():
-    few = Limits(connections=3, spare=2)
+async def test_health_is_answered_when_all_connections_are_busy():
+    """Other requests get 503 then."""
+    few = ConnectionLimits(connections=3, spare=2)
     async with served(few) as port:
         asked = GET.replace(b"/ ", b"/?size=%d " % LARGE)
         busy = [await opened(port, asked) for _ in range(3)]
@@ -195,7 +196,7 @@ async def test_where_all_are_busy_health_gets_through_and_others_are_told():
 
 
 async def test_beyond_the_spare_ones_connections_are_closed_at_once():
-    few = Limits(connections=1, spare=0)
+    few = ConnectionLimits(connections=1, spare=0)
     async with served(few) as port:
         reader, writer = await opened(port, GET.replace(b"/ ", b"/?size=%d " % LARGE))
         await reader.readexactly(1)
@@ -207,7 +208,7 @@ async def test_beyond_the_spare_ones_connections_are_closed_at_once():
 
 @contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
-    """This process can open so many more files."""
+    """Let this process open at most ``count`` more files."""
     lowest = os.dup(0)
     os.close(lowest)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -218,7 +219,8 @@ def descriptors_left(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-async def test_who_asks_is_answered_though_idle_ones_hold_every_file_descriptor(caplog):
+async def test_idle_connections_give_up_their_file_descriptors(caplog):
+    """A client that asks is answered although no file descriptor was left."""
     async with served(LONG) as port:
         with ExitStack() as stack:
             clients = [stack.enter_context(socket.socket()) for _ in range(12)]
@@ -277,7 +279,7 @@ async def test_who_does_not_shake_hands_is_closed(made, web_config):
 
 
 async def test_who_does_not_shake_hands_makes_room(made, web_config):
-    few = Limits(connections=3, spare=1)
+    few = ConnectionLimits(connections=3, spare=1)
     async with served(few, web_config) as port:
         silent = [await opened(port) for _ in range(20)]
         assert (await get_by_tls(port, made, made.client)).status_code == 200

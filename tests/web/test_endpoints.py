@@ -21,7 +21,7 @@ from pearl_exporter.serving import view_of
 from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.view import View
-from tests.exposition.test_render import NOW, World, polled, unpolled
+from tests.exposition.scraped import NOW, World, polled, unpolled
 from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.serving import serving
 
@@ -74,7 +74,7 @@ async def test_several_accept_headers_count_as_one(client: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("wanted", ["gzip", "identity", "gzip;q=0", "", "deflate, br"])
-async def test_gzip_for_whom_it_is_welcome(client: httpx.AsyncClient, wanted: str) -> None:
+async def test_gzip_for_clients_that_accept_it(client: httpx.AsyncClient, wanted: str) -> None:
     stream = client.stream("GET", "/metrics", headers={"Accept-Encoding": wanted})
     async with stream as answer:
         raw = b"".join([chunk async for chunk in answer.aiter_raw()])
@@ -131,7 +131,7 @@ def an_app(*faults: str) -> App:
 
 
 @pytest.mark.parametrize("faults", [(), ("not_found",)], ids=["a good page", "a failure"])
-async def test_ready_after_the_first_page_or_the_first_failure_of_every_outbound(
+async def test_ready_once_every_outbound_had_a_page_or_failed(
     faults: tuple[str, ...],
 ) -> None:
     app = an_app(*faults)
@@ -147,13 +147,14 @@ async def test_ready_after_the_first_page_or_the_first_failure_of_every_outbound
         await app.stop()
 
 
-async def test_healthy_begins_with_the_schedule_and_an_api_that_is_down_is_no_reason() -> None:
+async def test_healthy_says_nothing_about_the_api() -> None:
+    """It begins with the schedule, and an API that is down does not end it."""
     app = an_app("server_error")
     async with client_of(view_of(app)) as client:
         assert (await client.get("/-/healthy")).status_code == 503
         await app.start()
         try:
-            # no event tells of it: the heart beats within the scheduler
+            # there is no event to wait for: the heartbeat is a job of the scheduler
             async with asyncio.timeout(HANGING_SECONDS):
                 while (await client.get("/-/healthy")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -363,7 +364,7 @@ async def test_the_page_is_made_for_a_phone_as_well() -> None:
     assert [each["content"] for each in viewports] == ["width=device-width, initial-scale=1"]
     assert re.search(r"@media \(max-width: \d+rem\)", text)
     assert "color-scheme: light dark" in text
-    # on a phone a cell bears the head of its column itself
+    # on a phone a cell shows the head of its column itself
     heads = [head.strip() for head in page.rows[0]]
     cells = [each["data-label"] for tag, each in page.tags if tag == "td"]
     assert cells == heads

@@ -1,8 +1,11 @@
-"""The pages for people: what they say, and that nothing gets into them that is not theirs."""
+"""The pages for people: what they say, and that no text from elsewhere becomes HTML."""
 
 import asyncio
+import base64
 import dataclasses
 import gzip
+import hashlib
+import html
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -13,18 +16,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pearl_exporter.api.budget import Budget
-from pearl_exporter.counting.outcome_history import MOST_STEPS, STEP_MS, OutcomeHistory
+from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeHistory
 from pearl_exporter.errors import REASONS
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked
-from pearl_exporter.polling.snapshot import OutboundSnapshot, ReadSoFar, Spans
+from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
 from pearl_exporter.reading.search import Search
 from pearl_exporter.web.pages import routes as pages
 from pearl_exporter.web.pages.charts import in_words, last_hours, sparkline
-from pearl_exporter.web.pages.layout import CONTENT_SECURITY_POLICY, DARK, LIGHT, path_of, until
-from pearl_exporter.web.pages.next_steps import NAMES, NEXT_STEPS, next_step
+from pearl_exporter.web.pages.failure_reasons import NAMES, NEXT_STEPS, next_step
+from pearl_exporter.web.pages.formatting import until
+from pearl_exporter.web.pages.layout import outbound_path
 from pearl_exporter.web.pages.outbound_page import render_outbound
-from pearl_exporter.web.pages.overview_page import render_page
+from pearl_exporter.web.pages.overview_page import render_overview
+from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY, STYLE
 from tests.web.test_endpoints import NOW, a_view, client_of, failed, polled, unpolled
 
 NASTY_NAMES = [
@@ -59,13 +64,13 @@ def test_each_reason_has_a_sentence_that_says_when():
 @pytest.mark.parametrize("reason", REASONS)
 def test_the_page_says_what_is_done_next_about_an_error(reason):
     text = render_outbound(failed(polled(), reason, "why"), 240.0, NOW)
-    assert next_step(reason, "in 4 min") in text
+    assert next_step(reason, "in 4 min") in html.unescape(text)
 
 
 def test_each_reason_has_words_beside_its_code():
     assert set(NAMES) == set(REASONS)
     outbound = failed(polled(), "not_found", "the API answered 404")
-    for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
+    for text in (render_overview((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
         assert "no such outbound (not_found)" in text
 
 
@@ -77,7 +82,7 @@ def test_it_is_never_the_api_that_asks_again(reason):
 @pytest.mark.parametrize("name", NASTY_NAMES)
 async def test_an_outbound_is_found_by_its_link_whatever_its_name(name):
     async with client_of(a_view(polled(name), unpolled("b"))) as client:
-        answer = await client.get(path_of(name))
+        answer = await client.get(outbound_path(name))
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
 
@@ -95,6 +100,9 @@ async def test_the_policy_allows_this_style_alone():
         text = (await client.get("/")).text
     assert "unsafe" not in CONTENT_SECURITY_POLICY
     assert " style=" not in text
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in CONTENT_SECURITY_POLICY
 
 
 async def test_the_refresh_can_be_stopped_and_goes_on():
@@ -108,7 +116,7 @@ async def test_the_refresh_can_be_stopped_and_goes_on():
 
 @pytest.mark.parametrize("path", ["/", "/outbounds/a", "/outbounds/b"])
 @pytest.mark.parametrize("wanted", ["gzip", "identity"])
-async def test_a_page_is_compressed_for_whom_that_is_welcome(path, wanted):
+async def test_a_page_is_compressed_for_clients_that_accept_it(path, wanted):
     async with client_of(a_view(polled("a"))) as client:
         stream = client.stream("GET", path, headers={"Accept-Encoding": wanted})
         async with stream as answer:
@@ -122,14 +130,14 @@ async def test_a_page_is_compressed_for_whom_that_is_welcome(path, wanted):
 
 async def test_the_page_is_drawn_once_a_second_however_many_look_at_it(monkeypatch):
     drawn = []
-    monkeypatch.setattr(pages, "render_page", lambda *_, **how: drawn.append(how) or "page")
+    monkeypatch.setattr(pages, "render_overview", lambda *_, **how: drawn.append(how) or "page")
     moment = NOW
     view = dataclasses.replace(a_view(polled()), now=lambda: moment)
     async with client_of(view) as client:
         await asyncio.gather(*(client.get("/") for _ in range(5)))
-        assert [each["refreshes"] for each in drawn] == [True]
+        assert [each["reloads"] for each in drawn] == [True]
         await client.get("/?refresh=0")
-        assert [each["refreshes"] for each in drawn] == [True, False]
+        assert [each["reloads"] for each in drawn] == [True, False]
         moment += 999
         await client.get("/")
         assert len(drawn) == 2
@@ -145,12 +153,12 @@ async def test_the_page_is_drawn_once_a_second_however_many_look_at_it(monkeypat
     ("rate", "said"),
     [(2.5, "they may ask 2.5 times a second, of 10 as configured"), (0.0, "Right now they pause")],
 )
-async def test_the_rate_allowed_right_now_is_named_where_the_api_asks_to_slow_down(rate, said):
+async def test_a_slowed_down_outbound_names_its_present_rate(rate, said):
     outbound = failed(polled(), "rate_limited", "429")
     budgets = {outbound.outbound_id: Budget(rate, 10.0, 0, is_refused=False)}
     view = dataclasses.replace(a_view(outbound), budget_of=budgets.get)
     async with client_of(view) as client:
-        assert said in (await client.get(path_of(outbound.name))).text
+        assert said in (await client.get(outbound_path(outbound.name))).text
 
 
 async def test_a_first_poll_whose_requests_fail_says_so():
@@ -159,13 +167,13 @@ async def test_a_first_poll_whose_requests_fail_says_so():
     budgets = {outbound.outbound_id: trouble}
     view = dataclasses.replace(a_view(outbound), budget_of=budgets.get)
     async with client_of(view) as client:
-        text = (await client.get(path_of(outbound.name))).text
+        text = (await client.get(outbound_path(outbound.name))).text
     assert '<p class="dim">Waiting for its first poll</p>' in text
     assert "A request failed, and is sent again: no connection to &lt;there&gt;." in text
 
 
 def test_the_settings_shown_are_those_in_force():
-    spans = Spans(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
+    spans = PollTimings(interval=20.0, idle_interval=90.0, settle=700.0, settle_unanswered=45.0)
     outbound = replace(polled(), spans=spans, health=Health(interval_seconds=60.0))
     text = render_outbound(outbound, 1.0, NOW)
     shown = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]+)</td>', text))
@@ -181,27 +189,27 @@ def test_the_settings_shown_are_those_in_force():
     assert {key: shown.get(key) for key in wanted} == wanted
 
 
-def test_before_the_first_answer_of_discovery_nothing_is_said_to_be_missing():
-    assert "No outbound is polled" not in render_page((), {}, NOW, is_discovering=True)
+def test_outbounds_are_not_missed_before_discovery_answers():
+    assert "No outbound is polled" not in render_overview((), {}, NOW, is_discovering=True)
 
 
-def test_after_a_restart_the_last_success_is_that_of_the_saved_state():
+def test_last_success_after_a_restart_is_the_saved_one():
     saved = polled().calls._replace(polled_at=NOW - 200_000)
     outbound = failed(replace(unpolled(), calls=saved), "connection", "refused")
-    for text in (render_page((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
+    for text in (render_overview((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
         assert "3 min ago, before the restart" in text
     assert "Last success: never." in render_outbound(unpolled(), 1.0, NOW)
 
 
 def test_the_pages_say_how_far_a_long_read_has_come():
-    first = replace(unpolled("new"), read_so_far=ReadSoFar(4_257, 23_898))
-    again = replace(failed(polled("old"), "timeout", "none"), read_so_far=ReadSoFar(1, 2))
-    text = render_page((first,), {}, NOW)
+    first = replace(unpolled("new"), read_progress=ReadProgress(4_257, 23_898))
+    again = replace(failed(polled("old"), "timeout", "none"), read_progress=ReadProgress(1, 2))
+    text = render_overview((first,), {}, NOW)
     assert "first read: 4,257 of 23,898 calls" in text
     assert "no poll failing, 1 yet to be read for the first time since the start." in text
-    assert "reading everything anew: 1 of 2 calls" in render_page((again,), {}, NOW)
+    assert "reading everything again: 1 of 2 calls" in render_overview((again,), {}, NOW)
     assert "<p>First read: 4,257 of 23,898 calls.</p>" in render_outbound(first, 0.0, NOW)
-    assert "read: " not in render_page((unpolled(),), {}, NOW)
+    assert "read: " not in render_overview((unpolled(),), {}, NOW)
 
 
 def test_what_is_due_within_half_a_second_is_due_now():
@@ -210,7 +218,7 @@ def test_what_is_due_within_half_a_second_is_due_now():
 
 def test_the_failing_come_first_then_by_name():
     outbounds = (polled("b"), polled("a"), failed(polled("z"), "auth", "no"), unpolled("u"))
-    text = render_page(outbounds, {}, NOW)
+    text = render_overview(outbounds, {}, NOW)
     places = [text.index(f"<bdi>{name}</bdi>") for name in "zuab"]
     assert places == sorted(places)
 
@@ -223,9 +231,9 @@ def test_no_text_from_elsewhere_becomes_an_element(name, message, tag):
     assert window is not None
     calls = outbound.calls._replace(window=window._replace(by_tag={f"<script>{tag}": 1}))
     outbound = replace(outbound, calls=calls, labels={"team": f'"><iframe {tag}>'})
-    known = tags_of(render_outbound(plain, 1.0, NOW)) | tags_of(render_page((plain,), {}, NOW))
+    known = tags_of(render_outbound(plain, 1.0, NOW)) | tags_of(render_overview((plain,), {}, NOW))
     assert tags_of(render_outbound(outbound, 1.0, NOW)) <= known
-    assert tags_of(render_page((outbound,), {}, NOW)) <= known
+    assert tags_of(render_overview((outbound,), {}, NOW)) <= known
 
 
 def luminance(colour: str) -> float:
@@ -236,7 +244,13 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def themes() -> list[dict[str, str]]:
+    """The colours by their use, of the light and of the dark theme."""
+    blocks = re.findall(r":root {([^}]+)}", STYLE)
+    return [dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block)) for block in blocks]
+
+
+@pytest.mark.parametrize("theme", themes(), ids=["light", "dark"])
 @pytest.mark.parametrize("ground", ["bg", "panel"])
 @pytest.mark.parametrize("use", ["fg", "dim", "link", "bad", "good"])
 def test_text_stands_out_from_its_ground(theme, ground, use):
@@ -261,15 +275,19 @@ def settled(*steps: dict[str, int] | None) -> OutcomeHistory:
     history = OutcomeHistory()
     for ago, calls in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
         if calls is not None:
-            history = history.counted(calls, NOW - ago * STEP_MS, is_seamless=False)
+            history = history.counted(calls, NOW - ago * STEP_MS, is_contiguous=False)
     return history
 
 
 def drawn(outbound: OutboundSnapshot) -> tuple[dict[str, str], str]:
     """The outlines by their kinds, and the words."""
     hours = last_hours(outbound, NOW)
-    picture = sparkline(hours, NOW, outbound.name, "chart")
-    return dict(re.findall(r'<path class="(\w+)" d="([^"]+)"', picture)), in_words(hours)
+    chart = sparkline(hours, NOW, outbound.name)
+    text = render_outbound(outbound, 1.0, NOW)
+    shapes = dict(re.findall(r'<path class="(\w+)" d="([^"]+)"', text))
+    assert shapes.pop("base") == f"M0 {chart.baseline}H{chart.width}"
+    assert shapes == {shape.css_class: shape.path for shape in chart.shapes}
+    return shapes, in_words(hours)
 
 
 def edges(path: str) -> list[int]:
@@ -312,7 +330,8 @@ def test_a_time_without_a_good_poll_is_a_gap_and_not_a_zero():
     assert "1 step without a good poll" in words
 
 
-def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing():
+def test_steps_since_a_missed_poll_are_gaps():
+    """A step after the last good poll is a gap as soon as a poll was due in it."""
     outbound = with_hours({"success": 1}, {"success": 1})
     later = NOW + 3 * STEP_MS
     assert last_hours(outbound, later).gaps == 3
@@ -320,5 +339,5 @@ def test_the_time_since_the_last_good_poll_is_a_gap_as_soon_as_a_poll_is_missing
     assert last_hours(idle, later).gaps == 0
     assert last_hours(failed(idle, "timeout", "none came"), later).gaps == 3
     day_later = last_hours(outbound, NOW + 86_400_000)
-    assert (day_later.steps, day_later.gaps) == ([], MOST_STEPS)
+    assert (day_later.steps, day_later.gaps) == ([], MAX_STEPS)
     assert last_hours(unpolled(), NOW).minutes == 0

@@ -1,1 +1,1 @@
-"""The pages for people."""
+"""The pages for people: Python prepares plain values, ``templates/`` lays them out."""

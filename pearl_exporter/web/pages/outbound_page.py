@@ -1,43 +1,124 @@
 """The page of one outbound, at ``/outbounds/<name>``. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pearl_exporter.api.budget import Budget
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.histogram import HistogramSnapshot
-from pearl_exporter.polling.poll_history import Found, PollRecord
+from pearl_exporter.polling.poll_history import PollRecord
 from pearl_exporter.polling.snapshot import OutboundSnapshot
-from pearl_exporter.web.pages.charts import in_words, last_hours, meter, sparkline
-from pearl_exporter.web.pages.layout import (
-    frame,
+from pearl_exporter.web.pages.charts import Sparkline, in_words, last_hours, sparkline
+from pearl_exporter.web.pages.failure_reasons import next_step, reason_in_words
+from pearl_exporter.web.pages.formatting import (
+    NO_VALUE,
     last_success,
     moment,
-    path_of,
-    read_so_far,
+    percent,
+    read_progress,
     short_moment,
     until,
 )
-from pearl_exporter.web.pages.next_steps import next_step, reason_in_words
-from pearl_exporter.web.pages.overview_page import percent
+from pearl_exporter.web.pages.layout import Frame, frame_of, outbound_path
+from pearl_exporter.web.pages.rendering import render
 
-_MOST_TAGS = 10
-_POLLS = (
-    "Ended (UTC)",
-    "Asked for",
-    "Starts asked (UTC)",
-    "Pages",
-    "Rows",
-    "New",
-    "Late",
-    "Settled",
-    "Revised",
-    "Deleted",
-    "Took",
-    "Error",
-)
-_FIRST_NUMBER, _LAST_NUMBER = 3, 10
+_MAX_TAGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PollStatus:
+    """The panel on top: whether polls succeed, and what happens next.
+
+    ``mood`` is the class of the headline in the stylesheet: ``good``, ``bad`` or ``dim``.
+    """
+
+    headline: str
+    mood: str
+    is_failing: bool
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """The calls with one label. ``percent`` is the length of the bar, from 0 to 100."""
+
+    label: str
+    calls: str
+    share: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountTable:
+    """Calls by label, the most frequent first."""
+
+    caption: str
+    rows: tuple[CountRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSection:
+    """The calls in the window as of the last good poll."""
+
+    calls: str
+    live: str
+    pending: str
+    durations: str
+    by_outcome: CountTable
+    by_telephony_state: CountTable
+    by_tag: CountTable
+
+
+@dataclass(frozen=True, slots=True)
+class LastHoursSection:
+    """The calls counted in the last hours: in words, as a chart and as a table."""
+
+    summary: str
+    chart: Sparkline
+    by_outcome: CountTable
+
+
+@dataclass(frozen=True, slots=True)
+class PollRow:
+    """One of the last polls. ``reason`` is None if the poll succeeded."""
+
+    ended: str
+    purposes: str
+    starts: str
+    pages: str
+    rows: str
+    new: str
+    late: str
+    settled: str
+    revised: str
+    deleted: str
+    took: str
+    reason: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactTable:
+    """Pairs of a name and a value."""
+
+    title: str
+    caption: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundPage:
+    """What ``templates/outbound.html`` shows. ``window`` is None where it is not known."""
+
+    name: str
+    status: PollStatus
+    window_span: str
+    window: WindowSection | None
+    last_hours: LastHoursSection
+    polls: tuple[PollRow, ...]
+    counters: FactTable
+    settings: FactTable
 
 
 def render_outbound(
@@ -46,98 +127,92 @@ def render_outbound(
     now: Instant,
     *,
     budget: Budget | None = None,
-    refreshes: bool = True,
+    reloads: bool = True,
 ) -> str:
-    """The whole page as HTML, everything that came from elsewhere escaped.
+    """Return the page as HTML.
 
-    ``budget`` is what the outbound's token allows right now, if that is known.
+    Args:
+        outbound: What is known of the outbound.
+        seconds_to_next_poll: None if no poll is planned.
+        now: The present.
+        budget: What the outbound's token allows right now; None if unknown.
+        reloads: Whether the page reloads itself.
     """
-    parts = (
-        f"<h1><bdi>{escape(outbound.name)}</bdi></h1>",
-        _headline(outbound, seconds_to_next_poll, now, budget),
-        _window(outbound, now),
-        _hours(outbound, now),
-        _last_polls(outbound.polls, now),
-        '<div class="grid">',
-        _counters(outbound),
-        _settings(outbound),
-        "</div>",
+    page = OutboundPage(
+        name=outbound.name,
+        status=_status(outbound, seconds_to_next_poll, now, budget),
+        window_span=format_duration(outbound.window_seconds),
+        window=_window(outbound, now),
+        last_hours=_last_hours(outbound, now),
+        polls=tuple(_poll(each, now) for each in outbound.polls),
+        counters=_counters(outbound),
+        settings=_settings(outbound),
     )
-    title = f"{outbound.name} – pearl-exporter"
-    address = path_of(outbound.name)
-    return frame(title, "\n".join(parts), now, address=address, refreshes=refreshes)
+    title, path = f"{outbound.name} – pearl-exporter", outbound_path(outbound.name)
+    return render("outbound.html", frame_of(title, path, now, reloads=reloads), page)
 
 
-def render_unknown(now: Instant) -> str:
-    """The page where there is no such outbound."""
-    body = (
-        "<h1>No such outbound</h1>\n<p>No outbound that is configured or discovered has exactly "
-        "this name.</p>"
-    )
-    return frame("No such outbound – pearl-exporter", body, now, address=None)
+def render_unknown_outbound(now: Instant) -> str:
+    """Return the page for a name that no outbound has, as HTML."""
+    frame = Frame("No such outbound – pearl-exporter", moment(now))
+    return render("unknown_outbound.html", frame, None)
 
 
-def _headline(
+def _status(
     outbound: OutboundSnapshot, seconds: float | None, now: Instant, budget: Budget | None
-) -> str:
+) -> PollStatus:
     health = outbound.health
     lines = [f"Last success: {last_success(outbound, now)}. Next poll: {until(seconds)}."]
-    reading = read_so_far(outbound)
+    reading = read_progress(outbound)
     if reading is not None:
         lines.insert(0, f"{reading[0].upper()}{reading[1:]}.")
+    mood = "good" if health.up else "dim"
     if health.last_reason is not None:
+        mood, headline = "bad", f"Its polls fail: {reason_in_words(health.last_reason)}"
         when = until(seconds) if seconds is not None else "yet to be planned"
-        head = f"Its polls fail: {escape(reason_in_words(health.last_reason))}"
         step = next_step(health.last_reason, when, budget)
-        lines = [escape(health.last_message or ""), step, *lines]
+        lines = [health.last_message or "", step, *lines]
     elif not health.up:
-        head = "Waiting for its first poll"
+        headline = "Waiting for its first poll"
         if budget is not None and budget.trouble is not None:
-            lines.insert(0, f"A request failed, and is sent again: {escape(budget.trouble)}.")
+            lines.insert(0, f"A request failed, and is sent again: {budget.trouble}.")
     elif outbound.is_stale(now):
-        head = "Its last good poll is too old: the window is not shown"
+        headline = "Its last good poll is too old: the window is not shown"
     else:
-        head = "Its polls succeed"
+        headline = "Its polls succeed"
     if health.catching_up and health.up:
         lines.append("Calls of an outage are still being read, oldest first.")
-    mood, css = ("good" if health.up else "dim", "panel")
-    if health.last_reason is not None:
-        mood, css = "bad", "panel failing"
-    text = "".join(f"<p>{line}</p>" for line in lines if line)
-    return f'<div class="{css}"><p class="{mood}">{head}</p>{text}</div>'
+    return PollStatus(
+        headline,
+        mood,
+        is_failing=health.last_reason is not None,
+        lines=tuple(line for line in lines if line),
+    )
 
 
-def _window(outbound: OutboundSnapshot, now: Instant) -> str:
+def _window(outbound: OutboundSnapshot, now: Instant) -> WindowSection | None:
     window = outbound.calls.window
-    span = format_duration(outbound.window_seconds)
     if window is None or outbound.is_stale(now):
-        return f"<h2>The window of {span}</h2>\n<p>It is not known now.</p>"
-    tags = sorted(window.by_tag.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TAGS]
-    calls = window.calls
-    return (
-        f"<h2>{calls:,} calls in the window of {span}</h2>\n"
-        f"<p>{outbound.calls.live:,} live, {outbound.calls.pending:,} yet to settle. "
-        f'{_durations(window.durations)}</p>\n<div class="grid">'
-        f"{_shares('By outcome', window.by_status, calls)}"
-        f"{_shares('By telephony state', window.by_call_status, calls)}"
-        f"{_shares(f'By tag, the {_MOST_TAGS} most frequent', dict(tags), calls)}</div>"
+        return None
+    tags = sorted(window.by_tag.items(), key=lambda item: (-item[1], item[0]))[:_MAX_TAGS]
+    return WindowSection(
+        calls=f"{window.calls:,}",
+        live=f"{outbound.calls.live:,}",
+        pending=f"{outbound.calls.pending:,}",
+        durations=_durations(window.durations),
+        by_outcome=_count_table("By outcome", window.by_status, window.calls),
+        by_telephony_state=_count_table("By telephony state", window.by_call_status, window.calls),
+        by_tag=_count_table(f"By tag, the {_MAX_TAGS} most frequent", dict(tags), window.calls),
     )
 
 
-def _shares(caption: str, counts: Mapping[str, int], total: int) -> str:
+def _count_table(caption: str, counts: Mapping[str, int], total: int) -> CountTable:
     found = sorted(((n, label) for label, n in counts.items() if n), key=lambda each: -each[0])
-    if not found:
-        return f'<p class="dim">{escape(caption)}: none.</p>'
-    rows = "".join(
-        f'<tr><th scope="row"><bdi>{escape(label)}</bdi></th><td class="n">{number:,}</td>'
-        f'<td class="n">{percent(number / total)}</td><td>{meter(number / total)}</td></tr>'
-        for number, label in found
+    rows = tuple(
+        CountRow(label, f"{n:,}", percent(n / total), round(100 * min(n / total, 1.0), 1))
+        for n, label in found
     )
-    head = _heads(("Label", "Calls", "Share", "Bar"), numbers=range(1, 3))
-    return (
-        f'<table class="shares"><caption>{escape(caption)}</caption>'
-        f"{head}<tbody>{rows}</tbody></table>"
-    )
+    return CountTable(caption, rows)
 
 
 def _durations(durations: HistogramSnapshot) -> str:
@@ -146,12 +221,20 @@ def _durations(durations: HistogramSnapshot) -> str:
         return "No answered call has ended in it."
     return (
         f"Answered calls last, approximately: median {median}, 90th percentile {most}, "
-        "as far as the histogram's buckets tell."
+        "as precisely as the histogram's buckets allow."
     )
 
 
 def quantile(durations: HistogramSnapshot, share: float) -> str | None:
-    """The bucket in which a quantile lies, in words; None without calls."""
+    """Return the bucket that has a quantile, in words.
+
+    Args:
+        durations: The histogram.
+        share: The quantile, from 0 to 1.
+
+    Returns:
+        None if the histogram is empty.
+    """
     wanted, seen = share * sum(durations.counts), 0
     if not wanted:
         return None
@@ -162,102 +245,71 @@ def quantile(durations: HistogramSnapshot, share: float) -> str | None:
     return f"more than {format_duration(durations.bounds[-1])}" if durations.bounds else None
 
 
-def _hours(outbound: OutboundSnapshot, now: Instant) -> str:
+def _last_hours(outbound: OutboundSnapshot, now: Instant) -> LastHoursSection:
     hours = last_hours(outbound, now)
     counts = hours.calls()
-    words = escape(in_words(hours))
-    chart = sparkline(hours, now, outbound.name, "chart")
-    table = _shares("Counted in these hours, by outcome", counts, sum(counts.values()))
-    return (
-        f"<h2>The last hours</h2>\n<p>Calls counted when they settled: {words}. Error and "
-        "unreachable hang below the line; a low grey band is a time without a good poll."
-        f"</p>\n{chart}\n{table}"
+    caption = "Counted in these hours, by outcome"
+    return LastHoursSection(
+        summary=in_words(hours),
+        chart=sparkline(hours, now, outbound.name),
+        by_outcome=_count_table(caption, counts, sum(counts.values())),
     )
 
 
-def _last_polls(polls: Sequence[PollRecord], now: Instant) -> str:
-    if not polls:
-        return "<h2>Last polls</h2>\n<p>There was none yet.</p>"
-    rows = "\n".join(_poll(each, now) for each in polls)
-    head = _heads(_POLLS, numbers=range(_FIRST_NUMBER, _LAST_NUMBER + 1))
-    return (
-        '<h2 id="polls">Last polls</h2>\n'
-        # no caption: it would be as wide as the table, and scroll with it
-        '<p class="dim">Newest first. Late: first seen although it started where an earlier poll '
-        'had read.</p>\n<div class="scroll" role="region" aria-labelledby="polls" tabindex="0">'
-        f'<table class="polls" aria-labelledby="polls">{head}<tbody>\n{rows}\n</tbody>'
-        "</table></div>"
-    )
-
-
-def _poll(record: PollRecord, now: Instant) -> str:
-    asked = record.asked
-    starts = "–"
+def _poll(record: PollRecord, now: Instant) -> PollRow:
+    asked, found = record.asked, record.found
+    starts = NO_VALUE
     if asked.start is not None and asked.end is not None:
         starts = f"{short_moment(asked.start, now)} to {short_moment(asked.end, now)}"
-    numbers: list[str] = [f"{each:,}" for each in (asked.requests, asked.rows)]
-    numbers += _found(record.found)
-    numbers.append(f"{record.duration_seconds:.2f} s")
-    error = "–"
-    if record.reason is not None:
-        words = escape(reason_in_words(record.reason))
-        error = f'<span class="bad">{words}</span>: {escape(record.message or "")}'
-    cells = [f"<td>{escape(', '.join(asked.purposes) or '–')}</td>", f'<td class="w">{starts}</td>']
-    cells += [f'<td class="n">{each}</td>' for each in numbers]
-    at = short_moment(record.at, now)
-    return f'<tr><th scope="row">{at}</th>{"".join(cells)}<td>{error}</td></tr>'
+    return PollRow(
+        ended=short_moment(record.at, now),
+        purposes=", ".join(asked.purposes) or NO_VALUE,
+        starts=starts,
+        pages=f"{asked.requests:,}",
+        rows=f"{asked.rows:,}",
+        new=NO_VALUE if found is None else f"{found.new:,}",
+        late=NO_VALUE if found is None else f"{found.late:,}",
+        settled=NO_VALUE if found is None else f"{found.settled:,}",
+        revised=NO_VALUE if found is None else f"{found.revised:,}",
+        deleted=NO_VALUE if found is None else f"{found.deleted:,}",
+        took=f"{record.duration_seconds:.2f} s",
+        reason=None if record.reason is None else reason_in_words(record.reason),
+        message=record.message or "",
+    )
 
 
-def _found(found: Found | None) -> list[str]:
-    if found is None:
-        return ["–"] * len(Found.__struct_fields__)
-    counted = (found.new, found.late, found.settled, found.revised, found.deleted)
-    return [f"{each:,}" for each in counted]
+def _counters(outbound: OutboundSnapshot) -> FactTable:
+    ledger, health, since = outbound.calls.ledger, outbound.health, outbound.calls.tracking_since
+    return FactTable(
+        "Counters",
+        "Counted since tracking began" + (f", {moment(since)} UTC" if since else ""),
+        (
+            ("Calls first seen", f"{ledger.started:,}"),
+            ("Calls settled", f"{ledger.settled:,}"),
+            ("Changes to settled calls", f"{sum(ledger.revisions.values()):,}"),
+            ("Calls never counted", f"{sum(ledger.uncounted.values()):,}"),
+            ("Polls since the start", f"{health.polls:,}"),
+            *((f"Failed: {reason}", f"{n:,}") for reason, n in health.failures.items() if n),
+        ),
+    )
 
 
-def _counters(outbound: OutboundSnapshot) -> str:
-    calls, ledger, health = outbound.calls, outbound.calls.ledger, outbound.health
-    rows = [
-        ("Calls first seen", f"{ledger.started:,}"),
-        ("Calls settled", f"{ledger.settled:,}"),
-        ("Changes to settled calls", f"{sum(ledger.revisions.values()):,}"),
-        ("Calls never counted", f"{sum(ledger.uncounted.values()):,}"),
-        ("Polls since the start", f"{health.polls:,}"),
-        *((f"Failed: {reason}", f"{n:,}") for reason, n in health.failures.items() if n),
-    ]
-    since = calls.tracking_since
-    caption = "Counted since tracking began" + (f", {moment(since)} UTC" if since else "")
-    return _facts("Counters", caption, rows)
-
-
-def _settings(outbound: OutboundSnapshot) -> str:
+def _settings(outbound: OutboundSnapshot) -> FactTable:
     spans, idle = outbound.spans, []
     if spans.idle_interval > spans.interval:
         idle.append(("Interval while idle, up to", format_duration(spans.idle_interval)))
-    rows = [
-        ("Id", escape(outbound.outbound_id)),
-        ("Window", format_duration(outbound.window_seconds)),
-        ("Interval, configured", format_duration(spans.interval)),
-        ("Interval, in force", format_duration(round(outbound.health.interval_seconds, 3))),
-        *idle,
-        ("Settle, answered", format_duration(spans.settle)),
-        ("Settle, unanswered", format_duration(spans.settle_unanswered)),
-        ("Too old after", format_duration(outbound.stale_after_seconds)),
-        *((f"Label {escape(key)}", escape(text)) for key, text in outbound.labels.items()),
-    ]
-    return _facts("Settings", "In force for this outbound", rows)
-
-
-def _facts(title: str, caption: str, rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f'<tr><th scope="row">{name}</th><td>{text}</td></tr>' for name, text in rows)
-    return f"<div><h2>{title}</h2>\n<table><caption>{caption}</caption>{body}</table></div>"
-
-
-def _heads(titles: Iterable[str], numbers: range) -> str:
-    cells = "".join(
-        f'<th scope="col" class="n">{title}</th>'
-        if place in numbers
-        else f'<th scope="col">{title}</th>'
-        for place, title in enumerate(titles)
+    return FactTable(
+        "Settings",
+        "In force for this outbound",
+        (
+            ("Id", outbound.outbound_id),
+            ("Window", format_duration(outbound.window_seconds)),
+            ("Interval, configured", format_duration(spans.interval)),
+            ("Interval, in force", format_duration(round(outbound.health.interval_seconds, 3))),
+            *idle,
+            ("Settle, answered", format_duration(spans.settle)),
+            ("Settle, unanswered", format_duration(spans.settle_unanswered)),
+            ("Too old after", format_duration(outbound.stale_after_seconds)),
+            *((f"Label {key}", text) for key, text in outbound.labels.items()),
+        ),
     )
-    return f"<thead><tr>{cells}</tr></thead>"

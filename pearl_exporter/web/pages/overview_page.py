@@ -1,78 +1,100 @@
-"""The page for people at ``/``: one table of all outbounds, readable on a phone. Pure."""
+"""The page of all outbounds, at ``/``: one table, readable on a phone. Pure."""
 
 from collections.abc import Mapping
-from html import escape
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.polling.snapshot import OutboundSnapshot
-from pearl_exporter.web.pages.charts import last_hours, sparkline
-from pearl_exporter.web.pages.layout import frame, last_success, path_of, read_so_far, until
-from pearl_exporter.web.pages.next_steps import reason_in_words
-
-_TABLE = """<table class="stack">
-<caption>Failing outbounds come first, then those without a window, then by the share of errors,
-then by name. "Last hours" counts calls in steps of 5 minutes, for 6 hours: error and unreachable
-hang below the line.</caption>
-<thead><tr>{heads}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>"""
-
-
-class _Column(NamedTuple):
-    title: str
-    is_number: bool = False
-
-
-_COLUMNS = (
-    _Column("Outbound"),
-    _Column("State"),
-    _Column("Last success"),
-    _Column("Calls in window", is_number=True),
-    _Column("Error", is_number=True),
-    _Column("Unreachable", is_number=True),
-    _Column("Live", is_number=True),
-    _Column("Last hours"),
-    _Column("Next poll"),
+from pearl_exporter.web.pages.charts import Sparkline, last_hours, sparkline
+from pearl_exporter.web.pages.failure_reasons import reason_in_words
+from pearl_exporter.web.pages.formatting import (
+    NO_VALUE,
+    last_success,
+    percent,
+    plural,
+    read_progress,
+    until,
 )
+from pearl_exporter.web.pages.layout import OVERVIEW_PATH, frame_of, outbound_path
+from pearl_exporter.web.pages.rendering import render
 
 
-def render_page(
+@dataclass(frozen=True, slots=True)
+class OutboundState:
+    """How the polls of an outbound go, in a few words.
+
+    Attributes:
+        text: The words.
+        mood: Their class in the stylesheet: ``good``, ``bad``, ``dim``, or ``plain``, which has no
+            style.
+        notes: More lines, smaller.
+    """
+
+    text: str
+    mood: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewRow:
+    """The row of one outbound, as text but for the chart.
+
+    ``window_calls`` is None where the window is not known.
+    """
+
+    name: str
+    path: str
+    state: OutboundState
+    last_success: str
+    window_calls: str | None
+    window_span: str
+    error_share: str
+    unreachable_share: str
+    live: str
+    chart: Sparkline
+    next_poll: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPage:
+    """What ``templates/overview.html`` shows."""
+
+    summary: str
+    rows: tuple[OverviewRow, ...]
+
+
+def render_overview(
     outbounds: tuple[OutboundSnapshot, ...],
     seconds_to_next_poll: Mapping[str, float | None],
     now: Instant,
     *,
     is_discovering: bool = False,
-    refreshes: bool = True,
+    reloads: bool = True,
 ) -> str:
-    """The whole page as HTML, every name escaped.
+    """Return the page as HTML.
 
-    ``is_discovering`` says that discovery has had no answer yet.
+    Args:
+        outbounds: What is known of each outbound.
+        seconds_to_next_poll: Until the next poll, by the outbound's id; None if none is planned.
+        now: The present.
+        is_discovering: Whether discovery has had no answer yet.
+        reloads: Whether the page reloads itself.
     """
-    rows = "\n".join(
-        _row(each, seconds_to_next_poll.get(each.outbound_id), now)
-        for each in sorted(outbounds, key=lambda each: _worst_first(each, now))
+    page = OverviewPage(
+        summary=_summary(outbounds, is_discovering=is_discovering),
+        rows=tuple(
+            _row(each, seconds_to_next_poll.get(each.outbound_id), now)
+            for each in sorted(outbounds, key=lambda each: _worst_first(each, now))
+        ),
     )
-    heads = "".join(
-        f'<th scope="col"{_class(column.is_number and "n")}>{column.title}</th>'
-        for column in _COLUMNS
-    )
-    summary = _summary(outbounds, is_discovering=is_discovering)
-    table = _TABLE.format(heads=heads, rows=rows) if outbounds else ""
-    body = (
-        f"<h1>pearl-exporter</h1>\n"
-        f'<p>{summary} Metrics are at <a href="/metrics">/metrics</a>.</p>\n{table}\n'
-        '<p class="dim">Windows are as of the last successful poll.</p>'
-    )
-    return frame("pearl-exporter", body, now, address="/", refreshes=refreshes)
+    frame = frame_of("pearl-exporter", OVERVIEW_PATH, now, reloads=reloads)
+    return render("overview.html", frame, page)
 
 
 def _worst_first(outbound: OutboundSnapshot, now: Instant) -> tuple[bool, bool, float, str]:
-    is_failing, stale = outbound.health.last_reason is not None, outbound.is_stale(now)
-    return (not is_failing, not stale, -(share_of(outbound, "error") or 0.0), outbound.name)
+    is_failing, is_stale = outbound.health.last_reason is not None, outbound.is_stale(now)
+    return (not is_failing, not is_stale, -(share_of(outbound, "error") or 0.0), outbound.name)
 
 
 def _summary(outbounds: tuple[OutboundSnapshot, ...], *, is_discovering: bool) -> str:
@@ -85,73 +107,51 @@ def _summary(outbounds: tuple[OutboundSnapshot, ...], *, is_discovering: bool) -
         return f"{failing} of {len(outbounds)} outbounds can't be polled."
     waiting = sum(not each.health.up for each in outbounds)
     tail = f", {waiting} yet to be read for the first time since the start" if waiting else ""
-    return f"{_plural(len(outbounds), 'outbound')}, no poll failing{tail}."
+    return f"{plural(len(outbounds), 'outbound')}, no poll failing{tail}."
 
 
-def _row(outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: Instant) -> str:
-    stale = outbound.is_stale(now)
-    window = None if stale else outbound.calls.window
-    cells = (
-        f'<a href="{escape(path_of(outbound.name))}"><bdi>{escape(outbound.name)}</bdi></a>',
-        state_of(outbound, now),
-        last_success(outbound, now),
-        "–" if window is None else _calls(window.calls, outbound.window_seconds),
-        "–" if stale else percent(share_of(outbound, "error")),
-        "–" if stale else percent(share_of(outbound, "unreachable")),
-        "–" if window is None else f"{outbound.calls.live:,}",
-        sparkline(last_hours(outbound, now), now, outbound.name, "spark"),
-        until(seconds_to_next_poll),
-    )
-    return "<tr>{}</tr>".format(
-        "".join(
-            f'<td data-label="{column.title}"{_class(column.is_number and "n")}>{cell}</td>'
-            for column, cell in zip(_COLUMNS, cells, strict=True)
-        )
+def _row(
+    outbound: OutboundSnapshot, seconds_to_next_poll: float | None, now: Instant
+) -> OverviewRow:
+    is_stale = outbound.is_stale(now)
+    window = None if is_stale else outbound.calls.window
+    return OverviewRow(
+        name=outbound.name,
+        path=outbound_path(outbound.name),
+        state=state_of(outbound, now),
+        last_success=last_success(outbound, now),
+        window_calls=None if window is None else f"{window.calls:,}",
+        window_span=format_duration(outbound.window_seconds),
+        error_share=NO_VALUE if is_stale else percent(share_of(outbound, "error")),
+        unreachable_share=NO_VALUE if is_stale else percent(share_of(outbound, "unreachable")),
+        live=NO_VALUE if window is None else f"{outbound.calls.live:,}",
+        chart=sparkline(last_hours(outbound, now), now, outbound.name),
+        next_poll=until(seconds_to_next_poll),
     )
 
 
-def state_of(outbound: OutboundSnapshot, now: Instant) -> str:
-    """How its polls fare, as HTML."""
-    health, stale = outbound.health, outbound.is_stale(now)
-    reading = read_so_far(outbound)
+def state_of(outbound: OutboundSnapshot, now: Instant) -> OutboundState:
+    """Return how the polls of an outbound go."""
+    health, is_stale = outbound.health, outbound.is_stale(now)
+    reading = read_progress(outbound)
     if health.last_reason is not None:
-        message = escape(health.last_message or "")
-        age = " (its window is too old to be shown)" if stale and health.last_success else ""
-        reason = f'<span class="bad">{escape(reason_in_words(health.last_reason))}</span>'
-        more = "".join(
-            f'<small class="dim">{each}</small>' for each in (message + age, reading) if each
+        age = " (its window is too old to be shown)" if is_stale and health.last_success else ""
+        notes = ((health.last_message or "") + age, reading)
+        return OutboundState(
+            reason_in_words(health.last_reason), "bad", tuple(each for each in notes if each)
         )
-        return f"<span>{reason}{more}</span>"
     if reading is not None:
-        return reading
+        return OutboundState(reading, "plain")
     if not health.up:
-        return '<span class="dim">waiting for the first poll</span>'
-    if stale:
-        return '<span class="bad">stale</span>'
-    return '<span class="good">up</span>'
+        return OutboundState("waiting for the first poll", "dim")
+    if is_stale:
+        return OutboundState("stale", "bad")
+    return OutboundState("up", "good")
 
 
-def share_of(outbound: OutboundSnapshot, status: str) -> float | None:
-    """The share of an outcome in the window; None where there is no call."""
+def share_of(outbound: OutboundSnapshot, outcome: str) -> float | None:
+    """Return the share of an outcome in the window, from 0 to 1; None where there is no call."""
     window = outbound.calls.window
     if window is None or not window.calls:
         return None
-    return window.by_status.get(status, 0) / window.calls
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it."""
-    return "–" if share is None else f"{share:.1%}"
-
-
-def _calls(number: int, window_seconds: float) -> str:
-    window = format_duration(window_seconds)
-    return f'<span>{number:,} <span class="dim">in {window}</span></span>'
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _class(name: str | bool) -> str:  # noqa: FBT001 - "condition and name" at the call
-    return f' class="{name}"' if name else ""
+    return window.by_status.get(outcome, 0) / window.calls

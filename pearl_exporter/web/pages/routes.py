@@ -1,4 +1,4 @@
-"""Where the pages for people are, and how they are sent."""
+"""The routes of the pages, and how a page is sent."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pearl_exporter.web.compression import compressed
-from pearl_exporter.web.pages.layout import CONTENT_SECURITY_POLICY
-from pearl_exporter.web.pages.outbound_page import render_outbound, render_unknown
-from pearl_exporter.web.pages.overview_page import render_page
+from pearl_exporter.web.compression import compressed_response
+from pearl_exporter.web.pages.outbound_page import render_outbound, render_unknown_outbound
+from pearl_exporter.web.pages.overview_page import render_overview
+from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY, load_templates
 from pearl_exporter.web.view import View
 
 _HEADERS = {
@@ -21,71 +21,77 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
-_FRESH_MS = 1000
-"""The page of all outbounds is drawn so often at most, however many look at it."""
+_MAX_AGE_MS = 1000
+"""The overview is rendered at most once in this time, however many clients ask for it."""
 
 
 def page_routes(view: View) -> list[Route]:
-    """The routes of the page of all outbounds and of the page of each."""
-    drawn = {refreshes: _Drawn(view, refreshes=refreshes) for refreshes in (True, False)}
+    """Return the routes of the overview and of the outbounds' pages."""
+    load_templates()
+    overviews = {reloads: _Overview(view, reloads=reloads) for reloads in (True, False)}
 
-    async def page(request: Request) -> Response:
-        body = await drawn[_refreshes(request)].current()
-        return await compressed(request, body, _HEADERS)
+    async def overview(request: Request) -> Response:
+        body = await overviews[_reloads(request)].current()
+        return await compressed_response(request, body, _HEADERS)
 
-    async def outbound_page(request: Request) -> Response:
+    async def outbound(request: Request) -> Response:
         name = request.path_params["name"] or request.query_params.get("name", "")
         found = next((each for each in view.exposition.outbounds if each.name == name), None)
         if found is None:
-            body = render_unknown(view.now()).encode()
-            return await compressed(request, body, _HEADERS, 404)
+            text = render_unknown_outbound(view.now())
+            return await compressed_response(request, text.encode(), _HEADERS, 404)
         text = render_outbound(
             found,
             view.seconds_to_next_poll(found.outbound_id),
             view.now(),
             budget=view.budget_of(found.outbound_id),
-            refreshes=_refreshes(request),
+            reloads=_reloads(request),
         )
-        return await compressed(request, text.encode(), _HEADERS)
+        return await compressed_response(request, text.encode(), _HEADERS)
 
-    return [Route("/", page), Route("/outbounds/{name:path}", outbound_page)]
+    return [Route("/", overview), Route("/outbounds/{name:path}", outbound)]
 
 
-class _Drawn:
-    """The page of all outbounds as it was drawn last.
+class _Overview:
+    """The overview as it was rendered last.
 
-    With 300 outbounds that takes tens of milliseconds, so it is done in a thread: neither polls nor
-    scrapes wait for it.
+    With 300 outbounds rendering takes about a tenth of a second, so it is done in a thread: neither
+    polls nor scrapes wait for it.
     """
 
-    def __init__(self, view: View, *, refreshes: bool) -> None:
+    def __init__(self, view: View, *, reloads: bool) -> None:
         self._view = view
-        self._refreshes = refreshes
-        self._at: int | None = None
+        self._reloads = reloads
+        self._rendered_at: int | None = None
         self._body = b""
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def current(self) -> bytes:
-        """The page, at most a second old."""
-        async with self._one_at_a_time:
+        """Return the page, at most a second old."""
+        async with self._lock:
             now = self._view.now()
-            if self._at is None or not 0 <= now - self._at < _FRESH_MS:
-                self._body = await asyncio.to_thread(self._drawing())
-                self._at = now
+            # a negative age: the clock went back
+            if self._rendered_at is None or not 0 <= now - self._rendered_at < _MAX_AGE_MS:
+                self._body = await asyncio.to_thread(self._renderer())
+                self._rendered_at = now
             return self._body
 
-    def _drawing(self) -> Callable[[], bytes]:
-        """What draws the page of this moment; it looks at nothing that changes."""
+    def _renderer(self) -> Callable[[], bytes]:
+        """Return what renders the page of this moment.
+
+        Everything that changes is read here, on the event loop; the thread sees copies.
+        """
         view = self._view
         outbounds, now = view.exposition.outbounds, view.now()
-        polls = {
+        next_polls = {
             each.outbound_id: view.seconds_to_next_poll(each.outbound_id) for each in outbounds
         }
-        waits = view.is_discovering()
-        return lambda: render_page(
-            outbounds, polls, now, is_discovering=waits, refreshes=self._refreshes
+        is_discovering = view.is_discovering()
+        return lambda: render_overview(
+            outbounds, next_polls, now, is_discovering=is_discovering, reloads=self._reloads
         ).encode()
 
 
-def _refreshes(request: Request) -> bool:
+def _reloads(request: Request) -> bool:
+    """Return whether the page that is asked for reloads itself: unless ``?refresh=0``."""
     return request.query_params.get("refresh") != "0"

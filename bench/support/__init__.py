@@ -1,0 +1,1 @@
+"""What the benchmarks share: processes, the simulated API, scrapes, tables and plots."""

@@ -1,0 +1,90 @@
+"""Addresses in the configuration: URLs to connect to, and where to listen."""
+
+import ipaddress
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_MAX_PORT = 65_535
+
+
+class ListenAddress(NamedTuple):
+    """Where to listen. ``host`` has no brackets; with port 0 the system chooses one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Return the address that ``text`` names.
+
+    It is ``host:port``, ``:port`` (every IPv4 address) or ``[::]:port``.
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    wanted = f"wanted host:port, :port or [::]:port, with a port from 0 to {_MAX_PORT}"
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MAX_PORT:
+        raise ValueError(wanted)
+    if not host:
+        return ListenAddress("0.0.0.0", int(port))  # noqa: S104 - that is what :port means
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return ListenAddress(str(ipaddress.IPv6Address(host[1:-1])), int(port))
+        except ValueError:
+            raise ValueError(wanted) from None
+    if not _is_host(host):
+        raise ValueError(wanted)
+    return ListenAddress(host, int(port))
+
+
+def base_url(text: str) -> str:
+    """Return the URL without white space around it and without a slash at its end.
+
+    Raises:
+        ValueError: It is not an HTTP URL, or has a user, a query or a fragment.
+    """
+    text = text.strip()
+    if not _is_http_url(text) or "?" in text or "#" in text or "@" in text:
+        raise ValueError("wanted an http:// or https:// URL without user, query or fragment")
+    return text.rstrip("/")
+
+
+def proxy_url(text: str) -> str:
+    """Return the URL of a proxy, which may have a user and a password.
+
+    Raises:
+        ValueError: It is not an HTTP URL.
+    """
+    if not _is_http_url(text.strip()):
+        raise ValueError("wanted an http:// or https:// URL, such as http://proxy.example:3128")
+    return text.strip()
+
+
+def _is_http_url(text: str) -> bool:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    known = _is_host(host) or ":" in host  # urlsplit has checked what is in brackets
+    return parts.scheme in {"http", "https"} and known and port != 0
+
+
+def _is_host(host: str) -> bool:
+    """Return whether ``host`` is a name or an IPv4 address; 300.1.1.1 is neither."""
+    if re.fullmatch(r"[0-9.]+", host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            return False
+        return True
+    return _HOST.fullmatch(host) is not None
