@@ -17,6 +17,8 @@ from pearl_exporter.simulator import Campaign, Profile, many_campaigns
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, World
 
+pytestmark = pytest.mark.slow
+
 INTERVAL = 30.0
 
 

@@ -19,6 +19,9 @@ from pearl_exporter.api.network import AsyncioBackend, AsyncioStream
 from pearl_exporter.errors import ConnectionFailedError
 from pearl_exporter.reading.search import Page, Search
 from tests.support.real_client import a_real_client
+from tests.support.virtual_time import in_passing_time
+
+pytestmark = pytest.mark.still_time
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -50,7 +53,13 @@ async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> Asyn
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.01)  # what was aborted is closed in the loop's next rounds
+        await rounds()  # what was aborted is closed in the loop's next rounds
+
+
+async def rounds() -> None:
+    """Lets the loop do what it can at once."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -95,7 +104,7 @@ async def test_a_slow_reader_gets_every_byte_and_holds_the_sender_up():
     async with connected(send) as stream:
         await stream.write(b"go")
         received = await stream.read(1, 5.0)
-        await asyncio.sleep(0.05)
+        await rounds()
         assert len(stream._received._bytes) < 4 * 256 * 1024
         assert not sent.is_set()
         while len(received) < len(data):
@@ -139,7 +148,7 @@ async def test_a_peer_that_says_nothing_is_a_timeout_and_can_be_read_afterwards(
 
     async with connected(wait) as stream:
         with pytest.raises(httpcore.ReadTimeout):
-            await stream.read(100, 0.01)
+            await in_passing_time(stream.read(100, 0.01))
         assert not stream.get_extra_info("is_readable")
         more.set()
         assert await stream.read(100, 5.0) == b"late"

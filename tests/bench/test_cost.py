@@ -13,6 +13,8 @@ from bench.support.scrape import sums_by_outbound
 from bench.support.simulated_api import STABLE, Workload
 from pearl_exporter.counting.settlement import CountingRules
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NOW_MS = 1_795_000_000_000
 HOUR_MS = 3_600_000

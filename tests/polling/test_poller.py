@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import time
+import threading
 from itertools import pairwise
 
 import pytest
@@ -16,6 +16,7 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
 from tests.polling.test_schedule import until
+from tests.support.patience import HANGING_SECONDS
 from tests.support.saving import copied, merged
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
@@ -346,10 +347,10 @@ def test_damaged_calls_fail_the_poll_and_say_what_to_do():
 
 def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
     """By then another poller may have loaded the state, and go on from there."""
-    apply = Tracker.apply
+    apply, is_given_up = Tracker.apply, threading.Event()
 
     def apply_long(*args, **options):
-        time.sleep(0.3)
+        assert is_given_up.wait(HANGING_SECONDS)
         return apply(*args, **options)
 
     async def story():
@@ -367,7 +368,9 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
         polling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await polling
-        await asyncio.sleep(0.6)
+        is_given_up.set()
+        (taking,) = asyncio.all_tasks() - {asyncio.current_task()}
+        await taking
         assert disk.saved is before
         await world.app.stop()
 
