@@ -1,47 +1,50 @@
 """Everything that can go wrong on purpose, and what to do about it.
 
-An error carries the decision, so that nobody downstream has to guess::
+An error carries the decision, so that no caller has to guess::
 
     PearlError
-    ├── ConfigError          the user's configuration is wrong: say so, exit 2, start nothing
-    ├── StateError           the state can't be read or written      reason "state"
-    │   └── DiskError            as the disk is full or fails: a later start may do
-    ├── Inconsistent         no read of the range agreed with itself reason "inconsistent"
-    └── ApiError             a request to NLPearl failed             retry?
-        ├── AuthError            401, 403                            no   "auth"
-        │   └── TokenBlockedError    not asked: the token is refused     no   (no failed poll)
-        ├── NotFoundError        404                                 no   "not_found"
-        ├── BadRequestError      any other 4xx                       no   "bad_request"
-        ├── BadResponseError     an answer that is no calls search   no   "bad_response"
-        ├── RateLimitedError     429                                 yes  "rate_limited"
-        ├── ServerError          5xx                                 yes  "server_error"
-        ├── RequestTimeoutError  no whole answer in time             yes  "timeout"
-        └── ConnectionFailedError  no connection, or a broken one    yes  "connection"
+    ├── ConfigError          the configuration is wrong: print it, exit 2, start nothing
+    └── PollError            a poll failed: nothing of it is published
+        ├── StateError           the state can't be read or written      "state"
+        │   └── DiskError            the disk is full or fails: a later start may succeed
+        ├── Inconsistent         no read of the range agreed with itself "inconsistent"
+        └── ApiError             a request to NLPearl failed             retry?
+            ├── AuthError            401, 403                            no   "auth"
+            │   └── TokenBlockedError    not sent: the token is refused  no   (no failed poll)
+            ├── NotFoundError        404                                 no   "not_found"
+            ├── BadRequestError      any other 4xx                       no   "bad_request"
+            ├── BadResponseError     not an answer of the calls search   no   "bad_response"
+            ├── RateLimitedError     429                                 yes  "rate_limited"
+            ├── ServerError          5xx                                 yes  "server_error"
+            ├── RequestTimeoutError  no complete answer in time          yes  "timeout"
+            └── ConnectionFailedError  no connection, or a broken one    yes  "connection"
 
-``reason`` is the label value of ``pearl_exporter_poll_failures_total``. No message ever quotes the
-body of an answer: an error text of the platform may hold a customer's phone number.
+No message quotes the body of an answer: an error text of the platform may hold a customer's phone
+number.
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import ClassVar
 
-REASONS = (
-    "auth",
-    "not_found",
-    "rate_limited",
-    "timeout",
-    "connection",
-    "server_error",
-    "bad_request",
-    "bad_response",
-    "inconsistent",
-    "state",
-)
-"""Every reason for which a poll may fail, in the contract's order."""
+
+class Reason(StrEnum):
+    """Why a poll failed: the label values of ``pearl_exporter_poll_failures_total``, in order."""
+
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    SERVER_ERROR = "server_error"
+    BAD_REQUEST = "bad_request"
+    BAD_RESPONSE = "bad_response"
+    INCONSISTENT = "inconsistent"
+    STATE = "state"
 
 
 class PearlError(Exception):
-    """The root: an error that pearl-exporter raises on purpose, with a message for its user."""
+    """An error that pearl-exporter raises on purpose, with a message for its user."""
 
 
 class ConfigError(PearlError):
@@ -62,27 +65,27 @@ WRITE_ACCESS_HINT = "the user that runs this must be able to write the file and 
 class PollError(PearlError):
     """A poll failed; nothing of it is published."""
 
-    reason: ClassVar[str]
+    reason: ClassVar[Reason]
 
 
 class StateError(PollError):
     """The state could not be read or written."""
 
-    reason = "state"
+    reason = Reason.STATE
 
 
 class DiskError(StateError):
-    """The disk is full, or fails: nothing is wrong with the state, and it may be well later."""
+    """The disk is full or fails. Nothing is wrong with the state: a later start may succeed."""
 
 
 class Inconsistent(PollError):  # noqa: N818 - a state of the data, named as the contract names it
-    """The answers for one range kept contradicting each other, however often it was read."""
+    """The answers for one range contradicted each other each time that it was read."""
 
-    reason = "inconsistent"
+    reason = Reason.INCONSISTENT
 
 
 class ApiError(PollError):
-    """A request failed. ``retry`` says whether sending it again may help."""
+    """A request failed. ``retry`` is whether sending it again may help."""
 
     retry: ClassVar[bool] = False
 
@@ -90,39 +93,39 @@ class ApiError(PollError):
 class AuthError(ApiError):
     """The API refused the token (401 or 403)."""
 
-    reason = "auth"
+    reason = Reason.AUTH
 
 
 TOKEN_FORM_HINT = "is the token right, in the form accountId:secretKey?"  # noqa: S105 - a hint
-"""What a user should ask about a refused token."""
+"""What a user can do about a refused token."""
 
 
 class TokenBlockedError(AuthError):
-    """Not asked, since the API refuses the token to others; no poll, and so none that failed."""
+    """Request not sent: the token is known to be refused. Not counted as a failed poll."""
 
 
 class NotFoundError(ApiError):
     """The API knows no such outbound (404)."""
 
-    reason = "not_found"
+    reason = Reason.NOT_FOUND
 
 
 class BadRequestError(ApiError):
-    """The API refused the request (a 4xx with no meaning of its own here)."""
+    """The API refused the request (a 4xx without a class of its own)."""
 
-    reason = "bad_request"
+    reason = Reason.BAD_REQUEST
 
 
 class BadResponseError(ApiError):
-    """What came is no answer of the calls search: HTML, cut JSON, an error object, a redirect."""
+    """The answer is not one of the calls search: HTML, cut JSON, an error object, a redirect."""
 
-    reason = "bad_response"
+    reason = Reason.BAD_RESPONSE
 
 
 class RateLimitedError(ApiError):
     """The API asks to slow down (429). ``retry_after`` is in seconds, None where it named none."""
 
-    reason = "rate_limited"
+    reason = Reason.RATE_LIMITED
     retry = True
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -133,7 +136,7 @@ class RateLimitedError(ApiError):
 class ServerError(ApiError):
     """The API failed (5xx). ``retry_after`` as in `RateLimitedError`."""
 
-    reason = "server_error"
+    reason = Reason.SERVER_ERROR
     retry = True
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -142,14 +145,14 @@ class ServerError(ApiError):
 
 
 class RequestTimeoutError(ApiError):
-    """No whole answer came in time."""
+    """No complete answer came in time."""
 
-    reason = "timeout"
+    reason = Reason.TIMEOUT
     retry = True
 
 
 class ConnectionFailedError(ApiError):
-    """No connection could be made, or it broke before the answer was whole."""
+    """No connection could be made, or it broke before the answer was complete."""
 
-    reason = "connection"
+    reason = Reason.CONNECTION
     retry = True

@@ -7,11 +7,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from pearl_exporter.app import App, Changes, enumerated
+from pearl_exporter.app import App
 from pearl_exporter.config import Settings
 from pearl_exporter.config.changes import changed_keys, changed_outbounds
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
+from pearl_exporter.reconfigure import Changes, enumerated
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def _log_fields(changes: Changes, before: Settings, after: Settings) -> dict[str
     changed = changed_outbounds(before, after)
     details = [f"{name}: {', '.join(keys)}" for name, keys in changed.items()]
     return {
-        **changes.told(),
+        **changes.log_fields,
         "outbounds_changed": enumerated(details, between="; "),
         "keys_changed": ", ".join(changed_keys(before, after)) or "none",
     }

@@ -41,7 +41,8 @@ def logging_stays_as_it_is(monkeypatch):
 async def held(app: App, before: Held | None) -> Held:
     """What this process holds between two polls, the API's side of the connections included."""
     await until(lambda: all(each.snapshot.health.up for each in app.pollers))
-    await until(lambda: not app.schedule._running)
+    ids = [each.outbound.id for each in app.pollers]
+    await until(lambda: not any(map(app.schedule.is_polling, ids)))
     found = Counter(
         tasks=await fewest_tasks(before and before["tasks"]),
         files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a look at memory, no disk

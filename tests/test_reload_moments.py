@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from pearl_exporter.app import MAX_NAMED
 from pearl_exporter.config import PollSettings
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.exposition.render import Format
+from pearl_exporter.reconfigure import MAX_NAMED
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import Campaign, Profile
 from pearl_exporter.state.store import MemoryStore

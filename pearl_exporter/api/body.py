@@ -1,7 +1,7 @@
-"""The body of an answer, unpacked piece by piece and never past a bound. Pure.
+"""The body of an answer, decompressed piece by piece and never beyond a limit. Pure.
 
-httpx unpacks a piece whole before anybody can look at it: a few kilobytes that were packed twice
-become gigabytes. Here no step gives more than there is room for.
+httpx decompresses a piece whole before anybody can look at it: a few kilobytes that were compressed
+twice become gigabytes. Here no step gives more than there is room for.
 """
 
 import zlib
@@ -9,49 +9,58 @@ import zlib
 from pearl_exporter.errors import BadResponseError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""No page is this large: what is larger is no answer of the calls search."""
+"""No page is this large: a larger body is not an answer of the calls search."""
 
 MAX_BRACKETS = 500_000
-"""So many lists and objects at most: as Python's they take forty times the room of their text."""
+"""The most lists and objects of a body: Python's take forty times the room of their text."""
 
-_ANY_HEADER = zlib.MAX_WBITS | 32
-"""Gzip's or zlib's, whichever it begins with."""
+_GZIP_OR_ZLIB_HEADER = zlib.MAX_WBITS | 32
+_NO_HEADER = -zlib.MAX_WBITS
+"""zlib's ``wbits``: which header the stream has."""
 
 _HEADER_BYTES = 2
 
-_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Body:
     """A body that comes in pieces.
 
-    ``content_encoding`` is the header's text. Every method raises `BadResponseError` where the body
-    is packed in a way that was not asked for, is broken, or is too large.
+    Raises:
+        BadResponseError: The body is compressed in a way that was not asked for, broken, or too
+            large. Every method may raise it.
     """
 
     def __init__(self, content_encoding: str) -> None:
+        """Begin an empty body.
+
+        Args:
+            content_encoding: The text of the header ``Content-Encoding``.
+        """
         codings = [each.strip().lower() for each in content_encoding.split(",")]
         codings = [each for each in codings if each not in ("", "identity")]
-        if codings and (len(codings) > 1 or codings[0] not in _PACKED):
-            raise BadResponseError("the answer's content encoding is none that was asked for")
-        self._unpacker = _Unpacker() if codings else None
+        if codings and (len(codings) > 1 or codings[0] not in _COMPRESSED):
+            raise BadResponseError("the answer's content encoding was not asked for")
+        self._decompressor = _Decompressor() if codings else None
         self._content = bytearray()
 
     def take(self, piece: bytes) -> None:
-        """Takes the next piece as it came."""
-        if self._unpacker is None:
+        """Take the next piece as it came."""
+        if self._decompressor is None:
             self._content += piece
         elif piece:
-            self._content += self._unpacker.unpack(piece, self._room + 1)
+            # one byte more than there is room for shows that the body is too large
+            self._content += self._decompressor.decompress(piece, self._room + 1)
         if self._room < 0:
             raise BadResponseError(f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB")
 
     def whole(self) -> bytes:
-        """All of it, once the last piece was taken."""
-        if self._unpacker is not None and not self._unpacker.is_whole:
+        """Return the whole body, once the last piece was taken."""
+        if self._decompressor is not None and not self._decompressor.is_complete:
             raise BadResponseError("the answer's content encoding is broken: it ends early")
         if (
-            len(self._content) > MAX_BRACKETS  # asked first, as counting costs more than decoding
+            # the length first, as counting costs more than decoding
+            len(self._content) > MAX_BRACKETS
             and self._content.count(b"{") + self._content.count(b"[") > MAX_BRACKETS
         ):
             raise BadResponseError(f"the answer has more than {MAX_BRACKETS} lists and objects")
@@ -62,30 +71,30 @@ class Body:
         return MAX_BODY_BYTES - len(self._content)
 
 
-class _Unpacker:
+class _Decompressor:
     """Gzip, or what servers send as deflate: with zlib's header, as it should be, or without."""
 
     def __init__(self) -> None:
-        self._stream = zlib.decompressobj(_ANY_HEADER)
+        self._stream = zlib.decompressobj(_GZIP_OR_ZLIB_HEADER)
         self._start = b""
-        """What came first, until there are the two bytes that tell a header."""
+        """The first bytes, until there are the two that show whether there is a header."""
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self._stream.eof or not self._start
 
-    def unpack(self, piece: bytes, most_bytes: int) -> bytes:
+    def decompress(self, piece: bytes, max_bytes: int) -> bytes:
         try:
             if len(self._start) >= _HEADER_BYTES:
-                return self._stream.decompress(piece, most_bytes)
+                return self._stream.decompress(piece, max_bytes)
             self._start += piece
-            return self._unpack_start(most_bytes) if len(self._start) >= _HEADER_BYTES else b""
+            return self._decompress_start(max_bytes) if len(self._start) >= _HEADER_BYTES else b""
         except zlib.error:
             raise BadResponseError("the answer's content encoding is broken") from None
 
-    def _unpack_start(self, most_bytes: int) -> bytes:
+    def _decompress_start(self, max_bytes: int) -> bytes:
         try:
-            return self._stream.decompress(self._start, most_bytes)
+            return self._stream.decompress(self._start, max_bytes)
         except zlib.error:
-            self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
-            return self._stream.decompress(self._start, most_bytes)
+            self._stream = zlib.decompressobj(_NO_HEADER)
+            return self._stream.decompress(self._start, max_bytes)

@@ -1,14 +1,11 @@
-"""The NLPearl API: one client for each token.
+"""The client of the NLPearl API: one for each token. See the package's text for a request's way.
 
-`PearlClient.search` sends one search of past calls as often as it takes, in its fair turn, and
-gives a typed page or an `ApiError` whose class says why not; `listing` and `account` read what the
-platform says of itself in the same way. All three only read, so they are safe to send again. What
-goes over the wire is `wire`'s business.
+All its requests only read, so they are safe to send again.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -22,8 +19,9 @@ from pearl_exporter.api.decode_calls import decode_page, format_instant
 from pearl_exporter.api.decode_platform import Account, Listing, decode_account, decode_listing
 from pearl_exporter.api.http import Transport, Wire, WireObserver
 from pearl_exporter.api.limiter import Limiter, LimiterTimeoutError
-from pearl_exporter.api.retry import ask_again, may_help
-from pearl_exporter.api.token_breaker import TokenBreaker
+from pearl_exporter.api.retry import retry
+from pearl_exporter.api.session import Session
+from pearl_exporter.api.token_breaker import BreakerState, TokenBreaker
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
 from pearl_exporter.errors import (
@@ -36,30 +34,46 @@ from pearl_exporter.errors import (
 from pearl_exporter.reading.search import Page, Search
 
 _LOG_INTERVAL_SECONDS = 60.0
-"""How long the log says nothing more of requests that are asked again."""
+"""At most this often the log says that requests fail and are sent again."""
 
-_LARGE_BODY_BYTES = 512 * 1024
-"""No usual page is so large: it is decoded in a thread, lest scrapes wait for seconds."""
+LARGE_BODY_BYTES = 512 * 1024
+"""No usual page is so large. One that is is decoded in a thread, so that scrapes need not wait."""
 
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
 
-class _Question(NamedTuple, Generic[Answer]):
-    """One request and how its answer is read. ``body`` None makes it a GET.
+class _Request(NamedTuple, Generic[Answer]):
+    """One request and how its answer is decoded.
 
-    ``key`` is whose turn it takes; no outbound's id has a slash.
+    Attributes:
+        path: What comes after ``api.url``.
+        body: What is posted; None for a GET.
+        decode: Turns the body of the answer into what is returned.
+        outbound_id: The outbound that it is about; None if it is about the account.
+        on_sent: Called each time that the request has got its slot.
     """
 
-    key: str
     path: str
     body: bytes | None
     decode: Callable[[bytes], Answer]
+    outbound_id: str | None = None
+    on_sent: Callable[[], None] = lambda: None
+
+    @property
+    def key(self) -> Hashable:
+        """Whose slots it takes: an outbound's, or its own, by a key that is no outbound's id."""
+        return (self.path,) if self.outbound_id is None else self.outbound_id
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What the log says it is about."""
+        return {"asked": self.path if self.outbound_id is None else self.outbound_id}
 
 
 class ApiObserver(WireObserver, Protocol):
-    """Who wants to know what is asked of the API: the exporter's own metrics."""
+    """Hears of requests: the exporter's own metrics."""
 
     def retried(self) -> None:
         """A request is about to be sent again."""
@@ -68,10 +82,15 @@ class ApiObserver(WireObserver, Protocol):
 class PearlClient:
     """The API as seen with one token; its outbounds share the connections and the limiter.
 
-    ``on_wait`` hears how long each request waited for its turn.
+    Attributes:
+        limiter: How fast the token may send.
+        token: The token itself.
+        demand: How many requests its outbounds need.
+        trouble: What has failed since the last good answer and may fail for all outbounds of the
+            token; None if nothing has.
     """
 
-    def __init__(  # noqa: PLR0913 - what it joins is given to it, by keyword
+    def __init__(  # noqa: PLR0913 - its parts are given to it, by keyword
         self,
         settings: ApiSettings,
         token: Token,
@@ -81,16 +100,30 @@ class PearlClient:
         clock: Clock,
         on_wait: Callable[[float], None] = lambda _: None,
         transport: Transport | None = None,
+        large_body_bytes: int = LARGE_BODY_BYTES,
     ) -> None:
+        """Build a client, and connect nothing.
+
+        Args:
+            settings: The section ``api`` of the configuration.
+            token: The token that all requests carry.
+            observer: Hears of each request.
+            api_clock: Learns the API's time from the answers.
+            clock: This machine's clocks.
+            on_wait: Called with the seconds that each request waited for its slot.
+            transport: What carries requests instead of the network.
+            large_body_bytes: From here on a body is decoded in a thread.
+        """
         self.limiter = Limiter(settings.rate_limit, settings.concurrency, on_wait=on_wait)
         self.token = token
-        self.breaker = TokenBreaker()
         self.demand = Demand()
+        self.trouble: ApiError | None = None
+        self._breaker = TokenBreaker()
         self._settings = settings
         self._observer = observer
-        self.trouble: ApiError | None = None
-        """What fails for all of the token's outbounds since the last good answer, if anything."""
-        self._silent_until = 0.0
+        self._clock = clock
+        self._large_body_bytes = large_body_bytes
+        self._no_log_until = 0.0
         self._wire = Wire(
             settings,
             token,
@@ -100,119 +133,193 @@ class PearlClient:
             transport=transport,
         )
 
+    # --- requests
+
+    def session(self, outbound_id: str, deadline: Deadline) -> Session:
+        """Return the session of one poll, to be used by ``async with``.
+
+        Args:
+            outbound_id: The outbound that is polled.
+            deadline: How long the poll goes on without a good answer.
+        """
+
+        async def send(search: Search, on_sent: Callable[[], None]) -> Page:
+            request = _search_request(outbound_id, search)._replace(on_sent=on_sent)
+            return await self._send(request, deadline)
+
+        return Session(
+            outbound_id, send, breaker=self._breaker, token=self.token, clock=self._clock
+        )
+
+    async def search(self, outbound_id: str, search: Search, deadline: Deadline) -> Page:
+        """Return one page of an outbound's calls, outside of any poll.
+
+        Raises:
+            ApiError: The last attempt's error, once no retry may help or the deadline has passed.
+        """
+        return await self._send(_search_request(outbound_id, search), deadline)
+
+    async def listing(self, deadline: Deadline) -> Listing:
+        """Return the platform's list of outbounds; raise `ApiError` as `search` does."""
+        return await self._send(_Request("/v1/Outbound", None, decode_listing), deadline)
+
+    async def account(self, deadline: Deadline) -> Account:
+        """Return how the token's account stands; raise `ApiError` as `search` does."""
+        return await self._send(_Request("/v1/Account", None, decode_account), deadline)
+
+    # --- what pollers and pages want to know
+
     @property
     def budget(self) -> Budget:
-        """What is allowed with the token right now."""
+        """What may be sent with the token right now."""
         return Budget(
             rate=self.limiter.rate,
             configured_rate=self.limiter.configured_rate,
             waiting=self.limiter.waiting,
-            is_refused=self.breaker.is_token_refused,
+            is_refused=self._breaker.is_token_refused,
             trouble=None if self.trouble is None else str(self.trouble),
         )
 
+    def next_allowed_at(self, outbound_id: str) -> float:
+        """Return the monotonic second from which an outbound may be polled.
+
+        A token that has changed since it was refused may be tried at once. It is infinity while
+        another outbound probes a refused token.
+        """
+        self._breaker.use(self.token.current())
+        return self._breaker.next_allowed_at(outbound_id)
+
+    def breaker_state(self, outbound_id: str) -> BreakerState:
+        """Return what refusals mean for an outbound right now, to be shown."""
+        return self._breaker.state(outbound_id)
+
+    def record_demand(self, outbound_id: str, requests: int) -> None:
+        """Note how many requests a poll took; log if the token's polls need too many."""
+        self.demand.polled(outbound_id, requests)
+        self.log_excess_demand()
+
+    def log_excess_demand(self) -> None:
+        """Warn, once for each configuration, if polls need more requests than are allowed."""
+        allowed = self.limiter.configured_rate
+        if self.demand.should_log(allowed):
+            _log.warning(
+                "api.rate_limit is too low, polls come late: make poll.interval longer, or raise "
+                "api.rate_limit if your account allows it",
+                extra={
+                    "needed_per_second": round(self.demand.needed, 1),
+                    "allowed_per_second": allowed,
+                    "is_lower_bound": not self.demand.is_known,
+                },
+            )
+
+    # --- what the configuration changes
+
+    def share_among(self, intervals: Mapping[str, float]) -> None:
+        """Set which outbounds are polled with the token, and their intervals in seconds."""
+        self._breaker.share_among(intervals)
+        self.demand.share_among(intervals)
+
+    def resume_from(self, old: "PearlClient") -> None:
+        """Continue the limits that the API asked an older client of the same token to keep."""
+        self.limiter.resume_from(old.limiter)
+        self.demand.resume_from(old.demand)
+
     def forget(self, outbound_id: str) -> None:
-        """Drops what is remembered of an outbound that is polled no more with the token."""
+        """Drop what is remembered of an outbound that is no longer polled with the token."""
         self.limiter.forget(outbound_id)
         self._wire.forget(_path(outbound_id))
 
     async def aclose(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._wire.aclose()
 
-    async def search(self, outbound_id: str, search: Search, deadline: Deadline) -> Page:
-        """One page of an outbound's calls; raises `ApiError` when patience or hope ran out."""
-        path, body = _path(outbound_id), _search_body(search)
-        return await self._ask(_Question(outbound_id, path, body, decode_page), deadline)
+    # --- the way of a request
 
-    async def listing(self, deadline: Deadline) -> Listing:
-        """The platform's list of outbounds; raises `ApiError` as `search` does."""
-        return await self._ask(_get("/v1/Outbound", decode_listing), deadline)
-
-    async def account(self, deadline: Deadline) -> Account:
-        """How the token's account stands; raises `ApiError` as `search` does."""
-        return await self._ask(_get("/v1/Account", decode_account), deadline)
-
-    async def _ask(self, question: _Question[Answer], deadline: Deadline) -> Answer:
-        try:
-            return await self._ask_once(question, deadline)
-        except ApiError as error:
-            if not may_help(deadline, error):
-                raise
-            return await ask_again(
-                partial(self._ask_once, question, deadline),
-                error,
-                deadline=deadline,
-                key=question.key,
-                on_retry=self._observer.retried,
+    async def _send(self, request: _Request[Answer], deadline: Deadline) -> Answer:
+        def on_retry(error: ApiError, pause_seconds: float) -> None:
+            self._observer.retried()
+            _log.debug(
+                "sending a request again",
+                extra={**request.log_fields, "error": str(error), "pause_seconds": pause_seconds},
             )
 
-    async def _ask_once(self, question: _Question[Answer], deadline: Deadline) -> Answer:
+        return await retry(partial(self._send_once, request, deadline), deadline, on_retry)
+
+    async def _send_once(self, request: _Request[Answer], deadline: Deadline) -> Answer:
         began = now()
         try:
-            async with self.limiter.slot(question.key, deadline.remaining):
-                if not self.breaker.may_send(question.key):
-                    raise TokenBlockedError("not asked: the API refuses the token")
+            async with self.limiter.slot(request.key, deadline.remaining):
+                # While it waited, the token may have been refused to others, ...
+                if not self._may_send(request.outbound_id):
+                    raise TokenBlockedError("not sent: the API refuses the token")
+                # ... and answers to others have moved the queue: that time does not count.
                 deadline.extend(max(0.0, self.limiter.progress_at - began))
                 if not deadline.remaining:
                     raise LimiterTimeoutError  # noqa: TRY301 - too late for a request
-                if deadline.first_sent_at is None:
-                    deadline.first_sent_at = now()
-                return await self._ask_in_turn(question, deadline)
+                request.on_sent()
+                return await self._send_in_slot(request, deadline)
         except LimiterTimeoutError:
-            raise self._no_turn() from None
+            raise self._no_slot_error() from None
 
-    async def _ask_in_turn(self, question: _Question[Answer], deadline: Deadline) -> Answer:
+    def _may_send(self, outbound_id: str | None) -> bool:
+        if outbound_id is None:
+            return not self._breaker.is_token_refused
+        return self._breaker.may_send(outbound_id)
+
+    async def _send_in_slot(self, request: _Request[Answer], deadline: Deadline) -> Answer:
         sent = now()
         try:
             seconds = min(self._settings.timeout, deadline.remaining)
-            body = await self._wire.send(question.path, question.body, seconds)
-            if len(body) < _LARGE_BODY_BYTES:
-                answer = question.decode(body)
+            body = await self._wire.send(request.path, request.body, seconds)
+            if len(body) < self._large_body_bytes:
+                answer = request.decode(body)
             else:
-                answer = await asyncio.to_thread(question.decode, body)
+                answer = await asyncio.to_thread(request.decode, body)
         except ApiError as error:
-            self._note_failure(question.key, sent, error)
+            self._note_failure(request, sent, error)
             raise
         self.trouble = None
         self.limiter.succeeded()
         deadline.reset()
         return answer
 
-    def _note_failure(self, key: str, sent: float, error: ApiError) -> None:
-        """Slows all outbounds down, if the API asks for it, and remembers what may fail for all."""
+    def _note_failure(self, request: _Request[Any], sent: float, error: ApiError) -> None:
+        """Slow all outbounds down if the API asks for it; remember what may fail for all."""
         if not error.retry:
             self.limiter.answered()
             return
-        if self.trouble is None and now() >= self._silent_until:
-            self._silent_until = now() + _LOG_INTERVAL_SECONDS
-            text = "a request failed, asking again until poll.give_up: %s"
-            _log.info(text, error, extra={"asked": key})
-        self.trouble = type(error)(str(error))  # without the frames that the error itself names
+        if self.trouble is None and now() >= self._no_log_until:
+            self._no_log_until = now() + _LOG_INTERVAL_SECONDS
+            _log.info(
+                "a request failed, retrying until poll.give_up",
+                extra={**request.log_fields, "error": str(error)},
+            )
+        # A copy, for its traceback would keep frames alive that hold the answer's bytes.
+        self.trouble = type(error)(str(error))
         if isinstance(error, RateLimitedError):
             self.limiter.slow_down(sent)
         if isinstance(error, RateLimitedError | ServerError) and error.retry_after is not None:
             self.limiter.pause(error.retry_after)
 
-    def _no_turn(self) -> ApiError:
-        """Why there was no turn in time: what fails for everybody, or a pause."""
+    def _no_slot_error(self) -> ApiError:
+        """Return why there was no slot in time: what fails for all outbounds, or a pause."""
         pause = self.limiter.paused_for
-        why = f"the API asked to pause; {pause:.0f} s are left of it" if pause else "no turn came"
+        why = f"the API asked to pause, {pause:.0f} s are left" if pause else "no slot in time"
         if self.trouble is not None:
             return type(self.trouble)(f"{self.trouble} ({why})")
         if pause:
             return RateLimitedError(why)
         return RequestTimeoutError(
-            f"{why}: requests before it are unanswered, or api.rate_limit is low"
+            f"{why}: earlier requests are unanswered, or api.rate_limit is low"
         )
+
+
+def _search_request(outbound_id: str, search: Search) -> _Request[Page]:
+    return _Request(_path(outbound_id), _search_body(search), decode_page, outbound_id)
 
 
 def _path(outbound_id: str) -> str:
     return f"/v1/Outbound/{quote(outbound_id, safe='')}/Calls"
-
-
-def _get(path: str, decode: Callable[[bytes], Answer]) -> _Question[Answer]:
-    return _Question(path, path, None, decode)
 
 
 def _search_body(search: Search) -> bytes:

@@ -1,4 +1,10 @@
-"""What time it is: here, and at the API, by the ``Date`` header of its answers."""
+"""What time it is: on this machine, and at the API by the ``Date`` header of its answers.
+
+The window of a poll is of the API's time, since calls are dated by the API. This machine's clock
+may be wrong, and may be set; the ``Date`` header has whole seconds, and may be a proxy's. So the
+API's time is this machine's, corrected by the median of the last headers if they differ by more
+than the header's own error.
+"""
 
 import logging
 import time
@@ -13,44 +19,47 @@ from statistics import median
 from pearl_exporter.counting.calls import Instant
 
 TOLERATED_SKEW_SECONDS = 2.0
-"""A difference up to this may be the header's whole seconds and the way there: no correction."""
+"""A difference up to this is not corrected: it may be the header's whole seconds and the way."""
 
 STEP_CONFIRM_SECONDS = 300.0
-"""How long a wall clock that was set must stay so to be believed where no ``Date`` vouches for it.
+"""How long a changed wall clock must stay so to be believed while no ``Date`` confirms it.
 
-A step may as well be a fault as its correction, and a T that is hours ahead forgets calls.
+A step may be a fault as well as its correction, and a T that is hours ahead forgets calls.
 """
 
 _BELIEVABLE = (1_577_836_800.0, 4_102_444_800.0)
-"""From 2020 to 2100: a ``Date`` before or after it is no clock's, but a fault's.
+"""The plausible range of a ``Date``, in seconds since the epoch: from 2020 to 2100.
 
-Gone by once, at a first poll, it would count all history, or end where Python's dates end.
+Trusting an absurd one at the first poll would count all history, or exceed Python's dates.
 """
+
+_HEADERS_KEPT = 5
+"""The median of this many headers is believed, so that one wrong header moves nothing."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """This machine's two clocks, both in seconds; tests put their own in place."""
+    """This machine's two clocks, both in seconds; tests replace them."""
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
 
 
-@lru_cache(maxsize=4)  # answers that come in one second bear one date
+@lru_cache(maxsize=4)  # answers that come in one second have one date
 def parse_http_date(text: str) -> float | None:
-    """A date as HTTP headers have it, as seconds since the epoch; None if it is none."""
+    """Return a date as HTTP headers have it as seconds since the epoch; None if it is not one."""
     try:
         date = parsedate_to_datetime(text)
-        # -0000 gives no zone, but in HTTP all dates are in UTC
+        # -0000 says no time zone, but in HTTP all dates are in UTC (RFC 9110, section 5.6.7)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 
 
 class SteadyWall:
-    """The wall clock's time, which does not take a step at face value.
+    """The wall clock's time, without believing a step at once.
 
     A step is believed once it has lasted for `STEP_CONFIRM_SECONDS`; until then time goes on as if
     the clock had not been set. Steps up to `TOLERATED_SKEW_SECONDS`, and slow corrections, are
@@ -59,54 +68,59 @@ class SteadyWall:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        # wall minus monotonic time: constant while the clock is not set
         self._offset: float | None = None
+        # the offset of a step that is not believed yet, and since when it has been so
         self._doubted: tuple[float, float] | None = None
 
     def __call__(self) -> float:
-        """The time in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         monotonic = self._clock.monotonic()
         offset = self._clock.wall() - monotonic
         if self._offset is None or abs(offset - self._offset) <= TOLERATED_SKEW_SECONDS:
             self._offset, self._doubted = offset, None
         elif self._doubted is None or abs(offset - self._doubted[0]) > TOLERATED_SKEW_SECONDS:
             self._doubted = (offset, monotonic)
-            self._tell(
-                f"going on as if not until it stays so for {STEP_CONFIRM_SECONDS:.0f} s", offset
-            )
+            self._log_step("clock was set, ignoring it until it has stayed so", offset)
         elif monotonic - self._doubted[1] >= STEP_CONFIRM_SECONDS:
-            self._tell("believing it from now on", offset)
+            self._log_step("clock was set and has stayed so, using it", offset)
             self._offset, self._doubted = offset, None
         return monotonic + self._offset
 
-    def _tell(self, what: str, offset: float) -> None:
+    def _log_step(self, text: str, offset: float) -> None:
         step = offset - (self._offset or 0.0)
-        way = "forward" if step > 0 else "back"
-        _log.warning("this machine's clock was set %s by %.0f s: %s", way, abs(step), what)
+        _log.warning(
+            text, extra={"step_seconds": round(step), "confirm_seconds": STEP_CONFIRM_SECONDS}
+        )
 
 
 class ApiClock:
-    """The API's clock: this machine's, corrected by ``Date`` where they differ by more than 2 s.
+    """The API's clock: this machine's, corrected by ``Date`` if they differ by more than 2 s.
 
-    The middle one of the last five headers is believed, so that one wrong header from some proxy
-    moves nothing. They are kept against the monotonic clock, so that a step of this machine's wall
-    clock does not move the API's time. Where answers have no ``Date`` it is a `SteadyWall`'s.
+    Headers are kept against the monotonic clock, so that a step of this machine's wall clock does
+    not move the API's time. Without any ``Date`` it is a `SteadyWall`'s time.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._steady_wall = SteadyWall(clock)
-        self._offsets: deque[float] = deque(maxlen=5)
+        # the API's time minus monotonic time, by each of the last headers
+        self._offsets: deque[float] = deque(maxlen=_HEADERS_KEPT)
 
     @property
     def is_known(self) -> bool:
-        """Whether any answer has told its time yet."""
+        """Whether any answer has had a plausible ``Date`` yet."""
         return bool(self._offsets)
 
     def observe(self, date_header: str, received: float) -> None:
-        """Takes the ``Date`` of an answer whose head came at this monotonic second.
+        """Learn the API's time from an answer; ignore nonsense.
 
-        A server dates an answer when it begins to send it, however long it took to find it: what
-        lies between is the way here alone. Nonsense is ignored.
+        A server dates an answer when it begins to send it, however long it took to find it: only
+        the way here lies in between.
+
+        Args:
+            date_header: The text of the header ``Date``.
+            received: The monotonic second at which the head of the answer came.
         """
         date = parse_http_date(date_header)
         if date is not None and _BELIEVABLE[0] <= date < _BELIEVABLE[1]:
@@ -122,13 +136,13 @@ class ApiClock:
 
     @property
     def skew_text(self) -> str:
-        """The skew for people: which clock is where."""
+        """The skew for people: which clock is ahead or behind, and how far."""
         skew = self.skew_seconds
         side = "ahead of" if skew > 0 else "behind"
         return f"this machine's clock is {abs(skew):.0f} s {side} the API's"
 
     def now(self) -> Instant:
-        """The present instant, as the API would say."""
+        """Return the present instant at the API."""
         if not self._offsets:
             return int(self._steady_wall() * 1000)
         wall, skew = self._clock.wall(), self.skew_seconds

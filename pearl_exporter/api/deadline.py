@@ -1,34 +1,37 @@
-"""How long a poll goes on asking, whatever fails meanwhile."""
+"""How long a poll goes on without a good answer: ``poll.give_up``."""
 
 import asyncio
 
 
 class Deadline:
-    """How long a poll goes on without a good page, in the event loop's seconds."""
+    """A deadline that each good answer moves on. All times are the event loop's seconds.
+
+    Attributes:
+        give_up_seconds: How long to go on without a good answer.
+        retries: Whether to send a request again after any failure that may pass, or after a 429
+            only.
+    """
 
     def __init__(self, give_up_seconds: float, *, retries: bool = True) -> None:
         self.give_up_seconds = give_up_seconds
         self.retries = retries
-        """Whether to ask again after a failure; if not, then after a 429 alone."""
-        self.first_sent_at: float | None = None
-        """When the poll's first request was sent."""
         self._ends_at = 0.0
         self.reset()
 
     def reset(self) -> None:
-        """A good page came."""
+        """Start again, since a good answer came."""
         self._ends_at = now() + self.give_up_seconds
 
     def extend(self, seconds: float) -> None:
-        """Time spent behind others in a queue that moves is nobody's failure."""
+        """Extend the deadline by time spent queueing while other requests were answered."""
         self._ends_at += seconds
 
     @property
     def remaining(self) -> float:
-        """Seconds left."""
+        """Seconds left, 0 once the deadline has passed."""
         return max(0.0, self._ends_at - now())
 
 
 def now() -> float:
-    """The time by the event loop's clock, in seconds."""
+    """Return the event loop's time in seconds."""
     return asyncio.get_running_loop().time()

@@ -1,7 +1,7 @@
-"""One request to the API over HTTP: its body, or an `ApiError`. The only file that knows httpx.
+"""One request over HTTP: its body, or an `ApiError`. The only module that knows httpx.
 
-Redirects are not followed (they would carry the token elsewhere), bodies are capped and never
-logged, stored or quoted: an error text may hold a customer's phone number.
+Redirects are not followed: they would carry the token to another host. Bodies have a limit, and are
+never logged, stored or quoted: an error text may hold a customer's phone number.
 """
 
 import asyncio
@@ -13,19 +13,24 @@ import httpx
 from pearl_exporter import __version__
 from pearl_exporter.api.body import Body
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.connection_errors import connection_error_message
-from pearl_exporter.api.error_mapping import error_for_status
-from pearl_exporter.api.network import AsyncioBackend
+from pearl_exporter.api.error_mapping import connection_error_message, error_for_status
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
 from pearl_exporter.errors import ConnectionFailedError, RequestTimeoutError
 
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
-"""Up to here an error's body is read to keep its connection; what is longer costs more."""
+"""Up to here an error's body is read to keep its connection; a longer one costs more than that."""
+
+CONNECT_SHARE = 0.9
+"""Connecting may take at most this share of a request's time.
+
+httpx closes a connection whose TLS handshake exceeds httpx' own timeout, but leaves one open until
+it is collected as garbage if the request is cancelled first, as the timeout here does.
+"""
 
 KEEPALIVE_SECONDS = 300.0
-"""Longer than the usual interval, so that a poll need not connect anew."""
+"""Longer than the usual interval, so that a poll need not connect again."""
 
 _HEADERS = (
     ("User-Agent", f"pearl-exporter/{__version__}"),
@@ -39,16 +44,16 @@ Transport = httpx.AsyncBaseTransport
 
 
 class WireObserver(Protocol):
-    """Who wants to know what is asked of the API."""
+    """Hears of requests."""
 
     def requested(self, code: str, seconds: float) -> None:
-        """One request ended with this HTTP status, or ``none`` where no answer came."""
+        """A request ended with this HTTP status, or ``none`` if no answer came."""
 
 
 class Wire:
-    """The connections to the API, and the token that all requests bear."""
+    """The connections to the API, and the token that all requests carry."""
 
-    def __init__(  # noqa: PLR0913 - what it joins is given to it, by keyword
+    def __init__(  # noqa: PLR0913 - its parts are given to it, by keyword
         self,
         settings: ApiSettings,
         token: Token,
@@ -69,26 +74,35 @@ class Wire:
         self._token_of_headers: str | None = None
 
     async def aclose(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._transport.aclose()
 
     def forget(self, path: str) -> None:
-        """Drops what is remembered of a path that is asked no more."""
+        """Drop what is remembered of a path that is not asked for any more."""
         self._urls.pop(path, None)
 
     async def send(self, path: str, body: bytes | None, timeout_seconds: float) -> bytes:
-        """Sends one request, gives the body of a 200; every failure is an `ApiError`.
+        """Send one request.
 
-        ``path`` comes after ``api.url``; without a body it is a GET, with one a POST.
+        Args:
+            path: What comes after ``api.url``.
+            body: What is posted; None for a GET.
+            timeout_seconds: How long the whole answer may take.
+
+        Returns:
+            The body of the answer, whose status is 200.
+
+        Raises:
+            ApiError: Anything else.
         """
         url = self._url(path)
         request = httpx.Request(
             "GET" if body is None else "POST",
             url,
             headers=self._headers(url),
-            # as content it would be looked through once more
+            # given as content, httpx would look through it once more
             stream=httpx.ByteStream(body or b""),
-            extensions={"timeout": httpx.Timeout(timeout_seconds).as_dict()},
+            extensions={"timeout": _timeouts(timeout_seconds)},
         )
         if body is not None:
             request.headers["Content-Length"] = str(len(body))
@@ -96,16 +110,19 @@ class Wire:
         code = "none"
         try:
             async with (
+                # httpx' timeouts are for each read: an answer that drips would never end by them
                 asyncio.timeout(timeout_seconds),
                 aclosing(await self._transport.handle_async_request(request)) as response,
             ):
                 code = str(response.status_code)
+                # the head's time, as the body may take long
                 self._api_clock.observe(response.headers.get("date", ""), self._clock.monotonic())
                 if response.status_code == httpx.codes.OK:
                     return await _read_capped(response)
                 await _skip_body(response)
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise RequestTimeoutError(f"no whole answer within {timeout_seconds:.3g} s") from error
+            message = f"no whole answer within {timeout_seconds:.3g} s"
+            raise RequestTimeoutError(message) from error
         except (httpx.HTTPError, OSError) as error:
             raise ConnectionFailedError(self._why(error, url)) from error
         finally:
@@ -131,7 +148,10 @@ class Wire:
         return why or f"no connection to {host}, or a broken one: {_cause(error)}"
 
     def _headers(self, url: httpx.URL) -> httpx.Headers:
-        """Made anew only for another token: checking them costs as much as sending them."""
+        """Return the headers of all requests, built again only for another token.
+
+        httpx checks headers when they are built, which costs as much as sending them.
+        """
         token = self._token.current()
         if token != self._token_of_headers:
             host = url.netloc.decode("ascii")
@@ -142,27 +162,29 @@ class Wire:
 
 
 def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
-    """Httpx without its client on top, which costs a fifth of a request's time.
+    """Return httpx' transport without the client on top, which costs a fifth of a request's time.
 
-    Of what that one adds nothing is wanted: cookies, redirects, credentials from ``.netrc`` and
+    Nothing that the client adds is wanted: cookies, redirects, credentials from ``.netrc`` and
     proxies from the environment.
     """
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    transport = httpx.AsyncHTTPTransport(
+    return httpx.AsyncHTTPTransport(
         verify=context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
         trust_env=False,
+        # as many connections as slots: a request that has a slot never waits for a connection
         limits=httpx.Limits(
             max_connections=settings.concurrency,
             max_keepalive_connections=settings.concurrency,
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
-    # httpx has no public way to name a backend, httpcore has
-    transport._pool._network_backend = AsyncioBackend()  # noqa: SLF001
-    return transport
+
+
+def _timeouts(seconds: float) -> dict[str, float | None]:
+    return httpx.Timeout(seconds, connect=CONNECT_SHARE * seconds).as_dict()
 
 
 async def _read_capped(response: httpx.Response) -> bytes:
@@ -173,7 +195,7 @@ async def _read_capped(response: httpx.Response) -> bytes:
 
 
 async def _skip_body(response: httpx.Response) -> None:
-    """Reads an error's body unseen, if it is short, so that the connection can be used again."""
+    """Read an error's body unseen, if it is short, so that the connection can be used again."""
     skipped = 0
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(_SKIP_SECONDS):
@@ -184,8 +206,8 @@ async def _skip_body(response: httpx.Response) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """What a connection error says; it names hosts and system errors, never what was sent."""
-    # what a broken answer's error says is a part of that answer, and so is what a proxy's does
+    """Return what a connection error says: hosts and system errors, never what was sent."""
+    # what a broken answer's error says is a part of that answer, and so is what a proxy's says
     is_quoted = isinstance(error, httpx.ProtocolError | httpx.ProxyError)
     text = "" if is_quoted else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

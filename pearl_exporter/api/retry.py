@@ -1,88 +1,58 @@
-"""Asking again what has failed, ever less often, until patience runs out."""
+"""Sending a request again after a failure, with a growing pause, until a deadline."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TypeVar, cast
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from random import uniform
+from typing import TypeVar
 
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.errors import ApiError, RateLimitedError
 
-_FIRST_BACKOFF_SECONDS = 1.0
-_MAX_BACKOFF_SECONDS = 16.0
-
-_log = logging.getLogger(__name__)
+FIRST_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 16.0
+MAX_JITTER_SECONDS = 1.0
+"""Random seconds on top of each pause, so that outbounds that failed together part again."""
 
 Answer = TypeVar("Answer")
-Raised = TypeVar("Raised", bound=BaseException)
 
 
-def may_help(deadline: Deadline, error: BaseException) -> bool:
-    """Whether there is sense in asking again after a failure."""
-    if not deadline.retries:
-        return isinstance(error, RateLimitedError)
-    return isinstance(error, ApiError) and error.retry
-
-
-async def ask_again(
-    ask: Callable[[], Awaitable[Answer]],
-    failure: ApiError,
-    *,
+async def retry(
+    attempt: Callable[[], Awaitable[Answer]],
     deadline: Deadline,
-    key: str,
-    on_retry: Callable[[], None],
+    on_retry: Callable[[ApiError, float], None],
 ) -> Answer:
-    """What comes of it when it is asked again after its first failure; raises the last one.
+    """Retry until success, an error that a retry can't help, or the deadline.
 
-    ``key`` is whose question it is, for the log. No frame here names a failure, and each leaves its
-    frames behind: tenacity keeps it, and with it an answer's bytes would be kept until the
-    collector finds the circle.
+    Args:
+        attempt: Sends the request once.
+        deadline: No attempt begins after it.
+        on_retry: Called with the error and the seconds to wait, before each wait.
+
+    Returns:
+        What the first attempt that succeeds returns.
+
+    Raises:
+        ApiError: The error of the last attempt.
     """
-    failures = [failure]
-    del failure
-
-    async def ask_once() -> Answer | None:
-        if failures:
-            raise failures.pop()
-        return await ask()
-
-    def note_retry(state: RetryCallState) -> None:
-        on_retry()
-        error = state.outcome.exception() if state.outcome else None
-        _log.debug(
-            "asking again in %.1f s: %s",
-            state.upcoming_sleep,
-            error,
-            extra={"outbound_id": key, "attempt": state.attempt_number},
-        )
-        if error is not None:
-            _alone(error)
-
-    def give_up(state: RetryCallState) -> None:
-        failed = state.outcome.exception() if state.outcome else None
-        assert isinstance(failed, ApiError)  # noqa: S101 - nothing else is asked again
-        failures.append(_alone(failed))
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception(partial(may_help, deadline)),
-        wait=wait_exponential_jitter(
-            _FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS, jitter=_FIRST_BACKOFF_SECONDS
-        ),
-        stop=lambda state: state.upcoming_sleep >= deadline.remaining,
-        before_sleep=note_retry,
-        sleep=asyncio.sleep,
-        retry_error_callback=give_up,
-    )
-    answer: Answer | None = await retrying(ask_once)
-    if failures:
-        raise failures.pop()
-    return cast("Answer", answer)
+    backoff = FIRST_BACKOFF_SECONDS
+    while True:
+        try:
+            return await attempt()
+        except ApiError as error:
+            jitter = uniform(0, MAX_JITTER_SECONDS)  # noqa: S311 - no secret
+            pause = min(backoff + jitter, MAX_BACKOFF_SECONDS)
+            if not may_help(error, deadline) or pause >= deadline.remaining:
+                raise
+            on_retry(error, pause)
+        # After the except block, not in it: there the error would live on through the pause, and
+        # with it the frames of its traceback, which hold the answer's bytes.
+        await asyncio.sleep(pause)
+        backoff *= 2
 
 
-def _alone(error: Raised) -> Raised:
-    """The error without its traceback and cause, and so without the frames that these name."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
+def may_help(error: ApiError, deadline: Deadline) -> bool:
+    """Return whether a retry may succeed, and is wanted.
+
+    A 429 is retried even by those who want no retries: it says nothing about what was asked.
+    """
+    return error.retry and (deadline.retries or isinstance(error, RateLimitedError))

@@ -10,7 +10,6 @@ import click
 from sqlalchemy.engine import make_url
 
 from pearl_exporter.api.decode_calls import format_instant, storable_id
-from pearl_exporter.app import counting_rules
 from pearl_exporter.cli.exits import (
     FAILED,
     MISUSED,
@@ -30,6 +29,7 @@ from pearl_exporter.counting.calls import (
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.errors import StateError
+from pearl_exporter.reconfigure import counting_rules
 from pearl_exporter.state.inspect import CallRecord, find_call
 from pearl_exporter.state.store import MEMORY_URL
 from pearl_exporter.text import is_unicode

@@ -1,14 +1,13 @@
-"""What the exporter knows of the platform beside calls: which outbounds there are, the account.
+"""What the exporter knows of the platform beside calls: its list of outbounds, and the account.
 
-The shell around `discovery`: asks, keeps what was discovered over restarts, and tells the app when
-other outbounds are to be polled.
+This is the shell around `selection`: it asks the platform, saves what was discovered for the next
+start, and calls the app when other outbounds are to be polled.
 """
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
@@ -37,7 +36,7 @@ from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.state.records import DiscoveredOutbound
 
 VANISHED = "vanished"
-"""The state of an outbound that the last good answer left out."""
+"""The state of an outbound that was missing from the last good list."""
 
 LIST_OF_OUTBOUNDS = "the list of outbounds"
 """What discovery asks for, in messages."""
@@ -47,44 +46,54 @@ _STATES = (*(each.value for each in Selection), VANISHED)
 _log = logging.getLogger(__name__)
 
 
-class Host(NamedTuple):
-    """What it needs of the app: who asks, what is polled now, and to poll what is found."""
-
-    client: Callable[[], PearlClient]
-    polled: Callable[[], Mapping[str, OutboundSnapshot]]
-    reconfigure: Callable[[], Awaitable[None]]
-
-
 class Platform:
     """Asks for the list of outbounds and for the account, as the settings say.
 
     Attributes:
-        settings: The configured ones, without what was discovered.
+        settings: The configured settings, without what was discovered.
+        asking: What `once` asks for right now; empty while it asks for nothing.
     """
 
-    def __init__(self, settings: Settings, context: PollContext, host: Host) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        context: PollContext,
+        *,
+        client: Callable[[], PearlClient],
+        polled: Callable[[], Mapping[str, OutboundSnapshot]],
+        reconfigure: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Build a platform about which nothing is known.
+
+        Args:
+            settings: The configured settings.
+            context: Has the store and the API's clock.
+            client: Returns the API as seen with the token of ``api``.
+            polled: Returns what is published of the outbounds that are polled, by id.
+            reconfigure: Called when other outbounds may have to be polled.
+        """
         self.settings = settings
+        self.asking = ""
         self._context = context
-        self._host = host
+        self._client = client
+        self._polled = polled
+        self._reconfigure = reconfigure
         self._known: tuple[KnownOutbound, ...] = ()
         self._saved: tuple[DiscoveredOutbound, ...] = ()
         self._statuses: Mapping[str, int | None] = {}
         self._found: Mapping[str, int] = {}
         self._listing = PeriodicRequest[Listing](
-            LIST_OF_OUTBOUNDS, self._ask_for_listing, self._take, context.api_clock.now
+            LIST_OF_OUTBOUNDS, self._send_for_listing, self._take, context.api_clock.now
         )
         self._account = PeriodicRequest[Account](
-            "the account", self._ask_for_account, _nothing_to_do, context.api_clock.now
+            "the account", self._send_for_account, _nothing_to_do, context.api_clock.now
         )
-        self.asking = ""
-        """What `once` asks for right now; empty while it asks nothing."""
-        self._is_insistent = True
         self._is_started = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._set_intervals()
 
     async def configure(self, settings: Settings) -> None:
-        """Goes by these settings from now on.
+        """Use these settings from now on.
 
         What failed before, or may be answered otherwise now, is asked for again at once.
         """
@@ -108,54 +117,57 @@ class Platform:
         self._account.set_interval(of_account)
 
     async def restore(self) -> None:
-        """Takes up what was discovered before the last stop; raises `StateError`."""
+        """Load what was discovered before the last stop; raise `StateError`."""
         if self.settings.discovery.enabled:
             self._saved = await self._context.store.load_discovered()
             self._known = tuple(KnownOutbound(each.id, each.name or None) for each in self._saved)
 
     def start(self) -> None:
-        """Begins to ask, at once."""
+        """Start to ask, at once."""
         self._is_started = True
         self._begin()
 
     def _begin(self) -> None:
-        for watch in self._watches:
-            if self._is_started and watch.is_on and watch.subject not in self._tasks:
-                self._tasks[watch.subject] = asyncio.create_task(watch.run())
+        for request in self._requests:
+            if self._is_started and request.is_on and request.subject not in self._tasks:
+                self._tasks[request.subject] = asyncio.create_task(request.run())
 
     async def stop(self) -> None:
-        """Asks no more."""
+        """Stop to ask."""
         self._is_started = False
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def once(self, *, retries: bool = True) -> list[tuple[str, PollError]]:
-        """Asks for all that is wanted one time; gives what failed, with what it was.
+        """Ask once for all that is wanted.
 
-        ``retries`` says whether a request that fails is sent again.
+        Args:
+            retries: Whether a request that fails is sent again.
+
+        Returns:
+            What could not be had, each with the error.
         """
-        self._is_insistent = retries
         failed = []
-        for watch in self._watches:
-            if watch.is_on:
-                self.asking = watch.subject
-                error = await watch.once()
-                failed += [(watch.subject, error)] if error is not None else []
+        for request in self._requests:
+            if request.is_on:
+                self.asking = request.subject
+                error = await request.once(retries=retries)
+                failed += [(request.subject, error)] if error is not None else []
         self.asking = ""
         return failed
 
     @property
-    def _watches(self) -> tuple[PeriodicRequest[Listing] | PeriodicRequest[Account], ...]:
+    def _requests(self) -> tuple[PeriodicRequest[Listing] | PeriodicRequest[Account], ...]:
         return self._listing, self._account
 
     @property
     def is_ready(self) -> bool:
-        """Whether the first discovery came or failed, if there is one."""
+        """Whether the first list came or failed, if discovery is on."""
         return not self.settings.discovery.enabled or self._listing.was_tried
 
     def choices(self, settings: Settings) -> tuple[SelectedOutbound, ...]:
-        """What these settings make of every outbound that is known."""
+        """Return what these settings make of every outbound that is known."""
         if not settings.discovery.enabled:
             return ()
         configured = {outbound.id: outbound.name for outbound in settings.outbounds}
@@ -163,7 +175,7 @@ class Platform:
         return select(self._known, selection_rules(settings.discovery), polled)
 
     def outbounds(self, settings: Settings) -> tuple[OutboundSettings, ...]:
-        """The outbounds that discovery adds to these settings."""
+        """Return the outbounds that discovery adds to these settings."""
         return tuple(
             discovered_outbound(choice.outbound.id, choice.label, settings)
             for choice in self.choices(settings)
@@ -171,30 +183,31 @@ class Platform:
         )
 
     def snapshot(self) -> PlatformSnapshot:
-        """What is known right now."""
+        """Return what is known right now."""
         return PlatformSnapshot(
-            listing=_fares(self._listing),
+            listing=_request_snapshot(self._listing),
             found=self._found if self._listing.answer is not None else {},
             running=self._running(),
-            account_request=_fares(self._account),
+            account_request=_request_snapshot(self._account),
             account=self._account.answer,
         )
 
-    async def _ask_for_listing(self) -> Listing:
-        return await self._host.client().listing(self._patience())
+    async def _send_for_listing(self, retries: bool) -> Listing:  # noqa: FBT001
+        return await self._client().listing(Deadline(self._give_up, retries=retries))
 
-    async def _ask_for_account(self) -> Account:
-        return await self._host.client().account(self._patience())
+    async def _send_for_account(self, retries: bool) -> Account:  # noqa: FBT001
+        return await self._client().account(Deadline(self._give_up, retries=retries))
 
-    def _patience(self) -> Deadline:
-        return Deadline(self.settings.poll.give_up, retries=self._is_insistent)
+    @property
+    def _give_up(self) -> float:
+        return self.settings.poll.give_up
 
     async def _take(self, listing: Listing) -> None:
         self._statuses = {each.id: each.status for each in listing.outbounds}
         if self.settings.discovery.enabled:
             self._known = merge(self._known, listing, selection_rules(self.settings.discovery))
             await self._note_choices()
-            await self._host.reconfigure()
+            await self._reconfigure()
 
     async def _note_choices(self) -> None:
         choices = self.choices(self.settings)
@@ -212,25 +225,25 @@ class Platform:
         )
 
     async def _save(self, saved: tuple[DiscoveredOutbound, ...]) -> None:
-        """Keeps what is discovered over a restart; a failure is told and made up for later."""
+        """Save what is discovered; a failure is logged, and made up for by the next change."""
         if saved == self._saved:
             return
         try:
             await self._context.store.save_discovered(saved)
         except StateError as error:
-            _log.warning("the discovered outbounds can't be saved: %s", error)
+            _log.warning("discovered outbounds can't be saved", extra={"error": str(error)})
         else:
             self._saved = saved
 
     def _unsettled(self) -> list[str]:
-        """Who is polled and may have calls that have not settled."""
+        """Return the ids of polled outbounds that may have calls that have not settled."""
         return [
             outbound_id
-            for outbound_id, each in self._host.polled().items()
+            for outbound_id, each in self._polled().items()
             if each.calls.live
             or each.calls.pending
             or each.health.catching_up
-            # before the first good poll nobody knows
+            # before the first good poll that is not known
             or not each.health.up
         ]
 
@@ -239,13 +252,13 @@ class Platform:
             return {}
         states = {
             each.name: is_running(self._statuses.get(outbound_id))
-            for outbound_id, each in self._host.polled().items()
+            for outbound_id, each in self._polled().items()
         }
         return {name: is_on for name, is_on in states.items() if is_on is not None}
 
 
 def selection_rules(settings: DiscoverySettings) -> SelectionRules:
-    """The section ``discovery`` as the pure rules have it."""
+    """Return the section ``discovery`` as the rules of `selection`."""
     return SelectionRules(
         include=settings.include,
         exclude=settings.exclude,
@@ -255,8 +268,10 @@ def selection_rules(settings: DiscoverySettings) -> SelectionRules:
     )
 
 
-def _fares(watch: PeriodicRequest[Listing] | PeriodicRequest[Account]) -> RequestSnapshot | None:
-    return RequestSnapshot(watch.is_up, watch.last_success) if watch.is_on else None
+def _request_snapshot(
+    request: PeriodicRequest[Listing] | PeriodicRequest[Account],
+) -> RequestSnapshot | None:
+    return RequestSnapshot(request.is_up, request.last_success) if request.is_on else None
 
 
 async def _nothing_to_do(_: object) -> None:

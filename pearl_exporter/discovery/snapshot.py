@@ -1,4 +1,4 @@
-"""What is known of the platform at one moment, apart from its calls. Pure."""
+"""What is known of the platform at one moment, apart from its calls. Pure, immutable."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,12 @@ from pearl_exporter.counting.calls import Instant
 
 
 class RequestSnapshot(msgspec.Struct, frozen=True):
-    """How asking fares; ``last_success`` None before the first good answer."""
+    """Whether a periodic request succeeds.
+
+    Attributes:
+        is_up: Whether the last one did.
+        last_success: When the last good answer came, None before any.
+    """
 
     is_up: bool = False
     last_success: Instant | None = None
@@ -19,11 +24,12 @@ class PlatformSnapshot(msgspec.Struct, frozen=True):
     """What is known of the platform at one moment.
 
     Attributes:
-        listing: How asking for the list of outbounds fares, None where nobody asks.
-        found: How many listed outbounds there are by what became of them, empty without discovery.
-        running: Whether an outbound makes calls, by its name; those of which it is known.
-        account_watch: How asking for the account fares, None where nobody asks.
-        account: How it stands, None where that is not known, or too old.
+        listing: Whether the list of outbounds can be read, None if it is not asked for.
+        found: How many listed outbounds there are, by what becomes of them; empty without
+            discovery.
+        running: Whether an outbound makes calls, by its name; only those of which it is known.
+        account_request: Whether the account can be read, None if it is not asked for.
+        account: How the account stands, None if that is not known or too old.
     """
 
     listing: RequestSnapshot | None = None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.histogram import HistogramSnapshot
 from pearl_exporter.counting.window import WindowSnapshot
-from pearl_exporter.errors import REASONS
+from pearl_exporter.errors import Reason
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 Value = float | HistogramSnapshot
@@ -246,7 +246,7 @@ OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
         "gauge",
         "Whether the API refuses the outbound's token, for this outbound or for another one.",
         (),
-        _single(lambda outbound: outbound.health.last_reason == "auth"),
+        _single(lambda outbound: outbound.health.last_reason is Reason.AUTH),
     ),
     OutboundMetric(
         "pearl_outbound_info",
@@ -331,7 +331,7 @@ OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
         "Polls of the outbound that failed, by reason.",
         ("reason",),
         lambda outbound: [
-            ((reason,), outbound.health.failures.get(reason, 0)) for reason in REASONS
+            ((reason,), outbound.health.failures.get(reason, 0)) for reason in Reason
         ],
     ),
     OutboundMetric(

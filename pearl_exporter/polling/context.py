@@ -10,22 +10,32 @@ from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.state.store import Store
 
 ProgressListener = Callable[[str, int, int], None]
-"""Hears an outbound's name, the calls read so far and the calls expected, after each page."""
+"""Gets an outbound's name, the calls read so far and the calls expected, after each page."""
 
 
 class PollObserver(Protocol):
-    """Who wants to know what polls read: the exporter's own metrics."""
+    """Hears what polls read: the exporter's own metrics."""
 
     def read_rows(self, received: int, rejected: int) -> None:
-        """A page came with so many rows, of which so many were skipped."""
+        """A page came with this many rows, of which this many can't be used."""
 
     def met_unknown_codes(self, field: str, calls: int) -> None:
-        """So many calls bore a code of no table for the first time."""
+        """Calls have been read for the first time whose code in this field is in no table."""
 
 
 @dataclass(frozen=True)
 class PollContext:
-    """What the pollers share: where to keep, where to publish, what time it is."""
+    """What all pollers share.
+
+    Attributes:
+        store: Where the state is kept.
+        clock: This machine's clocks.
+        api_clock: The API's clock.
+        observer: Hears what polls read.
+        publish: Publishes what is known of an outbound.
+        on_progress: Hears how far whole reads have come.
+        first_polls: Logs first polls.
+    """
 
     store: Store
     clock: Clock

@@ -1,4 +1,4 @@
-"""What the log says of first polls: that it works, once an outbound, or once of many."""
+"""What the log says of first polls: that it works, once an outbound, or once for many."""
 
 import logging
 from collections.abc import Iterable
@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 MAX_LOGGED = 10
-"""Of so many outbounds that begin together each has a line; of more the first, and one of all."""
+"""Up to this many outbounds that start together have a line each; of more, only the first has one,
+and all together have another."""
 
 _log = logging.getLogger(__name__)
 
 
 class FirstPolls:
-    """Hears of every outbound whose first poll is to come, and of what is published then.
+    """Logs the first successful poll of each outbound.
 
-    One that fails is told as any poll that fails, and so is its recovery.
+    A first poll that fails is logged as any poll that fails, and so is its recovery.
     """
 
     def __init__(self) -> None:
@@ -24,20 +25,20 @@ class FirstPolls:
         self._calls = 0
 
     def expect(self, outbound_ids: Iterable[str]) -> None:
-        """These begin to be polled."""
+        """Wait for the first polls of these outbounds."""
         begun = set(outbound_ids) - self._waiting
         self._waiting |= begun
         self._expected += len(begun)
 
     def forget(self, outbound_id: str) -> None:
-        """This one is polled no more."""
+        """Wait no longer for an outbound, which is no longer polled."""
         if outbound_id in self._waiting:
             self._waiting.discard(outbound_id)
             self._expected -= 1
             self._conclude()
 
-    def heard(self, outbound: OutboundSnapshot) -> None:
-        """Something was published of an outbound."""
+    def published(self, outbound: OutboundSnapshot) -> None:
+        """Look at what was published of an outbound."""
         if not outbound.health.polls or outbound.outbound_id not in self._waiting:
             return
         self._waiting.discard(outbound.outbound_id)

@@ -129,7 +129,7 @@ class PlanRunner:
         if now - self._published_at >= PUBLISH_SECONDS:
             self._published_at = now
             self._on_read_progress(progress)
-        self._logged_at = self._log.progress(*progress, told_at=self._logged_at, now=now)
+        self._logged_at = self._log.progress(*progress, logged_at=self._logged_at, now=now)
 
 
 class _ClockCorrectedError(Exception):

@@ -1,6 +1,6 @@
-"""What is remembered of the last polls of one outbound, for the page. Pure; holds no rows.
+"""The last polls of one outbound, for its page. Pure; holds no rows.
 
-It lives in memory alone, and so begins anew with each start.
+The history is kept in memory only, so it begins again with each start.
 """
 
 import msgspec
@@ -8,17 +8,18 @@ import msgspec
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.ledger import LedgerSnapshot
 from pearl_exporter.counting.tracker import Applied
+from pearl_exporter.errors import Reason
 from pearl_exporter.reading.search import Page, Search
 
 MAX_POLLS = 20
-"""So many polls are remembered of an outbound."""
+"""How many polls of an outbound are remembered."""
 
 
 class Asked(msgspec.Struct, gc=False):
-    """What one poll has asked so far.
+    """What one poll has asked of the API so far.
 
     Attributes:
-        purposes: What for, in the order in which it was asked first.
+        purposes: What it asked for, in the order in which each purpose came first.
         start: The earliest start of a call that was asked for, None before any request.
         end: The latest, exclusive.
         requests: Searches that were answered with a page.
@@ -32,13 +33,13 @@ class Asked(msgspec.Struct, gc=False):
     rows: int = 0
 
     def note(self, purpose: str, search: Search) -> None:
-        """A search is about to be asked."""
+        """Note a search that is about to be sent."""
         self.purposes[purpose] = None
         self.start = search.start if self.start is None else min(self.start, search.start)
         self.end = search.end if self.end is None else max(self.end, search.end)
 
     def answer(self, page: Page) -> None:
-        """Its page came."""
+        """Note the page of a search."""
         self.requests += 1
         self.rows += page.received
 
@@ -47,8 +48,8 @@ class PollFindings(msgspec.Struct, frozen=True, gc=False):
     """What a good poll found.
 
     Attributes:
-        new: Calls that were first seen.
-        late: Those of them that started where an earlier poll had read already.
+        new: Calls that were read for the first time.
+        late: How many of those start where an earlier poll had read already.
         settled: Calls that were counted.
         revised: Changes to calls that were counted before.
         deleted: Unsettled calls that vanished.
@@ -66,7 +67,7 @@ class PollRecord(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         at: When it ended.
-        asked: What was asked.
+        asked: What it asked of the API.
         duration_seconds: How long it took.
         found: What it found; None if it failed.
         reason: Why it failed; None if it did not.
@@ -77,12 +78,12 @@ class PollRecord(msgspec.Struct, frozen=True, gc=False):
     asked: Asked
     duration_seconds: float
     found: PollFindings | None = None
-    reason: str | None = None
+    reason: Reason | None = None
     message: str | None = None
 
 
 def findings_between(before: LedgerSnapshot, applied: Applied) -> PollFindings:
-    """What a good poll found, by the counters before and after it."""
+    """Return what a good poll found, by the counters before it and what it came to."""
     after = applied.snapshot.ledger
     return PollFindings(
         new=applied.new,
@@ -94,5 +95,5 @@ def findings_between(before: LedgerSnapshot, applied: Applied) -> PollFindings:
 
 
 def with_poll(polls: tuple[PollRecord, ...], poll: PollRecord) -> tuple[PollRecord, ...]:
-    """The last polls and one more, the newest first."""
+    """Return the last polls and one more, the newest first."""
     return (poll, *polls[: MAX_POLLS - 1])

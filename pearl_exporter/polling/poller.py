@@ -1,28 +1,28 @@
-"""One poll of one outbound: has it read, feeds the tracker, commits, publishes.
+"""One poll of one outbound: read, apply, commit, publish.
 
-The shell around the pure core. A poll is all or nothing: what could not be read whole is not
-published, and what is published was committed to the store before.
+This is the shell around the pure packages. A poll is all or nothing: what could not be read whole
+is not counted, and nothing is published that was not committed to the store before.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
+from pearl_exporter.api.budget import Budget
 from pearl_exporter.api.client import PearlClient
-from pearl_exporter.api.deadline import Deadline
+from pearl_exporter.api.deadline import Deadline, now
+from pearl_exporter.api.session import Session
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
-from pearl_exporter.counting.tracker import Applied, Tracker, TrackerSnapshot, snapshot_of
+from pearl_exporter.counting.tracker import Applied, Tracker, snapshot_of
 from pearl_exporter.errors import (
     STATE_UNCHANGED_HINT,
-    AuthError,
     BadResponseError,
-    NotFoundError,
     PollError,
     StateError,
     TokenBlockedError,
@@ -30,89 +30,111 @@ from pearl_exporter.errors import (
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.heap import trim_heap
 from pearl_exporter.polling.idle_interval import Idle
-from pearl_exporter.polling.log import PollLog, log_budget
+from pearl_exporter.polling.log import PollLog
+from pearl_exporter.polling.outcome import PollOutcome, PollSuccess
 from pearl_exporter.polling.plan_runner import PlanRunner
 from pearl_exporter.polling.poll_health import Health
-from pearl_exporter.polling.poll_history import (
-    Asked,
-    PollFindings,
-    PollRecord,
-    findings_between,
-    with_poll,
-)
+from pearl_exporter.polling.poll_history import Asked, PollRecord, findings_between, with_poll
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
-from pearl_exporter.reading.cost import MAX_WHOLE_READ_PAGES, PlanLimits, catch_up_requests
+from pearl_exporter.reading.cost import PlanLimits, catch_up_requests
 from pearl_exporter.reading.plan import PlanState, PollResult
-from pearl_exporter.reading.search import Page, ReadProgress, Search
+from pearl_exporter.reading.search import Page, ReadProgress
 
 COMMIT_SECONDS = 2.0
-"""How long a poll that is cut short goes on committing: stopping must not take long."""
+"""How long a cancelled poll may go on committing: stopping must not take long."""
 
-_LARGE_READ = 5_000
-"""Rows from which on the tracker works in a thread, so that scrapes need not wait for it, and the
-memory that they took is worth giving back."""
-
-
-class Assignment(NamedTuple):
-    """What one poller polls, and how; two that are equal poll alike."""
-
-    outbound: OutboundSettings
-    rules: CountingRules
-    page_size: int
-    client: PearlClient
+LARGE_READ_ROWS = 5_000
+"""From here on rows are applied in a thread, so that scrapes need not wait, and the memory that
+they took is given back to the system."""
 
 
 class Poller:
-    """Polls one outbound, and knows how its polls fare."""
+    """Polls one outbound, and keeps what is published of it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts are given to it
         self,
-        assignment: Assignment,
-        surroundings: PollContext,
+        outbound: OutboundSettings,
+        rules: CountingRules,
+        client: PearlClient,
+        context: PollContext,
         *,
-        catch_up_requests: Callable[[float, float, int], int] = catch_up_requests,
-        max_whole_read_pages: int = MAX_WHOLE_READ_PAGES,
+        page_size: int,
+        large_read_rows: int = LARGE_READ_ROWS,
+        commit_seconds: float = COMMIT_SECONDS,
+        new_runner: Callable[..., PlanRunner] = PlanRunner,
         new_tracker: Callable[[CountingRules, SavedOutbound | None], Tracker] = Tracker,
     ) -> None:
-        self.assignment = assignment
-        self.outbound, self._rules, self._page_size, self._client = assignment
-        self._context = surroundings
-        self._catch_up_requests = catch_up_requests
-        self._max_whole_read_pages = max_whole_read_pages
+        """Build a poller that has loaded and published nothing.
+
+        Args:
+            outbound: Which outbound to poll, and when.
+            rules: How its calls are counted.
+            client: The API as seen with the outbound's token.
+            context: What all pollers share.
+            page_size: Rows to ask for in one request.
+            large_read_rows: From here on rows are applied in a thread.
+            commit_seconds: How long a cancelled poll may go on committing.
+            new_runner: Builds what reads, from `PlanRunner`'s arguments.
+            new_tracker: Builds what counts, from `Tracker`'s arguments.
+        """
+        self.outbound = outbound
+        self.plan_state = PlanState()
+        """What the last good poll leaves to the next one."""
+        self._rules = rules
+        self._client = client
+        self._context = context
+        self._page_size = page_size
+        self._large_read_rows = large_read_rows
+        self._commit_seconds = commit_seconds
+        self._new_runner = new_runner
         self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
-        self.memory = PlanState()
-        """What the last good poll leaves to the next one."""
-        self._log = PollLog(self.outbound.name)
-        self._idle = Idle(self.outbound.interval, self.outbound.idle_interval)
+        self._log = PollLog(outbound.name)
+        self._idle = Idle(outbound.interval, outbound.idle_interval)
         self._idle_until = 0.0
         self._trim_after_poll = False
-        """Whether many calls were read or loaded, and what that took is still the process's."""
+        """Whether many calls were read or loaded, whose memory is still the process's."""
         self._is_abandoned = False
-        """Whether a poll was cut short before it came to its commit: it must not commit later."""
+        """Whether a poll was cancelled before it came to its commit: it must not commit later."""
         self._snapshot = OutboundSnapshot(
-            name=self.outbound.name,
-            outbound_id=self.outbound.id,
-            labels=self.outbound.labels,
-            window_seconds=self.outbound.window,
-            stale_after_seconds=self.outbound.stale_after,
+            name=outbound.name,
+            outbound_id=outbound.id,
+            labels=outbound.labels,
+            window_seconds=outbound.window,
+            stale_after_seconds=outbound.stale_after,
             spans=PollTimings(
-                self.outbound.interval,
-                self.outbound.idle_interval,
-                self.outbound.settle,
-                self.outbound.settle_unanswered,
+                outbound.interval,
+                outbound.idle_interval,
+                outbound.settle,
+                outbound.settle_unanswered,
             ),
-            health=Health(interval_seconds=self.outbound.interval),
-            calls=Tracker(self._rules).snapshot(),
+            health=Health(interval_seconds=outbound.interval),
+            calls=Tracker(rules).snapshot(),
         )
+
+    # --- before any poll
 
     @property
     def snapshot(self) -> OutboundSnapshot:
         """What is published of the outbound."""
         return self._snapshot
 
+    @property
+    def budget(self) -> Budget:
+        """What the outbound's token may send right now."""
+        return self._client.budget
+
+    def polls_like(self, other: "Poller") -> bool:
+        """Return whether another poller polls the same outbound in the same way."""
+        return (self.outbound, self._rules, self._page_size, self._client) == (
+            other.outbound,
+            other._rules,  # noqa: SLF001 - of this class
+            other._page_size,  # noqa: SLF001
+            other._client,  # noqa: SLF001
+        )
+
     async def start(self) -> None:
-        """Publishes the saved counters, or zeros, before any poll; raises `StateError`.
+        """Publish the saved counters, or zeros, before any poll; raise `StateError`.
 
         The calls themselves are loaded by the first poll, so that a scrape need not wait for them.
         """
@@ -120,7 +142,7 @@ class Poller:
         self.show()
 
     async def prepare(self) -> None:
-        """Reads what was counted, and publishes nothing yet; raises `StateError`."""
+        """Load what was counted, and publish nothing yet; raise `StateError`."""
         progress = await self._context.store.load_progress(self.outbound.id)
         if progress is not None:
             calls = snapshot_of(progress, self._rules)
@@ -128,151 +150,129 @@ class Poller:
             self._snapshot = replace(self._snapshot, calls=calls, health=health)
 
     async def load(self) -> None:
-        """Loads all that was saved, and publishes nothing yet; raises `StateError`."""
+        """Load all that was saved, and publish nothing yet; raise `StateError`."""
         await self.prepare()
-        await self._loaded()
+        await self._load()
 
     def show(self) -> None:
-        """Publishes what is known."""
-        self._publish(self._snapshot.health)
+        """Publish what is known."""
+        self._context.publish(self._snapshot)
 
     def resume_from(self, old: "Poller") -> None:
-        """Goes on where another poller of the same outbound stopped, by this one's settings.
+        """Go on where another poller of the same outbound stopped, by this one's settings.
 
-        What is published of its calls stays as it is until the first poll of this one. If the other
-        one's last commit failed, what was saved counts, and is loaded by the first poll.
+        What is published of its calls stays as it is until the first poll of this one. If the old
+        poller's last commit failed, the first poll loads what was saved, which is what counts.
         """
-        self.memory = old.memory
+        self.plan_state = old.plan_state
         if (saved := old.saved()) is not None:
             self._tracker = self._tracker_from(saved)
-        self._snapshot = replace(
-            self._snapshot,
-            calls=old.snapshot.calls,
-            polls=old.snapshot.polls,
-            window_seconds=old.snapshot.window_seconds,
+        before = old.snapshot
+        self._set(
+            calls=before.calls,
+            polls=before.polls,
+            window_seconds=before.window_seconds,
+            health=replace(before.health, interval_seconds=self.outbound.interval),
         )
-        self._publish(replace(old.snapshot.health, interval_seconds=self.outbound.interval))
 
     def saved(self) -> SavedOutbound | None:
-        """What it has tracked and counted so far; None if it is to be loaded anew."""
+        """Return what it has tracked and counted; None if the next poll has to load it."""
         return None if self._tracker is None else self._tracker.saved()
 
-    def skip(self) -> None:
-        """Counts a poll that fell due while the one before was still going on."""
-        self._publish(self._snapshot.health.skipped_one())
+    # --- when to poll
 
-    def is_held(self) -> bool:
-        """Whether a poll that falls due now is passed over.
+    def may_poll(self) -> bool:
+        """Return whether a poll that is due now may start.
 
-        It is if what it would ask was refused lately, or if nothing has happened there for long. A
-        token that has changed since is tried at once.
+        It may not if its requests were refused lately, or if nothing has happened for long. A token
+        that has changed since is tried at once.
         """
-        breaker, now = self._client.breaker, self._context.clock.monotonic()
-        breaker.use(self._client.token.current())
-        return breaker.is_held(self.outbound.id, now) or now < self._idle_until
+        allowed_at = max(self._client.next_allowed_at(self.outbound.id), self._idle_until)
+        return self._context.clock.monotonic() >= allowed_at
 
     @property
-    def held_seconds(self) -> float:
-        """How long polls are passed over yet, if the token stays as it is."""
-        until = max(self._client.breaker.held_until(self.outbound.id), self._idle_until)
+    def seconds_until_allowed(self) -> float:
+        """How long until a poll may start, if the token stays as it is."""
+        until = max(self._client.breaker_state(self.outbound.id).retry_at, self._idle_until)
         return max(0.0, until - self._context.clock.monotonic())
 
     @property
     def waits_for_token(self) -> bool:
-        """Whether it is the token's fault that polls are passed over."""
-        return self._client.breaker.is_token_refused
+        """Whether the API refuses the outbound's token, as far as is known."""
+        return self._client.breaker_state(self.outbound.id).is_token_refused
+
+    def skip(self) -> None:
+        """Count a poll that fell due while the previous poll was still running."""
+        self._set(health=self._snapshot.health.skipped_one())
 
     def skip_blocked(self) -> None:
-        """A poll fell due that `is_held`: shows why, if that is the token's fault."""
+        """Show why a poll that is due may not start, if a refused token is why."""
         if self.waits_for_token:
-            self._publish_withheld()
+            self._publish_blocked()
+
+    # --- one poll
 
     async def poll(self, lateness_seconds: float = 0.0) -> PollError | None:
-        """Polls once and publishes; gives the error if that failed."""
-        breaker, token = self._client.breaker, self._client.token.current()
-        breaker.use(token)
-        breaker.begin(self.outbound.id)
+        """Poll once and publish what came of it.
+
+        Args:
+            lateness_seconds: How long after it was due this is called.
+
+        Returns:
+            Why the poll failed; None if it succeeded.
+        """
+        began, began_in_loop = self._context.clock.monotonic(), now()
+        session = self._client.session(self.outbound.id, Deadline(self.outbound.give_up))
+        asked = Asked()
+        success: PollSuccess | None = None
+        error: PollError | None = None
         try:
-            failure = await self._poll(lateness_seconds, token)
-            self._show_read_progress(None)
-            return failure
+            async with session:
+                tracker = await self._load()
+                polled_at, result = await self._read(tracker, session, asked)
+                applied = await self._apply_and_commit(tracker, result, polled_at)
+            success = self._succeeded(applied, result, polled_at, due=began - lateness_seconds)
+            if self._snapshot.calls.polled_at is not None and success.unread is None:
+                # the usual poll: one that reads everything, or catches up, would say too much
+                self._client.record_demand(self.outbound.id, asked.requests)
+        except TokenBlockedError as blocked:
+            self._publish_blocked()
+            return blocked
+        except PollError as failure:
+            # without its traceback: that names this frame, which names the error, so that both
+            # would live on until the garbage collector finds the circle
+            error = failure.with_traceback(None)
+        except Exception as bug:  # noqa: BLE001 - a bug in one poll must not end all polls
+            self._log.internal_error()
+            name = type(bug).__name__
+            error = BadResponseError(f"internal error: {name} (traceback in the log)")
         finally:
-            breaker.end(self.outbound.id)
             if self._trim_after_poll:
                 self._trim_after_poll = False
                 trim_heap()
-
-    async def _poll(self, lateness_seconds: float, token: str) -> PollError | None:
-        began, began_in_loop = self._context.clock.monotonic(), asyncio.get_running_loop().time()
-        deadline = Deadline(self.outbound.give_up)
-        failure: PollError | None = None
-        calls: TrackerSnapshot | None = None
-        found: PollFindings | None = None
-        asked = Asked()
-        runner = self._new_runner(deadline, asked)
-        try:
-            tracker = await self._loaded()
-            now, reading = await runner.read(tracker, self.memory)
-            is_first = tracker.polled_at is None
-            self._trim_after_poll |= len(reading.observation.rows) >= _LARGE_READ
-            applied = await self._take(tracker, reading, now)
-            if not is_first and reading.observation.unread is None:
-                self._note_demand(asked)
-            calls = applied.snapshot
-            found = findings_between(self._snapshot.calls.ledger, applied)
-            health = self._succeeded(now, reading, calls, began - lateness_seconds)
-            self._log.catching_up(reading, self._context.clock.monotonic())
-            self._log.polled(len(reading.observation.rows))
-        except TokenBlockedError as error:
-            self._publish_withheld()
-            return error
-        except PollError as error:
-            # without its traceback, which would name this frame, which names the failure
-            failure, calls = error.with_traceback(None), None
-            health = self._failed(error, token)
-        except Exception as error:  # noqa: BLE001 - one poll's bug must not end all polls
-            self._log.bug()
-            failure, calls = BadResponseError(f"met a bug: {type(error).__name__}"), None
-            health = self._failed(failure, token)
-        took = self._context.clock.monotonic() - began
-        self._remember(asked, took, None if failure else found, failure)
-        first_turn = (deadline.first_sent_at or began_in_loop) - began_in_loop
+        first_sent = began_in_loop if session.first_sent_at is None else session.first_sent_at
         self._publish(
-            replace(
-                health,
-                polls=health.polls + 1,
-                duration_seconds=took,
-                lateness_seconds=lateness_seconds + first_turn,
-            ),
-            calls,
-        )
-        return failure
-
-    def _remember(
-        self, asked: Asked, took: float, found: PollFindings | None, failure: PollError | None
-    ) -> None:
-        """Adds the poll to those that the next snapshot shows; a bug in that costs no more."""
-        try:
-            record = PollRecord(
-                at=self._context.api_clock.now(),
+            PollOutcome(
+                ended=self._context.api_clock.now(),
                 asked=asked,
-                duration_seconds=took,
-                found=found,
-                reason=failure.reason if failure else None,
-                message=str(failure) if failure else None,
+                duration_seconds=self._context.clock.monotonic() - began,
+                lateness_seconds=lateness_seconds + first_sent - began_in_loop,
+                interval_seconds=(
+                    self._idle.interval
+                    if error is None
+                    else self._client.breaker_state(self.outbound.id).interval
+                ),
+                success=success if error is None else None,
+                error=error,
             )
-            self._snapshot = replace(self._snapshot, polls=with_poll(self._snapshot.polls, record))
-        except Exception:  # noqa: BLE001 - the poll itself is over, and must be published
-            self._log.bug()
+        )
+        return error
 
-    def _note_demand(self, asked: Asked) -> None:
-        self._client.demand.polled(self.outbound.id, asked.requests)
-        log_budget(self._client.demand, self._client.limiter.configured_rate)
-
-    async def _loaded(self) -> Tracker:
+    async def _load(self) -> Tracker:
+        """Return the tracker; load it if there is none, or if the last commit failed."""
         if self._tracker is None:
             saved = await self._context.store.load(self.outbound.id)
-            if saved is not None and saved.progress.tracked >= _LARGE_READ:
+            if saved is not None and saved.progress.tracked >= self._large_read_rows:
                 self._trim_after_poll = True
                 self._tracker = await asyncio.to_thread(self._tracker_from, saved)
             else:
@@ -289,124 +289,143 @@ class Poller:
                 f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"
             ) from None
 
-    def _new_runner(self, deadline: Deadline, asked: Asked) -> PlanRunner:
-        async def ask(search: Search) -> Page:
-            return await self._client.search(self.outbound.id, search, deadline)
-
-        return PlanRunner(
-            ask,
+    async def _read(
+        self, tracker: Tracker, session: Session, asked: Asked
+    ) -> tuple[Instant, PollResult]:
+        """Read what this poll must read, as of the API's present; nothing is changed by it."""
+        state = self._client.breaker_state(self.outbound.id)
+        spare = catch_up_requests(self._client.budget.rate, self.outbound.interval, state.outbounds)
+        runner = self._new_runner(
+            session.search,
             self._context,
             self._log,
-            PlanLimits(
-                self._page_size,
-                self._catch_up_requests(
-                    self._client.limiter.rate, self.outbound.interval, self._client.breaker.sharing
-                ),
-                self._max_whole_read_pages,
-            ),
+            PlanLimits(self._page_size, spare),
             asked=asked,
             on_page=self._note_page,
             on_read_progress=self._show_read_progress,
         )
-
-    def _show_read_progress(self, so_far: ReadProgress | None) -> None:
-        if so_far != self._snapshot.read_progress:
-            self._snapshot = replace(self._snapshot, read_progress=so_far)
-            self.show()
+        polled_at, result = await runner.read(tracker, self.plan_state)
+        self._trim_after_poll |= len(result.observation.rows) >= self._large_read_rows
+        return polled_at, result
 
     def _note_page(self, page: Page) -> None:
-        if self._client.breaker.accepted(self.outbound.id):
-            self._log.token_taken(self._client.breaker.sharing)
         self._context.observer.read_rows(page.received, page.rejected)
         if not self._snapshot.was_tried:
-            self._publish(replace(self._snapshot.health, had_page=True))
+            self._set(health=replace(self._snapshot.health, had_page=True))
 
-    async def _take(self, tracker: Tracker, reading: PollResult, now: Instant) -> Applied:
-        """Brings the tracker in step and commits: wholly, even if the poll is cut short now.
+    def _show_read_progress(self, progress: ReadProgress) -> None:
+        if progress != self._snapshot.read_progress:
+            self._set(read_progress=progress)
 
-        A commit that hangs is not waited for: what was saved counts, and is loaded anew.
+    async def _apply_and_commit(
+        self, tracker: Tracker, result: PollResult, polled_at: Instant
+    ) -> Applied:
+        """Apply and commit what was read, both or neither, even if the poll is cancelled now.
+
+        A commit that hangs is not waited for: what was saved counts, and the next poll loads it.
         """
-        taking = asyncio.ensure_future(self._commit(tracker, reading, now))
+        working = asyncio.ensure_future(self._apply_then_commit(tracker, result, polled_at))
         try:
-            return await asyncio.shield(taking)
+            return await asyncio.shield(working)
         except asyncio.CancelledError:
-            done, _ = await asyncio.wait([taking], timeout=COMMIT_SECONDS)
+            done, _ = await asyncio.wait([working], timeout=self._commit_seconds)
+            # What goes on in a thread can't be cancelled, but it can be kept from committing.
             self._is_abandoned = not done
             for each in done:
                 each.exception()  # nobody else asks for it, and it changes nothing any more
             raise
 
-    async def _commit(self, tracker: Tracker, reading: PollResult, now: Instant) -> Applied:
-        observation = reading.observation
-        take = partial(tracker.apply, observation, now=now, max_gap_ms=self._max_gap_ms)
-        self._tracker = None  # if this fails, what was saved counts, and is loaded anew
-        applied = take() if len(observation.rows) < _LARGE_READ else await asyncio.to_thread(take)
+    async def _apply_then_commit(
+        self, tracker: Tracker, result: PollResult, polled_at: Instant
+    ) -> Applied:
+        # From here to the end of the commit the tracker is ahead of the store. If anything fails
+        # in between there is no tracker, and the next poll loads what was saved.
+        self._tracker = None
+        observation, max_gap_ms = result.observation, self._max_gap_ms
+        apply = partial(tracker.apply, observation, now=polled_at, max_gap_ms=max_gap_ms)
+        is_large = len(observation.rows) >= self._large_read_rows
+        applied = await asyncio.to_thread(apply) if is_large else apply()
         if self._is_abandoned:
-            return applied  # somebody else has loaded the state meanwhile, and goes on from there
+            return applied  # another poller has loaded the state meanwhile, and goes on from there
         await self._context.store.commit(self.outbound.id, applied.delta)
-        self._tracker, self.memory = tracker, reading.state
+        self._tracker, self.plan_state = tracker, result.state
         for field, calls in applied.unknown_code_counts.items():
             self._context.observer.met_unknown_codes(field, calls)
         return applied
+
+    def _succeeded(
+        self, applied: Applied, result: PollResult, polled_at: Instant, *, due: float
+    ) -> PollSuccess:
+        """Return what a committed poll read and changed; set the interval that follows it.
+
+        Args:
+            applied: What the tracker made of the rows.
+            result: What was read.
+            polled_at: T, the moment as of which it was read.
+            due: The monotonic second at which the poll was due.
+        """
+        before = self._snapshot.calls
+        missed = before.polled_at is not None and polled_at - before.polled_at > self._max_gap_ms
+        success = PollSuccess(
+            polled_at=polled_at,
+            rows=len(result.observation.rows),
+            calls=applied.snapshot,
+            found=findings_between(before.ledger, applied),
+            scanned=result.scanned,
+            missed=missed,
+            unread=result.observation.unread,
+        )
+        self._idle.polled(success.calls, is_behind=success.unread is not None, at=due)
+        if self._idle.interval > self.outbound.interval:
+            # half an interval early, so that the poll that falls due just then is not missed
+            self._idle_until = due + self._idle.interval - self.outbound.interval / 2
+        return success
 
     @property
     def _max_gap_ms(self) -> int:
         """How far apart two good polls may be with none missed between them."""
         return round(2000 * self._idle.interval)
 
-    def _succeeded(
-        self, now: Instant, reading: PollResult, calls: TrackerSnapshot, due: float
-    ) -> Health:
-        polled_at = self._snapshot.calls.polled_at
-        missed = polled_at is not None and now - polled_at > self._max_gap_ms
-        self._log.turning_back(now, polled_at)
-        if self._snapshot.health.last_reason is not None:
-            self._log.succeeds_again()
-        catching_up = reading.observation.unread is not None
-        self._idle.polled(calls, is_behind=catching_up, at=due)
-        if self._idle.interval > self.outbound.interval:
-            # half an interval early, so that the poll that falls due just then is not missed
-            self._idle_until = due + self._idle.interval - self.outbound.interval / 2
-        return self._snapshot.health.succeeded(
-            self._context.api_clock.now(),
-            interval_seconds=self._idle.interval,
-            scanned=reading.scanned,
-            missed=missed,
-            catching_up=catching_up,
+    # --- publishing
+
+    def _publish(self, outcome: PollOutcome) -> None:
+        """Log, remember and publish what came of a poll."""
+        before = self._snapshot
+        self._log.ended(
+            outcome,
+            last_reason=before.health.last_reason,
+            polled_at=before.calls.polled_at,
+            now=self._context.clock.monotonic(),
+        )
+        if outcome.success is not None:
+            self._snapshot = replace(
+                before, calls=outcome.success.calls, window_seconds=self.outbound.window
+            )
+        self._set(
+            health=before.health.after(outcome),
+            polls=self._polls_with(outcome),
+            read_progress=None,
         )
 
-    def _failed(self, error: PollError, token: str) -> Health:
-        health = self._snapshot.health
-        self._log.failed(error, health.last_reason)
-        if isinstance(error, AuthError | NotFoundError):
-            self._refused(error, token)
-        interval = self._client.breaker.interval(self.outbound.id)
-        return health.failed(error, interval_seconds=interval)
+    def _polls_with(self, outcome: PollOutcome) -> tuple[PollRecord, ...]:
+        try:
+            return with_poll(self._snapshot.polls, outcome.record)
+        except Exception:  # noqa: BLE001 - the poll itself is over, and must be published
+            self._log.internal_error()
+            return self._snapshot.polls
 
-    def _refused(self, error: PollError, token: str) -> None:
-        """Backs off, unless the token has changed meanwhile: the new one is yet to be tried."""
-        breaker, now = self._client.breaker, self._context.clock.monotonic()
-        if self._client.token.read_anew() != token:
-            return
-        if isinstance(error, NotFoundError):
-            breaker.back_off(self.outbound.id, now)
-        elif breaker.refused(self.outbound.id, now):
-            self._log.token_refused(breaker.sharing)
+    def _publish_blocked(self) -> None:
+        """Show that the outbound is not polled while the API refuses the token."""
+        state = self._client.breaker_state(self.outbound.id)
+        health = self._snapshot.health.blocked(
+            interval_seconds=state.interval, outbounds=state.outbounds
+        )
+        if health != self._snapshot.health or self._snapshot.read_progress is not None:
+            self._set(health=health, read_progress=None)
 
-    def _publish_withheld(self) -> None:
-        """Shows that it is not asked for while the API refuses the token."""
-        health, breaker = self._snapshot.health, self._client.breaker
-        interval = breaker.interval(self.outbound.id)
-        withheld = health.withheld(interval_seconds=interval, outbounds=breaker.sharing)
-        if withheld != health:
-            self._publish(withheld)
-
-    def _publish(self, health: Health, calls: TrackerSnapshot | None = None) -> None:
-        self._snapshot = replace(self._snapshot, health=health)
-        if calls is not None:
-            self._snapshot = replace(
-                self._snapshot, calls=calls, window_seconds=self.outbound.window
-            )
+    def _set(self, **changes: Any) -> None:
+        """Change the snapshot and publish it; it is immutable, so a scrape sees all or nothing."""
+        self._snapshot = replace(self._snapshot, **changes)
         self._context.publish(self._snapshot)
 
 

@@ -1,14 +1,15 @@
-"""Who polls when: one job for each outbound, with APScheduler.
+"""When each outbound is polled: one APScheduler job for each, by a monotonic clock.
 
-Starts are staggered over the interval, an outbound is never polled twice at once, a poll that
-falls due meanwhile is counted as skipped, and no outbound waits for another one here. All goes by
-the monotonic clock: setting this machine's clock, back or forward, delays and hastens nothing.
+First polls are staggered over the interval. An outbound is never polled twice at once: a poll that
+falls due while the previous one is still running is counted as skipped. No outbound waits for
+another one here; requests queue in the API's limiter.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
+from math import ceil
 from zlib import crc32
 
 from apscheduler.events import (
@@ -18,80 +19,33 @@ from apscheduler.events import (
 )
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
 
 from pearl_exporter.errors import PollError
 from pearl_exporter.polling.poller import Poller
+from pearl_exporter.polling.steady_time import Every, Once, SteadyTime
 
 HEARTBEAT_SECONDS = 1.0
 HEARTBEAT_TIMEOUT_SECONDS = 15.0
-"""Without a heartbeat for this long the scheduler counts as wedged."""
+"""Without a heartbeat for this long the scheduler counts as hung."""
 
 LOOK_AGAIN_SECONDS = 60.0
-"""How soon, up to twice as long, an outbound that waited for its token looks whether it may ask."""
+"""After this, up to twice as long, an outbound that a refused token blocks looks if it may poll."""
 
-_HEARTBEAT = "/heartbeat"
-"""No outbound's id has a slash."""
-_DAWN = datetime(2000, 1, 1, tzinfo=UTC)
-"""What the steady time begins with; no one sees it but APScheduler."""
+# APScheduler's names of jobs: what comes before the colon keeps them apart, whatever an id is
+_HEARTBEAT = "heartbeat:"
+_POLL = "poll:"
+_AGAIN = "again:"
 
 
-class _SteadyTime(tzinfo):
-    """A zone in which it is always as late as a monotonic clock says, from `_DAWN` on.
+class Schedule:
+    """Starts polls on time, and knows whether it is still doing so.
 
-    APScheduler takes the present from ``datetime.now`` of its zone and from nothing else, and that
-    asks the zone. So no other date can be brought into it: all dates here are of it to begin with,
-    which is what `_Every` is for.
+    ``monotonic`` returns seconds; all times here are of that clock.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-
-    def now(self) -> datetime:
-        """The steady present."""
-        return _DAWN.replace(tzinfo=self) + timedelta(seconds=self._monotonic())
-
-    def fromutc(self, _: datetime) -> datetime:
-        """The steady present, whatever the wall clock says."""
-        return self.now()
-
-    def utcoffset(self, _: datetime | None) -> timedelta:
-        """None at all."""
-        return timedelta(0)
-
-    def dst(self, _: datetime | None) -> timedelta:
-        """None at all."""
-        return timedelta(0)
-
-    def tzname(self, _: datetime | None) -> str:
-        """A name for people."""
-        return "steady"
-
-
-class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """A trigger by steady time; APScheduler's own would bring its dates into the zone."""
-
-    def __init__(self, seconds: float) -> None:
-        self._span = timedelta(seconds=seconds)
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """An interval after the time before."""
-        return now if previous_fire_time is None else previous_fire_time + self._span
-
-
-class _Once(BaseTrigger):  # type: ignore[misc]
-    """A trigger for the time that its job is given alone."""
-
-    def get_next_fire_time(self, _previous: datetime | None, _now: datetime) -> None:
-        """None after that."""
-
-
-class Schedule:
-    """Starts polls on time, and knows whether it is still doing so. Times are monotonic."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._time = _SteadyTime(monotonic)
+        self._time = SteadyTime(monotonic)
         self._pollers: dict[str, Poller] = {}
         self._due: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[PollError | None]] = {}
@@ -106,68 +60,76 @@ class Schedule:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the scheduler's heart beats."""
+        """Whether the heartbeat is in time."""
         age = self.beat_age
         return age is not None and age < HEARTBEAT_TIMEOUT_SECONDS
 
     @property
     def beat_age(self) -> float | None:
-        """Seconds since its last beat, None before the first."""
+        """Seconds since the last heartbeat, None before the first."""
         return None if self._last_beat is None else self._monotonic() - self._last_beat
 
     def start(self, pollers: Iterable[Poller]) -> None:
-        """Begins to poll, each outbound at its own offset into its interval."""
+        """Start to poll, each outbound at its own offset into its interval."""
         # every skipped poll is counted; APScheduler would log a warning for each as well
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         now = self._time.now()
         self._scheduler.add_job(
-            self._beat,
-            _Every(HEARTBEAT_SECONDS),
-            id=_HEARTBEAT,
-            next_run_time=now,
+            self._beat, Every(HEARTBEAT_SECONDS), id=_HEARTBEAT, next_run_time=now
         )
         self.add_staggered(pollers)
         self._scheduler.start()
 
     def add_staggered(self, pollers: Iterable[Poller]) -> None:
-        """Begins to poll these as well, each at its own offset into its interval."""
+        """Poll these outbounds as well, each at its own offset into its interval."""
         pollers = tuple(pollers)
         for index, poller in enumerate(pollers):
             self.add(poller, poller.outbound.interval * index / len(pollers))
 
     def add(self, poller: Poller, seconds: float) -> None:
-        """Begins to poll an outbound in so many seconds."""
+        """Poll an outbound as well, for the first time in some seconds."""
         outbound = poller.outbound
-        first = self._time.now() + timedelta(seconds=seconds)
         self._pollers[outbound.id] = poller
         self._scheduler.add_job(
-            self._poll,
-            _Every(outbound.interval),
+            self.poll_due,
+            Every(outbound.interval),
             args=(outbound.id,),
-            id=outbound.id,
-            next_run_time=first,
+            id=_POLL + outbound.id,
+            next_run_time=self._time.now() + timedelta(seconds=seconds),
         )
 
     async def remove(self, outbound_id: str) -> None:
-        """Polls an outbound no more, and cuts its poll short if one is going on."""
-        self._scheduler.remove_job(outbound_id)
-        if self._scheduler.get_job(_again(outbound_id)) is not None:
-            self._scheduler.remove_job(_again(outbound_id))
+        """Stop to poll an outbound, and cancel its poll if one is running."""
+        self._scheduler.remove_job(_POLL + outbound_id)
+        if self._scheduler.get_job(_AGAIN + outbound_id) is not None:
+            self._scheduler.remove_job(_AGAIN + outbound_id)
         del self._pollers[outbound_id]
         self._due.pop(outbound_id, None)
         task = self._running.get(outbound_id)
         if task is not None:
             task.cancel()
+            # Until this returns the poll may finish its commit, and publish nothing.
             await asyncio.wait([task])
 
     def seconds_to_next_poll(self, outbound_id: str) -> float | None:
-        """How long until an outbound may be polled next, None if it is not scheduled."""
-        soonest = (self.seconds_to_regular_poll(outbound_id), self._seconds_to(_again(outbound_id)))
-        return min((each for each in soonest if each is not None), default=None)
+        """Return how long until an outbound is polled next; 0 during a poll, None if unknown."""
+        if outbound_id in self._running:
+            return 0.0
+        times = (self._seconds_to(_POLL + outbound_id), self._seconds_to(_AGAIN + outbound_id))
+        scheduled = min((each for each in times if each is not None), default=None)
+        poller = self._pollers.get(outbound_id)
+        if scheduled is None or poller is None:
+            return None
+        # the polls that fall due before it may poll are skipped
+        pause = poller.outbound.interval
+        if poller.waits_for_token:
+            pause = min(pause, LOOK_AGAIN_SECONDS)
+        skipped = max(0, ceil((poller.seconds_until_allowed - scheduled) / pause))
+        return scheduled + pause * skipped
 
     def seconds_to_regular_poll(self, outbound_id: str) -> float | None:
-        """The same by its interval alone, which goes on whatever is made up for in between."""
-        return self._seconds_to(outbound_id)
+        """Return how long until an outbound's next poll by its interval, which may be skipped."""
+        return self._seconds_to(_POLL + outbound_id)
 
     def _seconds_to(self, job_id: str) -> float | None:
         job = self._scheduler.get_job(job_id)
@@ -176,11 +138,11 @@ class Schedule:
         return float((job.next_run_time - self._time.now()).total_seconds())
 
     def is_polling(self, outbound_id: str) -> bool:
-        """Whether a poll of an outbound is under way."""
+        """Return whether a poll of an outbound is running."""
         return outbound_id in self._running
 
     async def stop(self) -> None:
-        """Starts no further poll and cuts short those going on; what they read is not published."""
+        """Start no further poll, and cancel the running ones: what they read is not published."""
         if not self._scheduler.running:
             return
         self._scheduler.pause()
@@ -190,56 +152,65 @@ class Schedule:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the jobs that waited for them end as well, and by themselves
         self._scheduler.shutdown(wait=False)
-        await asyncio.sleep(0)  # APScheduler carries that out in the loop's next round
+        await asyncio.sleep(0)  # APScheduler carries that out in the loop's next iteration
 
     def _submitted(self, event: JobSubmissionEvent) -> None:
-        if event.job_id in self._pollers:
-            self._due[event.job_id] = event.scheduled_run_times[-1]
+        """Note when the poll that begins now was due: APScheduler does not tell the job."""
+        poller = self._poller_of(event)
+        if poller is not None:
+            self._due[poller.outbound.id] = event.scheduled_run_times[-1]
 
     def _overran(self, event: JobSubmissionEvent) -> None:
-        poller = self._pollers.get(event.job_id)
+        poller = self._poller_of(event)
         if poller is not None:
             poller.skip()
+
+    def _poller_of(self, event: JobSubmissionEvent) -> Poller | None:
+        job_id = str(event.job_id)
+        return self._pollers.get(job_id.removeprefix(_POLL)) if job_id.startswith(_POLL) else None
 
     async def _beat(self) -> None:
         self._last_beat = self._monotonic()
 
-    async def _poll(self, outbound_id: str) -> None:
+    async def poll_due(self, outbound_id: str) -> None:
+        """Poll an outbound that is due now; APScheduler calls this."""
+        # APScheduler has submitted this an iteration ago. The outbound may have been removed since,
+        # or exchanged: then this poll is the new poller's first.
         poller = self._pollers.get(outbound_id)
         if poller is None:
             return
-        if poller.is_held():
+        if not poller.may_poll():
             poller.skip_blocked()
             self._look_again(poller)
             return
-        # a poll that was about to begin when its outbound was exchanged is the new poller's first
         now = self._time.now()
         lateness = (now - self._due.get(outbound_id, now)).total_seconds()
         await self._run(poller, lateness)
 
-    async def _poll_at_last(self, outbound_id: str) -> None:
-        """A poll that was passed over for a refused token: made up for, if it may ask by now."""
+    async def _poll_again(self, outbound_id: str) -> None:
+        """Make up for a poll that a refused token blocked, if the outbound may poll by now."""
         poller = self._pollers.get(outbound_id)
         if poller is None or outbound_id in self._running:
             return
-        if poller.is_held():
-            self._look_again(poller)
-        else:
+        if poller.may_poll():
             await self._run(poller, 0.0)
+        else:
+            self._look_again(poller)
 
     def _look_again(self, poller: Poller) -> None:
-        """Lets an outbound of a long interval not wait for its next poll when the token is good."""
-        key = poller.outbound.id
-        if self._pollers.get(key) is not poller or not poller.waits_for_token:
+        """Let an outbound of a long interval not wait for its next poll once the token is good."""
+        outbound_id = poller.outbound.id
+        if self._pollers.get(outbound_id) is not poller or not poller.waits_for_token:
             return
-        seconds = LOOK_AGAIN_SECONDS * (1 + crc32(key.encode()) / 2**32)  # not all at once
-        regular = self.seconds_to_regular_poll(key)
+        share = crc32(outbound_id.encode()) / 2**32  # spreads them evenly, and stays the same
+        seconds = LOOK_AGAIN_SECONDS * (1 + share)
+        regular = self.seconds_to_regular_poll(outbound_id)
         if regular is not None and seconds < regular:
             self._scheduler.add_job(
-                self._poll_at_last,
-                _Once(),
-                args=(key,),
-                id=_again(key),
+                self._poll_again,
+                Once(),
+                args=(outbound_id,),
+                id=_AGAIN + outbound_id,
                 next_run_time=self._time.now() + timedelta(seconds=seconds),
                 replace_existing=True,
             )
@@ -249,14 +220,9 @@ class Schedule:
         if outbound_id in self._running:
             poller.skip()
             return
-        # a task of our own, which can be cut short without APScheduler calling it a failed job
+        # A task of its own can be cancelled without APScheduler logging a failed job.
         task = asyncio.create_task(poller.poll(max(0.0, lateness)))
         self._running[outbound_id] = task
         await asyncio.wait([task])
         del self._running[outbound_id]
         self._look_again(poller)
-
-
-def _again(outbound_id: str) -> str:
-    """The name of the job that makes up for a poll; no outbound's id has a slash."""
-    return f"{outbound_id}/again"

@@ -1,4 +1,4 @@
-"""What is known of one outbound at one moment, for a scrape and for the page. Pure, immutable."""
+"""What is known of one outbound at one moment, for scrapes and pages. Pure, immutable."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from pearl_exporter.reading.search import ReadProgress
 
 
 class PollTimings(msgspec.Struct, frozen=True):
-    """What an outbound is polled by, as configured, in seconds; names as in the configuration."""
+    """The configured timings of an outbound's polls, in seconds, named as in the configuration."""
 
     interval: float
     idle_interval: float
@@ -21,10 +21,20 @@ class PollTimings(msgspec.Struct, frozen=True):
 
 
 class OutboundSnapshot(msgspec.Struct, frozen=True):
-    """One outbound: who it is, how its polls fare, and its calls as of the last good one.
+    """One outbound: what it is, the health of its polls, and its calls as of the last good poll.
 
-    ``polls`` are the last ones that ended, the newest first. ``read_progress`` is that of the poll
-    under way, None unless it reads everything and that takes seconds.
+    Attributes:
+        name: What metrics call it.
+        outbound_id: Its id at the platform.
+        labels: Its configured labels.
+        window_seconds: The window that ``calls`` is of.
+        stale_after_seconds: From this age on the window is not shown any more.
+        spans: The configured timings of its polls.
+        health: The health of its polls.
+        calls: What its calls amount to.
+        polls: The last polls that ended, the newest first.
+        read_progress: How far the running poll has come; None unless it reads everything and that
+            takes seconds.
     """
 
     name: str
@@ -39,12 +49,15 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
     read_progress: ReadProgress | None = None
 
     def is_stale(self, now: Instant) -> bool:
-        """Whether its window is too old to be shown; before the first good poll there is none."""
+        """Return whether its window is too old to be shown, or there is none yet."""
         last = self.health.last_success
         return last is None or now - last > self.stale_after_seconds * 1000
 
     @property
     def was_tried(self) -> bool:
-        """Whether it has had its first page or its first failure, be it another one's."""
+        """Whether a first page arrived or a first poll failed.
+
+        Also when another outbound's failure withheld it: the token is refused.
+        """
         health = self.health
         return health.had_page or health.last_reason is not None or any(health.failures.values())

@@ -6,10 +6,8 @@ The report counts outbounds and names none: probes are answered without a passwo
 from collections import Counter
 from collections.abc import Iterable
 
+from pearl_exporter.errors import Reason
 from pearl_exporter.polling.snapshot import OutboundSnapshot
-
-_STATE = "state"
-"""The reason of a poll whose commit failed."""
 
 
 def health_report(
@@ -24,7 +22,7 @@ def health_report(
     """
     healths = [each.health for each in outbounds]
     reasons = Counter(each.last_reason for each in healths if each.last_reason is not None)
-    unsaved = reasons[_STATE]
+    unsaved = reasons[Reason.STATE]
     beat = "no heartbeat yet" if beat_age is None else f"last heartbeat {beat_age:.1f} s ago"
     failing = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     up = f"{sum(each.up for each in healths)} of {len(healths)} up"

@@ -31,7 +31,6 @@ from pearl_exporter.api.decode_calls import decode_page
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings, TokenSource
 from pearl_exporter.errors import (
-    REASONS,
     ApiError,
     AuthError,
     BadRequestError,
@@ -39,6 +38,7 @@ from pearl_exporter.errors import (
     ConnectionFailedError,
     NotFoundError,
     RateLimitedError,
+    Reason,
     RequestTimeoutError,
     ServerError,
 )
@@ -432,7 +432,7 @@ def test_every_failure_becomes_its_reason_and_only_what_may_pass_is_tried_again(
             error = await scene.failure(give_up=10.0)
             assert type(error) is kind
             assert error.reason == reason
-            assert error.reason in REASONS
+            assert error.reason in Reason
             assert error.retry is retried
             assert (len(scene.times) > 2) is retried
             assert len(scene.times) == scene.observer.retries + 1 == len(scene.observer.requests)
@@ -548,7 +548,7 @@ async def test_the_log_says_once_a_minute_whose_request_is_asked_again(caplog):
         for outbound in ("first", "second") * 5:
             await scene.search(outbound)
             await asyncio.sleep(20)
-    told = [each for each in caplog.records if "asking again" in each.getMessage()]
+    told = [each for each in caplog.records if "retrying" in each.getMessage()]
     assert 3 <= len(told) <= 5
     assert {each.asked for each in told} <= {"first", "second"}
     assert told[0].asked == "first"
@@ -716,7 +716,7 @@ def test_who_has_no_turn_for_a_pause_fails_for_what_the_pause_was_asked_for(stat
             assert (await scene.failure("a", give_up=30.0)).reason == reason
             error = await scene.failure("b", give_up=30.0)
             assert error.reason == reason
-            assert "the API asked to pause; 140 s are left of it" in str(error)
+            assert "the API asked to pause, 140 s are left" in str(error)
 
     run_virtually(main())
 
@@ -908,13 +908,13 @@ async def test_a_bug_in_a_request_gives_its_turn_back():
 async def test_the_time_until_the_first_turn_is_told():
     async with a_scene(concurrency=1) as scene:
         scene.answer(after(10.0))
-        deadline = Deadline(60.0)
-        assert deadline.first_sent_at is None
-        other = asyncio.ensure_future(scene.search("other"))
-        await asyncio.sleep(0)
-        for _ in range(2):
-            await scene.client.search("out", SEARCH, deadline)
-        assert deadline.first_sent_at - 1000.0 == pytest.approx(10.0, abs=0.1)
+        async with scene.client.session("out", Deadline(60.0)) as session:
+            assert session.first_sent_at is None
+            other = asyncio.ensure_future(scene.search("other"))
+            await asyncio.sleep(0)
+            for _ in range(2):
+                await session.search(SEARCH)
+            assert session.first_sent_at - 1000.0 == pytest.approx(10.0, abs=0.1)
         await other
 
 
@@ -1061,7 +1061,7 @@ def replace_file(file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("write", [replace_file, Path.write_text], ids=["rename", "in place"])
-def test_a_token_file_is_read_anew_when_it_changes(write, tmp_path):
+def test_a_token_file_is_read_again_when_it_changes(write, tmp_path):
     file = tmp_path / "token"
     file.write_text("a:first")
 

@@ -77,7 +77,7 @@ def test_a_source_is_a_token_or_a_file(tmp_path, both):
         TokenSource(SecretStr("t"), tmp_path) if both else TokenSource()
 
 
-def test_a_file_is_read_anew(tmp_path):
+def test_a_file_is_read_again(tmp_path):
     file = tmp_path / "token"
     source = TokenSource(file=file)
     file.write_bytes(b"\xef\xbb\xbfBearer first\r\n")

@@ -27,7 +27,7 @@ class Scene:
     def now(self) -> float:
         return asyncio.get_running_loop().time() - self._began
 
-    async def _ask(self) -> str:
+    async def _ask(self, retries: bool) -> str:
         self.asked.append(round(self.now))
         return self.answer()
 
@@ -103,8 +103,10 @@ def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
 
     with caplog.at_level("INFO"):
         run_virtually(story())
-    told = [record.getMessage() for record in caplog.records if record.levelname != "DEBUG"]
-    assert told == ["asking for the thing failed: down", "asking for the thing succeeds again"]
+    failed, again = [each for each in caplog.records if each.levelname != "DEBUG"]
+    assert failed.getMessage() == "platform request failed"
+    assert (failed.subject, failed.reason, failed.error) == ("the thing", "server_error", "down")
+    assert again.getMessage() == "platform request succeeds again"
 
 
 @pytest.mark.parametrize("error", [StateError("the disk is full"), ValueError("a bug")])

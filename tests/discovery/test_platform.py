@@ -133,7 +133,7 @@ def test_include_and_exclude_choose():
 def test_the_start_of_many_is_no_burst():
     async def story():
         async with running(30) as world:
-            next_poll = world.app.schedule.seconds_to_next_poll
+            next_poll = world.app.schedule.seconds_to_regular_poll
             waits = sorted(next_poll(poller.outbound.id) for poller in world.app.pollers)
             assert len(waits) == 30
             # 30 outbounds over an interval of 60 seconds
@@ -147,7 +147,7 @@ def test_a_new_name_is_followed_with_the_counters_kept():
         async with running() as world:
             await asyncio.sleep(600)
             before = named(world, "pearl_calls_started_total")["load-001"]
-            due = world.app.schedule.seconds_to_next_poll(change(world, "load-001", name="new"))
+            due = world.app.schedule.seconds_to_regular_poll(change(world, "load-001", name="new"))
             await asyncio.sleep(ROUND)
             assert due is not None
             assert polled(world) == {"new", "load-002", "load-003"}
@@ -413,7 +413,8 @@ def test_discovered_ones_that_cannot_be_saved_are_polled_all_the_same(caplog):
             assert {each.name for each in disk.discovered} == ALL
 
     run_virtually(story())
-    assert "can't be saved: no space left" in caplog.text
+    (record,) = [each for each in caplog.records if "can't be saved" in each.getMessage()]
+    assert record.error.startswith("no space left")
 
 
 def test_it_is_ready_when_discovery_and_then_every_outbound_was_tried():
@@ -454,12 +455,12 @@ def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_early():
         async with running() as world:
             await asyncio.sleep(40)
             kept = world.app.pollers[0]
-            due = world.app.schedule.seconds_to_next_poll(kept.outbound.id)
+            due = world.app.schedule.seconds_to_regular_poll(kept.outbound.id)
             asked = world.requests.count(("GET", LIST_PATH))
             await reload(world, exclude=Pattern("load-002"))
             assert polled(world) == {"load-001", "load-003"}
             assert world.app.pollers[0] is kept
-            assert world.app.schedule.seconds_to_next_poll(kept.outbound.id) == due
+            assert world.app.schedule.seconds_to_regular_poll(kept.outbound.id) == due
             await reload(world, exclude=Pattern(""))
             assert polled(world) == ALL
             assert world.requests.count(("GET", LIST_PATH)) == asked == 1

@@ -1,32 +1,14 @@
 """Clocks that jump, here or at the API, change no figure: T goes on, and nothing counts twice."""
 
-import httpx
 import pytest
 
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
 from tests.support.virtual_time import run_virtually
-from tests.support.world import DAWN_MS, HOUR_MS, World
+from tests.support.world import DAWN_MS, HOUR_MS, Dated, World
 
 HOUR, DAY = 3600.0, 86_400.0
 TO_1970, TO_2100 = -DAWN_MS / 1000, 2_307_000_000.0
-
-
-class _Dated(httpx.AsyncBaseTransport):
-    """Puts a ``Date`` of its own on every answer; None takes it away."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport, date: str | None) -> None:
-        self._transport = transport
-        self.date = date
-        self.is_on = True
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._transport.handle_async_request(request)
-        if self.is_on:
-            del answer.headers["date"]
-            if self.date is not None:
-                answer.headers["date"] = self.date
-        return answer
 
 
 def a_world(**more) -> tuple[World, Poller]:
@@ -84,8 +66,9 @@ def test_a_date_that_is_none_of_a_clock_is_not_gone_by(date, caplog):
     """By one of 1970, gone by at the first poll, all history would be counted as new."""
 
     async def story():
-        world, poller = a_world()
-        dated = poller._client._wire._transport = _Dated(poller._client._wire._transport, date)
+        worn: list[Dated] = []
+        world, poller = a_world(transport=lambda it: worn.append(Dated(it, date)) or worn[0])
+        (dated,) = worn
         await world.app.start(polling=False)
         for _ in range(3):
             await assert_right(world, poller)

@@ -15,6 +15,7 @@ from pearl_exporter.reading.plan import COUNT_EVERY
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import open_store
 from tests.support.table import Table
+from tests.support.table_api import TableApi
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
 
@@ -33,14 +34,17 @@ class Polled:
         campaigns = default_campaigns(3, DAWN_MS, 1, history_ms=0)
         outbound = {"window": 3600.0, "settle": 60.0, "interval": 30.0} | settings
         api = {"page_size": PAGE_SIZE, "rate_limit": 1.0}
-        self.world = World(campaigns, frozen=True, store=store, outbound=outbound, api=api)
-        (self.poller,) = self.world.app.pollers
         self.table = Table()
+        self.world = World(
+            campaigns,
+            frozen=True,
+            store=store,
+            outbound=outbound,
+            api=api,
+            transport=lambda _: TableApi(lambda: self.table),
+        )
+        (self.poller,) = self.world.app.pollers
         self.put(*(call(f"old-{place:03d}", -120_000 - place * 15_000) for place in range(1, 201)))
-        self.poller._client.search = self._search
-
-    async def _search(self, _outbound, search, _patience):
-        return self.table.answer(search)
 
     def put(self, *calls: Call) -> None:
         """Calls whose start is counted from the first poll on."""

@@ -7,9 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-import pearl_exporter.polling.poller as poller_module
-from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
+from pearl_exporter.config import TokenSource
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
@@ -19,7 +18,7 @@ from tests.polling.test_schedule import until
 from tests.support.patience import HANGING_SECONDS
 from tests.support.saving import copied, merged
 from tests.support.virtual_time import run_virtually
-from tests.support.world import DAWN_MS, HOUR_MS, World
+from tests.support.world import DAWN_MS, HOUR_MS, Dated, World
 
 
 def world_of(count: int = 1, **more) -> World:
@@ -150,17 +149,17 @@ def test_the_first_page_makes_ready_the_whole_read_is_not_awaited():
 def test_a_long_read_shows_its_progress(caplog):
     async def story():
         heard = []
-        world = world_of(api={"rate_limit": 0.5, "page_size": 100})
-        poller = world.app.pollers[0]
-        poller._context = type(poller._context)(
-            **{**vars(poller._context), "on_progress": lambda *told: heard.append(told)}
+        world = world_of(
+            api={"rate_limit": 0.5, "page_size": 100},
+            on_progress=lambda *progress: heard.append(progress),
         )
+        poller = world.app.pollers[0]
         await world.app.start(polling=False)
-        with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
+        with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
             await poller.poll()
         assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
-        assert heard[-1][1] == heard[-1][2] == len(poller._tracker.calls)
-        assert any("reading: " in record.getMessage() for record in caplog.records)
+        assert heard[-1][1] == heard[-1][2] == poller.snapshot.calls.tracked
+        assert any(record.getMessage() == "reading calls" for record in caplog.records)
 
     run_virtually(story())
 
@@ -169,29 +168,30 @@ def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends(
     async def story():
         shown = {}
         world = world_of(api={"rate_limit": 10, "page_size": 10})
-        poller = world.app.pollers[0]
-        publish = poller._context.publish
+        poller, schedule = world.app.pollers[0], world.app.schedule
 
-        def note(snapshot):
-            if snapshot.read_progress is not None:
-                shown.setdefault(snapshot.read_progress, asyncio.get_running_loop().time())
-            publish(snapshot)
+        def note() -> None:
+            for snapshot in world.app.exposition.outbounds:
+                if snapshot.read_progress is not None:
+                    shown.setdefault(snapshot.read_progress, asyncio.get_running_loop().time())
 
-        poller._context = type(poller._context)(**{**vars(poller._context), "publish": note})
+        def is_over() -> bool:
+            note()
+            return not schedule.is_polling(poller.outbound.id)
+
         await world.app.start()
-        await until(lambda: shown)
-        assert world.app.seconds_to_next_poll(poller.outbound.id) == 0
-        assert world.app.exposition.outbounds[0].read_progress == next(iter(shown))
-        await until(lambda: not world.app.schedule.is_polling(poller.outbound.id))
+        await until(lambda: note() or shown)
+        assert schedule.seconds_to_next_poll(poller.outbound.id) == 0
+        await until(is_over)
         assert poller.snapshot.health.up
         assert world.app.exposition.outbounds[0].read_progress is None
-        assert world.app.seconds_to_next_poll(poller.outbound.id) > 0
-        told = list(shown)
+        assert schedule.seconds_to_next_poll(poller.outbound.id) > 0
+        progress = list(shown)
         pauses = [after - before for before, after in pairwise(shown.values())]
         assert len(pauses) > 3
-        assert all(pause >= 1 for pause in pauses)
-        assert sorted(told) == told
-        assert told[-1].received <= told[-1].expected == len(poller._tracker.calls)
+        assert all(pause >= 1 - 0.02 for pause in pauses)  # it is looked at each 0.01 s
+        assert sorted(progress) == progress
+        assert progress[-1].received <= progress[-1].expected == poller.snapshot.calls.tracked
         await world.app.stop()
 
     run_virtually(story())
@@ -227,9 +227,8 @@ def test_t_does_not_step_back_when_the_clock_s_correction_ends():
 
 def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_read():
     async def story():
-        world = world_of(frozen=True)
+        world = world_of(frozen=True, transport=lambda it: Dated(it, None))
         poller = world.app.pollers[0]
-        poller._client._wire._api_clock = ApiClock(Clock())  # hears the headers in this one's place
         await world.app.start(polling=False)
         await poller.poll()
         asked = world.simulator.traffic.total
@@ -259,36 +258,40 @@ def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
         assert after.ledger.settled >= counted
         assert balance_holds(poller.snapshot)
 
-    with caplog.at_level(logging.WARNING, "pearl_exporter.polling.poller"):
+    with caplog.at_level(logging.WARNING, "pearl_exporter.polling"):
         run_virtually(story())
     (record,) = caplog.records
     assert record.getMessage() == (
-        "the last poll was of a time yet to come, 7000 s from now: what it passed over is "
-        "read again, nothing counts twice"
+        "clock went back: re-reading that span, calls already counted are not counted again"
     )
+    assert record.seconds == 7000
 
 
-def test_a_refused_token_is_tried_less_and_less_until_it_changes():
+def test_a_refused_token_is_tried_less_and_less_until_it_changes(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("account:old")
+
     async def story():
-        world = world_of(faults=["unauthorized"])
+        world = world_of(faults=["unauthorized"], outbound={"token": TokenSource(file=file)})
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
         loop = asyncio.get_running_loop()
         tried_at, intervals = [], []
         for _ in range(60):
-            if not poller.is_held():
+            if poller.may_poll():
                 tried_at.append(round(loop.time()) - 1000)
                 await poller.poll()
                 intervals.append(poller.snapshot.health.interval_seconds)
             await world.wait(30)
         assert tried_at[:6] == [0, 60, 180, 420, 720, 1020]
         assert intervals[:5] == [60, 120, 240, MAX_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS]
-        poller._client.token._value = "account:new"
-        assert not poller.is_held()
+        assert not poller.may_poll()
+        file.write_text("account:another")
+        assert poller.may_poll()
         world.simulator.faults.clear()
         await poller.poll()
         assert poller.snapshot.health.interval_seconds == 30
-        assert not poller.is_held()
+        assert poller.may_poll()
 
     run_virtually(story())
 
@@ -300,7 +303,7 @@ def test_the_next_poll_of_a_refused_token_comes_when_the_page_says():
         poller = world.app.pollers[0]
         for polls in range(1, 6):
             await until(lambda polls=polls: poller.snapshot.health.polls == polls, within=400)
-            left = world.app.seconds_to_next_poll(poller.outbound.id)
+            left = world.app.schedule.seconds_to_next_poll(poller.outbound.id)
             began = asyncio.get_running_loop().time()
             await until(lambda polls=polls: poller.snapshot.health.polls > polls, within=400)
             assert asyncio.get_running_loop().time() - began == pytest.approx(left, abs=1)
@@ -355,16 +358,13 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
 
     async def story():
         disk = _FullDisk()
-        world = world_of(store=disk)
-        await world.app.start(polling=False)
-        poller = world.app.pollers[0]
+        world = world_of()
+        poller = world.new_poller(disk, large_read_rows=0, commit_seconds=0.01)
         assert await poller.poll() is None
         before = disk.saved
-        monkeypatch.setattr(poller_module, "_LARGE_READ", 0)
-        monkeypatch.setattr(poller_module, "COMMIT_SECONDS", 0.01)
         monkeypatch.setattr(Tracker, "apply", apply_long)
         polling = asyncio.ensure_future(poller.poll())
-        await until(lambda: poller._tracker is None)
+        await until(lambda: poller.saved() is None)
         polling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await polling
@@ -379,20 +379,19 @@ def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkey
 
 def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():
     async def story():
-        world = world_of(outbound={"settle": 10.0})
-        poller = world.app.pollers[0]
         store = _FullDisk()
-        poller._context = type(poller._context)(**{**vars(poller._context), "store": store})
+        world = world_of(store=store, outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
         await world.app.start(polling=False)
         await poller.poll()
-        before, memory = poller.snapshot.calls, poller.memory
+        before, state = poller.snapshot.calls, poller.plan_state
         store.is_full = True
         await world.wait(120)
         failure = await poller.poll()
         assert failure is not None
         assert failure.reason == "state"
         assert poller.snapshot.calls == before
-        assert poller.memory is memory, "what that poll read, a scan must not think to be known"
+        assert poller.plan_state is state, "what that poll read, a scan must not think to be known"
         store.is_full = False
         await world.wait(30)
         assert await poller.poll() is None
@@ -413,10 +412,9 @@ class _SlowDisk(MemoryStore):
 
 def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
     async def story():
-        world = world_of()
-        poller = world.app.pollers[0]
         store = _SlowDisk()
-        poller._context = type(poller._context)(**{**vars(poller._context), "store": store})
+        world = world_of(store=store)
+        poller = world.app.pollers[0]
         await world.app.start(polling=False)
         poll = asyncio.create_task(poller.poll())
         await store.committing.wait()
@@ -430,19 +428,15 @@ def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
 
 def test_after_a_restart_what_was_saved_is_published_before_any_poll():
     async def story():
-        world = world_of(outbound={"settle": 10.0})
-        poller = world.app.pollers[0]
         store = _FullDisk()
-        poller._context = type(poller._context)(**{**vars(poller._context), "store": store})
+        world = world_of(store=store, outbound={"settle": 10.0})
+        poller = world.app.pollers[0]
         await world.app.start(polling=False)
         for _ in range(5):
             await poller.poll()
             await world.wait(30)
-        again = world_of(outbound={"settle": 10.0}).app
+        again = world_of(store=store, outbound={"settle": 10.0}).app
         restarted = again.pollers[0]
-        restarted._context = type(restarted._context)(
-            **{**vars(restarted._context), "store": store}
-        )
         await restarted.start()
         assert restarted.snapshot.calls.ledger == poller.snapshot.calls.ledger
         assert restarted.snapshot.health.catching_up
@@ -482,10 +476,11 @@ def test_failures_are_logged_when_they_begin_and_end_not_each_time(caplog):
         world.simulator.faults.clear()
         await poller.poll()
 
-    with caplog.at_level(logging.INFO, "pearl_exporter.polling.poller"):
+    with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
         run_virtually(story())
     messages = [record.getMessage() for record in caplog.records]
-    assert [message.split(":")[0] for message in messages] == ["poll failed", "polls succeed again"]
+    assert messages == ["poll failed", "polls succeed again"]
+    assert caplog.records[0].error.startswith("the API answered 503")
 
 
 def test_no_slow_outbound_delays_another():

@@ -37,7 +37,7 @@ def wall(monkeypatch):
             cls.ahead += timedelta(hours=hours)
 
     monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
-    monkeypatch.setattr("pearl_exporter.polling.schedule.datetime", Wall)
+    monkeypatch.setattr("pearl_exporter.polling.steady_time.datetime", Wall)
     return Wall
 
 
@@ -76,7 +76,9 @@ async def test_the_scheduler_sleeps_while_nothing_is_due():
 
 async def test_starts_are_staggered_over_the_interval():
     async with running(4, interval=100.0) as world:
-        waits = [world.app.schedule.seconds_to_next_poll(p.outbound.id) for p in world.app.pollers]
+        waits = [
+            world.app.schedule.seconds_to_regular_poll(p.outbound.id) for p in world.app.pollers
+        ]
         assert [wait - waits[1] + 25 for wait in waits[1:]] == pytest.approx([25, 50, 75], abs=1)
         await until(lambda: world.app.pollers[0].snapshot.health.up)
         assert not any(poller.snapshot.health.polls for poller in world.app.pollers[1:])
@@ -157,7 +159,9 @@ async def test_a_step_of_the_wall_clock_neither_delays_nor_hastens_a_poll(wall, 
         await until(lambda: all(p.snapshot.health.polls for p in world.app.pollers))
         wall.step(hours)
         before = [poller.snapshot.health.polls for poller in world.app.pollers]
-        waits = [world.app.schedule.seconds_to_next_poll(p.outbound.id) for p in world.app.pollers]
+        waits = [
+            world.app.schedule.seconds_to_regular_poll(p.outbound.id) for p in world.app.pollers
+        ]
         assert all(-5 < wait <= INTERVAL for wait in waits)
         began = asyncio.get_running_loop().time()
         await until(
@@ -187,7 +191,7 @@ async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself()
     schedule = Schedule(asyncio.get_running_loop().time)
     schedule.add(poller, INTERVAL)
     schedule.start(())
-    assert schedule.seconds_to_next_poll("heartbeat") > 0
+    assert schedule.seconds_to_regular_poll("heartbeat") > 0
     await until(lambda: schedule.is_alive)
     await schedule.stop()
 
@@ -198,5 +202,5 @@ async def test_a_poll_about_to_begin_while_its_outbound_is_exchanged_is_made_all
         await until(lambda: poller.snapshot.health.polls == 1)
         await schedule.remove(poller.outbound.id)
         schedule.add(poller, 1000.0)
-        await schedule._poll(poller.outbound.id)  # as APScheduler had submitted it before
+        await schedule.poll_due(poller.outbound.id)  # as APScheduler had submitted it before
         assert poller.snapshot.health.polls == 2

@@ -12,7 +12,7 @@ import yaml
 
 from pearl_exporter.cli import main
 from pearl_exporter.config import ConfigError, load_settings
-from pearl_exporter.errors import REASONS
+from pearl_exporter.errors import Reason
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.outbound_metrics import OUTBOUND_METRICS
 from pearl_exporter.exposition.platform_metrics import PLATFORM_METRICS
@@ -159,8 +159,8 @@ def test_every_metric_that_is_named_exists(page):
 
 
 def test_the_metrics_page_explains_every_reason_of_a_failed_poll():
-    listed = [reason.strip("`") for reason, *_ in table(METRICS, "|".join(REASONS))]
-    assert listed == list(REASONS)
+    listed = [reason.strip("`") for reason, *_ in table(METRICS, "|".join(Reason))]
+    assert listed == list(Reason)
 
 
 # PromQL

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pearl_exporter.counting.calls import CALL_STATUS_LABELS, STATUS_LABELS
-from pearl_exporter.errors import REASONS
+from pearl_exporter.errors import Reason
 from tests.project.test_docs import all_metrics
 from tests.rules.promtool import FILES, ROOT, alerts, groups, promtool, rules
 
@@ -123,7 +123,7 @@ def test_every_metric_and_label_value_that_a_rule_names_exists(rule):
         "status": set(STATUS_LABELS.values()),
         "call_status": set(CALL_STATUS_LABELS.values()),
     }
-    values["reason"] = set(REASONS)
+    values["reason"] = set(Reason)
     for label, text in re.findall(r'(\w+)(?:=~|!~|!=|=)"([^"]*)"', rule["expr"]):
         if label in values:
             assert set(text.split("|")) <= values[label], text

@@ -23,19 +23,22 @@ from hypothesis.stateful import initialize, precondition, rule
 from pydantic import SecretStr
 from sqlalchemy import Engine, event
 
-from pearl_exporter.api.budget import Demand
+from pearl_exporter.api.budget import Budget
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.token_breaker import TokenBreaker
+from pearl_exporter.api.session import Session
+from pearl_exporter.api.token_breaker import BreakerState, TokenBreaker
 from pearl_exporter.config import OutboundSettings, TokenSource
 from pearl_exporter.counting.compact_ids import full_id, loaded_ids
 from pearl_exporter.counting.journal import decode_entries
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracked_call import CallPhase
-from pearl_exporter.counting.tracker import Applied, Tracker
+from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
-from pearl_exporter.polling.poller import Assignment, Poller
-from pearl_exporter.reading.plan import PollResult
+from pearl_exporter.polling.plan_runner import PlanRunner
+from pearl_exporter.polling.poller import Poller
+from pearl_exporter.reading.cost import PlanLimits
+from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
@@ -68,16 +71,29 @@ class DiskFull(sqlite3.OperationalError):
 class Client:
     """The API's client: answers from a table, until it has a fault to raise."""
 
-    def __init__(self, answered) -> None:
+    budget = Budget(rate=1.0, configured_rate=1.0, waiting=0, is_refused=False)
+
+    def __init__(self, answered, clock) -> None:
         self._answered = answered
+        self._clock = clock
         self.table = Table()
         self.fault: BaseException | None = None
         self.good_requests = 0
-        self.token = SimpleNamespace(current=lambda: "account:secret")
-        self.limiter = SimpleNamespace(rate=1.0, configured_rate=1.0)
-        self.breaker, self.demand = TokenBreaker(), Demand()
+        self._token = SimpleNamespace(current=lambda: "account:secret")
+        self._breaker = TokenBreaker()
 
-    async def search(self, outbound_id: str, search: Search, deadline: object) -> Page:
+    def session(self, outbound_id: str, deadline: object) -> Session:
+        parts = {"breaker": self._breaker, "token": self._token, "clock": self._clock}
+        return Session(outbound_id, self._answer, **parts)
+
+    def breaker_state(self, outbound_id: str) -> BreakerState:
+        return self._breaker.state(outbound_id)
+
+    def record_demand(self, outbound_id: str, requests: int) -> None:
+        pass
+
+    async def _answer(self, search: Search, on_sent) -> Page:
+        on_sent()
         if self.fault is not None:
             if self.good_requests == 0:
                 raise self.fault
@@ -192,6 +208,17 @@ class WatchedStore:
                 self._committed()
 
 
+class ObservedRunner(PlanRunner):
+    def __init__(self, has_read, *given, **more) -> None:
+        super().__init__(*given, **more)
+        self._has_read = has_read
+
+    async def read(self, tracker: Tracker, state: PlanState) -> tuple[int, PollResult]:
+        now, reading = await super().read(tracker, state)
+        self._has_read(now, reading)
+        return now, reading
+
+
 class Crashes(Histories):
     rest_ms = 700  # a Date is cut to whole seconds: T may stand still for as long
 
@@ -201,7 +228,7 @@ class Crashes(Histories):
         self.folder = tempfile.TemporaryDirectory(dir=folder)
         self.loop = asyncio.new_event_loop()
         self.disk = Disk()
-        self.client = Client(self.answered)
+        self.limit = 100
         self.poller: Poller | None = None
         self.store: WatchedStore | None = None
         self.under_way: Poll | None = None
@@ -210,6 +237,7 @@ class Crashes(Histories):
         self.clock = Clock(
             wall=lambda: self.now / 1000 + self.ahead_seconds, monotonic=lambda: self.now / 1000
         )
+        self.client = Client(self.answered, self.clock)
 
     def teardown(self) -> None:
         super().teardown()
@@ -273,34 +301,34 @@ class Crashes(Histories):
                 on_progress=lambda name, received, expected: None,
             )
             self.poller = Poller(
-                Assignment(OUTBOUND, self.rules, 100, self.client),
+                OUTBOUND,
+                self.rules,
+                self.client,
                 context,
-                catch_up_requests=lambda *_: self.catch_up_requests,
-                max_whole_read_pages=self.max_whole_read_pages,
+                page_size=100,
+                new_runner=self.new_runner,
                 new_tracker=lambda _rules, saved: self.new_tracker(saved),
             )
-            self.poller._commit = self.observed(self.poller._commit)
             self.loop.run_until_complete(self.poller.start())
             self.check_counters()
         return self.poller
 
-    def observed(self, commit):
-        """The seam: what a poll has read, as it is about to be committed."""
+    def new_runner(self, search, context, log, _limits, **more) -> PlanRunner:
+        """The seam: reads by the machine's limits, and tells it what a poll has read."""
+        limits = PlanLimits(self.limit, self.catch_up_requests, self.max_whole_read_pages)
+        return ObservedRunner(self.has_read, search, context, log, limits, **more)
 
-        async def observe(tracker: Tracker, reading: PollResult, now: int) -> Applied:
-            self.reading, observation = reading, reading.observation
-            unread = None if observation.unread is None else observation.unread[0]
-            rows = by_id(observation.rows)
-            self.under_way = Poll(
-                now, tuple(observation.ranges), rows, unread, observation.unreadable_ids
-            )
-            return await commit(tracker, reading, now)
-
-        return observe
+    def has_read(self, now: int, reading: PollResult) -> None:
+        self.reading, observation = reading, reading.observation
+        unread = None if observation.unread is None else observation.unread[0]
+        rows = by_id(observation.rows)
+        self.under_way = Poll(
+            now, tuple(observation.ranges), rows, unread, observation.unreadable_ids
+        )
 
     def read(self, limit: int) -> PollResult:
         poller = self.running()
-        self.client.table, poller._page_size = self.table, limit
+        self.client.table, self.limit = self.table, limit
         failure = self.loop.run_until_complete(poller.poll())
         if failure is not None:
             raise failure

@@ -44,8 +44,15 @@ async def history(bad: Mapping[int, Bad], *, is_sticky: bool = False) -> Told:
     If ``is_sticky``, all requests after a bad one are answered alike, until its poll ends.
     Asserts after every poll that no counter has gone down and that they balance.
     """
+    spoiling: list[_Spoiling] = []
+
+    def spoil(transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
+        spoiling.append(_Spoiling(transport, bad, is_sticky=is_sticky))
+        return spoiling[0]
+
     world = World(
         default_campaigns(7, DAWN_MS, 1, history_ms=2 * HOUR_MS),
+        transport=spoil,
         frozen=True,
         api={"page_size": 30},
         poll={"window": WINDOW_SECONDS, "follow": 7200.0, "full_scan_every": 60.0},
@@ -55,7 +62,7 @@ async def history(bad: Mapping[int, Bad], *, is_sticky: bool = False) -> Told:
     logging.getLogger("pearl_exporter").addHandler(heard)
     try:
         await world.app.start(polling=False)
-        polls = _Polls(world.app.pollers[0], bad, is_sticky=is_sticky)
+        polls = _Polls(world.app.pollers[0], spoiling[0])
         for wait in WAITS:
             await world.wait(wait)
             await polls.poll()
@@ -84,11 +91,10 @@ def _truth(world: World) -> dict[str, int]:
 class _Polls:
     """One poller, whose every poll is looked at."""
 
-    def __init__(self, poller: Poller, bad: Mapping[int, Bad], *, is_sticky: bool) -> None:
+    def __init__(self, poller: Poller, transport: "_Spoiling") -> None:
         self.poller = poller
-        self.transport = _Spoiling(poller._client._wire._transport, bad, is_sticky=is_sticky)
+        self.transport = transport
         self.reasons: set[str] = set()
-        poller._client._wire._transport = self.transport
 
     async def poll(self) -> bool:
         """Polls; gives whether that completed a scan of the whole window."""

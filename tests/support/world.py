@@ -8,8 +8,10 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
-from pearl_exporter.api.clock import Clock
+from pearl_exporter.api.client import PearlClient
+from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.decode_calls import decode_page
+from pearl_exporter.api.token_file import Token
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import (
     AccountSettings,
@@ -21,6 +23,10 @@ from pearl_exporter.config import (
     TokenSource,
 )
 from pearl_exporter.counting.calls import Call
+from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
+from pearl_exporter.polling.context import PollContext, ProgressListener
+from pearl_exporter.polling.poller import Poller
+from pearl_exporter.reconfigure import counting_rules
 from pearl_exporter.simulator import Campaign, SimulatedClock, Simulator, build_simulator
 from pearl_exporter.state.store import Store
 
@@ -36,15 +42,37 @@ def outbound_settings(campaign: Campaign, **overrides: Any) -> OutboundSettings:
 
 
 class _Recorded(httpx.ASGITransport):
-    """Remembers what was asked for."""
+    """Remembers what was asked for, and how often it was closed."""
 
     def __init__(self, app: Simulator) -> None:
         super().__init__(app)
         self.requests: list[tuple[str, str]] = []
+        self.closed = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests.append((request.method, request.url.path))
         return await super().handle_async_request(request)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        await super().aclose()
+
+
+class Dated(httpx.AsyncBaseTransport):
+    """Puts a ``Date`` of its own on every answer while it is on; None takes the header away."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, date: str | None) -> None:
+        self._transport = transport
+        self.date = date
+        self.is_on = True
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._transport.handle_async_request(request)
+        if self.is_on:
+            del answer.headers["date"]
+            if self.date is not None:
+                answer.headers["date"] = self.date
+        return answer
 
 
 class World:
@@ -54,7 +82,8 @@ class World:
 
     ``frozen``, simulated time and the exporter's clock stand still during a poll, so that what must
     have been read is known to the row; else they run with the loop. Of the campaigns the first
-    ``configured`` are in the configuration, by default all.
+    ``configured`` are in the configuration, by default all. ``transport`` gets what carries
+    requests to the simulator, and may return something else in its place.
     """
 
     def __init__(
@@ -72,6 +101,8 @@ class World:
         seed: int = 0,
         store: Store | None = None,
         wall_ahead: Callable[[], float] = lambda: 0.0,
+        transport: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda it: it,
+        on_progress: ProgressListener = lambda _name, _received, _expected: None,
     ) -> None:
         self._frozen = frozen
         self._frozen_for = 0.0
@@ -96,21 +127,49 @@ class World:
             discovery=DiscoverySettings(**(discovery or {})),
             account=AccountSettings(**(account or {})),
         )
-        self._transport = _Recorded(self.simulator)
+        self._recorded = _Recorded(self.simulator)
+        self._transport = transport(self._recorded)
+        self._clock = Clock(
+            wall=lambda: DAWN_MS / 1000 + self._elapsed() + wall_ahead(), monotonic=self._elapsed
+        )
         self.app: App = build_app(
             self.settings,
             transport=self._transport,
             store=store,
-            clock=Clock(
-                wall=lambda: DAWN_MS / 1000 + self._elapsed() + wall_ahead(),
-                monotonic=self._elapsed,
-            ),
+            clock=self._clock,
+            on_progress=on_progress,
         )
+
+    def new_poller(self, store: Store, **keywords: Any) -> Poller:
+        """A poller of the first outbound by itself, with a client and a store of its own."""
+        outbound = self.settings.outbounds[0]
+        api_clock = ApiClock(self._clock)
+        observer = ExporterMetrics(budget=list, clock_skew_seconds=lambda: 0.0)
+        client = PearlClient(
+            self.settings.api,
+            Token(outbound.token),
+            observer=observer,
+            api_clock=api_clock,
+            clock=self._clock,
+            transport=self._transport,
+        )
+        client.share_among({outbound.id: outbound.interval})
+        context = PollContext(
+            store, self._clock, api_clock, observer, lambda _: None, lambda *_: None
+        )
+        rules = counting_rules(outbound, self.settings)
+        page_size = self.settings.api.page_size
+        return Poller(outbound, rules, client, context, page_size=page_size, **keywords)
 
     @property
     def requests(self) -> list[tuple[str, str]]:
         """Method and path of everything that was asked for."""
-        return self._transport.requests
+        return self._recorded.requests
+
+    @property
+    def closed_clients(self) -> int:
+        """How many clients of the API have been closed."""
+        return self._recorded.closed
 
     @property
     def now_ms(self) -> int:

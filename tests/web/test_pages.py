@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from pearl_exporter.api.budget import Budget
 from pearl_exporter.counting.outcome_history import MAX_STEPS, STEP_MS, OutcomeHistory
-from pearl_exporter.errors import REASONS
+from pearl_exporter.errors import Reason
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
@@ -56,25 +56,25 @@ def tags_of(text: str) -> set[str]:
 
 
 def test_each_reason_has_a_sentence_that_says_when():
-    assert set(NEXT_STEPS) == set(REASONS)
-    for reason in REASONS:
+    assert set(NEXT_STEPS) == set(Reason)
+    for reason in Reason:
         assert "in 4 min" in next_step(reason, "in 4 min")
 
 
-@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("reason", Reason)
 def test_the_page_says_what_is_done_next_about_an_error(reason):
     text = render_outbound(failed(polled(), reason, "why"), 240.0, NOW)
     assert next_step(reason, "in 4 min") in html.unescape(text)
 
 
 def test_each_reason_has_words_beside_its_code():
-    assert set(NAMES) == set(REASONS)
+    assert set(NAMES) == set(Reason)
     outbound = failed(polled(), "not_found", "the API answered 404")
     for text in (render_overview((outbound,), {}, NOW), render_outbound(outbound, 1.0, NOW)):
         assert "no such outbound (not_found)" in text
 
 
-@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("reason", Reason)
 def test_it_is_never_the_api_that_asks_again(reason):
     assert "It asks again" not in next_step(reason, "now")
 

@@ -23,7 +23,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "state": "state not read or written",
     }
 )
-"""Each reason of `errors.REASONS` in a few words."""
+"""Each reason of `errors.Reason` in a few words."""
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -62,7 +62,7 @@ def next_step(reason: str, when: str, budget: Budget | None = None) -> str:
     """Return what the exporter does next about a failed poll.
 
     Args:
-        reason: One of `errors.REASONS`.
+        reason: One of `errors.Reason`.
         when: When the next poll is, such as "in 4 min".
         budget: What the outbound's token allows right now; None if unknown.
     """

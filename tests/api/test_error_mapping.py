@@ -5,12 +5,12 @@ import socket
 
 import pytest
 
-from pearl_exporter.api.connection_errors import connection_error_message
 from pearl_exporter.api.deadline import Deadline
+from pearl_exporter.api.error_mapping import connection_error_message
 from pearl_exporter.errors import ConnectionFailedError
 from pearl_exporter.reading.search import Search
-from tests.api.test_network import listening
 from tests.support.real_client import a_real_client
+from tests.support.stream_servers import listening
 
 pytestmark = pytest.mark.still_time
 
@@ -90,6 +90,15 @@ def test_what_can_t_be_had_here(error, said):
 def test_an_error_without_a_system_s_behind_it_is_left_to_others():
     assert connection_error_message(ValueError(SECRET), "host", has_proxy=False) is None
     assert connection_error_message(OSError(SECRET), "host", has_proxy=False) is None
+
+
+def test_of_several_addresses_the_last_one_s_error_is_told():
+    """The client tries IPv6 first, which in many networks is not there at all."""
+    group = ExceptionGroup("", [OSError(errno.ENETUNREACH, "x"), ConnectionRefusedError(111, "x")])
+    error = OSError("All connection attempts failed")
+    error.__cause__ = group
+    told = connection_error_message(error, "host", has_proxy=False)
+    assert told.startswith("no connection to host: refused")
 
 
 def test_errors_that_form_a_circle_are_walked_once():
