@@ -1,8 +1,9 @@
-"""From the body of an answer to typed rows, whatever its content type says. Pure.
+"""Decodes a page of calls from the body of an answer, whatever its content type says. Pure.
 
-A page is decoded in one go; one that does not fit (a wrong type somewhere, half a surrogate pair,
-bytes that are no UTF-8) is decoded again leniently and row by row, so that one bad row costs one
-row. A bad field counts as null; a row without a usable ``id`` or ``startTime`` is rejected.
+A page is decoded at once into `_Row` structs, which costs a third of a microsecond a row. If that
+fails (a wrong type somewhere, half a surrogate pair, bytes that are not UTF-8), the page is decoded
+again leniently and row by row, so that one bad row costs one row. A bad field counts as null; a row
+without a usable ``id`` or ``startTime`` is rejected.
 """
 
 import re
@@ -21,10 +22,10 @@ from pearl_exporter.reading.search import Page
 from pearl_exporter.text import is_unicode
 
 MAX_ID_LENGTH = 256
-MAX_CODE = 999_999
+MAX_CALL_CODE = 999_999
 MAX_DURATION_SECONDS = 31 * 86_400.0
-"""Beyond these bounds a field is taken for a mistake and counts as null. A longer code becomes a
-label nowhere: it might be a phone number."""
+"""Beyond these limits a field is a mistake and counts as null. A longer code never becomes a label:
+it might be a phone number."""
 
 _USUAL_ID_LENGTH = 24
 _HEX_ID = re.compile(r"#?(?=.*[a-fA-F])[0-9a-fA-F-]{16,}")
@@ -37,8 +38,8 @@ _EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)
 _moment = datetime.fromisoformat
 _MILLISECOND = timedelta(milliseconds=1)
 
-_TagsOfOne = dict[str | None, tuple[str, ...]]
-"""The tags of rows that bear one, by that one: of a page alone, as it may be anything."""
+_SingleTags = dict[str | None, tuple[str, ...]]
+"""The tags of rows that have one, by that one; for one page only, since it may be any text."""
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -59,7 +60,7 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 def decode_page(body: bytes) -> Page:
-    """The page that a body holds; raises `BadResponseError` if it is no answer of the search."""
+    """Return the page that a body holds; raise `BadResponseError` if it holds none."""
     try:
         answer = _decode_answer(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -70,10 +71,10 @@ def decode_page(body: bytes) -> Page:
 
 
 def storable_id(call_id: str) -> str:
-    """A call's id as it is kept, counted by and shown: as it is, unless it looks personal.
+    """Return a call's id as it is saved and shown: unchanged, unless it looks personal.
 
-    The platform's ids are 24 hex digits, and any word of that length passes. One that looks like a
-    phone number or an e-mail address is replaced by its hash, by which it counts as well.
+    The platform's ids are 24 hex digits, and any word of that length passes. An id that looks like
+    a phone number or an e-mail address is replaced by its hash, so that the call still counts once.
     """
     if len(call_id) == _USUAL_ID_LENGTH and call_id.encode().isalnum():
         return call_id
@@ -83,10 +84,11 @@ def storable_id(call_id: str) -> str:
 
 
 def parse_instant(text: str) -> Instant | None:
-    """An ISO 8601 date with or without fraction and offset, as an instant; without one it is UTC.
+    """Return the instant of an ISO 8601 date; None if it is not one.
 
-    None if it is no date. Digits beyond the millisecond are cut off, never rounded up: a call must
-    not seem to start after a bound that the API puts it before.
+    A fraction and an offset may be missing; without an offset it is UTC. Digits beyond the
+    millisecond are cut off, never rounded up: a call must not seem to start after a bound that the
+    API puts it before.
     """
     try:
         moment = _moment(text)
@@ -97,7 +99,7 @@ def parse_instant(text: str) -> Instant | None:
 
 
 def format_instant(instant: Instant) -> str:
-    """The one date form that the vendor's own client emits: ``2026-11-23T09:40:00.000Z``."""
+    """Return the date form that the vendor's own client sends: ``2026-11-23T09:40:00.000Z``."""
     moment = _EPOCH + instant * _MILLISECOND
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
@@ -107,23 +109,23 @@ def _page(count: int, rows: Iterable[_Row]) -> Page:
     rejected_ids = []
     rejected = 0
     call: Call | None = None
-    tags: _TagsOfOne = {}
+    tags: _SingleTags = {}
     for row in rows:
         call = _call(row, tags)
         if call is not None:
             calls.append(call)
             continue
         rejected += 1
-        if row.id and len(row.id) <= MAX_ID_LENGTH:  # no longer one is ever tracked
+        if row.id and len(row.id) <= MAX_ID_LENGTH:  # a longer id is never tracked
             rejected_ids.append(storable_id(row.id))
     ends_usably = call is not None or not rejected
     return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
 
 
-def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
-    """The row as a call, None if it has no usable id or start.
+def _call(row: _Row, tags: _SingleTags) -> Call | None:
+    """Return the row as a call, None if it has no usable id or start.
 
-    Every call passes here, so it asks before it calls.
+    Every row passes here, so usual values are recognised without a function call.
     """
     call_id, started = row.id, row.startTime
     if not call_id or len(call_id) > MAX_ID_LENGTH or not started:
@@ -146,13 +148,13 @@ def _call(row: _Row, tags: _TagsOfOne) -> Call | None:
 
 
 def _code(value: int | None) -> int | None:
-    if value is None or not -MAX_CODE <= value <= MAX_CODE:
+    if value is None or not -MAX_CALL_CODE <= value <= MAX_CALL_CODE:
         return None
     return ALIASES.get(value, value)
 
 
-def _tags(values: Sequence[str | None], known: _TagsOfOne) -> tuple[str, ...]:
-    if len(values) == 1:  # most rows bear one of a few
+def _tags(values: Sequence[str | None], known: _SingleTags) -> tuple[str, ...]:
+    if len(values) == 1:  # most rows have one tag, of a few
         found = known.get(values[0])
         if found is None:
             tag = (values[0] or "").strip()
@@ -166,10 +168,10 @@ def _decode_leniently(body: bytes) -> _Answer:
     try:
         answer = read_json(body)
     except ValueError:
-        # the cause is left out: it bears the body
-        raise BadResponseError(f"the answer is no JSON ({_kind_of(body)})") from None
+        # the cause is left out: it holds the body
+        raise BadResponseError(f"the answer is not JSON ({_kind_of(body)})") from None
     if not isinstance(answer, dict):
-        raise BadResponseError("the answer is JSON, but no object with count and results")
+        raise BadResponseError("the answer is JSON, but not an object with count and results")
     count, results = answer.get("count"), answer.get("results", ...)
     if type(count) is not int or not (results is None or isinstance(results, list)):
         raise BadResponseError("the answer is a JSON object without a usable count and results")
@@ -194,12 +196,12 @@ def _text(value: Any) -> str | None:
 
 
 def _texts(value: Any) -> list[str | None] | None:
-    # a tag that is no valid Unicode stays: it counts as _other, not as no tag
+    # a tag that is not valid Unicode stays: it counts as _other, not as no tag
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else None
 
 
 def _kind_of(body: bytes) -> str:
-    """What a body that is no JSON seems to be; never a part of it, which may be personal."""
+    """Return what a body that is not JSON seems to be; no part of it, which may be personal."""
     start = body[:200].lstrip().lower()
     if not start:
         return "it is empty"

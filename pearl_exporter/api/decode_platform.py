@@ -1,14 +1,14 @@
-"""What the platform says of itself beside calls: its outbounds, and the account. Pure.
+"""Decodes the platform's list of outbounds, and the account. Pure.
 
-Nothing is promised of these answers, so any field may be missing or of a wrong type. An answer
-of which nothing can be used is no answer: it must not look as if all outbounds were gone.
+Nothing is promised about these answers, so any field may be missing or of a wrong type. An answer
+of which nothing can be used is an error: it must not look as if all outbounds were gone.
 """
 
 from typing import Any
 
 import msgspec
 
-from pearl_exporter.api.loose_json import MAX_CODE, number, read_json, whole_number
+from pearl_exporter.api.loose_json import MAX_NUMBER, number, read_json, whole_number
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.text import is_outbound_id, is_unicode
 
@@ -25,11 +25,11 @@ ACCOUNT_STATUSES = {
 """The documented values of the account's ``status``, and their labels."""
 
 _MAX_NAME = 1000
-"""A longer name is none: nobody gave it, and it would be matched against expressions."""
+"""A longer name is ignored: nobody gave it, and it would be matched against expressions."""
 
 
 class ListedOutbound(msgspec.Struct, frozen=True):
-    """An outbound as the platform lists it: ``name`` as it is there, ``status`` None if unknown."""
+    """An outbound as the platform lists it; ``status`` is None if it is unknown."""
 
     id: str
     name: str = ""
@@ -40,9 +40,9 @@ class Listing(msgspec.Struct, frozen=True):
     """The platform's list of outbounds, each once.
 
     Attributes:
-        outbounds: Those with a usable id.
-        unusable: How many rows had none.
-        is_whole: Whether it is all there is, as far as the answer says.
+        outbounds: The outbounds with a usable id.
+        unusable: How many rows had no usable id.
+        is_whole: Whether the list is complete, as far as the answer says.
     """
 
     outbounds: tuple[ListedOutbound, ...]
@@ -51,7 +51,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """How the account stands; None where the answer does not say. Its name is not kept."""
+    """How the account stands; None for what the answer does not say. Its name is not kept."""
 
     credit_balance: float | None = None
     status: int | None = None
@@ -59,7 +59,7 @@ class Account(msgspec.Struct, frozen=True):
 
     @property
     def statuses(self) -> dict[str, bool]:
-        """Its status as a state set, empty if it is not known."""
+        """The status as a state set: whether it is each label; empty if it is not known."""
         if self.status is None:
             return {}
         current = ACCOUNT_STATUSES.get(self.status, f"unknown_{self.status}")
@@ -67,15 +67,15 @@ class Account(msgspec.Struct, frozen=True):
 
 
 def is_running(status: int | None) -> bool | None:
-    """Whether an outbound makes calls by its status, None where that is not known.
+    """Return whether an outbound of this status makes calls, None if that is not known.
 
-    It makes none in maintenance, so that is not running either.
+    In maintenance it makes none, so that is not running either.
     """
     return {RUNNING: True, PAUSED: False, SUSPENDED: False, MAINTENANCE: False}.get(status or 0)
 
 
 def decode_listing(body: bytes) -> Listing:
-    """The list that a body holds; raises `BadResponseError` if it is none."""
+    """Return the list that a body holds; raise `BadResponseError` if it holds none."""
     rows, is_whole = _rows(_json(body))
     found: dict[str, ListedOutbound] = {}
     unusable = 0
@@ -91,10 +91,10 @@ def decode_listing(body: bytes) -> Listing:
 
 
 def decode_account(body: bytes) -> Account:
-    """The account that a body holds; raises `BadResponseError` if it is none."""
+    """Return the account that a body holds; raise `BadResponseError` if it holds none."""
     answer = _json(body)
     if not isinstance(answer, dict):
-        raise BadResponseError("the answer is JSON, but no object")
+        raise BadResponseError("the answer is JSON, but not an object")
     account = Account(
         number(answer.get("creditBalance")),
         _whole(answer.get("status")),
@@ -106,14 +106,14 @@ def decode_account(body: bytes) -> Account:
 
 
 def _rows(answer: Any) -> tuple[list[Any], bool]:
-    """The rows of a bare list, or of an object that has it as ``results``; and if that is all."""
+    """Return the rows of a bare list, or of an object's ``results``; and if they are complete."""
     if isinstance(answer, list):
         return answer, True
     results = answer.get("results", ...) if isinstance(answer, dict) else ...
     if results is None:
         results = []
     if not isinstance(results, list):
-        raise BadResponseError("the answer is JSON, but no list of outbounds")
+        raise BadResponseError("the answer is JSON, but not a list of outbounds")
     count = _whole(answer.get("count"))
     return results, count is None or count <= len(results)
 
@@ -133,10 +133,10 @@ def _json(body: bytes) -> Any:
     try:
         return read_json(body)
     except ValueError:
-        # the cause is left out: it bears the body
-        raise BadResponseError(f"the answer is no JSON ({len(body)} bytes)") from None
+        # the cause is left out: it holds the body
+        raise BadResponseError(f"the answer is not JSON ({len(body)} bytes)") from None
 
 
 def _whole(value: Any) -> int | None:
     code = whole_number(value)
-    return code if code is not None and abs(code) <= MAX_CODE else None
+    return code if code is not None and abs(code) <= MAX_NUMBER else None

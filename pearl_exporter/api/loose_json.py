@@ -1,20 +1,21 @@
-"""JSON of which nothing is promised: any body, and fields that may be of any type. Pure."""
+"""Lenient reading of JSON about which nothing is promised: any body, fields of any type. Pure."""
 
 import json
 import math
 from typing import Any
 
-MAX_CODE = 2**31 - 1
-"""A code or count beyond this is taken for a mistake."""
+MAX_NUMBER = 2**31 - 1
+"""The largest code or count of the platform that is believed."""
 
 _MAX_DIGITS = 400
-"""A longer number is none; Python refuses to read one of thousands of digits."""
+"""A longer number is read as null; Python refuses to read one of thousands of digits."""
 
 
 def read_json(body: bytes) -> Any:
-    """What a body holds, whatever its text is; raises ValueError, which bears the body, if nothing.
+    """Return what a body holds. Bytes that are not UTF-8 stay in the texts as surrogates.
 
-    Bytes that are no UTF-8, and halves of surrogate pairs, stay in the texts as they are.
+    Raises:
+        ValueError: The body is not JSON. The error holds the body: it must not be logged.
     """
     try:
         text = body.decode("utf-8-sig", errors="surrogateescape")
@@ -24,14 +25,14 @@ def read_json(body: bytes) -> Any:
 
 
 def whole_number(value: Any) -> int | None:
-    """The value if it is a whole number, as 3.0 is; else None."""
+    """Return the value if it is a whole number, as 3.0 is; else None."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if type(value) is int else None
 
 
 def number(value: Any) -> float | None:
-    """The value if it is a finite number; else None."""
+    """Return the value if it is a finite number; else None."""
     if type(value) not in (int, float):
         return None
     try:

@@ -1,7 +1,8 @@
-"""An event loop whose look-ups of names hold up nothing but themselves.
+"""An event loop whose name look-ups delay nothing else.
 
-asyncio looks names up in the few threads that compress scrapes as well, and waits for them at its
-end: a resolver that hangs would leave scrapes unanswered and the exporter unstoppable.
+asyncio looks names up in the same few threads that compress scrapes, and waits for them when it is
+closed: a resolver that hangs would leave scrapes unanswered and the exporter unstoppable. Here each
+look-up has a thread of its own, for which nobody waits.
 """
 
 import asyncio
@@ -13,11 +14,11 @@ Found = list[tuple[Any, ...]]
 Key = tuple[Any, ...]
 
 _MAX_SECONDS = 60.0
-"""Longer than resolvers take that answer at all."""
+"""A resolver that takes longer does not answer at all."""
 
 
 class ResolverLoop(asyncio.SelectorEventLoop):
-    """Looks each name up in a thread of its own, once for all who ask at the same time."""
+    """Looks each name up in a thread of its own, once for all that ask at the same time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +34,7 @@ class ResolverLoop(asyncio.SelectorEventLoop):
         proto: int = 0,
         flags: int = 0,
     ) -> Found:
-        """The addresses of a name; raises OSError as `socket.getaddrinfo` does."""
+        """Return the addresses of a name; raise OSError as `socket.getaddrinfo` does."""
         key = (host, port, family, type, proto, flags)
         looking = self._looking.get(key)
         if looking is None or looking.done():
@@ -48,11 +49,11 @@ class ResolverLoop(asyncio.SelectorEventLoop):
 
     def _begin(self, key: Key, looking: "asyncio.Future[Found]") -> None:
         try:
-            # a daemon: nobody waits for it at the end
+            # a daemon thread, since the interpreter waits for all others at its end
             threading.Thread(target=self._look_up, args=(key, looking), daemon=True).start()
-        except RuntimeError as error:  # no more threads can be started, for now
+        except RuntimeError as error:  # the system allows no more threads for now
             _end(looking, OSError(str(error)))
-        # a resolver that never answers shall not keep the name from being looked up again
+        # a resolver that never answers must not keep the name from being looked up again
         self.call_later(_MAX_SECONDS, _end, looking, OSError("the resolver does not answer"))
 
     def _look_up(self, key: Key, looking: "asyncio.Future[Found]") -> None:
@@ -72,6 +73,6 @@ def _end(looking: "asyncio.Future[Found]", found: Found | OSError) -> None:
         return
     if isinstance(found, OSError):
         looking.set_exception(found)
-        looking.exception()  # whoever asked may have given up
+        looking.exception()  # if the caller has given up, nobody asks for the error
     else:
         looking.set_result(found)

@@ -1,7 +1,7 @@
-"""Which of the platform's outbounds are polled, and what they are called. Pure.
+"""Which of the platform's outbounds are polled, and under which names. Pure.
 
-`merge` takes what the platform lists into what is known, `select` decides by the configured rules.
-An outbound is gone only when several good answers in a row did not list it: one odd answer must
+`merge` adds what the platform lists to what is known, `select` decides by the configured rules. An
+outbound has vanished only when several good answers in a row did not list it: one wrong answer must
 not end its counting.
 """
 
@@ -17,10 +17,11 @@ from pearl_exporter.counting.labels import looks_personal
 from pearl_exporter.patterns import Pattern
 from pearl_exporter.text import has_control_characters
 
-MISSES = 3
-"""So many good answers in a row must have left an outbound out before it counts as vanished."""
+MAX_MISSES = 3
+"""An outbound that this many good answers in a row did not list has vanished."""
 
 MAX_NAME = 128
+"""The longest name that becomes a label."""
 
 
 class Selection(Enum):
@@ -34,7 +35,15 @@ class Selection(Enum):
 
 
 class SelectionRules(msgspec.Struct, frozen=True):
-    """What the section ``discovery`` says."""
+    """The rules of the section ``discovery``.
+
+    Attributes:
+        include: An outbound is polled only if this fits its name or its id.
+        exclude: An outbound is not polled if this fits its name or its id; empty excludes none.
+        skips_paused: Whether a paused outbound is not polled once its calls have settled.
+        keeps_vanished: Whether an outbound that is no longer listed is polled on.
+        max_outbounds: The most outbounds to poll; the lowest ids win.
+    """
 
     include: Pattern = Pattern(".*")
     exclude: Pattern = Pattern("")
@@ -48,9 +57,9 @@ class KnownOutbound(msgspec.Struct, frozen=True):
 
     Attributes:
         id: Its id.
-        name: As it is there; None where it is only known that it was chosen before a restart.
+        name: Its name; None if it is only known that it was polled before a restart.
         status: Its status, None if unknown.
-        misses: How many good answers in a row have left it out since.
+        misses: How many good answers in a row have not listed it since.
     """
 
     id: str
@@ -60,14 +69,19 @@ class KnownOutbound(msgspec.Struct, frozen=True):
 
 
 class Polled(NamedTuple):
-    """What is polled now: the configured names by id, and who still has calls to settle."""
+    """What is polled now.
+
+    Attributes:
+        configured: The names of the configured outbounds, by id.
+        unsettled: The ids of outbounds that may have calls that have not settled.
+    """
 
     configured: Mapping[str, str]
     unsettled: AbstractSet[str] = frozenset()
 
 
 class SelectedOutbound(NamedTuple):
-    """What was decided of one outbound; ``label`` is what it is called here."""
+    """What was decided about one outbound; ``label`` is what metrics call it."""
 
     outbound: KnownOutbound
     label: str
@@ -77,7 +91,13 @@ class SelectedOutbound(NamedTuple):
 def merge(
     known: Iterable[KnownOutbound], listing: Listing, rules: SelectionRules
 ) -> tuple[KnownOutbound, ...]:
-    """What is known after a good answer; who vanished is left out, or kept if the rules say so."""
+    """Return what is known after a good answer.
+
+    Args:
+        known: What was known before it.
+        listing: The answer.
+        rules: Whether vanished outbounds are kept.
+    """
     now = {each.id: KnownOutbound(each.id, each.name, each.status) for each in listing.outbounds}
     missed = 1 if listing.is_whole else 0
     for old in known:
@@ -87,8 +107,8 @@ def merge(
             now[old.id] = msgspec.structs.replace(new, name=old.name)
         elif new is None:
             gone = msgspec.structs.replace(old, misses=old.misses + missed)
-            # excluded ones too: the rules may change, and they are few
-            if rules.keeps_vanished or gone.misses < MISSES:
+            # also excluded outbounds: the rules may change, and they are few
+            if rules.keeps_vanished or gone.misses < MAX_MISSES:
                 now[old.id] = gone
     return tuple(sorted(now.values(), key=lambda each: each.id))
 
@@ -96,28 +116,36 @@ def merge(
 def select(
     known: Iterable[KnownOutbound], rules: SelectionRules, polled: Polled
 ) -> tuple[SelectedOutbound, ...]:
-    """Decides of every known outbound, in the order of their ids.
+    """Decide about every known outbound.
 
-    The answer depends on what is known alone, not on the order in which it came.
+    The result depends on what is known, not on the order in which it came.
+
+    Args:
+        known: All outbounds that are known.
+        rules: The configured rules.
+        polled: What is polled now.
+
+    Returns:
+        All known outbounds, in the order of their ids.
     """
     listed = sorted(known, key=lambda each: each.id)
     chosen = [each for each in listed if each.id not in polled.configured and _fits(each, rules)]
     labels = dict(_labels(chosen, {each.id for each in listed}, polled.configured))
-    verdicts = dict(_verdicts(chosen, rules, polled.unsettled))
+    selections = dict(_selections(chosen, rules, polled.unsettled))
     return tuple(
         SelectedOutbound(
             each,
             polled.configured.get(each.id) or labels.get(each.id) or shown_name(each) or each.id,
             Selection.CONFIGURED
             if each.id in polled.configured
-            else verdicts.get(each.id, Selection.EXCLUDED),
+            else selections.get(each.id, Selection.EXCLUDED),
         )
         for each in listed
     )
 
 
 def shown_name(outbound: KnownOutbound) -> str:
-    """The platform's name, or nothing where it can't be a label.
+    """Return the platform's name of an outbound, empty if it can't be a label.
 
     It is free text: what looks like a phone number or an e-mail address is never shown.
     """
@@ -130,15 +158,15 @@ def shown_name(outbound: KnownOutbound) -> str:
 
 
 def _fits(outbound: KnownOutbound, rules: SelectionRules) -> bool:
-    """Whether name or id fit ``include``, and neither fits ``exclude``."""
+    """Return whether ``include`` fits name or id, and ``exclude`` fits neither."""
     named = [outbound.id] if outbound.name is None else [outbound.id, outbound.name]
     if rules.exclude.pattern and any(map(rules.exclude.matches, named)):
         return False
-    # one that was chosen before a restart, under a name that was not kept, is chosen still
+    # polled before a restart under a name that was not saved: it still is
     return outbound.name is None or any(map(rules.include.matches, named))
 
 
-def _verdicts(
+def _selections(
     chosen: Iterable[KnownOutbound], rules: SelectionRules, unsettled: AbstractSet[str]
 ) -> Iterator[tuple[str, Selection]]:
     polled = 0
@@ -156,9 +184,10 @@ def _verdicts(
 def _labels(
     chosen: Iterable[KnownOutbound], ids: AbstractSet[str], configured: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """A label for each, unlike all others: the name of the first that bears it, else the id.
+    """Yield each id and its label: the name of the first outbound that has it, else the id.
 
-    By the order of ids, in which the platform makes them: a newcomer takes nobody's name.
+    Ids are in the order in which the platform makes them, so a new outbound takes no old one's
+    name. All labels differ.
     """
     taken = {*configured.values(), *configured}
     for each in chosen:

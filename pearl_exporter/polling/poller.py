@@ -1,12 +1,10 @@
-"""One poll of one outbound: read, apply, commit, publish.
+"""One poll of one outbound: load, read, apply and commit, publish.
 
 This is the shell around the pure packages. A poll is all or nothing: what could not be read whole
 is not counted, and nothing is published that was not committed to the store before.
 """
 
-import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,15 +18,14 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Applied, Tracker, snapshot_of
-from pearl_exporter.errors import (
-    STATE_UNCHANGED_HINT,
-    BadResponseError,
-    PollError,
-    StateError,
-    TokenBlockedError,
+from pearl_exporter.errors import BadResponseError, PollError, TokenBlockedError
+from pearl_exporter.polling.committed_tracker import (
+    COMMIT_SECONDS,
+    LARGE_READ_ROWS,
+    CommittedTracker,
+    NewTracker,
 )
 from pearl_exporter.polling.context import PollContext
-from pearl_exporter.polling.heap import trim_heap
 from pearl_exporter.polling.idle_interval import Idle
 from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.outcome import PollOutcome, PollSuccess
@@ -39,13 +36,6 @@ from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
 from pearl_exporter.reading.cost import PlanLimits, catch_up_requests
 from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.reading.search import Page, ReadProgress
-
-COMMIT_SECONDS = 2.0
-"""How long a cancelled poll may go on committing: stopping must not take long."""
-
-LARGE_READ_ROWS = 5_000
-"""From here on rows are applied in a thread, so that scrapes need not wait, and the memory that
-they took is given back to the system."""
 
 
 class Poller:
@@ -62,7 +52,7 @@ class Poller:
         large_read_rows: int = LARGE_READ_ROWS,
         commit_seconds: float = COMMIT_SECONDS,
         new_runner: Callable[..., PlanRunner] = PlanRunner,
-        new_tracker: Callable[[CountingRules, SavedOutbound | None], Tracker] = Tracker,
+        new_tracker: NewTracker = Tracker,
     ) -> None:
         """Build a poller that has loaded and published nothing.
 
@@ -72,30 +62,29 @@ class Poller:
             client: The API as seen with the outbound's token.
             context: What all pollers share.
             page_size: Rows to ask for in one request.
-            large_read_rows: From here on rows are applied in a thread.
+            large_read_rows: From here on calls are loaded and applied in a thread.
             commit_seconds: How long a cancelled poll may go on committing.
             new_runner: Builds what reads, from `PlanRunner`'s arguments.
             new_tracker: Builds what counts, from `Tracker`'s arguments.
         """
         self.outbound = outbound
-        self.plan_state = PlanState()
-        """What the last good poll leaves to the next one."""
         self._rules = rules
         self._client = client
         self._context = context
         self._page_size = page_size
-        self._large_read_rows = large_read_rows
-        self._commit_seconds = commit_seconds
         self._new_runner = new_runner
-        self._new_tracker = new_tracker
-        self._tracker: Tracker | None = None
         self._log = PollLog(outbound.name)
+        self._tracker = CommittedTracker(
+            outbound.id,
+            rules,
+            context,
+            self._log,
+            large_read_rows=large_read_rows,
+            commit_seconds=commit_seconds,
+            new_tracker=new_tracker,
+        )
         self._idle = Idle(outbound.interval, outbound.idle_interval)
         self._idle_until = 0.0
-        self._trim_after_poll = False
-        """Whether many calls were read or loaded, whose memory is still the process's."""
-        self._is_abandoned = False
-        """Whether a poll was cancelled before it came to its commit: it must not commit later."""
         self._snapshot = OutboundSnapshot(
             name=outbound.name,
             outbound_id=outbound.id,
@@ -124,14 +113,21 @@ class Poller:
         """What the outbound's token may send right now."""
         return self._client.budget
 
+    @property
+    def plan_state(self) -> PlanState:
+        """What the last good poll leaves to the plan of the next."""
+        return self._tracker.plan_state
+
+    def saved(self) -> SavedOutbound | None:
+        """Return what is tracked and counted; None if the next poll has to load it."""
+        return self._tracker.saved()
+
     def polls_like(self, other: "Poller") -> bool:
         """Return whether another poller polls the same outbound in the same way."""
-        return (self.outbound, self._rules, self._page_size, self._client) == (
-            other.outbound,
-            other._rules,  # noqa: SLF001 - of this class
-            other._page_size,  # noqa: SLF001
-            other._client,  # noqa: SLF001
-        )
+        return self._arguments() == other._arguments()  # noqa: SLF001 - of this class
+
+    def _arguments(self) -> tuple[object, ...]:
+        return self.outbound, self._rules, self._client, self._page_size
 
     async def start(self) -> None:
         """Publish the saved counters, or zeros, before any poll; raise `StateError`.
@@ -152,7 +148,7 @@ class Poller:
     async def load(self) -> None:
         """Load all that was saved, and publish nothing yet; raise `StateError`."""
         await self.prepare()
-        await self._load()
+        await self._tracker.load()
 
     def show(self) -> None:
         """Publish what is known."""
@@ -161,12 +157,9 @@ class Poller:
     def resume_from(self, old: "Poller") -> None:
         """Go on where another poller of the same outbound stopped, by this one's settings.
 
-        What is published of its calls stays as it is until the first poll of this one. If the old
-        poller's last commit failed, the first poll loads what was saved, which is what counts.
+        What is published of its calls stays as it is until the first poll of this one.
         """
-        self.plan_state = old.plan_state
-        if (saved := old.saved()) is not None:
-            self._tracker = self._tracker_from(saved)
+        self._tracker.resume_from(old._tracker)  # noqa: SLF001 - of this class
         before = old.snapshot
         self._set(
             calls=before.calls,
@@ -174,10 +167,6 @@ class Poller:
             window_seconds=before.window_seconds,
             health=replace(before.health, interval_seconds=self.outbound.interval),
         )
-
-    def saved(self) -> SavedOutbound | None:
-        """Return what it has tracked and counted; None if the next poll has to load it."""
-        return None if self._tracker is None else self._tracker.saved()
 
     # --- when to poll
 
@@ -221,6 +210,13 @@ class Poller:
         Returns:
             Why the poll failed; None if it succeeded.
         """
+        try:
+            return await self._poll(lateness_seconds)
+        finally:
+            # only now, when the frame is gone that held the rows
+            self._tracker.trim_memory()
+
+    async def _poll(self, lateness_seconds: float) -> PollError | None:
         began, began_in_loop = self._context.clock.monotonic(), now()
         session = self._client.session(self.outbound.id, Deadline(self.outbound.give_up))
         asked = Asked()
@@ -228,12 +224,14 @@ class Poller:
         error: PollError | None = None
         try:
             async with session:
-                tracker = await self._load()
+                tracker = await self._tracker.load()
                 polled_at, result = await self._read(tracker, session, asked)
-                applied = await self._apply_and_commit(tracker, result, polled_at)
+                applied = await self._tracker.apply_and_commit(
+                    tracker, result, now=polled_at, max_gap_ms=self._max_gap_ms
+                )
             success = self._succeeded(applied, result, polled_at, due=began - lateness_seconds)
             if self._snapshot.calls.polled_at is not None and success.unread is None:
-                # the usual poll: one that reads everything, or catches up, would say too much
+                # a usual poll: a first one, or one that catches up, says nothing about the others
                 self._client.record_demand(self.outbound.id, asked.requests)
         except TokenBlockedError as blocked:
             self._publish_blocked()
@@ -246,10 +244,6 @@ class Poller:
             self._log.internal_error()
             name = type(bug).__name__
             error = BadResponseError(f"internal error: {name} (traceback in the log)")
-        finally:
-            if self._trim_after_poll:
-                self._trim_after_poll = False
-                trim_heap()
         first_sent = began_in_loop if session.first_sent_at is None else session.first_sent_at
         self._publish(
             PollOutcome(
@@ -257,56 +251,29 @@ class Poller:
                 asked=asked,
                 duration_seconds=self._context.clock.monotonic() - began,
                 lateness_seconds=lateness_seconds + first_sent - began_in_loop,
-                interval_seconds=(
-                    self._idle.interval
-                    if error is None
-                    else self._client.breaker_state(self.outbound.id).interval
-                ),
+                interval_seconds=self._interval_after(error),
                 success=success if error is None else None,
                 error=error,
             )
         )
         return error
 
-    async def _load(self) -> Tracker:
-        """Return the tracker; load it if there is none, or if the last commit failed."""
-        if self._tracker is None:
-            saved = await self._context.store.load(self.outbound.id)
-            if saved is not None and saved.progress.tracked >= self._large_read_rows:
-                self._trim_after_poll = True
-                self._tracker = await asyncio.to_thread(self._tracker_from, saved)
-            else:
-                self._tracker = self._tracker_from(saved)
-        return self._tracker
-
-    def _tracker_from(self, saved: SavedOutbound | None) -> Tracker:
-        if saved is not None and _has_other_buckets(saved, self._rules):
-            self._log.other_buckets()
-        try:
-            return self._new_tracker(self._rules, saved)
-        except ValueError as error:
-            raise StateError(
-                f"{error} (outbound {self.outbound.id}); {STATE_UNCHANGED_HINT}"
-            ) from None
-
     async def _read(
         self, tracker: Tracker, session: Session, asked: Asked
     ) -> tuple[Instant, PollResult]:
         """Read what this poll must read, as of the API's present; nothing is changed by it."""
-        state = self._client.breaker_state(self.outbound.id)
-        spare = catch_up_requests(self._client.budget.rate, self.outbound.interval, state.outbounds)
+        rate, state = self._client.budget.rate, self._client.breaker_state(self.outbound.id)
+        to_spare = catch_up_requests(rate, self.outbound.interval, state.outbounds)
         runner = self._new_runner(
             session.search,
             self._context,
             self._log,
-            PlanLimits(self._page_size, spare),
+            PlanLimits(self._page_size, to_spare),
             asked=asked,
             on_page=self._note_page,
             on_read_progress=self._show_read_progress,
         )
-        polled_at, result = await runner.read(tracker, self.plan_state)
-        self._trim_after_poll |= len(result.observation.rows) >= self._large_read_rows
-        return polled_at, result
+        return await runner.read(tracker, self.plan_state)
 
     def _note_page(self, page: Page) -> None:
         self._context.observer.read_rows(page.received, page.rejected)
@@ -316,42 +283,6 @@ class Poller:
     def _show_read_progress(self, progress: ReadProgress) -> None:
         if progress != self._snapshot.read_progress:
             self._set(read_progress=progress)
-
-    async def _apply_and_commit(
-        self, tracker: Tracker, result: PollResult, polled_at: Instant
-    ) -> Applied:
-        """Apply and commit what was read, both or neither, even if the poll is cancelled now.
-
-        A commit that hangs is not waited for: what was saved counts, and the next poll loads it.
-        """
-        working = asyncio.ensure_future(self._apply_then_commit(tracker, result, polled_at))
-        try:
-            return await asyncio.shield(working)
-        except asyncio.CancelledError:
-            done, _ = await asyncio.wait([working], timeout=self._commit_seconds)
-            # What goes on in a thread can't be cancelled, but it can be kept from committing.
-            self._is_abandoned = not done
-            for each in done:
-                each.exception()  # nobody else asks for it, and it changes nothing any more
-            raise
-
-    async def _apply_then_commit(
-        self, tracker: Tracker, result: PollResult, polled_at: Instant
-    ) -> Applied:
-        # From here to the end of the commit the tracker is ahead of the store. If anything fails
-        # in between there is no tracker, and the next poll loads what was saved.
-        self._tracker = None
-        observation, max_gap_ms = result.observation, self._max_gap_ms
-        apply = partial(tracker.apply, observation, now=polled_at, max_gap_ms=max_gap_ms)
-        is_large = len(observation.rows) >= self._large_read_rows
-        applied = await asyncio.to_thread(apply) if is_large else apply()
-        if self._is_abandoned:
-            return applied  # another poller has loaded the state meanwhile, and goes on from there
-        await self._context.store.commit(self.outbound.id, applied.delta)
-        self._tracker, self.plan_state = tracker, result.state
-        for field, calls in applied.unknown_code_counts.items():
-            self._context.observer.met_unknown_codes(field, calls)
-        return applied
 
     def _succeeded(
         self, applied: Applied, result: PollResult, polled_at: Instant, *, due: float
@@ -380,6 +311,11 @@ class Poller:
             # half an interval early, so that the poll that falls due just then is not missed
             self._idle_until = due + self._idle.interval - self.outbound.interval / 2
         return success
+
+    def _interval_after(self, error: PollError | None) -> float:
+        if error is None:
+            return self._idle.interval
+        return self._client.breaker_state(self.outbound.id).interval
 
     @property
     def _max_gap_ms(self) -> int:
@@ -427,8 +363,3 @@ class Poller:
         """Change the snapshot and publish it; it is immutable, so a scrape sees all or nothing."""
         self._snapshot = replace(self._snapshot, **changes)
         self._context.publish(self._snapshot)
-
-
-def _has_other_buckets(saved: SavedOutbound, rules: CountingRules) -> bool:
-    durations = saved.progress.ledger.durations.values()
-    return any(each.bounds != rules.buckets for each in durations)

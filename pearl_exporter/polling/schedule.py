@@ -155,7 +155,7 @@ class Schedule:
         await asyncio.sleep(0)  # APScheduler carries that out in the loop's next iteration
 
     def _submitted(self, event: JobSubmissionEvent) -> None:
-        """Note when the poll that begins now was due: APScheduler does not tell the job."""
+        """Note when the poll that begins now was due: APScheduler does not pass that to its job."""
         poller = self._poller_of(event)
         if poller is not None:
             self._due[poller.outbound.id] = event.scheduled_run_times[-1]

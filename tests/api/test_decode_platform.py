@@ -63,14 +63,14 @@ def test_a_list_of_outbounds_is_read_in_whatever_form(answer, listing):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"", "no JSON"),
-        (b"<html>", "no JSON"),
-        (b'[{"id": "65f1c0', "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"null", "no list of outbounds"),
-        (b"17", "no list of outbounds"),
-        (b'{"error": {"message": "+15125550142"}}', "no list of outbounds"),
-        (b'{"results": 7}', "no list of outbounds"),
+        (b"", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b'[{"id": "65f1c0', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"null", "not a list of outbounds"),
+        (b"17", "not a list of outbounds"),
+        (b'{"error": {"message": "+15125550142"}}', "not a list of outbounds"),
+        (b'{"results": 7}', "not a list of outbounds"),
         (encoded([{"_id": ID}, {"_id": "b"}]), "2 outbounds, none with a usable id"),
     ],
 )

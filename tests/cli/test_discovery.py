@@ -47,7 +47,7 @@ def test_check_tells_of_a_list_that_cannot_be_read(tmp_path: Path) -> None:
         path = write_config(tmp_path, api.url, "", outbounds=[], discovery={"enabled": True})
         told = run_pearl(tmp_path, "check", "--config", path)
     assert told.stdout.splitlines() == [
-        "FAIL  the list of outbounds: bad_response: the answer is no JSON (91 bytes)",
+        "FAIL  the list of outbounds: bad_response: the answer is not JSON (91 bytes)",
         "no outbounds configured or found: nothing to check",
     ]
     assert told.returncode == 1

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pearl_exporter.api.decode_platform import ListedOutbound, Listing
 from pearl_exporter.config.settings import OutboundEntry
 from pearl_exporter.discovery.selection import (
-    MISSES,
+    MAX_MISSES,
     KnownOutbound,
     Polled,
     Selection,
@@ -162,7 +162,7 @@ def ids(known) -> list[str]:
 
 def test_one_that_is_missing_is_gone_after_several_good_answers_alone():
     known = merge((), listing("a", "b"), rules())
-    for miss in range(1, MISSES):
+    for miss in range(1, MAX_MISSES):
         known = merge(known, listing("a"), rules())
         assert ids(known) == ["a", "b"]
         assert known[1].misses == miss
@@ -171,7 +171,7 @@ def test_one_that_is_missing_is_gone_after_several_good_answers_alone():
 
 def test_one_that_is_listed_again_begins_anew():
     known = merge((), listing("a", "b"), rules())
-    for _ in range(MISSES - 1):
+    for _ in range(MAX_MISSES - 1):
         known = merge(known, listing("a"), rules())
     known = merge(known, listing("a", "b"), rules())
     known = merge(known, listing("a"), rules())
@@ -185,14 +185,14 @@ def test_an_empty_answer_removes_nothing_at_once():
 
 def test_an_answer_that_is_not_whole_proves_nobody_gone():
     known = merge((), listing("a", "b"), rules())
-    for _ in range(3 * MISSES):
+    for _ in range(3 * MAX_MISSES):
         known = merge(known, listing("a", is_whole=False), rules())
     assert ids(known) == ["a", "b"]
 
 
 def test_who_vanished_is_kept_if_wanted():
     known = merge((), listing("a"), rules())
-    for _ in range(3 * MISSES):
+    for _ in range(3 * MAX_MISSES):
         known = merge(known, listing(), rules(keeps_vanished=True))
     assert ids(known) == ["a"]
     assert ids(merge(known, listing(), rules())) == []

@@ -1,0 +1,169 @@
+"""The tracker of one outbound and its saved state, kept in step: both change, or neither.
+
+The tracker is changed in memory and then committed to the store. In between it is ahead of what is
+saved. If the commit fails then, or is not known to have succeeded, the tracker is dropped and
+loaded from the store again: what was saved counts. So nothing is counted twice or lost, whenever a
+poll fails or is cancelled.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from pearl_exporter.counting.calls import Instant
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracker import Applied, Tracker
+from pearl_exporter.errors import STATE_UNCHANGED_HINT, StateError
+from pearl_exporter.polling.context import PollContext
+from pearl_exporter.polling.heap import trim_heap
+from pearl_exporter.polling.log import PollLog
+from pearl_exporter.reading.plan import PlanState, PollResult
+
+COMMIT_SECONDS = 2.0
+"""How long a cancelled poll may go on committing: stopping must not take long."""
+
+LARGE_READ_ROWS = 5_000
+"""From here on calls are loaded and applied in a thread, so that scrapes need not wait, and the
+memory that they took is given back to the system."""
+
+NewTracker = Callable[[CountingRules, SavedOutbound | None], Tracker]
+
+
+class CommittedTracker:
+    """The tracker of one outbound, in step with the store.
+
+    Attributes:
+        plan_state: What the last committed poll leaves to the plan of the next.
+    """
+
+    def __init__(  # noqa: PLR0913 - its parts are given to it
+        self,
+        outbound_id: str,
+        rules: CountingRules,
+        context: PollContext,
+        log: PollLog,
+        *,
+        large_read_rows: int = LARGE_READ_ROWS,
+        commit_seconds: float = COMMIT_SECONDS,
+        new_tracker: NewTracker = Tracker,
+    ) -> None:
+        """Build one that has loaded nothing.
+
+        Args:
+            outbound_id: Whose calls are tracked.
+            rules: How they are counted.
+            context: Has the store, and who hears of unknown codes.
+            log: The log of the outbound.
+            large_read_rows: From here on calls are loaded and applied in a thread.
+            commit_seconds: How long a cancelled poll may go on committing.
+            new_tracker: Builds the tracker.
+        """
+        self.plan_state = PlanState()
+        self._outbound_id = outbound_id
+        self._rules = rules
+        self._context = context
+        self._log = log
+        self._large_read_rows = large_read_rows
+        self._commit_seconds = commit_seconds
+        self._new_tracker = new_tracker
+        self._tracker: Tracker | None = None
+        self._is_abandoned = False
+        """Whether a poll was cancelled before it came to its commit: it must not commit later."""
+        self._is_heap_large = False
+
+    def saved(self) -> SavedOutbound | None:
+        """Return what is tracked and counted; None if it has to be loaded."""
+        return None if self._tracker is None else self._tracker.saved()
+
+    def resume_from(self, old: "CommittedTracker") -> None:
+        """Take over what another one of the same outbound has tracked, by this one's rules.
+
+        If the old one's last commit failed there is nothing to take over, and the state is loaded.
+        """
+        self.plan_state = old.plan_state
+        saved = old.saved()
+        if saved is not None:
+            self._tracker = self._tracker_from(saved)
+
+    async def load(self) -> Tracker:
+        """Return the tracker; load it if there is none; raise `StateError`."""
+        if self._tracker is None:
+            saved = await self._context.store.load(self._outbound_id)
+            if saved is not None and saved.progress.tracked >= self._large_read_rows:
+                self._is_heap_large = True
+                self._tracker = await asyncio.to_thread(self._tracker_from, saved)
+            else:
+                self._tracker = self._tracker_from(saved)
+        return self._tracker
+
+    def _tracker_from(self, saved: SavedOutbound | None) -> Tracker:
+        if saved is not None and _has_other_buckets(saved, self._rules):
+            self._log.other_buckets()
+        try:
+            return self._new_tracker(self._rules, saved)
+        except ValueError as error:
+            raise StateError(
+                f"{error} (outbound {self._outbound_id}); {STATE_UNCHANGED_HINT}"
+            ) from None
+
+    async def apply_and_commit(
+        self, tracker: Tracker, result: PollResult, *, now: Instant, max_gap_ms: int
+    ) -> Applied:
+        """Apply and commit what was read, both or neither, even if the poll is cancelled now.
+
+        A commit that hangs is not waited for.
+
+        Args:
+            tracker: What `load` has returned.
+            result: What was read.
+            now: T, the moment as of which it was read.
+            max_gap_ms: How far apart two good polls may be with none missed between them.
+
+        Returns:
+            What the tracker made of it.
+
+        Raises:
+            StateError: It could not be committed.
+        """
+        apply = partial(tracker.apply, result.observation, now=now, max_gap_ms=max_gap_ms)
+        is_large = len(result.observation.rows) >= self._large_read_rows
+        self._is_heap_large |= is_large
+        working = asyncio.ensure_future(
+            self._apply_then_commit(tracker, apply, result.state, in_thread=is_large)
+        )
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            done, _ = await asyncio.wait([working], timeout=self._commit_seconds)
+            # What goes on in a thread can't be cancelled, but it can be kept from committing.
+            self._is_abandoned = not done
+            for each in done:
+                each.exception()  # nobody else asks for it, and it changes nothing any more
+            raise
+
+    async def _apply_then_commit(
+        self, tracker: Tracker, apply: Callable[[], Applied], state: PlanState, *, in_thread: bool
+    ) -> Applied:
+        # From here to the end of the commit the tracker is ahead of the store. If anything fails
+        # in between, there is no tracker, and the next poll loads what was saved.
+        self._tracker = None
+        applied = await asyncio.to_thread(apply) if in_thread else apply()
+        if self._is_abandoned:
+            return applied  # another poller has loaded the state meanwhile, and goes on from there
+        await self._context.store.commit(self._outbound_id, applied.delta)
+        self._tracker, self.plan_state = tracker, state
+        for field, calls in applied.unknown_code_counts.items():
+            self._context.observer.met_unknown_codes(field, calls)
+        return applied
+
+    def trim_memory(self) -> None:
+        """Give memory back to the system, if many calls were loaded or applied since the last."""
+        if self._is_heap_large:
+            self._is_heap_large = False
+            trim_heap()
+
+
+def _has_other_buckets(saved: SavedOutbound, rules: CountingRules) -> bool:
+    durations = saved.progress.ledger.durations.values()
+    return any(each.bounds != rules.buckets for each in durations)
