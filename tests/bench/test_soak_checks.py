@@ -15,6 +15,7 @@ from bench.soak.configuration import (
     counting_rules,
 )
 from bench.soak.counter_check import counter_failures, recount_of, wanted_counters
+from bench.soak.final_checks import max_gap_seconds
 from bench.soak.recorded_polls import RecordedPoll, RecordingStore, read_polls, recording_trackers
 from bench.soak.row_check import SimulatedRows, Span, row_failures, span_of
 from bench.soak.window_check import window_figures
@@ -246,6 +247,13 @@ def test_a_window_equals_the_simulators_truth(changing):
         key: {value: number for value, number in values.items() if number}
         for key, values in published.items()
     }
+
+
+def test_the_longest_time_between_two_polls_is_reported(stable):
+    moments = (100_000, 115_000, 160_000, 160_000, 175_000)
+    polls = [msgspec.structs.replace(stable.polls[0], now=moment) for moment in moments]
+    assert max_gap_seconds(polls) == 45
+    assert max_gap_seconds(polls[:1]) == 0
 
 
 def test_records_are_read_back_by_outbound(stable, tmp_path):
