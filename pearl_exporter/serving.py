@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, cast
 
@@ -158,7 +158,7 @@ def listen_on(address: ListenAddress) -> socket.socket:
 async def run(
     app: App,
     listener: socket.socket,
-    others: Iterable[tuple[Server, socket.socket]] = (),
+    others: Sequence[tuple[Server, socket.socket]] = (),
     *,
     announce: Callable[[], None],
     reload: Reload | None = None,
@@ -186,7 +186,8 @@ async def run(
     endpoints = build_endpoints(view_of(app, over_http))
     gc.freeze()  # modules are never garbage, and each search among them takes tens of milliseconds
     announce()
-    servers = [(guarded_server(endpoints, web), listener), *others]
+    own = guarded_server(endpoints, web)
+    servers = [(own, listener), *others]
     serving: list[asyncio.Task[None]] = []
     watching = asyncio.create_task(web.watch())
     try:
@@ -199,9 +200,8 @@ async def run(
             await _first_of(stop, serving)
     finally:
         watching.cancel()
-        for server, _ in servers:
-            server.should_exit = True
-        await _end(app, serving)
+        own.should_exit = True
+        await _end(app, [server for server, _ in others], serving)
         for _, sock in servers:
             sock.close()  # a server closes its own, but for one that was never started
 
@@ -314,10 +314,12 @@ async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> Non
         stopped.cancel()
 
 
-async def _end(app: App, serving: list[asyncio.Task[None]]) -> None:
+async def _end(app: App, others: Iterable[Server], serving: list[asyncio.Task[None]]) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await app.stop()
+            for server in others:  # after the app, which asks them
+                server.should_exit = True
             await asyncio.gather(*serving)
     except TimeoutError:
         _log.warning("stopping took too long: ending without waiting for what is under way")

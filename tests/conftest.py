@@ -18,29 +18,6 @@ sys.dont_write_bytecode = False
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-LONG = (
-    "tests/end_to_end/test_alerts.py",
-    "tests/end_to_end/test_demo.py",
-    "tests/end_to_end/test_exactness.py",
-    "tests/rules/test_share_alerts.py",
-    "tests/api/test_etiquette.py",
-    "tests/state/test_crash_machine.py",
-    "tests/cli/test_serve.py",
-    "tests/end_to_end/test_kill.py",
-    "tests/end_to_end/test_outage.py",
-    "tests/bench/test_alerts_short_run.py",
-    "tests/bench/test_cost.py",
-    "tests/cli/test_bad_input.py",
-    "tests/end_to_end/test_access.py",
-    "tests/grafana/test_queries.py",
-)
-"""The files that take 10 s and more, in the order of their beginning. A file runs in one process:
-one that began last would leave the other processes with nothing to do.
-
-First the two that mostly wait, for what Prometheus and Alertmanager do at their intervals, and
-beside them those that mostly reckon.
-"""
-
 MOST_WORKERS = 8
 """Each reads and collects all tests for itself, which takes some seconds of a CPU."""
 
@@ -63,12 +40,9 @@ def pytest_asyncio_loop_factories(
     return marked or {"real_time": asyncio.new_event_loop}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    gone = [file for file in LONG if not (config.rootpath / file).exists()]
-    if gone:
-        raise pytest.UsageError(f"LONG in tests/conftest.py names files that are gone: {gone}")
-    places = {file: place for place, file in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow files: one that began last would leave the other processes idle."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_collection_finish() -> None:

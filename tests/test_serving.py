@@ -14,6 +14,7 @@ from pearl_exporter.serving import hold_hangups, listen_on, run
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.state.store import MemoryStore
 from tests.support.patience import HANGING_SECONDS
+from tests.support.virtual_time import in_passing_time, pass_time
 from tests.support.world import DAWN_MS, World
 
 FOR_EVER = 1e9
@@ -174,13 +175,9 @@ async def send_until_stuck(slow: socket.socket) -> None:
 
 
 async def seconds_to_the_end(running: "asyncio.Task[None]") -> float:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    async with asyncio.timeout(HANGING_SECONDS):
-        while not running.done():
-            await loop.pass_time(0.1)
-    await running
-    return loop.time() - began
+    began = asyncio.get_running_loop().time()
+    await in_passing_time(running)
+    return asyncio.get_running_loop().time() - began
 
 
 @pytest.mark.still_time
@@ -205,7 +202,7 @@ async def test_a_second_signal_says_one_line_and_changes_nothing(number, said, c
     scene = Scene()
     async with kept_from_ending(scene) as running:
         signal.raise_signal(signal.SIGTERM)
-        await asyncio.get_running_loop().pass_time(0.1)
+        await pass_time(0.1)
         signal.raise_signal(number)
         assert await seconds_to_the_end(running) < PROMISED_SECONDS
     assert [each for each in caplog.messages if "stopp" in each] == ["stopping", said, "stopped"]

@@ -1,6 +1,6 @@
 """The checks at the end of a soak, over all outbounds, and how much they have compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -82,9 +82,13 @@ def run_final_checks(environment: Environment, monitor: ScrapeMonitor) -> FinalC
         checks.counters += len({*published[name], *wanted})
         checks.started += recount.started
         checks.uncounted += sum(recount.uncounted.values())
-        gaps = [after.now - before.now for before, after in pairwise(polls)]
-        checks.max_gap_seconds = max(checks.max_gap_seconds, max(gaps, default=0) / 1000)
+        checks.max_gap_seconds = max(checks.max_gap_seconds, max_gap_seconds(polls))
     return checks
+
+
+def max_gap_seconds(polls: Sequence[RecordedPoll]) -> float:
+    """Return the longest time between two polls in a row."""
+    return max((after.now - before.now for before, after in pairwise(polls)), default=0) / 1000
 
 
 def _row_failures(

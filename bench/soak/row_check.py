@@ -17,8 +17,12 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.simulator import Campaign
 from pearl_exporter.simulator.call_life import NEVER, CallLife
 
-_TOLERANCE_MS = 3_000
-"""A Date header is in whole seconds, and T may differ from it by two."""
+_AHEAD_MS = 7_000
+"""How far T may be ahead of the API's clock. A Date header has whole seconds, T may differ from it
+by 2 s, and T stays where it was instead of stepping back by up to 4 s."""
+
+_LATER_MS = 1_000
+"""How far the API's clock may be ahead of this machine's."""
 
 
 class Span(NamedTuple):
@@ -51,6 +55,11 @@ class SimulatedRows:
             each.row == row and each.since <= span.end and span.start < each.until
             for each in self._versions.get(row.id, ())
         )
+
+    def times_of(self, row: Call) -> str:
+        """Return when the API showed this row, for a message; "" if never."""
+        versions = self._versions.get(row.id, ())
+        return ", ".join(f"{each.since} to {each.until}" for each in versions if each.row == row)
 
     def present(self, ranges: Iterable[tuple[int, int]], span: Span) -> list[str]:
         """Return the ids of calls that start in the ranges and were shown all through the span."""
@@ -98,8 +107,8 @@ def span_of(poll: RecordedPoll, paused_ms: int, at_ms: int) -> Span:
         paused_ms: When the API's clock stopped to run with this machine's.
         at_ms: Where it was set then.
     """
-    end = poll.read_until + _TOLERANCE_MS
-    return Span(poll.now - _TOLERANCE_MS, max(end, at_ms) if end >= paused_ms else end)
+    end = poll.read_until + _LATER_MS
+    return Span(poll.now - _AHEAD_MS, max(end, at_ms) if end >= paused_ms else end)
 
 
 def row_failures(rows: SimulatedRows, poll: RecordedPoll, span: Span) -> list[str]:
@@ -108,6 +117,10 @@ def row_failures(rows: SimulatedRows, poll: RecordedPoll, span: Span) -> list[st
     read = {row.id for row in poll.rows} | poll.unreadable_ids
     missing = [id_ for id_ in rows.present(poll.ranges, span) if id_ not in read]
     return [
-        *(f"T {poll.now}: the API did not have this row: {row}" for row in wrong),
+        *(
+            f"T {poll.now}, read until {poll.read_until}: the API had this row "
+            f"{rows.times_of(row) or 'never'}: {row}"
+            for row in wrong
+        ),
         *(f"T {poll.now}: call {id_} was not read" for id_ in missing),
     ]

@@ -2,7 +2,7 @@
 
 The number of series is bounded: the first values that come are *admitted* and have a label of their
 own, for good; the others are *folded* into one label. A counter must not change its meaning, so an
-admitted value stays admitted, and a folded value stays folded.
+admitted value stays admitted, and a folded value stays folded while the rules stay.
 
 A tag is free text of customers. A tag that looks like a phone number or an e-mail address is folded
 before anything else reads it.

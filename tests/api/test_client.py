@@ -44,7 +44,7 @@ from pearl_exporter.errors import (
 from pearl_exporter.reading.search import Page, Search
 from tests.support.real_client import a_real_client
 from tests.support.serving import serving
-from tests.support.virtual_time import EPOCH_SECONDS, run_virtually, virtual_clock
+from tests.support.virtual_time import EPOCH_SECONDS, in_passing_time, run_virtually, virtual_clock
 
 URL = "https://api.nlpearl.test"
 TOKEN = "acc0unt:s3cret"
@@ -1155,6 +1155,7 @@ GOOD = raw("200 OK", json.dumps(EMPTY).encode())
         (raw("200 OK", b" " * (MAX_BODY_BYTES + 1)), False, "bad_response"),
     ],
 )
+@pytest.mark.still_time
 async def test_over_a_real_socket_a_failure_tells_nothing_and_leaves_no_connection_behind(
     answer, hang_up, reason
 ):
@@ -1163,14 +1164,16 @@ async def test_over_a_real_socket_a_failure_tells_nothing_and_leaves_no_connecti
     # less than the shortest backoff where there would be a second try
     give_up = 30.0 if reason in ("not_found", "bad_response") else 0.9
     async with server() as url, a_real_client(url, timeout=timeout) as client:
+        search = client.search("out", SEARCH, Deadline(give_up))
         with pytest.raises(ApiError) as caught:
-            await client.search("out", SEARCH, Deadline(give_up))
+            await (in_passing_time(search) if reason == "timeout" else search)
         assert caught.value.reason == reason
         assert PHONE not in str(caught.value)
         server.answers, server.hang_up = [GOOD], False
         assert await client.search("out", SEARCH, Deadline(5.0)) == Page(0, [])
 
 
+@pytest.mark.still_time
 async def test_a_short_error_body_does_not_cost_the_connection():
     server = Raw(raw("404 Not Found", b"x" * 2000), raw("400 Bad Request"), GOOD)
     async with server() as url, a_real_client(url) as client:
@@ -1181,16 +1184,22 @@ async def test_a_short_error_body_does_not_cost_the_connection():
         assert server.connections == 1
 
 
+@pytest.mark.still_time
 async def test_a_search_cut_short_over_a_real_socket_frees_its_connection():
     server = Raw(raw("200 OK", b'{"count": 0, ', length=100), GOOD)
+
+    async def cut_short(client: PearlClient) -> None:
+        async with asyncio.timeout(0.5):
+            await client.search("out", SEARCH, Deadline(60.0))
+
     async with server() as url, a_real_client(url) as client:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await client.search("out", SEARCH, Deadline(60.0))
+            await in_passing_time(cut_short(client))
         assert await client.search("out", SEARCH, Deadline(5.0)) == Page(0, [])
         assert server.connections == 2
 
 
+@pytest.mark.still_time
 async def test_where_nobody_listens_the_reason_is_the_connection():
     async with Raw(GOOD)() as url:
         pass
@@ -1205,6 +1214,7 @@ async def app_that_answers(scope, receive, send):
     await JSONResponse(EMPTY)(scope, receive, send)
 
 
+@pytest.mark.still_time
 async def test_no_proxy_is_taken_from_the_environment(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -1219,6 +1229,7 @@ async def test_an_extra_trust_root_is_loaded():
         assert client.limiter.rate == 1000.0
 
 
+@pytest.mark.still_time
 async def test_the_configured_proxy_is_used():
     server = Raw(GOOD)
     async with server() as url, a_real_client("http://nowhere.test", proxy=url) as client:

@@ -12,6 +12,8 @@ from pearl_exporter.reading.search import Search
 from tests.support.real_client import a_real_client
 from tests.support.stream_servers import listening
 
+pytestmark = pytest.mark.still_time
+
 SECRET = "s3cr3t"
 CHECKS = "(check DNS, api.url, api.proxy)"
 

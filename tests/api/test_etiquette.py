@@ -16,7 +16,7 @@ from pearl_exporter.polling.schedule import LOOK_AGAIN_SECONDS
 from pearl_exporter.simulator import Campaign, Profile, many_campaigns
 from tests.support.world import DAWN_MS, World
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.slow, pytest.mark.virtual_time]
 
 INTERVAL = 30.0
 

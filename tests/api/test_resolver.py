@@ -8,6 +8,7 @@ import pytest
 
 from pearl_exporter.api import resolver as names
 from pearl_exporter.api.resolver import ResolverLoop
+from tests.support.patience import HANGING_SECONDS
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def resolver(monkeypatch):
 
     def getaddrinfo(host, *more):
         let.asked.append(host)
-        assert let.wait(30)
+        assert let.wait(HANGING_SECONDS)
         return real(host, *more)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -87,12 +88,12 @@ def no_thread_left(_thread):
 
 
 def test_one_that_never_ends_is_given_up_and_the_name_is_looked_up_anew(resolver, monkeypatch):
-    monkeypatch.setattr(names, "_MAX_SECONDS", 0.01)
-
     async def story():
         loop = asyncio.get_running_loop()
-        with pytest.raises(OSError, match="does not answer"):
-            await loop.getaddrinfo("localhost", 80)
+        with monkeypatch.context() as hurry:
+            hurry.setattr(names, "_MAX_SECONDS", 0.01)
+            with pytest.raises(OSError, match="does not answer"):
+                await loop.getaddrinfo("localhost", 80)
         resolver.set()
         assert await loop.getaddrinfo("localhost", 80)
         assert len(resolver.asked) == 2

@@ -8,6 +8,8 @@ from bench.alerts.pipeline import ALERTS, run
 from bench.alerts.report import PAGES, plot, table
 from bench.alerts.scenario import START_MS, Scenario, make_scenario
 
+pytestmark = pytest.mark.slow
+
 FAST = ("PearlErrorSpike", "PearlUnreachableSpike")
 
 

@@ -13,6 +13,8 @@ from bench.support.scrape import sums_by_outbound
 from bench.support.simulated_api import STABLE, Workload
 from pearl_exporter.counting.settlement import CountingRules
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NOW_MS = 1_795_000_000_000
 HOUR_MS = 3_600_000
@@ -68,7 +70,7 @@ def test_a_delay_is_from_the_kth_moment_to_the_first_scrape_of_k():
     assert delays([500, 2_500, 4_000, 8_000], counted) == [2.5, 0.5, 5.0]
 
 
-def test_a_call_settles_after_its_end_or_the_last_poll_that_saw_it_live():
+def test_a_call_settles_after_its_end_or_the_last_live_poll():
     campaign = Workload(200, STABLE).campaigns(NOW_MS)[0]
     calls = [call for call in campaign.calls(NOW_MS - 1_200_000, NOW_MS) if call.duration > 0]
     call = next(call for call in calls if call.written > call.start + call.duration * 1000 + 5_000)

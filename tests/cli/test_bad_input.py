@@ -17,6 +17,8 @@ from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.state.states import run_sql
 from tests.support.programs import run_pearl
 
+pytestmark = pytest.mark.slow
+
 LOADING = ("serve", "check", "once")
 
 

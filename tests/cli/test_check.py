@@ -11,6 +11,8 @@ from tests.cli.simulated import TOKEN, simulated_api, write_config
 from tests.support.certificates import make_certificates
 from tests.support.programs import run_pearl
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_prints_a_line_for_each_outbound_and_the_budget(tmp_path: Path) -> None:
     with simulated_api(outbounds=2) as api:

@@ -17,6 +17,8 @@ from tests.cli.simulated import TOKEN, Api, base_url, simulated_api, write_confi
 from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.programs import Running, eventually, running_pearl
 
+pytestmark = pytest.mark.slow
+
 STOPPED = "msg=stopped"
 
 

@@ -32,6 +32,8 @@ from tests.support.oracle import (
 from tests.support.saving import copied, merged
 from tests.support.table import Table, by_id, run_plan
 
+pytestmark = pytest.mark.slow
+
 MINUTE = 60_000
 BEGIN = 1_795_000_000_000
 BOUNDS = (5.0, 30.0, 120.0)

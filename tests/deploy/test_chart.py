@@ -28,6 +28,8 @@ from tests.deploy.chart import (
 )
 from tests.deploy.tools import DEPLOY, loaded, objects, options_of, promtool, run_tool
 
+pytestmark = pytest.mark.slow
+
 SETS: dict[str, Values] = {
     "minimal": MINIMAL,
     "demo": {"demo": True},

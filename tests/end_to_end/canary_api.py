@@ -7,7 +7,6 @@ says how it answers; see `MOODS`.
 import json
 import socketserver
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
@@ -120,8 +119,9 @@ class CanaryApi:
         self.canary = canary
         self.heard: list[str] = []
         """The heads of all requests."""
-        self._began_ms = int(time.time() * 1000)
-        self._rows = [self._row(number) for number in range(60)]
+        self._to_come = [self._row(number) for number in range(60)]
+        self._rows: list[dict[str, Any]] = []
+        self._one_at_a_time = threading.Lock()
         self._answers = {name: mood.answer(canary, name) for name, mood in MOODS.items()}
         self._server = _Server(("127.0.0.1", 0), _handler(self))
 
@@ -180,13 +180,12 @@ class CanaryApi:
         }
 
     def _page(self, asked: dict[str, Any]) -> dict[str, Any]:
-        now_ms = int(time.time() * 1000)
+        self._call()
         first, last = asked["fromDate"], asked["toDate"]
         rows = [
             row
-            for at_ms, row in self._rows
-            if at_ms <= now_ms
-            and first <= row["startTime"] < last
+            for row in self._rows
+            if first <= row["startTime"] < last
             and (not asked.get("statuses") or row["conversationStatus"] in asked["statuses"])
         ]
         rows.sort(key=lambda row: row["startTime"], reverse=not asked["isAscending"])
@@ -194,10 +193,16 @@ class CanaryApi:
         echo = self.canary.number("search input of a page")
         return {"count": len(rows), "results": page, "searchInput": echo}
 
-    def _row(self, number: int) -> tuple[int, dict[str, Any]]:
-        """A call that appears as time goes by, and counts a second after its end."""
-        canary, at_ms = self.canary, self._began_ms - 4_000 + number * 200
-        start = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    def _call(self) -> None:
+        """Some more calls begin now. With each search, so that none is over before the first."""
+        start = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        with self._one_at_a_time:
+            self._rows += [{**row, "startTime": start} for row in self._to_come[:5]]
+            del self._to_come[:5]
+
+    def _row(self, number: int) -> dict[str, Any]:
+        """A call that counts a second after its end."""
+        canary = self.canary
         where = f"of row {number}"
         ids = (
             f"65f1c0{number:018x}",
@@ -205,9 +210,8 @@ class CanaryApi:
             f"call-{canary.plain_number(f'id {where}')}",
             canary.email(f"id {where}"),
         )
-        return at_ms, {
+        return {
             "id": ids[number % 4],
-            "startTime": start.replace("+00:00", "Z"),
             "conversationStatus": int(canary.plain_number(f"status {where}"))
             if number % 7 == 0
             else 130,

@@ -24,6 +24,8 @@ from tests.support.patience import PATIENT
 from tests.support.programs import Running, debian_program, eventually, running_pearl
 from tests.support.prometheus import Prometheus, prometheus
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "web"
 WEB_CONFIGS = sorted(path for path in EXAMPLES.glob("*.yml") if path.name != "prometheus.yml")
 PASSWORD = {"username": "prometheus", "password": "change-me"}

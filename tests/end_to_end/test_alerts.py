@@ -18,6 +18,8 @@ from tests.support.alerting import RULES, Alerting, alerting, notifications, spe
 from tests.support.patience import PATIENT
 from tests.support.programs import eventually, running_pearl
 
+pytestmark = pytest.mark.slow
+
 FASTER = 60
 NAMES = ("spring", "autumn", "winter")
 TOKEN = "acct-4711:s3cr3t-k3y"

@@ -19,6 +19,8 @@ from tests.support.programs import Running, eventually, running_pearl
 from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
 
+pytestmark = pytest.mark.slow
+
 WINDOW_MS = 600_000
 OUTBOUNDS = {"spring-renewals", "appointment-reminders", "night-shift"}
 

@@ -15,6 +15,8 @@ from tests.support.table import by_id
 from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
 
+pytestmark = pytest.mark.slow
+
 ALL_SEEN = [
     "rate_limit:0.1",
     "rate_limit:0.05,retry_after=3",

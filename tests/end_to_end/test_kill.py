@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import pytest
 import yaml
 
 from pearl_exporter.api.decode_calls import decode_page
@@ -25,6 +26,8 @@ from tests.end_to_end.scrape import Scrape, scrape
 from tests.support.patience import HANGING_SECONDS
 from tests.support.programs import eventually, without_coverage
 from tests.support.serving import serving
+
+pytestmark = pytest.mark.slow
 
 OUTBOUND = "65f1c0000000000000000001"
 SETTLE_SECONDS = 2

@@ -17,6 +17,8 @@ from tests.end_to_end.truth import true_figures, without_zeros
 from tests.support.patience import PATIENT
 from tests.support.programs import Running, eventually, running_pearl
 
+pytestmark = pytest.mark.slow
+
 WINDOW_MS = 120_000
 SETTLE_MS, SETTLE_UNANSWERED_MS = 2_000, 1_000
 TOKEN = "acct-4711:s3cr3t-k3y"
@@ -80,12 +82,12 @@ def balance(seen: Scrape) -> float:
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    """About nine calls a second, most of them short. Its time stands still at first."""
+    """About five calls a second, most of them short. Its time stands still at first."""
     clock = SimulatedClock(paused=True)
     profile = Profile(
         outbound_id="65f1c0ffee",
         name="busy",
-        calls_a_day=800_000,
+        calls_a_day=400_000,
         median_seconds=10,
         hours=(1.0,) * 24,
         **CALM,
@@ -102,14 +104,14 @@ def exporter(tmp_path: Path, api: ApiServer) -> Iterator[Exporter]:
         tmp_path,
         api.url,
         "65f1c0ffee",
-        api={"rate_limit": 50, "page_size": 1000, "timeout": "1s"},
+        api={"rate_limit": 50, "page_size": 1000, "timeout": "3s"},
         poll={
             "interval": "1s",
             "window": "2m",
             "settle": "2s",
             "settle_unanswered": "1s",
             "stale_after": "3s",
-            "give_up": "1s",
+            "give_up": "3s",
         },
     )
     with running_pearl(tmp_path / "run", "serve", "--config", path) as process:

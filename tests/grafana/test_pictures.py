@@ -29,7 +29,7 @@ def test_each_is_a_png_under_300_kb():
         assert image.stat().st_size < 300_000
 
 
-def test_each_shows_rows_that_there_are_and_no_panel_that_cannot_be_drawn():
+def test_each_shows_existing_rows_and_drawable_panels():
     for picture in PICTURES:
         rows: dict[str, set[str]] = {}
         for panel in DASHBOARDS[picture.uid]["panels"]:

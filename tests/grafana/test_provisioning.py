@@ -29,7 +29,7 @@ def test_grafana_knows_how_often_prometheus_scrapes():
     assert parse_duration(source["jsonData"]["timeInterval"]) <= parse_duration("30s")
 
 
-def test_the_dashboards_come_from_files_and_stay_as_they_are_there():
+def test_dashboards_come_from_files_and_are_read_only():
     file = provisioned("dashboards/pearl-exporter.yml")
     (provider,) = file["providers"]
     assert file["apiVersion"] == 1

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from tests.support.programs import eventually, running_pearl
 from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
 from tools.grafana_requests import Json, View, interpolate, request_of
+
+pytestmark = pytest.mark.slow
 
 OUTBOUNDS = {profile.name for profile in default_profiles()}
 DETAIL = "pearl-outbound-detail"
@@ -108,9 +111,13 @@ def test_every_row_of_the_overviews_table_is_filled(server):
     panel = next(each for each in DASHBOARDS[uid]["panels"] if each["type"] == "table")
     names = panel["transformations"][1]["options"]["renameByName"]
     for target in panel["targets"]:
-        outbounds = {each["metric"]["outbound"] for each in answer(server, target, view(uid))}
         if names[f"Value #{target['refId']}"] not in EMPTY_FOR_SOME:
-            assert outbounds == OUTBOUNDS
+            eventually(partial(is_of_all, server, target, uid), what=f"rows of {target['refId']}")
+
+
+def is_of_all(server: Prometheus, target: Json, uid: str) -> bool:
+    """Whether it has a row for each outbound; where a scrape took too long, there is none."""
+    return {each["metric"]["outbound"] for each in answer(server, target, view(uid))} == OUTBOUNDS
 
 
 @pytest.mark.parametrize(
@@ -119,12 +126,8 @@ def test_every_row_of_the_overviews_table_is_filled(server):
 def test_a_table_names_columns_that_there_are(server, uid, panel):
     targets = panel["targets"]
     values = {f"Value #{each['refId']}" for each in targets} if targets[1:] else {"Value"}
-    labels = {
-        label
-        for target in targets
-        for each in answer(server, target, view(uid))
-        for label in each["metric"]
-    }
+    found = [eventually(partial(answer, server, each, view(uid)), what="rows") for each in targets]
+    labels = {label for rows in found for each in rows for label in each["metric"]}
     organized = panel["transformations"][1]["options"]
     assert organized["renameByName"].keys() <= labels | values
     shown = organized["renameByName"].keys() | organized["excludeByName"].keys()
@@ -138,9 +141,12 @@ def test_the_heatmap_has_exemplars_that_name_calls(server):
     seen = view(DETAIL)
     asked = dict(request_of(target, seen).parameters)
     asked.pop("step")
-    found = server.ask("/api/v1/query_exemplars", **(asked | {"end": time.time()}))
-    labels = [each["labels"] for series in found for each in series["exemplars"]]
-    assert labels
+
+    def labels_of_exemplars() -> list[dict[str, str]]:
+        found = server.ask("/api/v1/query_exemplars", **(asked | {"end": time.time()}))
+        return [each["labels"] for series in found for each in series["exemplars"]]
+
+    labels = eventually(labels_of_exemplars, what="an exemplar")
     assert all(list(each) == ["call_id"] for each in labels)
 
 

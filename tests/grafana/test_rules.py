@@ -46,7 +46,7 @@ def test_there_are_three_dashboards():
 
 
 @each_dashboard
-def test_its_uid_is_its_files_name_and_it_is_not_edited_in_grafana(uid):
+def test_its_uid_is_its_file_name_and_grafana_cannot_edit_it(uid):
     made = DASHBOARDS[uid]
     assert made["uid"] == uid
     assert made["editable"] is False
@@ -87,14 +87,14 @@ def test_the_job_is_a_variable(uid):
 
 
 @each_dashboard
-def test_variables_that_are_queried_have_a_label_and_are_asked_again_with_the_time(uid):
+def test_queried_variables_have_a_label_and_follow_the_time(uid):
     for each in variables(uid).values():
         assert each["label"]
         if each["type"] == "query":
             assert each["refresh"] == 2
 
 
-def test_an_outbound_is_chosen_in_every_dashboard_and_one_alone_in_its_detail():
+def test_outbounds_are_chosen_and_only_one_in_the_detail():
     for uid in DASHBOARDS:
         outbound = variables(uid)["outbound"]
         assert outbound.get("multi", False) == (uid != "pearl-outbound-detail")

@@ -58,7 +58,7 @@ def test_a_limit_that_is_drawn_is_that_of_the_rules(drawn, labels):
     assert drawn == threshold(**labels)
 
 
-def test_the_limit_of_an_assumed_share_is_what_the_rules_work_out(tmp_path):
+def test_the_limit_of_an_assumed_share_is_that_of_the_rules(tmp_path):
     """By promtool: an outbound with calls and no past."""
     samples = [
         {
@@ -90,7 +90,7 @@ def test_the_limit_of_an_assumed_share_is_what_the_rules_work_out(tmp_path):
     promtool("test", "rules", str(file))
 
 
-def test_surprise_is_drawn_against_a_threshold_of_each_status_and_speed():
+def test_each_status_and_speed_has_a_threshold_of_surprise():
     for status in thresholds.ASSUMED_SHARE:
         for speed in ("fast", "slow"):
             assert threshold(name="surprise", status=status, speed=speed) > 0

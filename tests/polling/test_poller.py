@@ -15,6 +15,7 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
 from tests.polling.test_schedule import until
+from tests.support.patience import HANGING_SECONDS
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, HOUR_MS, Dated, World
 
@@ -314,7 +315,7 @@ async def test_a_poll_that_was_given_up_commits_nothing_later():
     class Held(Tracker):
         def apply(self, *given, **more):
             is_applying.set()
-            may_apply.wait()
+            assert may_apply.wait(HANGING_SECONDS)
             return super().apply(*given, **more)
 
     disk = _FullDisk()
@@ -324,14 +325,15 @@ async def test_a_poll_that_was_given_up_commits_nothing_later():
     may_apply.clear()
     is_applying.clear()
     polling = asyncio.ensure_future(poller.poll())
-    while not is_applying.is_set():
+    while not is_applying.is_set():  # noqa: ASYNC110 - a thread sets it
         await asyncio.sleep(0)
     polling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await polling
     assert poller.saved() is None
     may_apply.set()
-    await asyncio.sleep(1)  # the thread has ended by then
+    (applying,) = asyncio.all_tasks() - {asyncio.current_task()}
+    await applying
     assert disk.saved is before
 
 

@@ -10,6 +10,8 @@ from tests.rules.promtool import ROOT, alerts
 from tests.support.alertmanager import Alertmanager, alertmanager
 from tests.support.programs import debian_program, eventually
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 
 SPRING = {"job": "pearl", "instance": "exporter:10042", "outbound": "spring"}

@@ -32,6 +32,8 @@ from tests.rules.world import (
     well,
 )
 
+pytestmark = pytest.mark.slow
+
 NAMES = {
     "error": ("PearlErrorSpike", "PearlErrorShareRaised"),
     "unreachable": ("PearlUnreachableSpike", "PearlUnreachableShareRaised"),

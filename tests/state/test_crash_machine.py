@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -44,6 +45,8 @@ from tests.counting.test_counting_machine import Histories
 from tests.support.oracle import Poll, Recount, positive
 from tests.support.saving import calls_of
 from tests.support.table import Table, by_id
+
+pytestmark = pytest.mark.slow
 
 OUTBOUND = OutboundSettings(
     id="outbound", name="outbound", token=TokenSource(literal=SecretStr("account:secret"))

@@ -100,7 +100,7 @@ def divided(duration: str, faster: int) -> str:
 def notifications(
     webhook: Webhook, alert: str | None = None, status: str | None = None
 ) -> list[Notification]:
-    """What the webhook was told, in its order."""
+    """Return what the webhook has received, in its order."""
     return [
         Notification(at, path.strip("/"), each["status"], each["labels"], each["annotations"])
         for at, path, body in list(webhook.got)

@@ -106,8 +106,8 @@ class Recount:
         """What the window holds, as far as the polls could see."""
         self._rules = rules
         self._polls = polls
-        self._edges = list(self._edges_of(polls))
-        self.low_watermark = self._edges[-1][1]
+        self._watermarks = list(self._watermarks_of(polls))
+        self.low_watermark = self._watermarks[-1][1]
         for before, poll in pairwise(polls):
             reached = poll.now - max(rules.catch_up_ms, self._window_ms(poll))
             self.uncounted_ms += max(0, reached - before.now)
@@ -128,7 +128,7 @@ class Recount:
     def _window_ms(self, poll: Poll) -> int:
         return self._rules.window_ms if poll.window_ms is None else poll.window_ms
 
-    def _edges_of(self, polls: list[Poll]) -> Iterator[tuple[int | None, int]]:
+    def _watermarks_of(self, polls: list[Poll]) -> Iterator[tuple[int | None, int]]:
         """Yield the low watermark as each poll finds it, and as it leaves it.
 
         Calls before it are forgotten. Where T steps back, nothing that starts after the newest row
@@ -151,7 +151,9 @@ class Recount:
         rules, tracking_since = self._rules, self._polls[0].now
         # of one call: its phase, its last row, the last poll that saw it live, whether it is there
         phase, last, seen_live, there = None, None, None, False
-        for poll, (low_watermark, edge_after) in zip(self._polls, self._edges, strict=True):
+        for poll, (low_watermark, watermark_after) in zip(
+            self._polls, self._watermarks, strict=True
+        ):
             window_start = poll.now - self._window_ms(poll)
             # a clock that was ahead has said something about moments that are yet to come
             tracking_since = min(tracking_since, poll.now)
@@ -190,7 +192,7 @@ class Recount:
                 if phase in ("live", "pending") and last.start < poll.now - rules.follow_ms:
                     self.uncounted["follow_expired"] += 1
                     phase = "lost"
-                if phase not in ("live", "pending") and last.start < edge_after:
+                if phase not in ("live", "pending") and last.start < watermark_after:
                     last = seen_live = phase = None
         now = self._polls[-1].now
         if there and last is not None:

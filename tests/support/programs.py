@@ -33,12 +33,18 @@ def debian_program(name: str) -> str:
     return path
 
 
-def eventually(look: Callable[[], Value], *, what: str, every: float = 0.05) -> Value:
+def eventually(
+    look: Callable[[], Value],
+    *,
+    what: str,
+    every: float = 0.05,
+    seconds: float = HANGING_SECONDS,
+) -> Value:
     """The first true value that ``look`` gives; the test fails if none ever comes.
 
     ``every`` is how many seconds it rests between looks: more where a look is costly.
     """
-    deadline = time.monotonic() + HANGING_SECONDS
+    deadline = time.monotonic() + seconds
     while not (value := look()):
         if time.monotonic() > deadline:
             raise AssertionError(f"never: {what}; the last was {value!r}")
@@ -61,7 +67,7 @@ class Running:
     def stderr(self) -> str:
         return (self._folder / "stderr").read_text()
 
-    def says(self, text: str) -> str:
+    def says(self, text: str, *, seconds: float = HANGING_SECONDS) -> str:
         """The first line, of either stream, with ``text`` in it."""
 
         def line() -> str | None:
@@ -71,7 +77,7 @@ class Running:
                 raise AssertionError(f"ended without saying {text!r}: {lines}")
             return found
 
-        found = eventually(line, what=f"the process says {text!r}")
+        found = eventually(line, seconds=seconds, what=f"the process says {text!r}")
         assert found is not None
         return found
 

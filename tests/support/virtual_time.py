@@ -9,7 +9,7 @@ A test of coroutines runs in one of the two by the mark ``virtual_time`` or ``st
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from pearl_exporter.api.clock import Clock
@@ -99,11 +99,23 @@ class StillLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    async def pass_time(self, seconds: float) -> None:
-        """Moves the time, and lets happen what is due by then."""
-        self.now += seconds
-        for _ in range(10):
-            await asyncio.sleep(0)
+
+async def pass_time(seconds: float) -> None:
+    """Moves the time of a `StillLoop`, and lets happen what is due by then."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, StillLoop), "the test has no mark still_time"
+    loop.now += seconds
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def in_passing_time(awaited: Awaitable[Result]) -> Result:
+    """What comes of it in a `StillLoop`, while time passes."""
+    future = asyncio.ensure_future(awaited)
+    async with asyncio.timeout(HANGING_SECONDS):
+        while not future.done():
+            await pass_time(0.05)
+    return await future
 
 
 def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:

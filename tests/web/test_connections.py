@@ -1,7 +1,7 @@
 """Connections over real sockets: those that take too long are closed, and others get through.
 
 Limits are tenths of seconds here; what is tested is that they are kept, not how long they are.
-Where something must come before a limit, time stands still until it has come.
+Time stands still but where a limit is to be reached.
 """
 
 import asyncio
@@ -25,8 +25,10 @@ from pearl_exporter.serving import guarded_server, listen_on
 from pearl_exporter.web.config_watcher import WebConfigWatcher
 from pearl_exporter.web.connections import ConnectionLimits
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.patience import HANGING_SECONDS, PATIENT
-from tests.support.virtual_time import StillLoop
+from tests.support.patience import PATIENT
+from tests.support.virtual_time import in_passing_time, pass_time
+
+pytestmark = pytest.mark.still_time
 
 SHORT = ConnectionLimits(handshake=0.2, request=0.2, answer=0.2, idle=0.2, check_interval=0.02)
 LONG = ConnectionLimits()
@@ -51,18 +53,7 @@ async def served(limits: ConnectionLimits, web_config: Path | None = None) -> As
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        while not serving.done():
-            await passes(0.1)
-        await serving
-
-
-async def passes(seconds: float) -> None:
-    """Lets time pass, at once where it stands still."""
-    loop = asyncio.get_running_loop()
-    if isinstance(loop, StillLoop):
-        await loop.pass_time(seconds)
-    else:
-        await asyncio.sleep(seconds)
+        await in_passing_time(serving)
 
 
 async def get(port: int, path: str = "/") -> httpx.Response:
@@ -78,15 +69,7 @@ async def opened(port: int, data: bytes = b"") -> tuple[asyncio.StreamReader, as
 
 
 async def until_closed(reader: asyncio.StreamReader) -> bytes:
-    """What comes before the other side hangs up, as time passes."""
-    reading = asyncio.create_task(_read_on(reader))
-    async with asyncio.timeout(HANGING_SECONDS):
-        while not reading.done():
-            await passes(0.05)
-    return await reading
-
-
-async def _read_on(reader: asyncio.StreamReader) -> bytes:
+    """What comes before the other side hangs up."""
     data = b""
     with suppress(ConnectionResetError):
         while piece := await reader.read(65_536):
@@ -109,13 +92,12 @@ async def answer_of(reader: asyncio.StreamReader) -> bytes:
     ],
     ids=["nothing", "a byte", "half a header", "half a second request", "half a body"],
 )
-@pytest.mark.still_time
 async def test_who_does_not_finish_a_request_is_closed(sent):
     async with served(SHORT) as port:
         reader, writer = await opened(port, sent)
         for _ in range(sent.count(GET)):
             assert b"200 OK" in await answer_of(reader)
-        assert await until_closed(reader) == b""
+        assert await in_passing_time(until_closed(reader)) == b""
         writer.close()
 
 
@@ -126,15 +108,14 @@ async def test_who_drips_a_header_byte_by_byte_is_closed():
         async def drip() -> None:
             while True:
                 writer.write(b"x")
-                await passes(0.05)
+                await pass_time(0.05)
 
         dripping = asyncio.create_task(drip())
-        assert await until_closed(reader) == b""
+        assert await in_passing_time(until_closed(reader)) == b""
         dripping.cancel()
         writer.close()
 
 
-@pytest.mark.still_time
 async def test_who_does_not_read_an_answer_is_closed():
     async with served(SHORT) as port:
         with socket.socket() as slow:
@@ -145,30 +126,28 @@ async def test_who_does_not_read_an_answer_is_closed():
             await loop.sock_sendall(slow, GET.replace(b"/ ", b"/?size=%d " % LARGE))
             received = len(await loop.sock_recv(slow, 1))
             for _ in range(10):
-                await passes(0.05)
+                await pass_time(0.05)
             with suppress(ConnectionResetError):  # one of the two ways to be closed
                 while size := len(await loop.sock_recv(slow, 65_536)):
                     received += size
             assert 0 < received < LARGE
 
 
-@pytest.mark.still_time
 async def test_who_stays_without_asking_is_closed():
     async with served(SHORT) as port:
         reader, writer = await opened(port, GET)
         assert await answer_of(reader)
-        assert await until_closed(reader) == b""
+        assert await in_passing_time(until_closed(reader)) == b""
         writer.close()
 
 
-@pytest.mark.still_time
 async def test_who_asks_now_and_then_keeps_the_connection():
     async with served(SHORT) as port:
         reader, writer = await opened(port)
         for _ in range(6):  # longer than any limit, but for no request
             writer.write(GET)
             assert await answer_of(reader)
-            await passes(0.1)
+            await pass_time(0.1)
         writer.close()
 
 
@@ -251,8 +230,7 @@ async def test_idle_connections_give_up_their_file_descriptors(caplog):
             clients[-1].setblocking(False)
             with descriptors_left(3):
                 loop = asyncio.get_running_loop()
-                async with asyncio.timeout(HANGING_SECONDS):
-                    answer = await loop.sock_recv(clients[-1], 100)
+                answer = await in_passing_time(loop.sock_recv(clients[-1], 100))
         assert answer.startswith(b"HTTP/1.1 200 OK")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "no file descriptor is left" in caplog.text
@@ -296,7 +274,7 @@ async def test_a_client_needs_a_certificate_with_one_of_the_names(made, web_conf
 async def test_who_does_not_shake_hands_is_closed(made, web_config):
     async with served(SHORT, web_config) as port:
         reader, writer = await opened(port)
-        assert await until_closed(reader) == b""
+        assert await in_passing_time(until_closed(reader)) == b""
         writer.close()
 
 

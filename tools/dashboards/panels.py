@@ -1,4 +1,4 @@
-"""One function for each kind of panel, so that all panels of a kind look alike."""
+"""One function for each kind of panel, so that all panels of a kind look the same."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
