@@ -17,6 +17,9 @@ from pearl_exporter.errors import ApiError, ConnectionFailedError, RequestTimeou
 from pearl_exporter.reading.search import Page, Search
 from tests.support.real_client import a_real_client
 from tests.support.stream_servers import listening, read_request
+from tests.support.virtual_time import in_passing_time
+
+pytestmark = pytest.mark.still_time
 
 EMPTY = json.dumps({"count": 0, "results": []}).encode()
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(EMPTY) + EMPTY
@@ -77,17 +80,20 @@ async def test_a_reset_during_the_handshake_is_a_failed_connection():
 
 async def test_an_idle_connection_that_the_peer_closed_is_replaced():
     connections = 0
+    closed: asyncio.Queue[None] = asyncio.Queue()
 
     async def answer_once(reader, writer):
         nonlocal connections
         connections += 1
         await read_request(reader)
         writer.write(GOOD)
+        writer.write_eof()
+        closed.put_nowait(None)
 
     async with listening(answer_once) as port, a_real_client(f"http://127.0.0.1:{port}") as client:
         for _ in range(3):
             assert await search(client) == Page(0, [])
-            await asyncio.sleep(0.05)  # until the end has come through
+            await closed.get()
     assert connections == 3
 
 
@@ -96,15 +102,15 @@ async def test_a_silent_peer_is_a_timeout_that_frees_its_slot():
 
     async def wait_or_answer(reader, writer):
         if is_silent:
-            await asyncio.sleep(60)
+            await reader.read(-1)
         await answer(reader, writer)
 
     async with (
         listening(wait_or_answer) as port,
-        a_real_client(f"http://127.0.0.1:{port}", timeout=0.2) as client,
+        a_real_client(f"http://127.0.0.1:{port}", timeout=2.0) as client,
     ):
         with pytest.raises(RequestTimeoutError):
-            await search(client)
+            await in_passing_time(search(client, give_up=2.5))
         is_silent = False
         assert await search(client) == Page(0, [])
 
@@ -121,9 +127,9 @@ async def test_a_peer_that_accepts_nothing_is_a_timeout(scheme):
             for each in fillers:
                 each.setblocking(False)
                 each.connect_ex(("127.0.0.1", port))
-            async with a_real_client(f"{scheme}://127.0.0.1:{port}", timeout=0.2) as client:
+            async with a_real_client(f"{scheme}://127.0.0.1:{port}", timeout=2.0) as client:
                 with pytest.raises(RequestTimeoutError):
-                    await search(client)
+                    await in_passing_time(search(client, give_up=2.5))
         finally:
             for each in fillers:
                 each.close()
@@ -135,10 +141,10 @@ async def test_a_peer_that_answers_no_handshake_is_a_timeout():
 
     async with (
         listening(wait) as port,
-        a_real_client(f"https://127.0.0.1:{port}", timeout=0.2) as client,
+        a_real_client(f"https://127.0.0.1:{port}", timeout=2.0) as client,
     ):
         with pytest.raises(RequestTimeoutError):
-            await search(client)
+            await in_passing_time(search(client, give_up=2.5))
 
 
 async def test_a_large_body_is_received_as_fast_as_it_is_read():

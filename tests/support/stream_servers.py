@@ -37,7 +37,8 @@ async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> Asyn
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.01)  # what was aborted is closed in the loop's next rounds
+        for _ in range(10):  # what was aborted is closed in the loop's next iterations
+            await asyncio.sleep(0)
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
