@@ -1,4 +1,4 @@
-"""A reload at any moment: amid a read, a commit, an outage, another reload, a stop."""
+"""A reload at any moment: during a read, a commit, an outage, another reload, a stop."""
 
 import asyncio
 import logging
@@ -56,7 +56,7 @@ class Disk(MemoryStore):
 
 @pytest.fixture(autouse=True)
 def logging_stays_as_it_is(monkeypatch):
-    """A reload sets up logging anew, for the whole process."""
+    """A reload sets up logging again, for the whole process."""
     monkeypatch.setattr("pearl_exporter.reload.set_up_logging", lambda _: None)
 
 
@@ -111,7 +111,7 @@ def assert_counted_once(world: World) -> None:
         assert ledger.started <= len(late) + len(open_then)
 
 
-async def test_amid_a_long_first_read():
+async def test_during_a_long_first_read():
     async with running(2, api={"rate_limit": 2.0, "page_size": 20}) as world:
         await asyncio.sleep(20)
         first, second = world.app.pollers
@@ -129,7 +129,7 @@ async def test_amid_a_long_first_read():
         assert_counted_once(world)
 
 
-async def test_amid_a_commit():
+async def test_during_a_commit():
     disk = Disk()
     async with running(store=disk) as world:
         await asyncio.sleep(100)
@@ -145,7 +145,7 @@ async def test_amid_a_commit():
         assert_counted_once(world)
 
 
-async def test_amid_a_commit_that_hangs_it_goes_on_from_what_was_saved():
+async def test_during_a_hanging_commit_the_saved_state_counts():
     disk = Disk()
     async with running(store=disk) as world:
         await asyncio.sleep(100)
@@ -160,7 +160,7 @@ async def test_amid_a_commit_that_hangs_it_goes_on_from_what_was_saved():
         assert_counted_once(world)
 
 
-async def test_amid_an_outage_and_amid_catching_up():
+async def test_during_an_outage_and_while_catching_up():
     # a window far shorter than the outage, and a rate that makes catching up last
     more = {"window": 300.0}
     async with running(outbound=more, api={"rate_limit": 0.5, "page_size": 10}) as world:
@@ -203,7 +203,7 @@ async def test_two_at_once_come_one_after_the_other():
         assert all(each.snapshot.health.up for each in world.app.pollers)
 
 
-async def test_a_new_outbound_whose_progress_cannot_be_read_leaves_all_as_it_was():
+async def test_a_new_outbound_with_bad_progress_changes_nothing():
     disk = Disk()
     async with running(3, store=disk) as world:
         full = world.app.settings
@@ -218,7 +218,7 @@ async def test_a_new_outbound_whose_progress_cannot_be_read_leaves_all_as_it_was
         assert all(each.snapshot.health.up for each in pollers)
 
 
-async def test_a_stop_that_comes_amid_a_reload_waits_for_its_end_and_wins():
+async def test_a_stop_during_a_reload_waits_for_it_and_wins():
     disk = Disk()
     async with running(2, store=disk) as world:
         full = world.app.settings
@@ -238,7 +238,7 @@ async def test_a_stop_that_comes_amid_a_reload_waits_for_its_end_and_wins():
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_bug_while_reading_is_told_by_the_metric_as_well():
+async def test_a_bug_while_reading_shows_in_the_metric_too():
     async with running() as world:
 
         def read():
@@ -253,7 +253,7 @@ def metrics_of(world: World) -> bytes:
     return world.app.exposition.render(Format.TEXT)
 
 
-def told(caplog) -> logging.LogRecord:
+def log_line(caplog) -> logging.LogRecord:
     (record,) = [each for each in caplog.records if each.getMessage() == "configuration reloaded"]
     return record
 
@@ -272,14 +272,14 @@ async def test_the_log_says_what_changed_and_never_a_value(caplog):
                 }
             )
             assert await Reloader(world.app, lambda: other).reload() == ()
-    record = told(caplog)
+    record = log_line(caplog)
     assert record.outbounds_added == "none"
     assert record.outbounds_removed == "outbound-1"
     assert record.outbounds_changed == "outbound-0: window, labels"
     assert record.keys_changed == "api.timeout, poll.follow"
 
 
-async def test_the_log_says_that_a_discovered_outbound_has_settings_of_its_own_now(caplog):
+async def test_the_log_shows_a_discovered_outbounds_own_settings(caplog):
     with caplog.at_level("INFO", "pearl_exporter.reload"):
         async with running(2, configured=0, api=TOKEN, discovery={"enabled": True}) as world:
             await asyncio.sleep(1)
@@ -287,12 +287,12 @@ async def test_the_log_says_that_a_discovered_outbound_has_settings_of_its_own_n
             mine = found.model_copy(update={"name": "mine", "window": 1800.0})
             other = world.settings.model_copy(update={"outbounds": (mine,)})
             assert await Reloader(world.app, lambda: other).reload() == ()
-    record = told(caplog)
+    record = log_line(caplog)
     assert (record.outbounds_added, record.outbounds_removed) == ("none", "none")
     assert record.outbounds_changed == "mine: window, name"
 
 
-async def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_change(caplog):
+async def test_the_log_line_of_a_large_reload_stays_short(caplog):
     with caplog.at_level("INFO", "pearl_exporter.reload"):
         async with running(MAX_NAMED + 2) as world:
             changed = [
@@ -300,6 +300,6 @@ async def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_chang
             ]
             other = world.settings.model_copy(update={"outbounds": tuple(changed)})
             assert await Reloader(world.app, lambda: other).reload() == ()
-    record = told(caplog)
+    record = log_line(caplog)
     assert record.outbounds_changed.count(": window") == MAX_NAMED
     assert record.outbounds_changed.endswith("; 2 more")

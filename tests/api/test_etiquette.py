@@ -73,7 +73,8 @@ async def running(count: int, *, calls_a_day: int = 1000, **more):
 
 
 @pytest.mark.parametrize("fault", ["unauthorized", "forbidden"])
-async def test_one_outbound_at_a_time_tries_a_refused_token_ever_less_often(fault, caplog):
+async def test_one_outbound_at_a_time_probes_a_refused_token(fault, caplog):
+    """At growing intervals."""
     with caplog.at_level(logging.WARNING, "pearl_exporter"):
         async with running(20) as scene:
             await asyncio.sleep(100)
@@ -82,7 +83,7 @@ async def test_one_outbound_at_a_time_tries_a_refused_token_ever_less_often(faul
             await asyncio.sleep(3600)
             asked = scene.since(100)
             times = [when for when, _, _ in asked]
-            assert times[1] - times[0] < INTERVAL  # a second one bears witness
+            assert times[1] - times[0] < INTERVAL  # a second one confirms it
             gaps = [later - earlier for earlier, later in pairwise(times[1:])]
             wanted = [60, 120, 240, *[MAX_BACKOFF_SECONDS] * (len(gaps) - 3)]
             assert gaps == pytest.approx(wanted, abs=INTERVAL / 2 + 2)
@@ -96,7 +97,7 @@ async def test_one_outbound_at_a_time_tries_a_refused_token_ever_less_often(faul
     assert record.outbounds == 20
 
 
-async def test_while_a_token_is_refused_all_its_outbounds_say_so():
+async def test_while_a_token_is_refused_all_its_outbounds_show_it():
     async with running(5) as scene:
         await asyncio.sleep(100)
         scene.faults("unauthorized")
@@ -115,14 +116,16 @@ async def test_while_a_token_is_refused_all_its_outbounds_say_so():
         assert scene.app.is_ready
 
 
-async def test_with_a_token_that_was_never_good_all_are_ready_and_hardly_any_ask():
+async def test_with_a_token_that_was_never_good_all_are_ready():
+    """Hardly any request is sent."""
     async with running(20, faults=["unauthorized"]) as scene:
         await asyncio.sleep(INTERVAL + 1)
         assert scene.app.is_ready
         assert len(scene.asked) == 2
 
 
-async def test_a_token_that_is_taken_again_brings_all_back_within_an_interval_and_without_a_burst():
+async def test_an_accepted_token_brings_all_outbounds_back():
+    """Within an interval, and without a burst."""
     async with running(30) as scene:
         await asyncio.sleep(100)
         scene.faults("unauthorized")
@@ -145,7 +148,8 @@ async def test_a_token_that_is_taken_again_brings_all_back_within_an_interval_an
         assert not any(each.catching_up for each in scene.healths())
 
 
-async def test_an_outbound_polled_each_hour_does_not_wait_an_hour_when_the_token_is_good_again():
+async def test_a_good_token_is_used_soon_by_hourly_polls_too():
+    """An outbound that is polled each hour does not wait for an hour."""
     async with running(5) as scene:
         often, *others = scene.app.settings.outbounds
         rare = [
@@ -170,7 +174,7 @@ async def test_an_outbound_polled_each_hour_does_not_wait_an_hour_when_the_token
         assert scene.metric("pearl_exporter_polls_skipped_total") == [0] * 5
 
 
-async def test_what_waits_for_its_turn_when_the_token_is_refused_does_not_ask():
+async def test_a_waiting_request_is_not_sent_with_a_refused_token():
     async with running(40, api={"rate_limit": 1.0, "concurrency": 1}) as scene:
         await asyncio.sleep(200)
         assert scene.metric("pearl_exporter_api_requests_waiting") > [5]
@@ -185,7 +189,7 @@ async def test_what_waits_for_its_turn_when_the_token_is_refused_does_not_ask():
 # --- one outbound is refused
 
 
-async def test_an_outbound_that_alone_is_refused_holds_nobody_back():
+async def test_a_single_refused_outbound_blocks_no_other():
     async with running(6) as scene:
         bad, *others = scene.ids()
         await asyncio.sleep(100)
@@ -203,7 +207,7 @@ async def test_an_outbound_that_alone_is_refused_holds_nobody_back():
         assert len(others) == 5
 
 
-async def test_two_outbounds_that_are_refused_hold_the_others_back_once_at_most():
+async def test_two_refused_outbounds_block_the_others_at_most_once():
     async with running(6, faults=[]) as scene:
         bad = scene.ids()[:2]
         await asyncio.sleep(100)
@@ -234,7 +238,8 @@ async def test_a_changed_token_file_is_tried_at_once(tmp_path):
         assert all(health.up for health in scene.healths())
 
 
-async def test_a_refused_token_is_read_again_also_from_a_file_that_looks_unchanged(tmp_path):
+async def test_a_refused_token_is_read_again_from_its_file(tmp_path):
+    """Also if the file looks unchanged."""
     file = tmp_path / "token"
     file.write_text("account:one")
 
@@ -252,7 +257,7 @@ async def test_a_refused_token_is_read_again_also_from_a_file_that_looks_unchang
         assert all(health.up for health in scene.healths())
 
 
-async def test_a_token_that_changes_while_the_old_one_is_refused_is_not_held_back_for_it(tmp_path):
+async def test_a_token_changed_during_a_refusal_is_not_blocked(tmp_path):
     file = tmp_path / "token"
     file.write_text("account:old")
 
@@ -359,7 +364,8 @@ async def test_without_the_key_nothing_is_stretched():
 # --- a budget that is too small
 
 
-async def test_with_too_low_a_rate_all_come_late_alike_and_the_log_names_the_rate_needed(caplog):
+async def test_with_too_low_a_rate_all_polls_are_equally_late(caplog):
+    """The log names the rate that is needed."""
     with caplog.at_level(logging.WARNING, "pearl_exporter"):
         async with running(8, api={"rate_limit": 0.1}) as scene:
             await asyncio.sleep(1200)
@@ -370,9 +376,9 @@ async def test_with_too_low_a_rate_all_come_late_alike_and_the_log_names_the_rat
             assert scene.metric("pearl_exporter_api_requests_waiting")[0] > 3
             assert scene.metric("pearl_exporter_api_rate_limit_configured") == [0.1]
             assert len(scene.since(200)) == pytest.approx(100, abs=1)  # all of the budget is used
-    (told,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
-    assert (told.needed_per_second, told.allowed_per_second) == (0.3, 0.1)
-    assert told.is_lower_bound
+    (record,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
+    assert (record.needed_per_second, record.allowed_per_second) == (0.3, 0.1)
+    assert record.is_lower_bound
 
 
 async def test_a_budget_that_becomes_too_small_is_told_once(caplog):
@@ -382,11 +388,11 @@ async def test_a_budget_that_becomes_too_small_is_told_once(caplog):
             assert not [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
             await asyncio.sleep(240)
             assert all(health.polls for health in scene.healths())
-    (told,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
-    assert told.allowed_per_second == 0.2
+    (record,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
+    assert record.allowed_per_second == 0.2
 
 
-async def test_a_reload_that_lowers_the_rate_is_told_what_polls_have_taken(caplog):
+async def test_a_reload_that_lowers_the_rate_knows_what_polls_took(caplog):
     with caplog.at_level(logging.WARNING, "pearl_exporter"):
         async with running(2, calls_a_day=20_000, api={"rate_limit": 10.0}) as scene:
             await asyncio.sleep(600)
@@ -396,13 +402,13 @@ async def test_a_reload_that_lowers_the_rate_is_told_what_polls_have_taken(caplo
             needed = demand.needed
             await app.reconfigure(app.settings.model_copy(update={"api": api}))
     assert needed > 1.5 * 2 / INTERVAL  # more than a request a poll
-    (told,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
-    assert told.needed_per_second == round(needed, 1)
-    assert told.allowed_per_second == 0.01
-    assert not told.is_lower_bound
+    (record,) = [each for each in caplog.records if "api.rate_limit" in each.getMessage()]
+    assert record.needed_per_second == round(needed, 1)
+    assert record.allowed_per_second == 0.01
+    assert not record.is_lower_bound
 
 
-async def test_after_a_429_all_outbounds_of_the_token_are_slowed_alike():
+async def test_a_429_slows_all_outbounds_equally():
     async with running(10, api={"rate_limit": 1.0}) as scene:
         await asyncio.sleep(60)
         scene.faults("rate_limit:probability=0.3")

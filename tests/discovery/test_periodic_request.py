@@ -73,7 +73,7 @@ async def test_it_asks_at_once_and_at_its_interval():
         (40.0, AuthError("refused"), [0, 30, 90, 210, 450, 750]),
     ],
 )
-async def test_a_failure_is_tried_again_soon_and_a_refusal_ever_more_rarely(interval, error, asked):
+async def test_a_failure_is_retried_soon_and_a_refusal_backed_off(interval, error, asked):
     async with watching(interval) as scene:
         scene.fail(error)
         await asyncio.sleep(asked[-1] + 1)
@@ -102,7 +102,7 @@ async def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
 
 
 @pytest.mark.parametrize("error", [StateError("the disk is full"), ValueError("a bug")])
-async def test_what_fails_in_taking_an_answer_does_not_end_the_asking(error, caplog):
+async def test_a_failure_in_taking_an_answer_ends_nothing(error, caplog):
     async with watching() as scene:
         scene.fail(error)
         await asyncio.sleep(10)
@@ -112,7 +112,8 @@ async def test_what_fails_in_taking_an_answer_does_not_end_the_asking(error, cap
         assert scene.watch.is_up
 
 
-async def test_nobody_asks_while_it_is_off_and_turning_it_off_forgets():
+async def test_nothing_is_sent_while_it_is_off():
+    """Turning it off forgets the answer."""
     async with watching(None) as scene:
         await asyncio.sleep(1000)
         assert (scene.asked, scene.watch.is_on) == ([], False)
@@ -137,7 +138,7 @@ async def test_another_interval_counts_from_the_last_question():
         assert scene.asked[-1] == 150
 
 
-async def test_it_can_be_hastened():
+async def test_it_can_be_sent_at_once():
     async with watching() as scene:
         await asyncio.sleep(50)
         scene.watch.run_now()
@@ -145,7 +146,7 @@ async def test_it_can_be_hastened():
         assert scene.asked == [0, 50]
 
 
-async def test_asking_once_gives_the_error():
+async def test_sending_it_once_returns_the_error():
     scene = Scene()
     scene.watch.set_interval(60.0)
     assert await scene.watch.once() is None

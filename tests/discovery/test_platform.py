@@ -81,7 +81,7 @@ def fail(world: World, *faults: object) -> None:
 ALL = {"load-001", "load-002", "load-003"}
 
 
-async def test_all_that_is_listed_is_polled_by_the_defaults_of_poll():
+async def test_all_that_is_listed_is_polled_by_the_defaults():
     async with running() as world:
         assert polled(world) == ALL
         (interval,) = {*named(world, "pearl_outbound_poll_interval_seconds").values()}
@@ -103,7 +103,8 @@ async def test_all_that_is_listed_is_polled_by_the_defaults_of_poll():
         )
 
 
-async def test_configured_ones_keep_their_names_and_settings_and_are_never_removed():
+async def test_configured_outbounds_keep_their_names_and_settings():
+    """They are never removed."""
     async with running(configured=1, outbound={"interval": 60.0}) as world:
         (mine,) = world.settings.outbounds
         assert polled(world) == ALL
@@ -163,7 +164,7 @@ async def test_a_name_that_is_a_phone_number_is_seen_nowhere(caplog):
                 assert secret not in repr(store.discovered)
 
 
-async def test_one_is_removed_when_three_good_answers_have_left_it_out():
+async def test_an_outbound_missing_from_three_lists_is_removed():
     async with running() as world:
         change(world, "load-002", gone=True)
         await asyncio.sleep(2 * ROUND)
@@ -185,7 +186,8 @@ async def test_one_that_vanished_is_kept_if_wanted():
 
 
 @pytest.mark.parametrize("fault", ["server_error", "unauthorized", "html", "empty", "error_object"])
-async def test_a_failed_discovery_removes_nothing_and_never_stops_polling(fault):
+async def test_a_failed_discovery_removes_nothing(fault):
+    """Polling goes on."""
     async with running() as world:
         await asyncio.sleep(60)
         fail(world, {"fault": fault, "outbound": LIST_PATH})
@@ -334,7 +336,8 @@ class _Disk(MemoryStore):
         self.discovered = tuple(outbounds)
 
 
-async def test_counters_of_discovered_ones_are_there_before_the_first_answer_after_a_restart():
+async def test_a_restart_publishes_discovered_counters_at_once():
+    """Before the first answer."""
     disk = _Disk()
 
     async with running(store=disk) as world:
@@ -351,7 +354,7 @@ async def test_counters_of_discovered_ones_are_there_before_the_first_answer_aft
         assert polled(world) == set(before) - {"load-001"}
 
 
-async def test_discovered_ones_that_cannot_be_saved_are_polled_all_the_same(caplog):
+async def test_discovered_outbounds_that_cannot_be_saved_are_polled(caplog):
     disk = _Disk()
     disk.is_full = True
 
@@ -364,7 +367,8 @@ async def test_discovered_ones_that_cannot_be_saved_are_polled_all_the_same(capl
     assert record.error.startswith("no space left")
 
 
-async def test_it_is_ready_when_discovery_and_then_every_outbound_was_tried():
+async def test_it_is_ready_once_every_outbound_was_tried():
+    """Discovery comes first."""
     async with running(faults=[{"fault": "slow", "seconds": 20, "outbound": LIST_PATH}]) as world:
         assert not world.app.is_ready
         await asyncio.sleep(22)
@@ -389,7 +393,8 @@ async def reload(world: World, **changes: object):
     await world.app.reconfigure(settings)
 
 
-async def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_early():
+async def test_a_reload_of_the_patterns_takes_effect_at_once():
+    """No outbound is polled early."""
     async with running() as world:
         await asyncio.sleep(40)
         kept = world.app.pollers[0]
@@ -404,7 +409,8 @@ async def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_ea
         assert world.requests.count(("GET", LIST_PATH)) == asked == 1
 
 
-async def test_one_that_is_configured_later_keeps_its_counters_and_takes_its_new_name():
+async def test_a_discovered_outbound_may_be_configured_later():
+    """It keeps its counters and takes its new name."""
     async with running() as world:
         await asyncio.sleep(2 * ROUND)
         before = named(world, "pearl_calls_started_total")["load-001"]

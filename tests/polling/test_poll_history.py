@@ -62,7 +62,7 @@ class Polled:
         return self
 
     async def poll(self, after: float = 30.0):
-        """The record of a poll, so many seconds after the one before."""
+        """The record of a poll, some seconds after the previous one."""
         await self.world.wait(after)
         self.table.searches.clear()
         await self.poller.poll()
@@ -112,7 +112,8 @@ async def test_each_search_is_remembered_with_what_it_is_for():
     assert "catching up" in (await polled.poll(4 * 3600)).asked.purposes
 
 
-async def test_a_row_that_appears_where_was_read_before_is_late_once_and_a_new_one_is_not():
+async def test_a_row_where_was_read_before_is_late_once():
+    """A new one is not."""
     polled = await Polled().begin()
     polled.put(call("new", 10 * SECOND))
     assert (await polled.poll()).found == PollFindings(new=1)
@@ -132,7 +133,7 @@ async def test_what_comes_after_an_outage_is_not_late():
     assert [each.late for each in found] == [0] * len(found)
 
 
-async def test_what_settled_changed_and_vanished_is_remembered_of_the_poll_that_found_it():
+async def test_a_poll_is_remembered_with_what_changed():
     polled = await Polled().begin()
     polled.put(call("a", SECOND), call("b", 2 * SECOND), call("c", 3 * SECOND))
     assert (await polled.poll()).found == PollFindings(new=3)
@@ -144,7 +145,7 @@ async def test_what_settled_changed_and_vanished_is_remembered_of_the_poll_that_
     assert (await polled.poll()).found == PollFindings()
 
 
-async def test_a_failed_poll_is_remembered_with_its_reason_and_only_the_last_ones_are():
+async def test_the_last_failed_polls_are_remembered_by_reason():
     world = World(
         default_campaigns(3, DAWN_MS, 1, history_ms=HOUR_MS), faults=["not_found"], frozen=True
     )
@@ -182,7 +183,7 @@ async def test_a_bug_in_remembering_ends_no_polls(broken, monkeypatch):
 # --- the last hours
 
 
-def told(outbound) -> list[tuple[int, dict[str, int] | None]]:
+def steps_of(outbound) -> list[tuple[int, dict[str, int] | None]]:
     """The steps since the first poll, without outcomes of which there was none."""
     return [
         (
@@ -193,23 +194,24 @@ def told(outbound) -> list[tuple[int, dict[str, int] | None]]:
     ]
 
 
-async def test_the_last_hours_outlast_a_restart_and_show_an_outage_as_a_gap(tmp_path):
+async def test_the_last_hours_survive_a_restart(tmp_path):
+    """An outage shows as a gap."""
     url = f"sqlite:///{tmp_path}/state.db"
     before = await Polled(open_store(url)).begin()
     before.put(call("a", SECOND), call("b", 2 * SECOND, status=150))
     for _ in range(20):
         await before.poll()
-    known = told(before.poller.snapshot)
+    known = steps_of(before.poller.snapshot)
     assert known == [(0, {"success": 1, "unreachable": 1}), (1, {}), (2, {})]
     await before.world.app.stop()
 
     after = Polled(open_store(url))
     after.table = before.table
     await after.world.app.start(polling=False)
-    assert told(after.poller.snapshot) == known, "shown before any poll"
+    assert steps_of(after.poller.snapshot) == known, "shown before any poll"
     after.put(call("c", before.since_begin + SECOND))
     await after.poll(before.since_begin / SECOND + 1200)
-    assert told(after.poller.snapshot) == [
+    assert steps_of(after.poller.snapshot) == [
         *known,
         *((step, None) for step in (3, 4, 5)),
         (6, {"success": 1}),
@@ -217,12 +219,12 @@ async def test_the_last_hours_outlast_a_restart_and_show_an_outage_as_a_gap(tmp_
     await after.world.app.stop()
 
 
-async def test_steps_between_polls_that_are_meant_to_be_far_apart_are_no_gap():
+async def test_a_long_interval_leaves_no_gap():
     polled = await Polled(interval=900.0).begin()
     polled.put(call("a", SECOND))
     await polled.poll(900)
     await polled.poll(1801)
-    assert told(polled.poller.snapshot) == [
+    assert steps_of(polled.poller.snapshot) == [
         (0, {}),
         *((step, {}) for step in (1, 2)),
         (3, {"success": 1}),
@@ -231,7 +233,7 @@ async def test_steps_between_polls_that_are_meant_to_be_far_apart_are_no_gap():
     ]
 
 
-async def test_a_state_of_an_earlier_version_begins_them_anew():
+async def test_a_state_of_an_earlier_version_begins_them_again():
     polled = await Polled().begin()
     saved = msgspec.to_builtins(polled.poller.saved().progress)
     del saved["outcomes"]

@@ -1,4 +1,4 @@
-"""One poll: all or nothing, published when committed, its failures told and counted."""
+"""One poll: all or nothing, published when committed, its failures logged and counted."""
 
 import asyncio
 import logging
@@ -69,7 +69,8 @@ async def test_a_good_poll_is_published_whole():
         ("error_object", "bad_response"),
     ],
 )
-async def test_a_failed_poll_publishes_its_reason_and_leaves_the_calls_as_they_were(fault, reason):
+async def test_a_failed_poll_publishes_its_reason(fault, reason):
+    """The calls stay as they were."""
     world = world_of()
     poller = world.app.pollers[0]
     await world.app.start(polling=False)
@@ -91,7 +92,7 @@ async def test_a_failed_poll_publishes_its_reason_and_leaves_the_calls_as_they_w
     assert after.health.catching_up
 
 
-async def test_recovery_after_an_outage_counts_what_settled_meanwhile():
+async def test_after_an_outage_what_settled_meanwhile_counts():
     world = world_of(outbound={"window": 600.0, "settle": 30.0}, poll={"window": 600.0})
     poller = world.app.pollers[0]
     await world.app.start(polling=False)
@@ -113,7 +114,7 @@ async def test_recovery_after_an_outage_counts_what_settled_meanwhile():
     assert balance_holds(poller.snapshot)
 
 
-async def test_a_read_that_keeps_getting_pages_may_take_longer_than_give_up():
+async def test_a_read_that_gets_pages_may_exceed_give_up():
     world = world_of(api={"rate_limit": 0.5, "page_size": 10})
     poller = world.app.pollers[0]
     await world.app.start(polling=False)
@@ -122,7 +123,8 @@ async def test_a_read_that_keeps_getting_pages_may_take_longer_than_give_up():
     assert asyncio.get_running_loop().time() - began > 2 * poller.outbound.give_up
 
 
-async def test_the_first_page_makes_ready_the_whole_read_is_not_awaited():
+async def test_the_first_page_makes_ready():
+    """The whole read is not awaited."""
     world = world_of(api={"rate_limit": 0.5, "page_size": 10})
     await world.app.start(polling=False)
     poll = asyncio.create_task(world.app.pollers[0].poll())
@@ -147,7 +149,8 @@ async def test_a_long_read_shows_its_progress(caplog):
     assert any(record.getMessage() == "reading calls" for record in caplog.records)
 
 
-async def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends():
+async def test_a_long_read_publishes_its_progress():
+    """At most once a second, until it ends."""
     shown = {}
     world = world_of(api={"rate_limit": 10, "page_size": 10})
     poller, schedule = world.app.pollers[0], world.app.schedule
@@ -187,7 +190,7 @@ async def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
     assert polled_at == pytest.approx(DAWN_MS + skew * 1000, abs=1500)
 
 
-async def test_t_does_not_step_back_when_the_clock_s_correction_ends():
+async def test_t_does_not_step_back_when_the_correction_ends():
     world = world_of(faults=["skew:seconds=3"])
     poller = world.app.pollers[0]
     await world.app.start(polling=False)
@@ -199,7 +202,8 @@ async def test_t_does_not_step_back_when_the_clock_s_correction_ends():
         assert poller.snapshot.calls.polled_at >= ahead
 
 
-async def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_read():
+async def test_a_clock_a_little_behind_costs_no_second_read():
+    """Answers have no date."""
     world = world_of(frozen=True, transport=lambda it: Dated(it, None))
     poller = world.app.pollers[0]
     await world.app.start(polling=False)
@@ -211,7 +215,8 @@ async def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_sec
     assert poller.snapshot.calls.polled_at == DAWN_MS
 
 
-async def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
+async def test_after_a_poll_of_a_wrong_time_the_log_says_so(caplog):
+    """That span is read again, and counted once."""
     with caplog.at_level(logging.WARNING, "pearl_exporter.polling"):
         world = world_of(frozen=True, outbound={"settle": 10.0})
         poller = world.app.pollers[0]
@@ -235,7 +240,7 @@ async def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(capl
     assert record.seconds == 7000
 
 
-async def test_a_refused_token_is_tried_less_and_less_until_it_changes(tmp_path):
+async def test_a_refused_token_is_backed_off_until_it_changes(tmp_path):
     file = tmp_path / "token"
     file.write_text("account:old")
 
@@ -261,7 +266,7 @@ async def test_a_refused_token_is_tried_less_and_less_until_it_changes(tmp_path)
     assert poller.may_poll()
 
 
-async def test_the_next_poll_of_a_refused_token_comes_when_the_page_says():
+async def test_a_refused_token_is_probed_when_the_page_says():
     world = world_of(faults=["unauthorized"])
     await world.app.start()
     poller = world.app.pollers[0]
@@ -337,7 +342,8 @@ async def test_a_poll_that_was_given_up_commits_nothing_later():
     assert disk.saved is before
 
 
-async def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():
+async def test_what_was_not_committed_is_not_published():
+    """The next poll counts it."""
     store = _FullDisk()
     world = world_of(store=store, outbound={"settle": 10.0})
     poller = world.app.pollers[0]
@@ -367,7 +373,7 @@ class _SlowDisk(MemoryStore):
         await asyncio.sleep(1)
 
 
-async def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
+async def test_a_poll_cancelled_while_it_commits_loses_nothing():
     store = _SlowDisk()
     world = world_of(store=store)
     poller = world.app.pollers[0]
@@ -380,7 +386,8 @@ async def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
     assert poller.saved().progress.polled_at == DAWN_MS
 
 
-async def test_after_a_restart_what_was_saved_is_published_before_any_poll():
+async def test_after_a_restart_the_saved_counters_are_published():
+    """Before any poll."""
     store = _FullDisk()
     world = world_of(store=store, outbound={"settle": 10.0})
     poller = world.app.pollers[0]
@@ -414,7 +421,7 @@ async def test_a_bug_in_one_poll_does_not_end_the_polls(caplog):
     assert await poller.poll() is None
 
 
-async def test_failures_are_logged_when_they_begin_and_end_not_each_time(caplog):
+async def test_failures_are_logged_when_they_begin_and_end(caplog):
     with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
         world = world_of(faults=["server_error"])
         poller = world.app.pollers[0]
