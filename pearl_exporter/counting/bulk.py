@@ -23,8 +23,9 @@ class NewCalls(NamedTuple):
 
     Attributes:
         packed: Each call as if it were history.
-        in_window: How many calls of the window there are, by the rows' numbers.
-        to_count: The indexes of the calls that are not history, or have an unknown code.
+        in_window: How many of the calls are in the window, by `RowsByStart.numbers`.
+        to_count: The indexes of the calls that are not history, or have an unknown code: `begin`
+            has to count these.
     """
 
     packed: list[PackedOrTracked]

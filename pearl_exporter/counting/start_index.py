@@ -6,7 +6,7 @@ Ids are stored in *blocks* of neighbours by start, a few hundred calls each::
     key 10:00:00.000     key 10:14:07.250     key 10:31:55.001
     ┌──────────────────┐ ┌──────────────────┐ ┌──────────────────┐
     │ starts, in order │ │ starts, in order │ │ starts, in order │
-    │ ids, as starts   │ │ ids, as starts   │ │ ids, as starts   │
+    │ ids, same order  │ │ ids, same order  │ │ ids, same order  │
     └──────────────────┘ └──────────────────┘ └──────────────────┘
 
 So a range of a window of a million calls is found by bisection, a new call is inserted into a short
