@@ -23,7 +23,7 @@ INTERVAL = 0.3
 
 @pytest.fixture(autouse=True)
 def logging_stays_as_it_is(monkeypatch):
-    """A reload sets up logging anew, for the whole process."""
+    """A reload sets up logging again, for the whole process."""
     monkeypatch.setattr("pearl_exporter.reload.set_up_logging", lambda _: None)
 
 
@@ -76,7 +76,8 @@ async def test_outbounds_come_go_and_stay():
         await until(lambda: new.snapshot.health.up)
 
 
-async def test_a_changed_outbound_keeps_its_counters_and_goes_by_its_new_settings():
+async def test_a_changed_outbound_keeps_its_counters():
+    """It goes by its new settings."""
     async with running(1) as world:
         poller = world.app.pollers[0]
         await until(lambda: poller.snapshot.calls.ledger.settled > 0)
@@ -135,7 +136,8 @@ async def test_an_outbound_that_stays_is_not_polled_early():
     await world.app.stop()
 
 
-async def test_new_settings_of_the_api_go_to_a_new_client_and_the_old_one_is_closed():
+async def test_new_settings_of_the_api_make_a_new_client():
+    """The old one is closed."""
     async with running(1) as world:
         (old,) = world.app.clients.values()
         settings = world.settings.model_copy(
@@ -160,7 +162,7 @@ async def test_new_settings_of_the_api_go_to_a_new_client_and_the_old_one_is_clo
         ({"url": "http://another"}, False, False),
     ],
 )
-async def test_new_settings_of_the_api_are_no_pardon(api, keeps_pause, keeps_rate):
+async def test_new_settings_of_the_api_keep_its_limits(api, keeps_pause, keeps_rate):
     async with running(1) as world:
         (old,) = world.app.clients.values()
         faults = [{"fault": "rate_limit", "requests": 1, "retry_after": 60}]
@@ -258,7 +260,7 @@ async def test_a_reload_after_a_failed_commit_costs_no_counts():
         assert after.ledger.started >= before.ledger.started
 
 
-async def test_a_new_outbound_whose_state_cannot_be_read_leaves_all_as_it_was():
+async def test_a_new_outbound_with_unreadable_state_changes_nothing():
     disk = _Disk()
     async with running(3, store=disk) as world:
         first, second, third = world.settings.outbounds

@@ -34,7 +34,7 @@ _KEPT = (App, Limiter, PearlClient, Poller, Tracker)
 
 @pytest.fixture(autouse=True)
 def logging_stays_as_it_is(monkeypatch):
-    """A reload sets up logging anew, for the whole process."""
+    """A reload sets up logging again, for the whole process."""
     monkeypatch.setattr("pearl_exporter.reload.set_up_logging", lambda _: None)
 
 
@@ -85,7 +85,7 @@ def configurations(url: str) -> list[Settings]:
 
 
 async def held_before_and_after(reloads: int, warm_up: int) -> tuple[Held, Held]:
-    """Reloads so often, each time another configuration; what was held after each part.
+    """Reload again and again, by another configuration each time; return what was held after both.
 
     The first ones fill pools and caches. No reload waits for a poll: they fall into all of it.
     """

@@ -1,4 +1,4 @@
-"""A reload at any moment: amid a read, a commit, an outage, another reload, a stop."""
+"""A reload at any moment: during a read, a commit, an outage, another reload, a stop."""
 
 import asyncio
 import logging
@@ -15,8 +15,9 @@ from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import Campaign, Profile
 from pearl_exporter.state.store import MemoryStore
 from tests.support.saving import copied, merged
-from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, World
+
+pytestmark = pytest.mark.virtual_time
 
 INTERVAL = 30.0
 SETTLE = 10.0
@@ -55,7 +56,7 @@ class Disk(MemoryStore):
 
 @pytest.fixture(autouse=True)
 def logging_stays_as_it_is(monkeypatch):
-    """A reload sets up logging anew, for the whole process."""
+    """A reload sets up logging again, for the whole process."""
     monkeypatch.setattr("pearl_exporter.reload.set_up_logging", lambda _: None)
 
 
@@ -110,181 +111,155 @@ def assert_counted_once(world: World) -> None:
         assert ledger.started <= len(late) + len(open_then)
 
 
-def test_amid_a_long_first_read():
-    async def story():
-        async with running(2, api={"rate_limit": 2.0, "page_size": 20}) as world:
-            await asyncio.sleep(20)
-            first, second = world.app.pollers
-            assert first.snapshot.health.had_page
-            assert not first.snapshot.health.polls
-            settings = world.app.settings
-            new = settings.outbounds[0].model_copy(update={"window": 1800.0})
-            await world.app.reconfigure(
-                settings.model_copy(update={"outbounds": (new, settings.outbounds[1])})
-            )
-            assert world.app.pollers[1] is second  # whose read goes on
-            await asyncio.sleep(300)
-            assert all(each.snapshot.health.up for each in world.app.pollers)
-            assert second.snapshot.calls.tracking_since < DAWN_MS + 20_000
-            assert_counted_once(world)
-
-    run_virtually(story())
+async def test_during_a_long_first_read():
+    async with running(2, api={"rate_limit": 2.0, "page_size": 20}) as world:
+        await asyncio.sleep(20)
+        first, second = world.app.pollers
+        assert first.snapshot.health.had_page
+        assert not first.snapshot.health.polls
+        settings = world.app.settings
+        new = settings.outbounds[0].model_copy(update={"window": 1800.0})
+        await world.app.reconfigure(
+            settings.model_copy(update={"outbounds": (new, settings.outbounds[1])})
+        )
+        assert world.app.pollers[1] is second  # whose read goes on
+        await asyncio.sleep(300)
+        assert all(each.snapshot.health.up for each in world.app.pollers)
+        assert second.snapshot.calls.tracking_since < DAWN_MS + 20_000
+        assert_counted_once(world)
 
 
-def test_amid_a_commit():
-    async def story():
-        disk = Disk()
-        async with running(store=disk) as world:
-            await asyncio.sleep(100)
-            disk.committing_takes = 1.0
-            disk.committing.clear()
-            await disk.committing.wait()
-            began = asyncio.get_running_loop().time()
+async def test_during_a_commit():
+    disk = Disk()
+    async with running(store=disk) as world:
+        await asyncio.sleep(100)
+        disk.committing_takes = 1.0
+        disk.committing.clear()
+        await disk.committing.wait()
+        began = asyncio.get_running_loop().time()
+        await world.app.reconfigure(changed(world, window=1800.0))
+        assert asyncio.get_running_loop().time() - began == pytest.approx(1.0)
+        disk.committing_takes = 0.0
+        await asyncio.sleep(300)
+        assert world.app.pollers[0].snapshot.health.up
+        assert_counted_once(world)
+
+
+async def test_during_a_hanging_commit_the_saved_state_counts():
+    disk = Disk()
+    async with running(store=disk) as world:
+        await asyncio.sleep(100)
+        disk.committing_takes = 1e6
+        disk.committing.clear()
+        await disk.committing.wait()
+        disk.committing_takes = 0.0
+        async with asyncio.timeout(10):
             await world.app.reconfigure(changed(world, window=1800.0))
-            assert asyncio.get_running_loop().time() - began == pytest.approx(1.0)
-            disk.committing_takes = 0.0
-            await asyncio.sleep(300)
-            assert world.app.pollers[0].snapshot.health.up
-            assert_counted_once(world)
-
-    run_virtually(story())
+        await asyncio.sleep(300)
+        assert world.app.pollers[0].snapshot.health.up
+        assert_counted_once(world)
 
 
-def test_amid_a_commit_that_hangs_it_goes_on_from_what_was_saved():
-    async def story():
-        disk = Disk()
-        async with running(store=disk) as world:
-            await asyncio.sleep(100)
-            disk.committing_takes = 1e6
-            disk.committing.clear()
-            await disk.committing.wait()
-            disk.committing_takes = 0.0
-            async with asyncio.timeout(10):
-                await world.app.reconfigure(changed(world, window=1800.0))
-            await asyncio.sleep(300)
-            assert world.app.pollers[0].snapshot.health.up
-            assert_counted_once(world)
-
-    run_virtually(story())
-
-
-def test_amid_an_outage_and_amid_catching_up():
-    async def story():
-        # a window far shorter than the outage, and a rate that makes catching up last
-        more = {"window": 300.0}
-        async with running(outbound=more, api={"rate_limit": 0.5, "page_size": 10}) as world:
-            await asyncio.sleep(200)
-            before = world.app.pollers[0].snapshot.calls
-            world.simulator.faults.set(["server_error"], world.now_ms)
-            await asyncio.sleep(600)
-            await world.app.reconfigure(changed(world, window=350.0))
-            assert world.app.pollers[0].snapshot.calls.ledger == before.ledger
-            assert world.app.pollers[0].snapshot.health.catching_up
-            await asyncio.sleep(600)
-            world.simulator.faults.clear()
-            for _ in range(300):
-                await asyncio.sleep(5)
-                if world.app.pollers[0].snapshot.health.up:
-                    break
-            assert world.app.pollers[0].snapshot.health.catching_up
-            await world.app.reconfigure(changed(world, **CHANGE))
-            assert world.app.pollers[0].snapshot.health.catching_up
-            await asyncio.sleep(1500)
-            poller = world.app.pollers[0]
-            assert not poller.snapshot.health.catching_up
-            assert poller.snapshot.calls.tracking_since == before.tracking_since
-            assert poller.snapshot.calls.ledger.uncounted_seconds == 0
-            assert_counted_once(world)
-
-    run_virtually(story())
+async def test_during_an_outage_and_while_catching_up():
+    # a window far shorter than the outage, and a rate that makes catching up last
+    more = {"window": 300.0}
+    async with running(outbound=more, api={"rate_limit": 0.5, "page_size": 10}) as world:
+        await asyncio.sleep(200)
+        before = world.app.pollers[0].snapshot.calls
+        world.simulator.faults.set(["server_error"], world.now_ms)
+        await asyncio.sleep(600)
+        await world.app.reconfigure(changed(world, window=350.0))
+        assert world.app.pollers[0].snapshot.calls.ledger == before.ledger
+        assert world.app.pollers[0].snapshot.health.catching_up
+        await asyncio.sleep(600)
+        world.simulator.faults.clear()
+        for _ in range(300):
+            await asyncio.sleep(5)
+            if world.app.pollers[0].snapshot.health.up:
+                break
+        assert world.app.pollers[0].snapshot.health.catching_up
+        await world.app.reconfigure(changed(world, **CHANGE))
+        assert world.app.pollers[0].snapshot.health.catching_up
+        await asyncio.sleep(1500)
+        poller = world.app.pollers[0]
+        assert not poller.snapshot.health.catching_up
+        assert poller.snapshot.calls.tracking_since == before.tracking_since
+        assert poller.snapshot.calls.ledger.uncounted_seconds == 0
+        assert_counted_once(world)
 
 
-def test_two_at_once_come_one_after_the_other():
-    async def story():
-        async with running(3) as world:
-            await asyncio.sleep(100)
-            narrow, few = changed(world, window=1800.0), world.app.settings
-            few = few.model_copy(update={"outbounds": few.outbounds[:1]})
-            faults = await asyncio.gather(
-                *(Reloader(world.app, lambda each=each: each).reload() for each in (narrow, few))
-            )
-            assert faults == [(), ()]
-            assert world.app.settings in (narrow, few)
-            assert tuple(p.outbound for p in world.app.pollers) == world.app.settings.outbounds
-            await asyncio.sleep(2 * INTERVAL)
-            assert all(each.snapshot.health.up for each in world.app.pollers)
-
-    run_virtually(story())
+async def test_two_at_once_come_one_after_the_other():
+    async with running(3) as world:
+        await asyncio.sleep(100)
+        narrow, few = changed(world, window=1800.0), world.app.settings
+        few = few.model_copy(update={"outbounds": few.outbounds[:1]})
+        faults = await asyncio.gather(
+            *(Reloader(world.app, lambda each=each: each).reload() for each in (narrow, few))
+        )
+        assert faults == [(), ()]
+        assert world.app.settings in (narrow, few)
+        assert tuple(p.outbound for p in world.app.pollers) == world.app.settings.outbounds
+        await asyncio.sleep(2 * INTERVAL)
+        assert all(each.snapshot.health.up for each in world.app.pollers)
 
 
-def test_a_new_outbound_whose_progress_cannot_be_read_leaves_all_as_it_was():
-    async def story():
-        disk = Disk()
-        async with running(3, store=disk) as world:
-            full = world.app.settings
-            await world.app.reconfigure(full.model_copy(update={"outbounds": full.outbounds[:2]}))
-            pollers = world.app.pollers
-            disk.is_progress_damaged = True
-            with pytest.raises(StateError):
-                await world.app.reconfigure(
-                    full.model_copy(update={"outbounds": full.outbounds[1:]})
-                )
-            assert world.app.pollers == pollers
-            assert len(world.app.exposition.outbounds) == 2
-            await asyncio.sleep(2 * INTERVAL)
-            assert all(each.snapshot.health.up for each in pollers)
-
-    run_virtually(story())
+async def test_a_new_outbound_with_bad_progress_changes_nothing():
+    disk = Disk()
+    async with running(3, store=disk) as world:
+        full = world.app.settings
+        await world.app.reconfigure(full.model_copy(update={"outbounds": full.outbounds[:2]}))
+        pollers = world.app.pollers
+        disk.is_progress_damaged = True
+        with pytest.raises(StateError):
+            await world.app.reconfigure(full.model_copy(update={"outbounds": full.outbounds[1:]}))
+        assert world.app.pollers == pollers
+        assert len(world.app.exposition.outbounds) == 2
+        await asyncio.sleep(2 * INTERVAL)
+        assert all(each.snapshot.health.up for each in pollers)
 
 
-def test_a_stop_that_comes_amid_a_reload_waits_for_its_end_and_wins():
-    async def story():
-        disk = Disk()
-        async with running(2, store=disk) as world:
-            full = world.app.settings
-            one = full.model_copy(update={"outbounds": full.outbounds[:1]})
-            await world.app.reconfigure(one)
-            disk.loading_takes = 1.0
-            reload = asyncio.ensure_future(world.app.reconfigure(full))
-            await asyncio.sleep(0.5)
-            await world.app.stop()
-            with pytest.raises(ConfigError, match="stopping"):
-                await reload
-            assert world.app.settings == one
-            assert disk.is_closed
-            with pytest.raises(ConfigError, match="stopping"):
-                await world.app.reconfigure(full)
-            await asyncio.sleep(0.1)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    run_virtually(story())
+async def test_a_stop_during_a_reload_waits_for_it_and_wins():
+    disk = Disk()
+    async with running(2, store=disk) as world:
+        full = world.app.settings
+        one = full.model_copy(update={"outbounds": full.outbounds[:1]})
+        await world.app.reconfigure(one)
+        disk.loading_takes = 1.0
+        reload = asyncio.ensure_future(world.app.reconfigure(full))
+        await asyncio.sleep(0.5)
+        await world.app.stop()
+        with pytest.raises(ConfigError, match="stopping"):
+            await reload
+        assert world.app.settings == one
+        assert disk.is_closed
+        with pytest.raises(ConfigError, match="stopping"):
+            await world.app.reconfigure(full)
+        await asyncio.sleep(0.1)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_a_bug_while_reading_is_told_by_the_metric_as_well():
-    async def story():
-        async with running() as world:
+async def test_a_bug_while_reading_shows_in_the_metric_too():
+    async with running() as world:
 
-            def read():
-                raise RuntimeError("a bug")
+        def read():
+            raise RuntimeError("a bug")
 
-            with pytest.raises(RuntimeError):
-                await Reloader(world.app, read).reload()
-            assert b"pearl_exporter_config_last_reload_successful 0.0" in metrics_of(world)
-
-    run_virtually(story())
+        with pytest.raises(RuntimeError):
+            await Reloader(world.app, read).reload()
+        assert b"pearl_exporter_config_last_reload_successful 0.0" in metrics_of(world)
 
 
 def metrics_of(world: World) -> bytes:
     return world.app.exposition.render(Format.TEXT)
 
 
-def told(caplog) -> logging.LogRecord:
+def log_line(caplog) -> logging.LogRecord:
     (record,) = [each for each in caplog.records if each.getMessage() == "configuration reloaded"]
     return record
 
 
-def test_the_log_says_what_changed_and_never_a_value(caplog):
-    async def story():
+async def test_the_log_says_what_changed_and_never_a_value(caplog):
+    with caplog.at_level("INFO", "pearl_exporter.reload"):
         async with running(2) as world:
             first, _ = world.app.settings.outbounds
             other = world.app.settings.model_copy(
@@ -297,43 +272,34 @@ def test_the_log_says_what_changed_and_never_a_value(caplog):
                 }
             )
             assert await Reloader(world.app, lambda: other).reload() == ()
-
-    with caplog.at_level("INFO", "pearl_exporter.reload"):
-        run_virtually(story())
-    record = told(caplog)
+    record = log_line(caplog)
     assert record.outbounds_added == "none"
     assert record.outbounds_removed == "outbound-1"
     assert record.outbounds_changed == "outbound-0: window, labels"
     assert record.keys_changed == "api.timeout, poll.follow"
 
 
-def test_the_log_says_that_a_discovered_outbound_has_settings_of_its_own_now(caplog):
-    async def story():
+async def test_the_log_shows_a_discovered_outbounds_own_settings(caplog):
+    with caplog.at_level("INFO", "pearl_exporter.reload"):
         async with running(2, configured=0, api=TOKEN, discovery={"enabled": True}) as world:
             await asyncio.sleep(1)
             found = world.app.settings.outbounds[1]
             mine = found.model_copy(update={"name": "mine", "window": 1800.0})
             other = world.settings.model_copy(update={"outbounds": (mine,)})
             assert await Reloader(world.app, lambda: other).reload() == ()
-
-    with caplog.at_level("INFO", "pearl_exporter.reload"):
-        run_virtually(story())
-    record = told(caplog)
+    record = log_line(caplog)
     assert (record.outbounds_added, record.outbounds_removed) == ("none", "none")
     assert record.outbounds_changed == "mine: window, name"
 
 
-def test_the_log_line_of_a_reload_stays_short_however_many_outbounds_change(caplog):
-    async def story():
+async def test_the_log_line_of_a_large_reload_stays_short(caplog):
+    with caplog.at_level("INFO", "pearl_exporter.reload"):
         async with running(MAX_NAMED + 2) as world:
             changed = [
                 each.model_copy(update={"window": 1800.0}) for each in world.app.settings.outbounds
             ]
             other = world.settings.model_copy(update={"outbounds": tuple(changed)})
             assert await Reloader(world.app, lambda: other).reload() == ()
-
-    with caplog.at_level("INFO", "pearl_exporter.reload"):
-        run_virtually(story())
-    record = told(caplog)
+    record = log_line(caplog)
     assert record.outbounds_changed.count(": window") == MAX_NAMED
     assert record.outbounds_changed.endswith("; 2 more")

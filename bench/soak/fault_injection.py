@@ -31,9 +31,9 @@ from bench.support.processes import PEARL, free_port, progress, running
 from bench.support.scrape import TEXT, Scrape, fetch
 from bench.support.simulated_api import Workload, simulated_api
 from tests.support.bad_answers import BAD_ANSWERS
-from tests.support.spoiled import FIRST_READ, history
+from tests.support.faulty_history import FIRST_READ, history
+from tests.support.faulty_server import ANSWERS, LARGE, served
 from tests.support.virtual_time import run_virtually
-from tests.support.wire import ANSWERS, LARGE, served
 
 MAX_RSS_MB = 200
 MAX_HEALTH_SECONDS = 2.0

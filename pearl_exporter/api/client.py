@@ -58,8 +58,8 @@ class _Request(NamedTuple, Generic[Answer]):
     path: str
     body: bytes | None
     decode: Callable[[bytes], Answer]
-    outbound_id: str | None = None
-    on_sent: Callable[[], None] = lambda: None
+    outbound_id: str | None
+    on_sent: Callable[[], None]
 
     @property
     def key(self) -> Hashable:
@@ -144,8 +144,7 @@ class PearlClient:
         """
 
         async def send(search: Search, on_sent: Callable[[], None]) -> Page:
-            request = _search_request(outbound_id, search)._replace(on_sent=on_sent)
-            return await self._send(request, deadline)
+            return await self._send(_search_request(outbound_id, search, on_sent), deadline)
 
         return Session(
             outbound_id, send, breaker=self._breaker, token=self.token, clock=self._clock
@@ -157,15 +156,15 @@ class PearlClient:
         Raises:
             ApiError: The last attempt's error, once no retry may help or the deadline has passed.
         """
-        return await self._send(_search_request(outbound_id, search), deadline)
+        return await self._send(_search_request(outbound_id, search, _ignore), deadline)
 
     async def listing(self, deadline: Deadline) -> Listing:
         """Return the platform's list of outbounds; raise `ApiError` as `search` does."""
-        return await self._send(_Request("/v1/Outbound", None, decode_listing), deadline)
+        return await self._send(_get("/v1/Outbound", decode_listing), deadline)
 
     async def account(self, deadline: Deadline) -> Account:
         """Return how the token's account stands; raise `ApiError` as `search` does."""
-        return await self._send(_Request("/v1/Account", None, decode_account), deadline)
+        return await self._send(_get("/v1/Account", decode_account), deadline)
 
     # --- what pollers and pages want to know
 
@@ -314,8 +313,19 @@ class PearlClient:
         )
 
 
-def _search_request(outbound_id: str, search: Search) -> _Request[Page]:
-    return _Request(_path(outbound_id), _search_body(search), decode_page, outbound_id)
+def _ignore() -> None:
+    return
+
+
+def _search_request(
+    outbound_id: str, search: Search, on_sent: Callable[[], None]
+) -> _Request[Page]:
+    path, body = _path(outbound_id), _search_body(search)
+    return _Request(path, body, decode_page, outbound_id, on_sent)
+
+
+def _get(path: str, decode: Callable[[bytes], Answer]) -> _Request[Answer]:
+    return _Request(path, None, decode, None, _ignore)
 
 
 def _path(outbound_id: str) -> str:

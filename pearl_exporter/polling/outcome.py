@@ -1,6 +1,6 @@
 """What came of one poll, as a value: health, history and log are made from it. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import TrackerSnapshot
@@ -8,8 +8,7 @@ from pearl_exporter.errors import PollError
 from pearl_exporter.polling.poll_history import Asked, PollFindings, PollRecord
 
 
-@dataclass(frozen=True)
-class PollSuccess:
+class PollSuccess(msgspec.Struct, frozen=True):
     """What a good poll read and changed.
 
     Attributes:
@@ -31,8 +30,7 @@ class PollSuccess:
     unread: tuple[Instant, Instant] | None
 
 
-@dataclass(frozen=True)
-class PollOutcome:
+class PollOutcome(msgspec.Struct, frozen=True):
     """What came of one poll; either ``success`` or ``error`` is None.
 
     Attributes:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import pytest
 
 from tests.support.bad_answers import BAD_ANSWERS, Bad
-from tests.support.spoiled import FIRST_READ, Told, history
+from tests.support.faulty_history import FIRST_READ, HistoryResult, history
 from tests.support.virtual_time import run_virtually
+
+pytestmark = pytest.mark.virtual_time
 
 HONEST = [name for name, bad in BAD_ANSWERS.items() if not bad.may_lie]
 LIARS = [name for name, bad in BAD_ANSWERS.items() if bad.may_lie]
@@ -19,7 +21,7 @@ PAUSES = {name for name in HONEST if name.startswith("429 retry-after") and "999
 """What has polls of their own left out: those that follow are not asked."""
 
 EVERY = 7
-"""One of so many requests is answered badly."""
+"""One of this many requests is answered badly."""
 
 
 def spread(names: list[str], begin: int) -> Mapping[int, Bad]:
@@ -31,39 +33,39 @@ def groups(names: list[str], size: int = 17) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> Told:
-    told = run_virtually(history({}))
-    assert told.is_right
-    assert told.requests > FIRST_READ + 17 * EVERY
-    return told
+def undisturbed() -> HistoryResult:
+    result = run_virtually(history({}))
+    assert result.is_right
+    assert result.requests > FIRST_READ + 17 * EVERY
+    return result
 
 
-def assert_nothing_wrong_stays(told: Told, names: list[str]) -> None:
-    assert told.complaints == ()
-    assert told.is_right
-    assert told.reasons <= {reason for name in names for reason in BAD_ANSWERS[name].reasons}
+def assert_nothing_wrong_stays(result: HistoryResult, names: list[str]) -> None:
+    assert result.complaints == ()
+    assert result.is_right
+    assert result.reasons <= {reason for name in names for reason in BAD_ANSWERS[name].reasons}
 
 
 @pytest.mark.parametrize("names", groups([n for n in HONEST if n not in REFUSALS | PAUSES]))
-def test_an_answer_that_is_none_costs_a_poll_and_no_call(names, undisturbed):
-    told = run_virtually(history(spread(names, FIRST_READ + 1)))
-    assert_nothing_wrong_stays(told, names)
-    assert told.ledger.started == undisturbed.ledger.started
-    assert told.ledger.by_status == undisturbed.ledger.by_status
+async def test_an_unusable_answer_costs_a_poll_and_no_call(names, undisturbed):
+    result = await history(spread(names, FIRST_READ + 1))
+    assert_nothing_wrong_stays(result, names)
+    assert result.ledger.started == undisturbed.ledger.started
+    assert result.ledger.by_status == undisturbed.ledger.by_status
 
 
 @pytest.mark.parametrize("names", groups(LIARS))
-def test_an_answer_that_lies_is_forgotten_once_the_truth_is_read(names):
-    assert_nothing_wrong_stays(run_virtually(history(spread(names, 2))), names)
+async def test_a_wrong_answer_is_forgotten_once_a_right_one_came(names):
+    assert_nothing_wrong_stays(await history(spread(names, 2)), names)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS | PAUSES))
-def test_a_refusal_or_a_long_pause_ends(name):
-    told = run_virtually(history({FIRST_READ + 3: BAD_ANSWERS[name]}))
-    assert_nothing_wrong_stays(told, [name])
+async def test_a_refusal_or_a_long_pause_ends(name):
+    result = await history({FIRST_READ + 3: BAD_ANSWERS[name]})
+    assert_nothing_wrong_stays(result, [name])
 
 
 @pytest.mark.parametrize("name", ["nothing at all", "rows turned round", "count huge", "empty"])
-def test_a_first_read_that_is_answered_badly_to_its_end(name):
-    told = run_virtually(history({1: BAD_ANSWERS[name]}, is_sticky=True))
-    assert_nothing_wrong_stays(told, [name])
+async def test_a_first_read_that_is_answered_badly_to_its_end(name):
+    result = await history({1: BAD_ANSWERS[name]}, is_sticky=True)
+    assert_nothing_wrong_stays(result, [name])

@@ -1,4 +1,4 @@
-"""A body is unpacked within bounds, and what is no body of ours is told plainly."""
+"""A body is decompressed within limits, and what is not an answer is refused plainly."""
 
 import gzip
 import tracemalloc
@@ -84,7 +84,7 @@ def test_the_largest_one_passes():
 
 
 @pytest.mark.parametrize("unit", [b"[],", b"{},"])
-def test_a_body_of_brackets_is_refused_before_it_is_made_values_of(unit):
+def test_a_body_of_brackets_is_refused_before_it_is_decoded(unit):
     assert unpacked("", unit * MAX_BRACKETS)
     with pytest.raises(BadResponseError, match="500000 lists and objects"):
         unpacked("", unit * (MAX_BRACKETS + 1))

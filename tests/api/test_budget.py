@@ -21,7 +21,7 @@ def test_what_polls_took_counts_and_the_last_ones_most():
     assert demand.needed == 0.3
 
 
-def test_it_is_told_once_until_the_configuration_is_read_again():
+def test_it_is_logged_once_for_each_configuration():
     demand = shared_by(a=10.0)
     assert not demand.should_log(0.1)
     demand.polled("a", 3)

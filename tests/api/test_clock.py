@@ -59,7 +59,7 @@ def test_a_difference_below_two_seconds_is_not_corrected(ahead):
 
 
 @pytest.mark.parametrize("ahead", [2.6, -2.6, 60.0, -60.0, 86_400.0, -86_400.0])
-def test_a_greater_difference_is_corrected_by_the_first_answer(ahead):
+def test_a_larger_skew_is_corrected_by_the_first_answer(ahead):
     machine = Machine(ahead)
     machine.hear()
     assert machine.api_clock.skew_seconds == pytest.approx(ahead, abs=0.501)
@@ -67,7 +67,8 @@ def test_a_greater_difference_is_corrected_by_the_first_answer(ahead):
 
 
 @given(st.floats(-1e6, 1e6), st.lists(st.floats(0, 100), min_size=1, max_size=8))
-def test_the_correction_is_never_off_by_more_than_the_headers_whole_second(ahead, pauses):
+def test_the_correction_is_off_by_a_second_at_most(ahead, pauses):
+    """The header has whole seconds."""
     machine = Machine(ahead)
     for pause in pauses:
         machine.true_seconds += pause
@@ -97,7 +98,7 @@ def test_a_lasting_change_of_the_apis_clock_is_followed():
 
 
 @pytest.mark.parametrize("step", [7200.0, -7200.0, 30.0])
-def test_a_step_of_the_machines_wall_clock_does_not_move_the_apis_time(step):
+def test_a_step_of_the_wall_clock_does_not_move_the_api_s(step):
     machine = Machine()
     for _ in range(5):
         machine.hear()
@@ -122,7 +123,7 @@ def wait(machine: Machine, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("step", [7200.0, -7200.0, 30.0, -30.0])
-def test_without_a_date_a_step_that_is_taken_back_soon_moves_nothing(step, caplog):
+def test_without_a_date_a_short_step_moves_nothing(step, caplog):
     machine = Machine()
     wait(machine, 600)
     machine.ahead_seconds = step
@@ -148,7 +149,7 @@ def test_without_a_date_a_step_that_lasts_is_believed(step, caplog):
     assert caplog.records[1].getMessage().endswith("has stayed so, using it")
 
 
-def test_without_a_date_a_clock_that_wanders_is_not_believed_before_it_rests():
+def test_without_a_date_a_wandering_clock_is_not_believed():
     machine = Machine()
     wait(machine, 60)
     for step in (100.0, 200.0, 300.0, 200.0):
@@ -173,7 +174,7 @@ def test_a_date_ends_all_doubt():
     wait(machine, 60)
     machine.ahead_seconds = 3600.0
     wait(machine, 60)
-    machine.true_seconds += 28_800  # what the monotonic clock tells, and the header bears out
+    machine.true_seconds += 28_800  # the monotonic clock shows it, and the header confirms it
     machine.hear()
     assert machine.error_seconds == pytest.approx(0.0, abs=0.501)
 
@@ -209,7 +210,8 @@ def test_no_header_whatever_it_holds_breaks_the_clock(header):
 
 
 @pytest.mark.parametrize("zone", ["GMT", "UTC", "+0000", "-0000"])
-def test_every_way_to_write_utc_is_utc_wherever_this_machine_stands(zone, monkeypatch):
+def test_every_way_to_write_utc_is_utc(zone, monkeypatch):
+    """Whatever this machine's time zone is."""
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
     try:

@@ -223,7 +223,8 @@ ODD_ROWS = st.lists(
 
 
 @given(ODD_ROWS, st.integers(0, 10**6))
-def test_every_row_of_any_kind_is_a_call_or_rejected_and_both_ways_of_reading_agree(rows, count):
+def test_every_row_is_a_call_or_rejected(rows, count):
+    """Both ways of decoding agree."""
     body = body_of(*rows, count=count)
     page = decode_page(body)
     assert page.count == count
@@ -259,14 +260,15 @@ def test_every_row_of_any_kind_is_a_call_or_rejected_and_both_ways_of_reading_ag
         row_with(startTime={"date": START}),
     ],
 )
-def test_a_row_without_usable_id_or_start_costs_that_row_alone(row):
+def test_a_row_without_id_or_start_costs_only_that_row(row):
     page = decode_page(body_of(GOOD_ROW, row, OTHER_ROW))
     assert [call.id for call in page.calls] == [GOOD_ROW["id"], OTHER_ROW["id"]]
     assert page.rejected == 1
     assert page.received == 3
 
 
-def test_the_ids_of_rejected_rows_are_told_since_those_calls_are_there():
+def test_the_ids_of_rejected_rows_are_returned():
+    """Those calls are there, though they can't be read."""
     rows = (row_with(startTime=None), row_with(id=None), row_with(id=5), {"id": "x"}, {"id": ""})
     page = decode_page(body_of(*rows))
     assert page.rejected == 5
@@ -307,7 +309,7 @@ def test_a_bad_code_counts_as_null_and_the_row_stays(field, value):
     ],
 )
 @pytest.mark.parametrize("field", ["conversationStatus", "status"])
-def test_a_code_never_seen_is_kept_unless_it_is_out_of_all_bounds(field, code, read):
+def test_an_unknown_code_is_kept_within_limits(field, code, read):
     call = call_with(**{field: code})
     assert (call.status if field == "conversationStatus" else call.call_status) == read
 
@@ -355,7 +357,7 @@ def test_a_duration_that_can_be_none_counts_as_null(duration, seconds):
 @pytest.mark.parametrize(
     "field", ["conversationStatus", "status", "duration", "from", "id", "tags"]
 )
-def test_a_number_of_any_length_costs_its_field_and_not_the_page(field, literal):
+def test_a_number_of_any_length_costs_only_its_field(field, literal):
     page = decode_page(raw_body(raw_row(field, literal), json.dumps(OTHER_ROW).encode()))
     assert page.received == 2
     assert page.calls[-1].id == OTHER_ROW["id"]
@@ -404,7 +406,7 @@ def test_a_whole_surrogate_pair_is_one_character():
 
 
 @pytest.mark.parametrize("field", ["from", "to", "note", LONE])
-def test_half_a_surrogate_pair_in_a_field_that_nobody_reads_does_no_harm(field):
+def test_half_a_surrogate_pair_in_an_unread_field_is_harmless(field):
     (call,) = decode_page(raw_body(raw_row(field, f'"{LONE}"'))).calls
     assert call == GOOD_CALL
 
@@ -420,7 +422,7 @@ def test_half_a_surrogate_pair_in_id_or_start_costs_the_row(field):
 @pytest.mark.parametrize(
     ("field", "rejected"), [("id", 1), ("startTime", 1), ("tags", 0), ("from", 0), ("other", 0)]
 )
-def test_bytes_that_are_no_utf8_cost_a_field_and_not_the_page(field, rejected):
+def test_bytes_that_are_not_utf8_cost_only_a_field(field, rejected):
     odd = json.dumps(GOOD_ROW | {field: "@@"}).encode().replace(b"@@", b"\xff\xc3")
     if field == "tags":
         odd = odd.replace(b'"\xff\xc3"', b'["\xff\xc3"]')
@@ -455,7 +457,8 @@ def test_bytes_that_are_no_utf8_cost_a_field_and_not_the_page(field, rejected):
         ("2026-11-23T09:40:00.123-00:00", 123),
     ],
 )
-def test_a_start_has_up_to_seven_digits_and_a_z_an_offset_or_nothing(text, millisecond):
+def test_a_start_may_have_a_fraction_and_an_offset(text, millisecond):
+    """Up to seven digits, and a Z, an offset or nothing."""
     expected = START_MS - 123 + millisecond
     assert parse_instant(text) == expected
     assert call_with(startTime=text).start == expected
@@ -469,7 +472,7 @@ def test_a_start_has_up_to_seven_digits_and_a_z_an_offset_or_nothing(text, milli
         ("1969-12-31T23:59:59.9981Z", -2),
     ],
 )
-def test_digits_beyond_the_millisecond_are_cut_towards_the_past(text, instant):
+def test_digits_beyond_the_millisecond_are_cut_off(text, instant):
     assert parse_instant(text) == instant
 
 
@@ -564,7 +567,7 @@ def test_an_id_that_looks_personal_is_kept_as_a_hash(call_id):
     assert page.rejected_ids == {kept}
 
 
-def test_an_id_that_is_too_long_is_no_id_and_is_not_looked_at():
+def test_an_id_that_is_too_long_is_not_looked_at():
     """To normalize one of these takes time by its square: hours, at the largest body."""
     row = {"id": "\u0344" * 1_000_000 + "1" * 7}
     page = decode_page(msgspec.json.encode({"count": 1, "results": [row]}))

@@ -1,4 +1,4 @@
-"""Why the API was not reached: real failures of names, ports and TLS, told with the host alone."""
+"""Why the API was not reached: real failures of names, ports and TLS, described by the host."""
 
 import errno
 import socket
@@ -33,15 +33,15 @@ async def failure(url: str, **settings: object) -> str:
 
 
 async def test_a_name_that_is_not_known():
-    told = await failure("https://nowhere.invalid")
-    assert told.startswith("no connection to nowhere.invalid: its name ")
-    assert told.endswith(CHECKS)
+    message = await failure("https://nowhere.invalid")
+    assert message.startswith("no connection to nowhere.invalid: its name ")
+    assert message.endswith(CHECKS)
 
 
 async def test_a_proxy_whose_name_is_not_known_is_not_named():
-    told = await failure("https://api.test", proxy=f"http://user:{SECRET}@nowhere.invalid:3128")
-    assert told.startswith("no connection to api.test through api.proxy: the proxy's name ")
-    assert "nowhere" not in told
+    message = await failure("https://api.test", proxy=f"http://user:{SECRET}@nowhere.invalid:3128")
+    assert message.startswith("no connection to api.test through api.proxy: the proxy's name ")
+    assert "nowhere" not in message
 
 
 async def test_a_port_where_nobody_listens(dead_port):
@@ -58,8 +58,8 @@ async def test_https_where_http_is_spoken():
         await writer.drain()
 
     async with listening(refuse) as port:
-        told = await failure(f"https://127.0.0.1:{port}")
-    assert told == (
+        message = await failure(f"https://127.0.0.1:{port}")
+    assert message == (
         f"no connection to 127.0.0.1:{port}: it answers no TLS: is it http:// "
         "(check api.url, api.proxy)?"
     )
@@ -70,8 +70,8 @@ async def test_a_peer_that_hangs_up_is_named_too():
         await reader.read(100)
 
     async with listening(hang_up) as port:
-        told = await failure(f"http://127.0.0.1:{port}")
-    assert told == f"no connection to 127.0.0.1:{port}, or a broken one: RemoteProtocolError"
+        message = await failure(f"http://127.0.0.1:{port}")
+    assert message == f"no connection to 127.0.0.1:{port}, or a broken one: RemoteProtocolError"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_can_t_be_had_here(error, said):
     )
 
 
-def test_an_error_without_a_system_s_behind_it_is_left_to_others():
+def test_an_error_that_is_not_the_system_s_has_no_message():
     assert connection_error_message(ValueError(SECRET), "host", has_proxy=False) is None
     assert connection_error_message(OSError(SECRET), "host", has_proxy=False) is None
 
@@ -97,8 +97,8 @@ def test_of_several_addresses_the_last_one_s_error_is_told():
     group = ExceptionGroup("", [OSError(errno.ENETUNREACH, "x"), ConnectionRefusedError(111, "x")])
     error = OSError("All connection attempts failed")
     error.__cause__ = group
-    told = connection_error_message(error, "host", has_proxy=False)
-    assert told.startswith("no connection to host: refused")
+    message = connection_error_message(error, "host", has_proxy=False)
+    assert message.startswith("no connection to host: refused")
 
 
 def test_errors_that_form_a_circle_are_walked_once():

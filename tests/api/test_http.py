@@ -9,16 +9,16 @@ import pytest
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.errors import ApiError
 from pearl_exporter.reading.search import Page, Search
+from tests.support.faulty_server import ANSWERS, served
 from tests.support.real_client import a_real_client
 from tests.support.virtual_time import in_passing_time, pass_time
-from tests.support.wire import ANSWERS, served
 
 pytestmark = pytest.mark.still_time
 
 SEARCH = Search(0, 1, 0, 100)
 
 
-async def test_whatever_comes_ends_by_its_reason_within_the_timeout():
+async def test_whatever_comes_ends_in_time_by_its_reason():
     endless = {name for name, (_, reasons) in ANSWERS.items() if reasons == {"timeout"}}
     with served(ANSWERS) as url:
         async with a_real_client(url, timeout=0.5, concurrency=len(ANSWERS)) as client:

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
-from functools import wraps
 from itertools import pairwise
 
 import pytest
@@ -19,27 +18,19 @@ from pearl_exporter.api.limiter import (
 )
 from tests.support.virtual_time import run_virtually
 
+pytestmark = pytest.mark.virtual_time
+
 FOREVER = 1e9
 FAST = 1000.0
 """A rate that lets the other promises be seen alone."""
 
 
-def virtually(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
-    """Runs a test on a loop of its own, whose time is made up."""
-
-    @wraps(test)
-    def run(*args: object, **kwargs: object) -> None:
-        run_virtually(test(*args, **kwargs))
-
-    return run
-
-
 class Asker:
-    """Asks a limiter for turns, and writes down who had them when; seconds since it began."""
+    """Asks a limiter for slots, and notes which key had one when; seconds since it began."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter = limiter
-        self.turns: list[tuple[float, str]] = []
+        self.slots: list[tuple[float, str]] = []
         self.in_flight: Counter[str] = Counter()
         self.most_in_flight = 0
         self.began = self._clock()
@@ -53,15 +44,15 @@ class Asker:
 
     @property
     def times(self) -> list[float]:
-        return [when for when, _ in self.turns]
+        return [when for when, _ in self.slots]
 
     @property
     def keys(self) -> list[str]:
-        return [key for _, key in self.turns]
+        return [key for _, key in self.slots]
 
     async def ask(self, key: str = "a", takes: float = 0.0, deadline: float = FOREVER) -> None:
         async with self.limiter.slot(key, deadline):
-            self.turns.append((self.now, key))
+            self.slots.append((self.now, key))
             self.in_flight[key] += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight.total())
             try:
@@ -82,14 +73,12 @@ def start(*coroutines: Coroutine[object, object, None]) -> list[asyncio.Task[Non
 # --- requests a second
 
 
-@virtually
-async def test_turns_are_spaced_by_the_rate():
+async def test_slots_are_spaced_by_the_rate():
     asker = Asker(Limiter(2.0, 64))
     await asyncio.gather(*(asker.ask() for _ in range(10)))
     assert asker.times == pytest.approx([0.5 * slot for slot in range(10)], abs=0.03)
 
 
-@virtually
 async def test_idle_time_is_not_saved_up_for_a_burst():
     asker = Asker(Limiter(2.0, 64))
     await asker.ask()
@@ -98,8 +87,7 @@ async def test_idle_time_is_not_saved_up_for_a_burst():
     assert asker.times[1:] == pytest.approx([600, 600.5, 601, 601.5], abs=0.07)
 
 
-@virtually
-async def test_a_free_limiter_gives_a_turn_at_once():
+async def test_a_free_limiter_gives_a_slot_at_once():
     asker = Asker(Limiter(0.1, 1))
     await asker.ask(deadline=0.0)
     assert asker.times == [0.0]
@@ -110,7 +98,7 @@ async def test_a_free_limiter_gives_a_turn_at_once():
     st.lists(st.tuples(st.floats(0, 5), st.floats(0, 2)), min_size=2, max_size=12),
     st.integers(1, 4),
 )
-def test_no_span_holds_more_turns_than_the_rate_allows(rate, requests, places):
+def test_no_span_holds_more_slots_than_the_rate_allows(rate, requests, places):
     async def main() -> list[float]:
         asker = Asker(Limiter(rate, places))
 
@@ -134,18 +122,14 @@ def test_no_span_holds_more_turns_than_the_rate_allows(rate, requests, places):
 
 
 @pytest.mark.parametrize("places", [1, 2, 5])
-def test_no_more_are_in_flight_than_there_are_places(places):
-    async def main() -> None:
-        asker = Asker(Limiter(FAST, places))
-        await asyncio.gather(*(asker.ask(f"o{number}", takes=1.0) for number in range(11)))
-        assert asker.most_in_flight == places
-        assert asker.now == pytest.approx(-(-11 // places), abs=0.1)
-
-    run_virtually(main())
+async def test_no_more_are_in_flight_than_configured(places):
+    asker = Asker(Limiter(FAST, places))
+    await asyncio.gather(*(asker.ask(f"o{number}", takes=1.0) for number in range(11)))
+    assert asker.most_in_flight == places
+    assert asker.now == pytest.approx(-(-11 // places), abs=0.1)
 
 
-@virtually
-async def test_a_place_is_given_back_when_the_request_breaks():
+async def test_a_slot_is_given_back_when_the_request_fails():
     asker = Asker(Limiter(FAST, 1))
 
     async def break_off() -> None:
@@ -158,21 +142,19 @@ async def test_a_place_is_given_back_when_the_request_breaks():
     await asker.ask(deadline=1.0)
 
 
-@virtually
-async def test_a_place_is_given_back_when_the_request_is_cancelled():
+async def test_a_slot_is_given_back_when_the_request_is_cancelled():
     asker = Asker(Limiter(FAST, 1))
     holder, waiter = start(asker.ask("a", takes=FOREVER), asker.ask("b"))
     await asyncio.sleep(5)
     holder.cancel()
     await waiter
-    assert asker.turns == [(0.0, "a"), (5.0, "b")]
+    assert asker.slots == [(0.0, "a"), (5.0, "b")]
 
 
 # --- AIMD
 
 
-@virtually
-async def test_a_429_halves_the_rate_once_for_all_requests_sent_before():
+async def test_a_429_halves_the_rate_once_for_all_sent_before():
     limiter = Limiter(8.0, 4)
     sent = asyncio.get_running_loop().time()
     await asyncio.sleep(1)
@@ -185,7 +167,6 @@ async def test_a_429_halves_the_rate_once_for_all_requests_sent_before():
     assert limiter.rate == 2.0
 
 
-@virtually
 async def test_the_rate_never_falls_to_nothing():
     limiter = Limiter(2.0, 1)
     for _ in range(50):
@@ -198,8 +179,7 @@ async def test_the_rate_never_falls_to_nothing():
     assert asker.times[1] == pytest.approx(1 / (2.0 * MIN_SHARE), abs=0.03)
 
 
-@virtually
-async def test_the_rate_grows_back_by_successes_and_not_beyond_the_configured_one():
+async def test_the_rate_grows_back_up_to_the_configured_one():
     limiter = Limiter(2.0, 1)
     limiter.slow_down(asyncio.get_running_loop().time())
     rates = [limiter.rate]
@@ -211,16 +191,14 @@ async def test_the_rate_grows_back_by_successes_and_not_beyond_the_configured_on
     assert max(rates) <= 2.0
 
 
-@virtually
-async def test_a_refusal_that_is_no_429_leaves_the_rate_as_it_is():
+async def test_a_refusal_without_a_429_leaves_the_rate():
     limiter = Limiter(2.0, 1)
     limiter.slow_down(asyncio.get_running_loop().time())
     limiter.answered()
     assert limiter.rate == 1.0
 
 
-@virtually
-async def test_a_slower_rate_spaces_the_next_turns():
+async def test_a_reduced_rate_spaces_the_next_slots():
     asker = Asker(Limiter(2.0, 64))
     asker.limiter.slow_down(asyncio.get_running_loop().time())
     await asyncio.gather(*(asker.ask() for _ in range(4)))
@@ -230,12 +208,11 @@ async def test_a_slower_rate_spaces_the_next_turns():
 # --- pauses
 
 
-@virtually
-async def test_a_pause_is_for_everybody_and_the_rate_holds_after_it():
+async def test_a_pause_is_for_all_and_the_rate_holds_after_it():
     asker = Asker(Limiter(2.0, 64))
     tasks = start(*(asker.ask(f"o{number}") for number in range(5)))
     await asyncio.sleep(0.6)
-    assert len(asker.turns) == 2
+    assert len(asker.slots) == 2
     asker.limiter.pause(30.0)
     assert asker.limiter.rate == 0.0
     assert asker.limiter.paused_for == pytest.approx(30.0)
@@ -245,7 +222,6 @@ async def test_a_pause_is_for_everybody_and_the_rate_holds_after_it():
     assert asker.limiter.paused_for == 0.0
 
 
-@virtually
 async def test_of_two_pauses_the_one_that_ends_later_counts():
     asker = Asker(Limiter(2.0, 1))
     asker.limiter.pause(50.0)
@@ -258,17 +234,13 @@ async def test_of_two_pauses_the_one_that_ends_later_counts():
 
 
 @pytest.mark.parametrize("seconds", [MAX_PAUSE_SECONDS + 1, 86_400.0, 1e300, float("inf")])
-def test_a_pause_is_capped(seconds):
-    async def main() -> None:
-        asker = Asker(Limiter(2.0, 1))
-        asker.limiter.pause(seconds)
-        await asker.ask()
-        assert asker.times == [MAX_PAUSE_SECONDS]
-
-    run_virtually(main())
+async def test_a_pause_is_capped(seconds):
+    asker = Asker(Limiter(2.0, 1))
+    asker.limiter.pause(seconds)
+    await asker.ask()
+    assert asker.times == [MAX_PAUSE_SECONDS]
 
 
-@virtually
 async def test_requests_in_flight_go_on_in_a_pause():
     asker = Asker(Limiter(FAST, 2))
     (task,) = start(asker.ask(takes=3.0))
@@ -278,11 +250,10 @@ async def test_requests_in_flight_go_on_in_a_pause():
     assert asker.now == 3.0
 
 
-# --- fair turns
+# --- fairness
 
 
-@virtually
-async def test_a_greedy_outbound_waits_while_others_had_fewer_turns_lately():
+async def test_a_greedy_outbound_waits_for_the_others():
     asker = Asker(Limiter(1.0, 1))
     greedy = start(*(asker.ask("greedy") for _ in range(20)))
     await asyncio.sleep(3.5)
@@ -293,8 +264,7 @@ async def test_a_greedy_outbound_waits_while_others_had_fewer_turns_lately():
     assert asker.keys[6:] == ["greedy"] * 16
 
 
-@virtually
-async def test_outbounds_that_ask_alike_are_served_in_turns():
+async def test_outbounds_that_ask_equally_are_served_equally():
     asker = Asker(Limiter(10.0, 2))
     await asyncio.gather(
         *(asker.ask_again_and_again(key, 0.15, until=30.0) for key in ("a", "b", "c"))
@@ -303,7 +273,6 @@ async def test_outbounds_that_ask_alike_are_served_in_turns():
     assert max(served.values()) - min(served.values()) <= 1
 
 
-@virtually
 async def test_requests_of_one_outbound_are_served_in_their_order():
     asker = Asker(Limiter(1.0, 1))
     done: list[int] = []
@@ -316,8 +285,7 @@ async def test_requests_of_one_outbound_are_served_in_their_order():
     assert done == list(range(6))
 
 
-@virtually
-async def test_an_outbound_that_was_forgotten_is_served_as_a_new_one():
+async def test_a_forgotten_outbound_is_served_as_a_new_one():
     asker = Asker(Limiter(1.0, 1))
     await asker.ask("a")
     await asker.ask("b")
@@ -331,52 +299,47 @@ async def test_an_outbound_that_was_forgotten_is_served_as_a_new_one():
 
 
 def waits_of(asker: Asker, key: str) -> list[float]:
-    times = [when for when, who in asker.turns if who == key]
+    times = [when for when, who in asker.slots if who == key]
     return [later - earlier for earlier, later in pairwise(times)]
 
 
 @pytest.mark.parametrize(
     ("places", "slow", "fast"), [(2, 1, 3), (2, 2, 3), (2, 2, 2), (2, 3, 3), (3, 3, 4), (4, 6, 7)]
 )
-def test_once_they_are_known_slow_outbounds_never_hold_the_last_place(places, slow, fast):
-    async def main() -> None:
-        asker = Asker(Limiter(FAST, places))
-        most_slow = 0
+async def test_known_slow_outbounds_never_take_the_last_slot(places, slow, fast):
+    asker = Asker(Limiter(FAST, places))
+    most_slow = 0
 
-        async def watch() -> None:
-            nonlocal most_slow
-            await asyncio.sleep(60)
-            while asker.now < 300:
-                slow_ones = sum(count for key, count in asker.in_flight.items() if key[0] == "s")
-                most_slow = max(most_slow, slow_ones)
-                await asyncio.sleep(0.25)
+    async def watch() -> None:
+        nonlocal most_slow
+        await asyncio.sleep(60)
+        while asker.now < 300:
+            slow_ones = sum(count for key, count in asker.in_flight.items() if key[0] == "s")
+            most_slow = max(most_slow, slow_ones)
+            await asyncio.sleep(0.25)
 
-        await asyncio.gather(
-            *(asker.ask_again_and_again(f"s{each}", 20.0, until=300) for each in range(slow)),
-            *(asker.ask_again_and_again(f"f{each}", 0.1, until=300) for each in range(fast)),
-            watch(),
-        )
-        assert most_slow == min(slow, places - 1)
-        late = [when for when, key in asker.turns if key == "f0" and when > 60]
-        longest = max(b - a for a, b in pairwise(late))
-        assert longest < 0.1 * fast + 0.5  # nobody fast waits for a slow one
-        for each in range(slow):  # and no slow one is starved
-            assert len(waits_of(asker, f"s{each}")) >= 280 * (places - 1) // (20 * slow) - 2
-
-    run_virtually(main())
+    await asyncio.gather(
+        *(asker.ask_again_and_again(f"s{each}", 20.0, until=300) for each in range(slow)),
+        *(asker.ask_again_and_again(f"f{each}", 0.1, until=300) for each in range(fast)),
+        watch(),
+    )
+    assert most_slow == min(slow, places - 1)
+    late = [when for when, key in asker.slots if key == "f0" and when > 60]
+    longest = max(b - a for a, b in pairwise(late))
+    assert longest < 0.1 * fast + 0.5  # nobody fast waits for a slow one
+    for each in range(slow):  # and no slow one is starved
+        assert len(waits_of(asker, f"s{each}")) >= 280 * (places - 1) // (20 * slow) - 2
 
 
-@virtually
-async def test_where_all_are_slow_all_places_are_used():
+async def test_if_all_are_slow_all_slots_are_used():
     asker = Asker(Limiter(FAST, 3))
     await asyncio.gather(
         *(asker.ask_again_and_again(f"o{each}", 20.0, until=200) for each in range(5))
     )
-    assert len(asker.turns) >= 200 // 20 * 3
+    assert len(asker.slots) >= 200 // 20 * 3
 
 
-@virtually
-async def test_the_only_place_is_for_slow_ones_too():
+async def test_the_only_slot_is_for_slow_outbounds_too():
     asker = Asker(Limiter(FAST, 1))
     await asyncio.gather(
         asker.ask_again_and_again("slow", 20.0, until=100),
@@ -385,21 +348,19 @@ async def test_the_only_place_is_for_slow_ones_too():
     assert Counter(asker.keys)["slow"] == 5
 
 
-@virtually
-async def test_one_slow_outbound_alone_uses_its_turns():
+async def test_one_slow_outbound_alone_is_served():
     asker = Asker(Limiter(FAST, 2))
     for key in ("fast", "fast2", "slow"):
         await asker.ask(key, takes=30.0 if key == "slow" else 0.1)
     await asyncio.gather(asker.ask("slow", takes=30.0), asker.ask("slow", takes=30.0))
     assert asker.most_in_flight == 1  # the second waits, and is woken when the first is back
-    assert len(asker.turns) == 5
+    assert len(asker.slots) == 5
 
 
-# --- patience
+# --- timeouts
 
 
-@virtually
-async def test_without_any_progress_a_waiter_gives_up_when_its_patience_ends():
+async def test_without_progress_a_waiter_times_out():
     asker = Asker(Limiter(FAST, 1))
     (holder,) = start(asker.ask("hung", takes=1000.0))
     await asyncio.sleep(10)
@@ -409,8 +370,7 @@ async def test_without_any_progress_a_waiter_gives_up_when_its_patience_ends():
     holder.cancel()
 
 
-@virtually
-async def test_a_queue_that_moves_is_worth_any_wait():
+async def test_a_moving_queue_is_waited_for_without_limit():
     asker = Asker(Limiter(FAST, 1))
 
     async def slow_but_well(number: int) -> None:
@@ -424,8 +384,7 @@ async def test_a_queue_that_moves_is_worth_any_wait():
     await asyncio.gather(*others)
 
 
-@virtually
-async def test_a_clear_refusal_moves_the_queue_as_well():
+async def test_a_refusal_moves_the_queue_as_well():
     asker = Asker(Limiter(0.1, 1))
 
     async def refused(number: int) -> None:
@@ -439,8 +398,7 @@ async def test_a_clear_refusal_moves_the_queue_as_well():
     await asyncio.gather(*others)
 
 
-@virtually
-async def test_patience_counts_from_the_last_progress():
+async def test_the_timeout_counts_from_the_last_progress():
     asker = Asker(Limiter(FAST, 1))
     (holder,) = start(asker.ask("hung", takes=1000.0))
     await asyncio.sleep(0)
@@ -453,8 +411,7 @@ async def test_patience_counts_from_the_last_progress():
     holder.cancel()
 
 
-@virtually
-async def test_progress_before_the_wait_began_is_no_progress_of_it():
+async def test_progress_before_the_wait_does_not_count():
     asker = Asker(Limiter(FAST, 1))
     asker.limiter.succeeded()
     asker.limiter.pause(200.0)
@@ -463,19 +420,17 @@ async def test_progress_before_the_wait_began_is_no_progress_of_it():
     assert asker.now == 7.0
 
 
-@virtually
-async def test_who_gave_up_is_passed_over():
+async def test_a_waiter_that_timed_out_is_skipped():
     asker = Asker(Limiter(FAST, 1))
     holder, hasty, patient = start(
         asker.ask("a", takes=10.0), asker.ask("b", deadline=5.0), asker.ask("c")
     )
     await asyncio.gather(holder, patient)
     assert isinstance(hasty.exception(), LimiterTimeoutError)
-    assert asker.turns == [(0.0, "a"), (10.0, "c")]
+    assert asker.slots == [(0.0, "a"), (10.0, "c")]
 
 
-@virtually
-async def test_every_wait_is_told_however_it_ended():
+async def test_every_wait_is_observed_however_it_ended():
     waits: list[float] = []
     asker = Asker(Limiter(FAST, 1, on_wait=waits.append))
     holder, hasty, cancelled, patient = start(
@@ -493,13 +448,13 @@ async def test_every_wait_is_told_however_it_ended():
 # --- cancelled waiters
 
 
-@virtually
-async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_back():
+async def test_a_waiter_cancelled_after_its_slot_gives_it_back():
+    """Both in one iteration of the loop."""
     asker = Asker(Limiter(FAST, 1))
 
     async def hold_and_cancel() -> None:
         await asker.ask("a", takes=10.0)
-        cancelled.cancel()  # its turn came just now, but it has not run since
+        cancelled.cancel()  # it has its slot, but has not run since
 
     _, cancelled, patient = start(hold_and_cancel(), asker.ask("b"), asker.ask("c", deadline=20.0))
     await patient
@@ -507,8 +462,8 @@ async def test_a_waiter_cancelled_in_the_breath_in_which_its_turn_came_gives_it_
     assert asker.keys == ["a", "c"]
 
 
-@virtually
-async def test_a_waiter_that_is_served_in_the_breath_in_which_it_was_cancelled_gives_it_back():
+async def test_a_slot_given_after_the_cancellation_is_given_back():
+    """Both in one iteration of the loop."""
     asker = Asker(Limiter(FAST, 1))
 
     async def cancel_and_make_way() -> None:
@@ -540,7 +495,9 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.integers(1, 4), st.sampled_from([0.5, 1.0, 2.0, FAST]))
-def test_whatever_happens_no_place_is_lost_and_no_waiter_forgotten(events, places, rate):
+def test_no_slot_is_lost_and_no_waiter_forgotten(events, places, rate):
+    """Whatever happens."""
+
     async def main() -> None:
         limiter = Limiter(rate, places)
         asker = Asker(limiter)
@@ -597,8 +554,7 @@ def test_whatever_happens_no_place_is_lost_and_no_waiter_forgotten(events, place
     run_virtually(main())
 
 
-@virtually
-async def test_a_pause_outlives_its_limiter_and_a_shorter_one_does_not_cut_it():
+async def test_the_longer_pause_outlives_its_limiter():
     old, new = Limiter(FAST, 1), Limiter(FAST, 1)
     old.pause(20)
     new.pause(30)
@@ -610,8 +566,8 @@ async def test_a_pause_outlives_its_limiter_and_a_shorter_one_does_not_cut_it():
 
 
 @pytest.mark.parametrize(("rate", "kept"), [(8.0, 2.0), (9.0, 9.0), (4.0, 4.0)])
-@virtually
-async def test_a_slowed_rate_outlives_its_limiter_if_the_configured_one_is_the_same(rate, kept):
+async def test_a_reduced_rate_outlives_its_limiter(rate, kept):
+    """If the configured rate is the same."""
     old, new = Limiter(8.0, 1), Limiter(rate, 1)
     for sent_at in (0, asyncio.get_running_loop().time()):
         old.slow_down(sent_at)

@@ -10,7 +10,9 @@ from pearl_exporter.api.body import MAX_BODY_BYTES
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.api.decode_platform import Account, ListedOutbound, Listing
 from pearl_exporter.errors import ApiError
-from tests.api.test_client import PHONE, TOKEN, URL, WELL, Scene, a_scene, after, virtually
+from tests.support.client_scene import PHONE, TOKEN, URL, WELL, Scene, a_scene, after
+
+pytestmark = pytest.mark.virtual_time
 
 ROWS = [{"id": "65f1c0ffee", "name": "spring", "status": 1}]
 LISTING = Listing((ListedOutbound("65f1c0ffee", "spring", 1),))
@@ -22,7 +24,6 @@ async def listing(scene: Scene, give_up: float = 60.0) -> Listing:
     return await scene.client.listing(Deadline(give_up))
 
 
-@virtually
 async def test_both_are_plain_gets_with_the_token_and_no_body():
     async with a_scene() as scene:
         scene.answer(LISTED, ACCOUNT)
@@ -39,7 +40,6 @@ async def test_both_are_plain_gets_with_the_token_and_no_body():
         assert scene.observer.codes == ["200", "200"]
 
 
-@virtually
 async def test_a_failure_that_may_pass_is_asked_again():
     async with a_scene() as scene:
         scene.answer(httpx.Response(503), httpx.ConnectError("no"), LISTED)
@@ -61,8 +61,7 @@ async def test_a_failure_that_may_pass_is_asked_again():
         (httpx.Response(200, content=b" " * (MAX_BODY_BYTES + 1)), "bad_response"),
     ],
 )
-@virtually
-async def test_what_will_not_pass_is_told_by_its_reason_and_quotes_nothing(answer, reason):
+async def test_what_will_not_pass_has_its_reason_and_no_quote(answer, reason):
     async with a_scene() as scene:
         scene.answer(answer)
         with pytest.raises(ApiError) as failed:
@@ -73,8 +72,7 @@ async def test_what_will_not_pass_is_told_by_its_reason_and_quotes_nothing(answe
         assert len(scene.times) == 1
 
 
-@virtually
-async def test_a_429_slows_the_searches_too_and_its_pause_holds_for_all():
+async def test_a_429_slows_and_pauses_the_searches_too():
     async with a_scene(rate_limit=10.0) as scene:
         left = [httpx.Response(429, headers={"Retry-After": "20"})]
 
@@ -91,8 +89,7 @@ async def test_a_429_slows_the_searches_too_and_its_pause_holds_for_all():
         assert scene.client.limiter.rate < 10
 
 
-@virtually
-async def test_it_has_its_fair_turn_among_searches_and_takes_none_of_theirs():
+async def test_it_has_its_fair_share_of_slots_among_searches():
     async with a_scene(rate_limit=2.0, concurrency=1) as scene:
         asked = []
 
@@ -105,11 +102,10 @@ async def test_it_has_its_fair_turn_among_searches_and_takes_none_of_theirs():
         await asyncio.sleep(0.1)
         await asyncio.gather(*searches, listing(scene))
         place = asked.index("/v1/Outbound")
-        assert 1 <= place <= 4  # after each outbound had at most one turn more
+        assert 1 <= place <= 4  # after each outbound had at most one slot more
         assert len(asked) == 10
 
 
-@virtually
 async def test_an_answer_that_never_comes_ends_in_a_timeout():
     async with a_scene(timeout=5.0) as scene:
         scene.answer(after(1e9))

@@ -71,7 +71,7 @@ def test_a_name_that_is_none_is_an_oserror(name):
     run(story)
 
 
-def test_a_look_up_that_cannot_begin_fails_and_the_next_one_is_made(monkeypatch):
+def test_after_a_look_up_that_cannot_begin_the_next_is_made(monkeypatch):
     async def story():
         loop = asyncio.get_running_loop()
         with monkeypatch.context() as full:
@@ -87,7 +87,9 @@ def no_thread_left(_thread):
     raise RuntimeError("can't start new thread")
 
 
-def test_one_that_never_ends_is_given_up_and_the_name_is_looked_up_anew(resolver, monkeypatch):
+def test_a_look_up_that_never_ends_is_given_up(resolver, monkeypatch):
+    """The name is looked up again."""
+
     async def story():
         loop = asyncio.get_running_loop()
         with monkeypatch.context() as hurry:

@@ -45,7 +45,7 @@ def test_an_interval_doubles_up_to_five_minutes_or_itself(interval, times, wante
     assert backoff_seconds(interval, times) == wanted
 
 
-def test_the_first_refusal_is_held_against_the_outbound_alone():
+def test_the_first_refusal_backs_off_only_its_outbound():
     breaker = shared_by("a", "b", "c")
     assert ask(breaker, "a", 0, page=False)
     assert not breaker.is_token_refused
@@ -55,7 +55,7 @@ def test_the_first_refusal_is_held_against_the_outbound_alone():
     assert breaker.interval("b") == INTERVAL
 
 
-def test_a_second_outbound_s_refusal_condemns_the_token():
+def test_a_second_outbound_s_refusal_opens_the_breaker():
     breaker = shared_by("a", "b", "c")
     breaker.refused("a", 0)
     assert breaker.refused("b", 10)
@@ -64,7 +64,7 @@ def test_a_second_outbound_s_refusal_condemns_the_token():
     assert {breaker.interval(each) for each in "abc"} == {60}
 
 
-def test_the_same_outbound_twice_does_not():
+def test_the_same_outbound_twice_does_not_open_it():
     breaker = shared_by("a", "b")
     assert not breaker.refused("a", 0)
     assert not breaker.refused("a", 60)
@@ -72,13 +72,13 @@ def test_the_same_outbound_twice_does_not():
     assert breaker.interval("a") == 120
 
 
-def test_the_only_outbound_s_refusal_does():
+def test_the_only_outbound_s_refusal_opens_it():
     breaker = shared_by("a")
     assert breaker.refused("a", 0)
     assert breaker.is_token_refused
 
 
-def test_while_one_tries_nobody_else_asks():
+def test_while_one_outbound_probes_no_other_sends():
     breaker = shared_by("a", "b", "c")
     breaker.refused("a", 0)
     breaker.refused("b", 10)
@@ -91,7 +91,7 @@ def test_while_one_tries_nobody_else_asks():
     assert not breaker.may_send("b")
 
 
-def test_one_whose_try_ends_without_an_answer_leaves_the_place_to_the_next():
+def test_a_probe_without_an_answer_leaves_it_to_the_next():
     breaker = shared_by("a", "b", "c", "d")
     breaker.refused("a", 0)
     breaker.refused("b", 10)
@@ -100,7 +100,7 @@ def test_one_whose_try_ends_without_an_answer_leaves_the_place_to_the_next():
     assert not is_held(breaker, "d", 60)
 
 
-def test_those_it_was_not_tried_with_come_first():
+def test_outbounds_that_have_not_probed_come_first():
     breaker = shared_by("a", "b", "c", "d")
     breaker.refused("a", 0)
     breaker.refused("b", 10)
@@ -109,14 +109,14 @@ def test_those_it_was_not_tried_with_come_first():
     assert not is_held(breaker, "c", moment + 1)
 
 
-def test_one_that_falls_due_rarely_is_not_waited_for():
+def test_an_outbound_that_is_rarely_due_is_not_waited_for():
     breaker = shared_by("a", "b", rare=86_400.0)
     breaker.refused("a", 0)
     breaker.refused("b", 10)
     assert not is_held(breaker, "a", breaker.next_at + INTERVAL)
 
 
-def test_a_page_frees_all():
+def test_a_page_closes_the_breaker():
     breaker = shared_by("a", "b", "c")
     breaker.refused("a", 0)
     breaker.refused("b", 10)
@@ -124,10 +124,10 @@ def test_a_page_frees_all():
     assert breaker.accepted("c")
     assert not breaker.is_token_refused
     assert not any(is_held(breaker, each, 11) for each in "abc")
-    assert not breaker.accepted("c")  # which is told once
+    assert not breaker.accepted("c")  # which it returns once
 
 
-def test_a_refusal_while_others_get_pages_proves_nothing_about_the_token_later():
+def test_a_refusal_while_others_get_pages_is_disproved():
     breaker = shared_by("a", "b", "c")
     breaker.refused("a", 0)
     breaker.accepted("b")
@@ -136,7 +136,7 @@ def test_a_refusal_while_others_get_pages_proves_nothing_about_the_token_later()
     assert not breaker.is_token_refused
 
 
-def test_but_once_it_had_a_page_again_it_does():
+def test_a_page_makes_an_outbound_reliable_again():
     breaker = shared_by("a", "b", "c")
     breaker.refused("a", 0)
     breaker.accepted("b")
@@ -145,7 +145,8 @@ def test_but_once_it_had_a_page_again_it_does():
     assert breaker.refused("c", 61)
 
 
-def test_where_all_are_refused_it_is_the_token_whatever_was_before():
+def test_if_all_are_refused_it_is_the_token():
+    """Also those that were disproved."""
     breaker = shared_by("a", "b", "c")
     breaker.refused("a", 0)
     breaker.refused("b", 1)
@@ -156,7 +157,7 @@ def test_where_all_are_refused_it_is_the_token_whatever_was_before():
     assert breaker.refused("c", 102)
 
 
-def test_a_page_pardons_an_outbound_s_own_refusals():
+def test_a_page_ends_an_outbound_s_own_backoff():
     breaker = shared_by("a", "b")
     breaker.back_off("a", 0)
     breaker.back_off("a", 60)
@@ -166,7 +167,7 @@ def test_a_page_pardons_an_outbound_s_own_refusals():
     assert not is_held(breaker, "a", 61)
 
 
-def test_another_token_and_another_configuration_forget_all():
+def test_another_token_or_configuration_closes_the_breaker():
     for change in (
         lambda breaker: breaker.use("account:new"),
         lambda breaker: breaker.share_among({"a": INTERVAL, "b": INTERVAL}),
@@ -182,7 +183,8 @@ def test_another_token_and_another_configuration_forget_all():
 
 
 @given(st.lists(st.sampled_from([10.0, 30.0, 45.0, 600.0]), min_size=1, max_size=12))
-def test_a_refused_token_is_tried_no_oftener_than_its_backoff_and_never_given_up(intervals):
+def test_a_refused_token_is_probed_by_its_backoff(intervals):
+    """Not more often, and it is never given up."""
     outbounds = {str(number): interval for number, interval in enumerate(intervals)}
     breaker = shared_by(**outbounds)
     shortest = min(intervals)
@@ -205,9 +207,8 @@ def test_a_refused_token_is_tried_no_oftener_than_its_backoff_and_never_given_up
 
 @pytest.mark.parametrize(("bad", "most_missed"), [("A", 0), ("AB", 2), ("ABC", 6)])
 @given(data=st.data())
-def test_outbounds_that_are_none_of_the_token_s_hold_the_others_back_at_the_beginning_at_most(
-    bad, most_missed, data
-):
+def test_foreign_outbounds_block_the_others_at_first_only(bad, most_missed, data):
+    """Outbounds that are not the token's."""
     outbounds = data.draw(st.permutations([*bad, *"wxyz"]))
     breaker = shared_by(*outbounds)
     missed = dict.fromkeys("wxyz", 0)

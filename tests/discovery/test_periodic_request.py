@@ -8,7 +8,8 @@ import pytest
 
 from pearl_exporter.discovery.periodic_request import PeriodicRequest
 from pearl_exporter.errors import AuthError, PollError, ServerError, StateError
-from tests.support.virtual_time import run_virtually
+
+pytestmark = pytest.mark.virtual_time
 
 
 class Scene:
@@ -53,17 +54,14 @@ async def watching(seconds: float | None = 100.0):
         await asyncio.gather(task, return_exceptions=True)
 
 
-def test_it_asks_at_once_and_at_its_interval():
-    async def story():
-        async with watching() as scene:
-            assert not scene.watch.was_tried
-            await asyncio.sleep(250)
-            assert scene.asked == [0, 100, 200]
-            assert scene.taken == ["well"] * 3
-            assert scene.watch.is_up
-            assert (scene.watch.answer, scene.watch.last_success) == ("well", 200_000)
-
-    run_virtually(story())
+async def test_it_asks_at_once_and_at_its_interval():
+    async with watching() as scene:
+        assert not scene.watch.was_tried
+        await asyncio.sleep(250)
+        assert scene.asked == [0, 100, 200]
+        assert scene.taken == ["well"] * 3
+        assert scene.watch.is_up
+        assert (scene.watch.answer, scene.watch.last_success) == ("well", 200_000)
 
 
 @pytest.mark.parametrize(
@@ -75,20 +73,17 @@ def test_it_asks_at_once_and_at_its_interval():
         (40.0, AuthError("refused"), [0, 30, 90, 210, 450, 750]),
     ],
 )
-def test_a_failure_is_tried_again_soon_and_a_refusal_ever_more_rarely(interval, error, asked):
-    async def story():
-        async with watching(interval) as scene:
-            scene.fail(error)
-            await asyncio.sleep(asked[-1] + 1)
-            assert scene.asked == asked
-            assert not scene.watch.is_up
-            assert scene.watch.was_tried
-
-    run_virtually(story())
+async def test_a_failure_is_retried_soon_and_a_refusal_backed_off(interval, error, asked):
+    async with watching(interval) as scene:
+        scene.fail(error)
+        await asyncio.sleep(asked[-1] + 1)
+        assert scene.asked == asked
+        assert not scene.watch.is_up
+        assert scene.watch.was_tried
 
 
-def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
-    async def story():
+async def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
+    with caplog.at_level("INFO"):
         async with watching() as scene:
             await asyncio.sleep(1)
             scene.fail(ServerError("down"))
@@ -100,9 +95,6 @@ def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
             scene.answer = lambda: "again"
             await asyncio.sleep(100)
             assert (scene.watch.answer, scene.watch.is_up) == ("again", True)
-
-    with caplog.at_level("INFO"):
-        run_virtually(story())
     failed, again = [each for each in caplog.records if each.levelname != "DEBUG"]
     assert failed.getMessage() == "platform request failed"
     assert (failed.subject, failed.reason, failed.error) == ("the thing", "server_error", "down")
@@ -110,69 +102,55 @@ def test_an_answer_outlasts_failures_until_it_is_too_old(caplog):
 
 
 @pytest.mark.parametrize("error", [StateError("the disk is full"), ValueError("a bug")])
-def test_what_fails_in_taking_an_answer_does_not_end_the_asking(error, caplog):
-    async def story():
-        async with watching() as scene:
-            scene.fail(error)
-            await asyncio.sleep(10)
-            assert not scene.watch.is_up
-            scene.answer = lambda: "well"
-            await asyncio.sleep(100)
-            assert scene.watch.is_up
-
-    run_virtually(story())
+async def test_a_failure_in_taking_an_answer_ends_nothing(error, caplog):
+    async with watching() as scene:
+        scene.fail(error)
+        await asyncio.sleep(10)
+        assert not scene.watch.is_up
+        scene.answer = lambda: "well"
+        await asyncio.sleep(100)
+        assert scene.watch.is_up
 
 
-def test_nobody_asks_while_it_is_off_and_turning_it_off_forgets():
-    async def story():
-        async with watching(None) as scene:
-            await asyncio.sleep(1000)
-            assert (scene.asked, scene.watch.is_on) == ([], False)
-            scene.watch.set_interval(100.0)
-            await asyncio.sleep(1)
-            assert scene.asked == [1000]
-            scene.watch.set_interval(None)
-            await asyncio.sleep(1000)
-            assert scene.asked == [1000]
-            assert scene.watch.answer is None
-            assert not scene.watch.was_tried
-
-    run_virtually(story())
+async def test_nothing_is_sent_while_it_is_off():
+    """Turning it off forgets the answer."""
+    async with watching(None) as scene:
+        await asyncio.sleep(1000)
+        assert (scene.asked, scene.watch.is_on) == ([], False)
+        scene.watch.set_interval(100.0)
+        await asyncio.sleep(1)
+        assert scene.asked == [1000]
+        scene.watch.set_interval(None)
+        await asyncio.sleep(1000)
+        assert scene.asked == [1000]
+        assert scene.watch.answer is None
+        assert not scene.watch.was_tried
 
 
-def test_another_interval_counts_from_the_last_question():
-    async def story():
-        async with watching(100.0) as scene:
-            await asyncio.sleep(50)
-            scene.watch.set_interval(60.0)
-            await asyncio.sleep(100)
-            assert scene.asked == [0, 60, 120]
-            scene.watch.set_interval(10.0)
-            await asyncio.sleep(1)
-            assert scene.asked[-1] == 150
-
-    run_virtually(story())
-
-
-def test_it_can_be_hastened():
-    async def story():
-        async with watching() as scene:
-            await asyncio.sleep(50)
-            scene.watch.run_now()
-            await asyncio.sleep(60)
-            assert scene.asked == [0, 50]
-
-    run_virtually(story())
-
-
-def test_asking_once_gives_the_error():
-    async def story():
-        scene = Scene()
+async def test_another_interval_counts_from_the_last_question():
+    async with watching(100.0) as scene:
+        await asyncio.sleep(50)
         scene.watch.set_interval(60.0)
-        assert await scene.watch.once() is None
-        assert scene.watch.answer == "well"
-        refusal: PollError = AuthError("refused")
-        scene.fail(refusal)
-        assert await scene.watch.once() is refusal
+        await asyncio.sleep(100)
+        assert scene.asked == [0, 60, 120]
+        scene.watch.set_interval(10.0)
+        await asyncio.sleep(1)
+        assert scene.asked[-1] == 150
 
-    run_virtually(story())
+
+async def test_it_can_be_sent_at_once():
+    async with watching() as scene:
+        await asyncio.sleep(50)
+        scene.watch.run_now()
+        await asyncio.sleep(60)
+        assert scene.asked == [0, 50]
+
+
+async def test_sending_it_once_returns_the_error():
+    scene = Scene()
+    scene.watch.set_interval(60.0)
+    assert await scene.watch.once() is None
+    assert scene.watch.answer == "well"
+    refusal: PollError = AuthError("refused")
+    scene.fail(refusal)
+    assert await scene.watch.once() is refusal

@@ -19,8 +19,9 @@ from pearl_exporter.simulator.simulated_platform import LIST_PATH
 from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.store import MemoryStore
 from tests.support.saving import copied, merged
-from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, World
+
+pytestmark = pytest.mark.virtual_time
 
 INTERVAL = 60.0
 """Of polls; the platform is asked five times as rarely."""
@@ -80,91 +81,77 @@ def fail(world: World, *faults: object) -> None:
 ALL = {"load-001", "load-002", "load-003"}
 
 
-def test_all_that_is_listed_is_polled_by_the_defaults_of_poll():
-    async def story():
-        async with running() as world:
-            assert polled(world) == ALL
-            (interval,) = {*named(world, "pearl_outbound_poll_interval_seconds").values()}
-            assert interval == INTERVAL
-            await asyncio.sleep(60)
-            assert set(named(world, "pearl_outbound_up").values()) == {1.0}
-            assert named(world, "pearl_outbound_running") == dict.fromkeys(ALL, 1.0)
-            assert named(world, "pearl_discovery_outbounds") == {
-                "polled": 3.0,
-                "configured": 0.0,
-                "excluded": 0.0,
-                "paused": 0.0,
-                "over_limit": 0.0,
-                "vanished": 0.0,
-            }
-            assert samples(world)["pearl_discovery_up"] == 1.0
-            assert samples(world)["pearl_discovery_last_success_timestamp_seconds"] == (
-                pytest.approx(DAWN_MS / 1000, abs=2)
-            )
-
-    run_virtually(story())
+async def test_all_that_is_listed_is_polled_by_the_defaults():
+    async with running() as world:
+        assert polled(world) == ALL
+        (interval,) = {*named(world, "pearl_outbound_poll_interval_seconds").values()}
+        assert interval == INTERVAL
+        await asyncio.sleep(60)
+        assert set(named(world, "pearl_outbound_up").values()) == {1.0}
+        assert named(world, "pearl_outbound_running") == dict.fromkeys(ALL, 1.0)
+        assert named(world, "pearl_discovery_outbounds") == {
+            "polled": 3.0,
+            "configured": 0.0,
+            "excluded": 0.0,
+            "paused": 0.0,
+            "over_limit": 0.0,
+            "vanished": 0.0,
+        }
+        assert samples(world)["pearl_discovery_up"] == 1.0
+        assert samples(world)["pearl_discovery_last_success_timestamp_seconds"] == (
+            pytest.approx(DAWN_MS / 1000, abs=2)
+        )
 
 
-def test_configured_ones_keep_their_names_and_settings_and_are_never_removed():
-    async def story():
-        async with running(configured=1, outbound={"interval": 60.0}) as world:
-            (mine,) = world.settings.outbounds
-            assert polled(world) == ALL
-            assert named(world, "pearl_outbound_poll_interval_seconds")["load-001"] == 60.0
-            assert named(world, "pearl_discovery_outbounds")["configured"] == 1.0
-            change(world, "load-001", name="renamed", gone=True)
-            change(world, "load-002", gone=True)
-            await asyncio.sleep(4 * ROUND)
-            assert polled(world) == {mine.name, "load-003"}
-
-    run_virtually(story())
+async def test_configured_outbounds_keep_their_names_and_settings():
+    """They are never removed."""
+    async with running(configured=1, outbound={"interval": 60.0}) as world:
+        (mine,) = world.settings.outbounds
+        assert polled(world) == ALL
+        assert named(world, "pearl_outbound_poll_interval_seconds")["load-001"] == 60.0
+        assert named(world, "pearl_discovery_outbounds")["configured"] == 1.0
+        change(world, "load-001", name="renamed", gone=True)
+        change(world, "load-002", gone=True)
+        await asyncio.sleep(4 * ROUND)
+        assert polled(world) == {mine.name, "load-003"}
 
 
-def test_include_and_exclude_choose():
-    async def story():
-        patterns = {"include": "load-00[12]", "exclude": ".*2"}
-        async with running(discovery=patterns) as world:
-            assert polled(world) == {"load-001"}
-            assert named(world, "pearl_discovery_outbounds")["excluded"] == 2.0
-
-    run_virtually(story())
+async def test_include_and_exclude_choose():
+    patterns = {"include": "load-00[12]", "exclude": ".*2"}
+    async with running(discovery=patterns) as world:
+        assert polled(world) == {"load-001"}
+        assert named(world, "pearl_discovery_outbounds")["excluded"] == 2.0
 
 
-def test_the_start_of_many_is_no_burst():
-    async def story():
-        async with running(30) as world:
-            next_poll = world.app.schedule.seconds_to_regular_poll
-            waits = sorted(next_poll(poller.outbound.id) for poller in world.app.pollers)
-            assert len(waits) == 30
-            # 30 outbounds over an interval of 60 seconds
-            assert min(later - sooner for sooner, later in pairwise(waits)) > 1.9
-
-    run_virtually(story())
+async def test_the_start_of_many_is_no_burst():
+    async with running(30) as world:
+        next_poll = world.app.schedule.seconds_to_regular_poll
+        waits = sorted(next_poll(poller.outbound.id) for poller in world.app.pollers)
+        assert len(waits) == 30
+        # 30 outbounds over an interval of 60 seconds
+        assert min(later - sooner for sooner, later in pairwise(waits)) > 1.9
 
 
-def test_a_new_name_is_followed_with_the_counters_kept():
-    async def story():
-        async with running() as world:
-            await asyncio.sleep(600)
-            before = named(world, "pearl_calls_started_total")["load-001"]
-            due = world.app.schedule.seconds_to_regular_poll(change(world, "load-001", name="new"))
-            await asyncio.sleep(ROUND)
-            assert due is not None
-            assert polled(world) == {"new", "load-002", "load-003"}
-            assert named(world, "pearl_calls_started_total")["new"] >= before > 0
-            assert named(world, "pearl_outbound_running")["new"] == 1.0
-            # the same one as before: it went on, and was not polled for the first time
-            assert named(world, "pearl_outbound_tracking_since_timestamp_seconds")["new"] < (
-                DAWN_MS / 1000 + 60
-            )
-
-    run_virtually(story())
+async def test_a_new_name_is_followed_with_the_counters_kept():
+    async with running() as world:
+        await asyncio.sleep(600)
+        before = named(world, "pearl_calls_started_total")["load-001"]
+        due = world.app.schedule.seconds_to_regular_poll(change(world, "load-001", name="new"))
+        await asyncio.sleep(ROUND)
+        assert due is not None
+        assert polled(world) == {"new", "load-002", "load-003"}
+        assert named(world, "pearl_calls_started_total")["new"] >= before > 0
+        assert named(world, "pearl_outbound_running")["new"] == 1.0
+        # the same one as before: it went on, and was not polled for the first time
+        assert named(world, "pearl_outbound_tracking_since_timestamp_seconds")["new"] < (
+            DAWN_MS / 1000 + 60
+        )
 
 
-def test_a_name_that_is_a_phone_number_is_seen_nowhere(caplog):
+async def test_a_name_that_is_a_phone_number_is_seen_nowhere(caplog):
     store = _Disk()
 
-    async def story():
+    with caplog.at_level("DEBUG"):
         async with running(store=store) as world:
             outbound_id = change(world, "load-001", name=f"call {PHONE}")
             change(world, "load-002", name="max@example.org")
@@ -176,179 +163,147 @@ def test_a_name_that_is_a_phone_number_is_seen_nowhere(caplog):
                 assert secret not in caplog.text
                 assert secret not in repr(store.discovered)
 
-    with caplog.at_level("DEBUG"):
-        run_virtually(story())
+
+async def test_an_outbound_missing_from_three_lists_is_removed():
+    async with running() as world:
+        change(world, "load-002", gone=True)
+        await asyncio.sleep(2 * ROUND)
+        assert polled(world) == ALL
+        assert named(world, "pearl_discovery_outbounds")["vanished"] == 1.0
+        await asyncio.sleep(ROUND)
+        assert polled(world) == {"load-001", "load-003"}
+        change(world, "load-002", gone=False)
+        await asyncio.sleep(ROUND)
+        assert polled(world) == ALL
 
 
-def test_one_is_removed_when_three_good_answers_have_left_it_out():
-    async def story():
-        async with running() as world:
-            change(world, "load-002", gone=True)
-            await asyncio.sleep(2 * ROUND)
-            assert polled(world) == ALL
-            assert named(world, "pearl_discovery_outbounds")["vanished"] == 1.0
-            await asyncio.sleep(ROUND)
-            assert polled(world) == {"load-001", "load-003"}
-            change(world, "load-002", gone=False)
-            await asyncio.sleep(ROUND)
-            assert polled(world) == ALL
-
-    run_virtually(story())
-
-
-def test_one_that_vanished_is_kept_if_wanted():
-    async def story():
-        async with running(discovery={"vanished": "keep"}) as world:
-            change(world, "load-002", gone=True)
-            await asyncio.sleep(5 * ROUND)
-            assert polled(world) == ALL
-            assert "load-002" not in named(world, "pearl_outbound_running")
-
-    run_virtually(story())
+async def test_one_that_vanished_is_kept_if_wanted():
+    async with running(discovery={"vanished": "keep"}) as world:
+        change(world, "load-002", gone=True)
+        await asyncio.sleep(5 * ROUND)
+        assert polled(world) == ALL
+        assert "load-002" not in named(world, "pearl_outbound_running")
 
 
 @pytest.mark.parametrize("fault", ["server_error", "unauthorized", "html", "empty", "error_object"])
-def test_a_failed_discovery_removes_nothing_and_never_stops_polling(fault):
-    async def story():
-        async with running() as world:
-            await asyncio.sleep(60)
-            fail(world, {"fault": fault, "outbound": LIST_PATH})
-            await asyncio.sleep(5 * ROUND)
-            assert polled(world) == ALL
-            assert set(named(world, "pearl_outbound_up").values()) == {1.0}
-            assert samples(world)["pearl_discovery_up"] == 0.0
-            # too old to be true
-            assert named(world, "pearl_outbound_running") == {}
-            assert named(world, "pearl_discovery_outbounds") == {}
-            fail(world)
-            await asyncio.sleep(ROUND)
-            assert samples(world)["pearl_discovery_up"] == 1.0
-            assert named(world, "pearl_outbound_running") == dict.fromkeys(ALL, 1.0)
-
-    run_virtually(story())
+async def test_a_failed_discovery_removes_nothing(fault):
+    """Polling goes on."""
+    async with running() as world:
+        await asyncio.sleep(60)
+        fail(world, {"fault": fault, "outbound": LIST_PATH})
+        await asyncio.sleep(5 * ROUND)
+        assert polled(world) == ALL
+        assert set(named(world, "pearl_outbound_up").values()) == {1.0}
+        assert samples(world)["pearl_discovery_up"] == 0.0
+        # too old to be true
+        assert named(world, "pearl_outbound_running") == {}
+        assert named(world, "pearl_discovery_outbounds") == {}
+        fail(world)
+        await asyncio.sleep(ROUND)
+        assert samples(world)["pearl_discovery_up"] == 1.0
+        assert named(world, "pearl_outbound_running") == dict.fromkeys(ALL, 1.0)
 
 
 @pytest.mark.parametrize("fault", ["odd_outbounds", "wrapped_outbounds"])
-def test_odd_lists_are_understood(fault):
-    async def story():
-        async with running(faults=[fault]) as world:
-            assert polled(world) == ALL
-
-    run_virtually(story())
+async def test_odd_lists_are_understood(fault):
+    async with running(faults=[fault]) as world:
+        assert polled(world) == ALL
 
 
-def test_paused_ones_are_told_from_silent_ones():
-    async def story():
-        async with running(4) as world:
-            for name, status in (("load-001", 2), ("load-002", 10), ("load-003", 77)):
-                change(world, name, status=status)
-            await asyncio.sleep(ROUND)
-            running_ = {"load-001": 0.0, "load-002": 0.0, "load-004": 1.0}
-            assert named(world, "pearl_outbound_running") == running_
-            assert len(polled(world)) == 4
-
-    run_virtually(story())
+async def test_paused_ones_are_told_from_silent_ones():
+    async with running(4) as world:
+        for name, status in (("load-001", 2), ("load-002", 10), ("load-003", 77)):
+            change(world, name, status=status)
+        await asyncio.sleep(ROUND)
+        running_ = {"load-001": 0.0, "load-002": 0.0, "load-004": 1.0}
+        assert named(world, "pearl_outbound_running") == running_
+        assert len(polled(world)) == 4
 
 
-def test_a_paused_one_is_skipped_once_its_calls_have_settled_and_comes_back_with_its_counters():
+async def test_a_paused_outbound_is_skipped_once_its_calls_settled():
     store = _Disk()
 
-    async def story():
-        async with running(1, discovery={"paused": "skip"}, store=store) as world:
-            await asyncio.sleep(200)
-            outbound_id = change(world, "load-001", status=2)
-            await asyncio.sleep(ROUND)
-            # its calls go on here, so it has some that have not settled
-            assert polled(world) == {"load-001"}
-            campaign = world.simulator.campaigns[outbound_id]
-            for call in list(campaign.page(EVERYTHING, world.now_ms).calls):
-                campaign.remove(call, world.now_ms)
-            campaign.page = lambda *_: CallPage(0, ())
-            await asyncio.sleep(6 * ROUND)
-            assert polled(world) == set()
-            assert store.discovered == ()
-            started = store.saved[outbound_id].progress.ledger.started
-            del campaign.page
-            change(world, "load-001", status=1)
-            await asyncio.sleep(ROUND)
-            assert polled(world) == {"load-001"}
-            assert named(world, "pearl_calls_started_total")["load-001"] >= started > 0
-
-    run_virtually(story())
+    async with running(1, discovery={"paused": "skip"}, store=store) as world:
+        await asyncio.sleep(200)
+        outbound_id = change(world, "load-001", status=2)
+        await asyncio.sleep(ROUND)
+        # its calls go on here, so it has some that have not settled
+        assert polled(world) == {"load-001"}
+        campaign = world.simulator.campaigns[outbound_id]
+        for call in list(campaign.page(EVERYTHING, world.now_ms).calls):
+            campaign.remove(call, world.now_ms)
+        campaign.page = lambda *_: CallPage(0, ())
+        await asyncio.sleep(6 * ROUND)
+        assert polled(world) == set()
+        assert store.discovered == ()
+        started = store.saved[outbound_id].progress.ledger.started
+        del campaign.page
+        change(world, "load-001", status=1)
+        await asyncio.sleep(ROUND)
+        assert polled(world) == {"load-001"}
+        assert named(world, "pearl_calls_started_total")["load-001"] >= started > 0
 
 
 # --- the account
 
 
-def test_the_account_is_published_where_wanted():
-    async def story():
-        async with running(on=False, configured=3, account={"enabled": True}) as world:
-            assert samples(world)["pearl_account_up"] == 1.0
-            assert samples(world)["pearl_account_credit_balance"] == 1000.0
-            assert samples(world)["pearl_account_agents"] == 60.0
-            world.simulator.platform.account |= {"creditBalance": -2.5, "status": 9}
-            await asyncio.sleep(ROUND)
-            assert samples(world)["pearl_account_credit_balance"] == -2.5
-            states = named(world, "pearl_account_status")
-            assert [state for state, is_it in states.items() if is_it] == ["unknown_9"]
-            assert "Simulated" not in world.app.exposition.render(Format.TEXT).decode()
-            # so is, where discovery is off, whether the configured ones run
-            assert named(world, "pearl_outbound_running") == dict.fromkeys(ALL, 1.0)
-            assert named(world, "pearl_discovery_outbounds") == {}
-
-    run_virtually(story())
+async def test_the_account_is_published_where_wanted():
+    async with running(on=False, configured=3, account={"enabled": True}) as world:
+        assert samples(world)["pearl_account_up"] == 1.0
+        assert samples(world)["pearl_account_credit_balance"] == 1000.0
+        assert samples(world)["pearl_account_agents"] == 60.0
+        world.simulator.platform.account |= {"creditBalance": -2.5, "status": 9}
+        await asyncio.sleep(ROUND)
+        assert samples(world)["pearl_account_credit_balance"] == -2.5
+        states = named(world, "pearl_account_status")
+        assert [state for state, is_it in states.items() if is_it] == ["unknown_9"]
+        assert "Simulated" not in world.app.exposition.render(Format.TEXT).decode()
+        # so is, where discovery is off, whether the configured ones run
+        assert named(world, "pearl_outbound_running") == dict.fromkeys(ALL, 1.0)
+        assert named(world, "pearl_discovery_outbounds") == {}
 
 
-def test_an_old_balance_is_absent():
-    async def story():
-        async with running(account={"enabled": True}) as world:
-            fail(world, {"fault": "server_error", "outbound": "/v1/Account"})
-            await asyncio.sleep(3 * ROUND + 10)
-            found = samples(world)
-            assert found["pearl_account_up"] == 0.0
-            assert "pearl_account_last_success_timestamp_seconds" in found
-            assert not any(
-                series.startswith(f"pearl_account_{name}")
-                for series in found
-                for name in ("credit", "status", "agents")
-            )
-            assert found["pearl_discovery_up"] == 1.0
-
-    run_virtually(story())
+async def test_an_old_balance_is_absent():
+    async with running(account={"enabled": True}) as world:
+        fail(world, {"fault": "server_error", "outbound": "/v1/Account"})
+        await asyncio.sleep(3 * ROUND + 10)
+        found = samples(world)
+        assert found["pearl_account_up"] == 0.0
+        assert "pearl_account_last_success_timestamp_seconds" in found
+        assert not any(
+            series.startswith(f"pearl_account_{name}")
+            for series in found
+            for name in ("credit", "status", "agents")
+        )
+        assert found["pearl_discovery_up"] == 1.0
 
 
-def test_nothing_is_asked_and_published_by_default():
-    async def story():
-        async with running(on=False, configured=3) as world:
-            await asyncio.sleep(1000)
-            assert {method for method, _ in world.requests} == {"POST"}
-            assert not any(
-                re.match("pearl_(account|discovery|outbound_running)", series)
-                for series in samples(world)
-            )
-
-    run_virtually(story())
+async def test_nothing_is_asked_and_published_by_default():
+    async with running(on=False, configured=3) as world:
+        await asyncio.sleep(1000)
+        assert {method for method, _ in world.requests} == {"POST"}
+        assert not any(
+            re.match("pearl_(account|discovery|outbound_running)", series)
+            for series in samples(world)
+        )
 
 
-def test_nothing_that_writes_is_ever_called():
-    async def story():
-        async with running(configured=1, account={"enabled": True}) as world:
-            change(world, "load-002", status=2)
-            change(world, "load-003", gone=True)
-            fail(world, "server_error:0.2", "rate_limit:0.1", "html:0.1")
-            await asyncio.sleep(5 * ROUND)
-            search = re.compile(r"/v1/Outbound/[0-9a-f]{24}/Calls")
-            asked = {
-                (method, "search" if search.fullmatch(path) else path)
-                for method, path in world.requests
-            }
-            assert asked == {
-                ("GET", "/v1/Outbound"),
-                ("GET", "/v1/Account"),
-                ("POST", "search"),
-            }
-
-    run_virtually(story())
+async def test_nothing_that_writes_is_ever_called():
+    async with running(configured=1, account={"enabled": True}) as world:
+        change(world, "load-002", status=2)
+        change(world, "load-003", gone=True)
+        fail(world, "server_error:0.2", "rate_limit:0.1", "html:0.1")
+        await asyncio.sleep(5 * ROUND)
+        search = re.compile(r"/v1/Outbound/[0-9a-f]{24}/Calls")
+        asked = {
+            (method, "search" if search.fullmatch(path) else path)
+            for method, path in world.requests
+        }
+        assert asked == {
+            ("GET", "/v1/Outbound"),
+            ("GET", "/v1/Account"),
+            ("POST", "search"),
+        }
 
 
 # --- start, readiness, reload
@@ -381,67 +336,55 @@ class _Disk(MemoryStore):
         self.discovered = tuple(outbounds)
 
 
-def test_counters_of_discovered_ones_are_there_before_the_first_answer_after_a_restart():
+async def test_a_restart_publishes_discovered_counters_at_once():
+    """Before the first answer."""
     disk = _Disk()
 
-    async def story():
-        async with running(store=disk) as world:
-            change(world, "load-003", name=PHONE)
-            await asyncio.sleep(2 * ROUND)
-            before = named(world, "pearl_calls_started_total")
-            assert all(before.values())
-        async with running(store=disk, faults=["server_error"]) as world:
-            assert named(world, "pearl_calls_started_total") == before
-            assert set(named(world, "pearl_outbound_catching_up").values()) == {1.0}
-            # one that may no longer be polled is not there, whatever was saved
-        patterns = {"exclude": "load-001"}
-        async with running(store=disk, faults=["server_error"], discovery=patterns) as world:
-            assert polled(world) == set(before) - {"load-001"}
-
-    run_virtually(story())
+    async with running(store=disk) as world:
+        change(world, "load-003", name=PHONE)
+        await asyncio.sleep(2 * ROUND)
+        before = named(world, "pearl_calls_started_total")
+        assert all(before.values())
+    async with running(store=disk, faults=["server_error"]) as world:
+        assert named(world, "pearl_calls_started_total") == before
+        assert set(named(world, "pearl_outbound_catching_up").values()) == {1.0}
+        # one that may no longer be polled is not there, whatever was saved
+    patterns = {"exclude": "load-001"}
+    async with running(store=disk, faults=["server_error"], discovery=patterns) as world:
+        assert polled(world) == set(before) - {"load-001"}
 
 
-def test_discovered_ones_that_cannot_be_saved_are_polled_all_the_same(caplog):
+async def test_discovered_outbounds_that_cannot_be_saved_are_polled(caplog):
     disk = _Disk()
     disk.is_full = True
 
-    async def story():
-        async with running(store=disk) as world:
-            assert polled(world) == ALL
-            disk.is_full = False
-            await asyncio.sleep(ROUND)
-            assert {each.name for each in disk.discovered} == ALL
-
-    run_virtually(story())
+    async with running(store=disk) as world:
+        assert polled(world) == ALL
+        disk.is_full = False
+        await asyncio.sleep(ROUND)
+        assert {each.name for each in disk.discovered} == ALL
     (record,) = [each for each in caplog.records if "can't be saved" in each.getMessage()]
     assert record.error.startswith("no space left")
 
 
-def test_it_is_ready_when_discovery_and_then_every_outbound_was_tried():
-    async def story():
-        async with running(
-            faults=[{"fault": "slow", "seconds": 20, "outbound": LIST_PATH}]
-        ) as world:
-            assert not world.app.is_ready
-            await asyncio.sleep(22)
-            assert polled(world) == ALL
-            assert not world.app.is_ready
-            await asyncio.sleep(INTERVAL)
-            assert world.app.is_ready
-
-    run_virtually(story())
+async def test_it_is_ready_once_every_outbound_was_tried():
+    """Discovery comes first."""
+    async with running(faults=[{"fault": "slow", "seconds": 20, "outbound": LIST_PATH}]) as world:
+        assert not world.app.is_ready
+        await asyncio.sleep(22)
+        assert polled(world) == ALL
+        assert not world.app.is_ready
+        await asyncio.sleep(INTERVAL)
+        assert world.app.is_ready
 
 
-def test_it_is_ready_when_discovery_failed():
-    async def story():
-        async with running(faults=[{"fault": "unauthorized", "outbound": LIST_PATH}]) as world:
-            assert world.app.is_ready
-            assert polled(world) == set()
-            fail(world)
-            await asyncio.sleep(31)  # the first try after a failure
-            assert polled(world) == ALL
-
-    run_virtually(story())
+async def test_it_is_ready_when_discovery_failed():
+    async with running(faults=[{"fault": "unauthorized", "outbound": LIST_PATH}]) as world:
+        assert world.app.is_ready
+        assert polled(world) == set()
+        fail(world)
+        await asyncio.sleep(31)  # the first try after a failure
+        assert polled(world) == ALL
 
 
 async def reload(world: World, **changes: object):
@@ -450,88 +393,75 @@ async def reload(world: World, **changes: object):
     await world.app.reconfigure(settings)
 
 
-def test_a_reload_of_the_patterns_takes_effect_at_once_and_polls_nobody_early():
-    async def story():
-        async with running() as world:
-            await asyncio.sleep(40)
-            kept = world.app.pollers[0]
-            due = world.app.schedule.seconds_to_regular_poll(kept.outbound.id)
-            asked = world.requests.count(("GET", LIST_PATH))
-            await reload(world, exclude=Pattern("load-002"))
-            assert polled(world) == {"load-001", "load-003"}
-            assert world.app.pollers[0] is kept
-            assert world.app.schedule.seconds_to_regular_poll(kept.outbound.id) == due
-            await reload(world, exclude=Pattern(""))
-            assert polled(world) == ALL
-            assert world.requests.count(("GET", LIST_PATH)) == asked == 1
-
-    run_virtually(story())
+async def test_a_reload_of_the_patterns_takes_effect_at_once():
+    """No outbound is polled early."""
+    async with running() as world:
+        await asyncio.sleep(40)
+        kept = world.app.pollers[0]
+        due = world.app.schedule.seconds_to_regular_poll(kept.outbound.id)
+        asked = world.requests.count(("GET", LIST_PATH))
+        await reload(world, exclude=Pattern("load-002"))
+        assert polled(world) == {"load-001", "load-003"}
+        assert world.app.pollers[0] is kept
+        assert world.app.schedule.seconds_to_regular_poll(kept.outbound.id) == due
+        await reload(world, exclude=Pattern(""))
+        assert polled(world) == ALL
+        assert world.requests.count(("GET", LIST_PATH)) == asked == 1
 
 
-def test_one_that_is_configured_later_keeps_its_counters_and_takes_its_new_name():
-    async def story():
-        async with running() as world:
-            await asyncio.sleep(2 * ROUND)
-            before = named(world, "pearl_calls_started_total")["load-001"]
-            found = world.app.pollers[0].outbound
-            mine = found.model_copy(update={"name": "mine", "window": 1200.0})
-            settings = world.settings.model_copy(update={"outbounds": (mine,)})
-            changes = await world.app.reconfigure(settings)
-            assert (changes.added, changes.removed, changes.changed) == ((), (), ("mine",))
-            assert named(world, "pearl_calls_started_total")["mine"] == before > 0
-            change(world, "load-001", gone=True)
-            await asyncio.sleep(4 * ROUND)
-            assert polled(world) == {"mine", "load-002", "load-003"}
-            await world.app.reconfigure(world.settings)
-            assert polled(world) == {"load-002", "load-003"}
-
-    run_virtually(story())
+async def test_a_discovered_outbound_may_be_configured_later():
+    """It keeps its counters and takes its new name."""
+    async with running() as world:
+        await asyncio.sleep(2 * ROUND)
+        before = named(world, "pearl_calls_started_total")["load-001"]
+        found = world.app.pollers[0].outbound
+        mine = found.model_copy(update={"name": "mine", "window": 1200.0})
+        settings = world.settings.model_copy(update={"outbounds": (mine,)})
+        changes = await world.app.reconfigure(settings)
+        assert (changes.added, changes.removed, changes.changed) == ((), (), ("mine",))
+        assert named(world, "pearl_calls_started_total")["mine"] == before > 0
+        change(world, "load-001", gone=True)
+        await asyncio.sleep(4 * ROUND)
+        assert polled(world) == {"mine", "load-002", "load-003"}
+        await world.app.reconfigure(world.settings)
+        assert polled(world) == {"load-002", "load-003"}
 
 
-def test_a_reload_turns_discovery_off_and_on():
-    async def story():
-        async with running(configured=1) as world:
-            await reload(world, enabled=False)
-            assert polled(world) == {"load-001"}
-            assert not any(series.startswith("pearl_discovery") for series in samples(world))
-            await asyncio.sleep(2 * ROUND)
-            await reload(world, enabled=True)
-            await asyncio.sleep(1)
-            assert polled(world) == ALL
-
-    run_virtually(story())
+async def test_a_reload_turns_discovery_off_and_on():
+    async with running(configured=1) as world:
+        await reload(world, enabled=False)
+        assert polled(world) == {"load-001"}
+        assert not any(series.startswith("pearl_discovery") for series in samples(world))
+        await asyncio.sleep(2 * ROUND)
+        await reload(world, enabled=True)
+        await asyncio.sleep(1)
+        assert polled(world) == ALL
 
 
-def test_a_reload_that_is_refused_changes_nothing():
-    async def story():
-        async with running() as world:
-            token = world.settings.api.model_copy(
-                update={"token": None, "token_file": Path("/nowhere")}
-            )
-            settings = world.settings.model_copy(
-                update={"api": token, "discovery": DiscoverySettings()}
-            )
-            settings = settings.model_copy(
-                update={"account": settings.account.model_copy(update={"enabled": True})}
-            )
-            with pytest.raises(ValueError, match="no such file"):
-                await world.app.reconfigure(settings)
-            assert polled(world) == ALL
-            await asyncio.sleep(2 * ROUND)
-            assert samples(world)["pearl_discovery_up"] == 1.0
-
-    run_virtually(story())
+async def test_a_reload_that_is_refused_changes_nothing():
+    async with running() as world:
+        token = world.settings.api.model_copy(
+            update={"token": None, "token_file": Path("/nowhere")}
+        )
+        settings = world.settings.model_copy(
+            update={"api": token, "discovery": DiscoverySettings()}
+        )
+        settings = settings.model_copy(
+            update={"account": settings.account.model_copy(update={"enabled": True})}
+        )
+        with pytest.raises(ValueError, match="no such file"):
+            await world.app.reconfigure(settings)
+        assert polled(world) == ALL
+        await asyncio.sleep(2 * ROUND)
+        assert samples(world)["pearl_discovery_up"] == 1.0
 
 
-def test_many_changes_leave_no_task_behind():
-    async def story():
-        async with running(5) as world:
-            await asyncio.sleep(60)
-            tasks = len(asyncio.all_tasks())
-            for turn in range(10):
-                change(world, "load-001", name=f"name {turn}", gone=turn % 2 == 0)
-                await reload(world, exclude=Pattern(f"load-00{turn % 5}"))
-                await asyncio.sleep(ROUND)
-            assert len(asyncio.all_tasks()) <= tasks + 3
-
-    run_virtually(story())
+async def test_many_changes_leave_no_task_behind():
+    async with running(5) as world:
+        await asyncio.sleep(60)
+        tasks = len(asyncio.all_tasks())
+        for turn in range(10):
+            change(world, "load-001", name=f"name {turn}", gone=turn % 2 == 0)
+            await reload(world, exclude=Pattern(f"load-00{turn % 5}"))
+            await asyncio.sleep(ROUND)
+        assert len(asyncio.all_tasks()) <= tasks + 3

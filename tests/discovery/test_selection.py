@@ -122,7 +122,8 @@ def test_a_configured_outbound_wins():
 
 
 @pytest.mark.parametrize("status", [2, 3])
-def test_a_paused_one_is_skipped_if_wanted_once_its_calls_have_settled(status):
+def test_a_paused_outbound_is_skipped_once_its_calls_settled(status):
+    """If the rules say so."""
     known = [KnownOutbound("a1", "spring", status)]
     assert verdicts(known, rules()) == {"a1": "polled"}
     skips = rules(skips_paused=True)
@@ -136,7 +137,7 @@ def test_no_other_status_is_paused(status):
     assert verdicts(known, rules(skips_paused=True)) == {"a1": "polled"}
 
 
-def test_at_most_so_many_are_polled_and_paused_ones_take_no_place():
+def test_paused_outbounds_do_not_count_for_the_maximum():
     known = [
         KnownOutbound("a1", "x", 2),
         KnownOutbound("b2", "y"),
@@ -160,7 +161,7 @@ def ids(known) -> list[str]:
     return [each.id for each in known]
 
 
-def test_one_that_is_missing_is_gone_after_several_good_answers_alone():
+def test_an_outbound_vanishes_only_after_several_good_answers():
     known = merge((), listing("a", "b"), rules())
     for miss in range(1, MAX_MISSES):
         known = merge(known, listing("a"), rules())
@@ -169,7 +170,7 @@ def test_one_that_is_missing_is_gone_after_several_good_answers_alone():
     assert ids(merge(known, listing("a"), rules())) == ["a"]
 
 
-def test_one_that_is_listed_again_begins_anew():
+def test_an_outbound_that_is_listed_again_begins_again():
     known = merge((), listing("a", "b"), rules())
     for _ in range(MAX_MISSES - 1):
         known = merge(known, listing("a"), rules())
@@ -210,7 +211,8 @@ def test_a_new_name_is_followed():
     assert merge(known, renamed, rules()) == (KnownOutbound("a", "new", 1),)
 
 
-def test_one_known_from_before_a_restart_alone_stays_chosen_until_its_name_is_known():
+def test_an_outbound_from_before_a_restart_stays_selected():
+    """Until its name is known."""
     restored = [KnownOutbound("a1", None)]
     assert set(polled(restored, rules("spring.*"))) == {"a1"}
     assert polled(restored, rules(exclude="a1")) == {}
@@ -226,7 +228,7 @@ configured = st.dictionaries(
 
 
 @given(outbounds, configured)
-def test_any_list_gives_labels_that_the_configuration_would_take_and_no_two_alike(listed, given_):
+def test_any_list_gives_valid_and_different_labels(listed, given_):
     # a configured name may be another outbound's id only if that one is not configured too
     known = [KnownOutbound(key, name) for key, name in listed.items()]
     found = polled(known, rules(), Polled(given_))

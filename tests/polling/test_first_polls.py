@@ -7,12 +7,13 @@ import pytest
 
 from pearl_exporter.polling.first_polls import MAX_LOGGED
 from pearl_exporter.simulator import many_campaigns
-from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, World
+
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture
-def told(caplog):
+def log_lines(caplog):
     """Lines of first polls, at info: message, and outbound or how many there were."""
     caplog.set_level(logging.INFO, "pearl_exporter.polling.first_polls")
 
@@ -33,61 +34,49 @@ def a_world(count: int, **more: object) -> World:
     return World(campaigns, poll={"window": 600.0}, **more)
 
 
-def test_a_few_have_a_line_each_and_only_one(told, caplog):
-    async def story() -> list[str]:
-        world = a_world(3)
-        await world.app.start()
-        await asyncio.sleep(95)
-        await world.app.stop()
-        return [each.outbound.name for each in world.app.pollers]
-
-    names = run_virtually(story())
-    assert told() == [("the first poll succeeded", name) for name in names]
+async def test_a_few_have_a_line_each_and_only_one(log_lines, caplog):
+    world = a_world(3)
+    await world.app.start()
+    await asyncio.sleep(95)
+    await world.app.stop()
+    names = [each.outbound.name for each in world.app.pollers]
+    assert log_lines() == [("the first poll succeeded", name) for name in names]
     assert all(each.calls_in_window > 0 for each in caplog.records if hasattr(each, "outbound"))
 
 
-def test_of_many_the_first_has_a_line_and_all_together_one(told):
-    async def story() -> None:
-        world = a_world(MAX_LOGGED + 2)
-        gone = world.app.pollers[-1].outbound.id
-        world.simulator.campaigns.pop(gone)
-        await world.app.start()
-        await asyncio.sleep(95)
-        await world.app.stop()
-
-    run_virtually(story())
-    first, summed = told()
+async def test_of_many_the_first_has_a_line_and_all_together_one(log_lines):
+    world = a_world(MAX_LOGGED + 2)
+    gone = world.app.pollers[-1].outbound.id
+    world.simulator.campaigns.pop(gone)
+    await world.app.start()
+    await asyncio.sleep(95)
+    await world.app.stop()
+    first, summed = log_lines()
     assert first[0] == "the first poll succeeded"
     assert summed == ("every outbound had its first poll", MAX_LOGGED + 2, MAX_LOGGED + 1)
 
 
-def test_an_outbound_that_comes_later_has_its_own(told):
-    async def story() -> str:
-        world = a_world(2)
-        one, other = world.settings.outbounds
-        await world.app.start()
-        await asyncio.sleep(35)
-        await world.app.reconfigure(world.settings.model_copy(update={"outbounds": (one,)}))
-        await world.app.reconfigure(world.settings)
-        await asyncio.sleep(35)
-        await world.app.stop()
-        return other.name
-
-    name = run_virtually(story())
-    assert [each[1] for each in told()].count(name) == 2
-    assert len(told()) == 3
+async def test_an_outbound_that_comes_later_has_its_own(log_lines):
+    world = a_world(2)
+    one, other = world.settings.outbounds
+    await world.app.start()
+    await asyncio.sleep(35)
+    await world.app.reconfigure(world.settings.model_copy(update={"outbounds": (one,)}))
+    await world.app.reconfigure(world.settings)
+    await asyncio.sleep(35)
+    await world.app.stop()
+    name = other.name
+    assert [each[1] for each in log_lines()].count(name) == 2
+    assert len(log_lines()) == 3
 
 
-def test_one_that_is_removed_before_its_first_poll_is_not_waited_for(told):
-    async def story() -> None:
-        world = a_world(MAX_LOGGED + 1)
-        await world.app.start()
-        await asyncio.sleep(1)
-        kept = world.settings.outbounds[:1]
-        await world.app.reconfigure(world.settings.model_copy(update={"outbounds": kept}))
-        await world.app.reconfigure(world.settings)
-        await asyncio.sleep(35)
-        await world.app.stop()
-
-    run_virtually(story())
-    assert [each[0] for each in told()] == ["the first poll succeeded"] * (MAX_LOGGED + 1)
+async def test_an_outbound_removed_before_its_poll_is_not_awaited(log_lines):
+    world = a_world(MAX_LOGGED + 1)
+    await world.app.start()
+    await asyncio.sleep(1)
+    kept = world.settings.outbounds[:1]
+    await world.app.reconfigure(world.settings.model_copy(update={"outbounds": kept}))
+    await world.app.reconfigure(world.settings)
+    await asyncio.sleep(35)
+    await world.app.stop()
+    assert [each[0] for each in log_lines()] == ["the first poll succeeded"] * (MAX_LOGGED + 1)

@@ -36,7 +36,8 @@ def quiet_for(seconds: float, *, interval: float = 30.0, longest: float = 300.0)
     ("seconds", "interval"),
     [(0, 30), (599, 30), (600, 60), (899, 60), (900, 90), (3000, 300), (1e6, 300)],
 )
-def test_the_interval_is_a_tenth_of_the_quiet_time_in_whole_intervals(seconds, interval):
+def test_the_interval_is_a_tenth_of_the_quiet_time(seconds, interval):
+    """In whole configured intervals."""
     assert quiet_for(seconds).interval == interval
 
 

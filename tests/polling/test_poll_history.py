@@ -16,8 +16,9 @@ from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import open_store
 from tests.support.table import Table
 from tests.support.table_api import TableApi
-from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
+
+pytestmark = pytest.mark.virtual_time
 
 SECOND = 1000
 PAGE_SIZE = 10
@@ -61,148 +62,128 @@ class Polled:
         return self
 
     async def poll(self, after: float = 30.0):
-        """The record of a poll, so many seconds after the one before."""
+        """The record of a poll, some seconds after the previous one."""
         await self.world.wait(after)
         self.table.searches.clear()
         await self.poller.poll()
         return self.poller.snapshot.polls[0]
 
 
-def test_what_a_poll_asked_is_remembered_as_it_was_asked():
-    async def story():
-        polled = await Polled().begin()
-        for _ in range(5):
-            record, searches = polled.poller.snapshot.polls[0], polled.table.searches
-            assert record.asked.requests == len(searches)
-            assert record.asked.start == min(each.start for each in searches)
-            assert record.asked.end == max(each.end for each in searches)
-            assert record.asked.rows == sum(
-                len(polled.table.answer(each).calls) for each in list(searches)
-            )
-            assert record.at == polled.world.now_ms
-            await polled.poll()
-
-    run_virtually(story())
-
-
-def test_each_search_is_remembered_with_what_it_is_for():
-    async def story():
-        polled = await Polled().begin()
-        first = polled.poller.snapshot.polls[0].asked.purposes
-        assert list(first) == ["whole window", "older live calls"]
-        steady = [list((await polled.poll()).asked.purposes) for _ in range(COUNT_EVERY)]
-        assert all(each[0] == "new calls" for each in steady)
-        assert "count of outcomes" in steady[-1]
-
-        last = polled.since_begin
-        polled.put(call("live", last + SECOND, status=20, call_status=3))
-        polled.put(*(call(f"new-{n}", last + (2 + n) * SECOND) for n in range(25)))
-        await polled.poll()
-        assert "unsettled calls" in (await polled.poll()).asked.purposes
-
-        polled.table.rows.pop("old-150")
-        assert "search for a difference" in (await polled.poll()).asked.purposes
-
-        last = polled.since_begin
-        seen = set()
-        for place in range(60):
-            polled.put(call(f"later-{place}", last + place * 30 * SECOND))
-            seen.update((await polled.poll()).asked.purposes)
-        assert "slice of the full scan" in seen
-
-        last = polled.since_begin
-        polled.put(*(call(f"missed-{n}", last + n * 30 * SECOND) for n in range(1, 500)))
-        assert "catching up" in (await polled.poll(4 * 3600)).asked.purposes
-
-    run_virtually(story())
-
-
-def test_a_row_that_appears_where_was_read_before_is_late_once_and_a_new_one_is_not():
-    async def story():
-        polled = await Polled().begin()
-        polled.put(call("new", 10 * SECOND))
-        assert (await polled.poll()).found == PollFindings(new=1)
-        polled.put(call("late", 20 * SECOND), call("newer", 40 * SECOND))
-        assert (await polled.poll()).found == PollFindings(new=2, late=1)
-        assert (await polled.poll()).found.late == 0
-
-    run_virtually(story())
-
-
-def test_what_comes_after_an_outage_is_not_late():
-    async def story():
-        polled = await Polled().begin()
-        polled.put(*(call(f"missed-{n}", n * 30 * SECOND) for n in range(1, 361)))
-        found = [(await polled.poll(3 * 3600)).found]
-        while polled.poller.snapshot.health.catching_up:
-            found.append((await polled.poll()).found)
-        assert len(found) > 1
-        assert sum(each.new for each in found) == 360
-        assert [each.late for each in found] == [0] * len(found)
-
-    run_virtually(story())
-
-
-def test_what_settled_changed_and_vanished_is_remembered_of_the_poll_that_found_it():
-    async def story():
-        polled = await Polled().begin()
-        polled.put(call("a", SECOND), call("b", 2 * SECOND), call("c", 3 * SECOND))
-        assert (await polled.poll()).found == PollFindings(new=3)
-        polled.table.rows.pop("c")
-        assert (await polled.poll()).found == PollFindings(deleted=1)
-        assert (await polled.poll(60)).found == PollFindings(settled=2)
-        polled.put(call("a", SECOND, status=150, duration=6.0))
-        assert (await polled.poll()).found == PollFindings(revised=2)
-        assert (await polled.poll()).found == PollFindings()
-
-    run_virtually(story())
-
-
-def test_a_failed_poll_is_remembered_with_its_reason_and_only_the_last_ones_are():
-    async def story():
-        world = World(
-            default_campaigns(3, DAWN_MS, 1, history_ms=HOUR_MS), faults=["not_found"], frozen=True
+async def test_what_a_poll_asked_is_remembered_as_it_was_asked():
+    polled = await Polled().begin()
+    for _ in range(5):
+        record, searches = polled.poller.snapshot.polls[0], polled.table.searches
+        assert record.asked.requests == len(searches)
+        assert record.asked.start == min(each.start for each in searches)
+        assert record.asked.end == max(each.end for each in searches)
+        assert record.asked.rows == sum(
+            len(polled.table.answer(each).calls) for each in list(searches)
         )
-        (poller,) = world.app.pollers
-        await world.app.start(polling=False)
-        for _ in range(MAX_POLLS + 5):
-            await poller.poll()
-            await world.wait(30)
-        polls = poller.snapshot.polls
-        assert len(polls) == MAX_POLLS
-        assert {(each.reason, each.found) for each in polls} == {("not_found", None)}
-        assert polls[0].message == poller.snapshot.health.last_message
-        assert {each.asked.requests for each in polls} == {0}
-        ends = [each.at for each in polls]
-        assert {a - b for a, b in itertools.pairwise(ends)} == {30 * SECOND}
+        assert record.at == polled.world.now_ms
+        await polled.poll()
 
-    run_virtually(story())
+
+async def test_each_search_is_remembered_with_what_it_is_for():
+    polled = await Polled().begin()
+    first = polled.poller.snapshot.polls[0].asked.purposes
+    assert list(first) == ["whole window", "older live calls"]
+    steady = [list((await polled.poll()).asked.purposes) for _ in range(COUNT_EVERY)]
+    assert all(each[0] == "new calls" for each in steady)
+    assert "count of outcomes" in steady[-1]
+
+    last = polled.since_begin
+    polled.put(call("live", last + SECOND, status=20, call_status=3))
+    polled.put(*(call(f"new-{n}", last + (2 + n) * SECOND) for n in range(25)))
+    await polled.poll()
+    assert "unsettled calls" in (await polled.poll()).asked.purposes
+
+    polled.table.rows.pop("old-150")
+    assert "search for a difference" in (await polled.poll()).asked.purposes
+
+    last = polled.since_begin
+    seen = set()
+    for place in range(60):
+        polled.put(call(f"later-{place}", last + place * 30 * SECOND))
+        seen.update((await polled.poll()).asked.purposes)
+    assert "slice of the full scan" in seen
+
+    last = polled.since_begin
+    polled.put(*(call(f"missed-{n}", last + n * 30 * SECOND) for n in range(1, 500)))
+    assert "catching up" in (await polled.poll(4 * 3600)).asked.purposes
+
+
+async def test_a_row_where_was_read_before_is_late_once():
+    """A new one is not."""
+    polled = await Polled().begin()
+    polled.put(call("new", 10 * SECOND))
+    assert (await polled.poll()).found == PollFindings(new=1)
+    polled.put(call("late", 20 * SECOND), call("newer", 40 * SECOND))
+    assert (await polled.poll()).found == PollFindings(new=2, late=1)
+    assert (await polled.poll()).found.late == 0
+
+
+async def test_what_comes_after_an_outage_is_not_late():
+    polled = await Polled().begin()
+    polled.put(*(call(f"missed-{n}", n * 30 * SECOND) for n in range(1, 361)))
+    found = [(await polled.poll(3 * 3600)).found]
+    while polled.poller.snapshot.health.catching_up:
+        found.append((await polled.poll()).found)
+    assert len(found) > 1
+    assert sum(each.new for each in found) == 360
+    assert [each.late for each in found] == [0] * len(found)
+
+
+async def test_a_poll_is_remembered_with_what_changed():
+    polled = await Polled().begin()
+    polled.put(call("a", SECOND), call("b", 2 * SECOND), call("c", 3 * SECOND))
+    assert (await polled.poll()).found == PollFindings(new=3)
+    polled.table.rows.pop("c")
+    assert (await polled.poll()).found == PollFindings(deleted=1)
+    assert (await polled.poll(60)).found == PollFindings(settled=2)
+    polled.put(call("a", SECOND, status=150, duration=6.0))
+    assert (await polled.poll()).found == PollFindings(revised=2)
+    assert (await polled.poll()).found == PollFindings()
+
+
+async def test_the_last_failed_polls_are_remembered_by_reason():
+    world = World(
+        default_campaigns(3, DAWN_MS, 1, history_ms=HOUR_MS), faults=["not_found"], frozen=True
+    )
+    (poller,) = world.app.pollers
+    await world.app.start(polling=False)
+    for _ in range(MAX_POLLS + 5):
+        await poller.poll()
+        await world.wait(30)
+    polls = poller.snapshot.polls
+    assert len(polls) == MAX_POLLS
+    assert {(each.reason, each.found) for each in polls} == {("not_found", None)}
+    assert polls[0].message == poller.snapshot.health.last_message
+    assert {each.asked.requests for each in polls} == {0}
+    ends = [each.at for each in polls]
+    assert {a - b for a, b in itertools.pairwise(ends)} == {30 * SECOND}
 
 
 @pytest.mark.parametrize("broken", ["findings_between", "with_poll"])
-def test_a_bug_in_remembering_ends_no_polls(broken, monkeypatch):
+async def test_a_bug_in_remembering_ends_no_polls(broken, monkeypatch):
     def bug(*_):
         raise ZeroDivisionError
 
-    async def story():
-        polled = await Polled().begin()
-        polled.put(call("a", SECOND))
-        with monkeypatch.context() as patch:
-            patch.setattr(poller_module, broken, bug)
-            await polled.world.wait(30)
-            await polled.poller.poll()
-        health = polled.poller.snapshot.health
-        assert health.polls == 2
-        assert (await polled.poll()).reason is None
-        assert polled.poller.snapshot.calls.ledger.started == 1
-
-    run_virtually(story())
+    polled = await Polled().begin()
+    polled.put(call("a", SECOND))
+    with monkeypatch.context() as patch:
+        patch.setattr(poller_module, broken, bug)
+        await polled.world.wait(30)
+        await polled.poller.poll()
+    health = polled.poller.snapshot.health
+    assert health.polls == 2
+    assert (await polled.poll()).reason is None
+    assert polled.poller.snapshot.calls.ledger.started == 1
 
 
 # --- the last hours
 
 
-def told(outbound) -> list[tuple[int, dict[str, int] | None]]:
+def steps_of(outbound) -> list[tuple[int, dict[str, int] | None]]:
     """The steps since the first poll, without outcomes of which there was none."""
     return [
         (
@@ -213,56 +194,48 @@ def told(outbound) -> list[tuple[int, dict[str, int] | None]]:
     ]
 
 
-def test_the_last_hours_outlast_a_restart_and_show_an_outage_as_a_gap(tmp_path):
-    async def story():
-        url = f"sqlite:///{tmp_path}/state.db"
-        before = await Polled(open_store(url)).begin()
-        before.put(call("a", SECOND), call("b", 2 * SECOND, status=150))
-        for _ in range(20):
-            await before.poll()
-        known = told(before.poller.snapshot)
-        assert known == [(0, {"success": 1, "unreachable": 1}), (1, {}), (2, {})]
-        await before.world.app.stop()
+async def test_the_last_hours_survive_a_restart(tmp_path):
+    """An outage shows as a gap."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    before = await Polled(open_store(url)).begin()
+    before.put(call("a", SECOND), call("b", 2 * SECOND, status=150))
+    for _ in range(20):
+        await before.poll()
+    known = steps_of(before.poller.snapshot)
+    assert known == [(0, {"success": 1, "unreachable": 1}), (1, {}), (2, {})]
+    await before.world.app.stop()
 
-        after = Polled(open_store(url))
-        after.table = before.table
-        await after.world.app.start(polling=False)
-        assert told(after.poller.snapshot) == known, "shown before any poll"
-        after.put(call("c", before.since_begin + SECOND))
-        await after.poll(before.since_begin / SECOND + 1200)
-        assert told(after.poller.snapshot) == [
-            *known,
-            *((step, None) for step in (3, 4, 5)),
-            (6, {"success": 1}),
-        ]
-        await after.world.app.stop()
-
-    run_virtually(story())
+    after = Polled(open_store(url))
+    after.table = before.table
+    await after.world.app.start(polling=False)
+    assert steps_of(after.poller.snapshot) == known, "shown before any poll"
+    after.put(call("c", before.since_begin + SECOND))
+    await after.poll(before.since_begin / SECOND + 1200)
+    assert steps_of(after.poller.snapshot) == [
+        *known,
+        *((step, None) for step in (3, 4, 5)),
+        (6, {"success": 1}),
+    ]
+    await after.world.app.stop()
 
 
-def test_steps_between_polls_that_are_meant_to_be_far_apart_are_no_gap():
-    async def story():
-        polled = await Polled(interval=900.0).begin()
-        polled.put(call("a", SECOND))
-        await polled.poll(900)
-        await polled.poll(1801)
-        assert told(polled.poller.snapshot) == [
-            (0, {}),
-            *((step, {}) for step in (1, 2)),
-            (3, {"success": 1}),
-            *((step, None) for step in range(4, 9)),
-            (9, {}),
-        ]
-
-    run_virtually(story())
+async def test_a_long_interval_leaves_no_gap():
+    polled = await Polled(interval=900.0).begin()
+    polled.put(call("a", SECOND))
+    await polled.poll(900)
+    await polled.poll(1801)
+    assert steps_of(polled.poller.snapshot) == [
+        (0, {}),
+        *((step, {}) for step in (1, 2)),
+        (3, {"success": 1}),
+        *((step, None) for step in range(4, 9)),
+        (9, {}),
+    ]
 
 
-def test_a_state_of_an_earlier_version_begins_them_anew():
-    async def story():
-        polled = await Polled().begin()
-        saved = msgspec.to_builtins(polled.poller.saved().progress)
-        del saved["outcomes"]
-        old = msgspec.msgpack.encode(saved)
-        assert msgspec.msgpack.decode(old, type=Progress).outcomes == OutcomeHistory()
-
-    run_virtually(story())
+async def test_a_state_of_an_earlier_version_begins_them_again():
+    polled = await Polled().begin()
+    saved = msgspec.to_builtins(polled.poller.saved().progress)
+    del saved["outcomes"]
+    old = msgspec.msgpack.encode(saved)
+    assert msgspec.msgpack.decode(old, type=Progress).outcomes == OutcomeHistory()

@@ -1,4 +1,4 @@
-"""One poll: all or nothing, published when committed, its failures told and counted."""
+"""One poll: all or nothing, published when committed, its failures logged and counted."""
 
 import asyncio
 import logging
@@ -17,8 +17,9 @@ from pearl_exporter.state.store import MemoryStore
 from tests.polling.test_schedule import until
 from tests.support.patience import HANGING_SECONDS
 from tests.support.saving import copied, merged
-from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, Dated, World
+
+pytestmark = pytest.mark.virtual_time
 
 
 def world_of(count: int = 1, **more) -> World:
@@ -31,26 +32,23 @@ def balance_holds(snapshot) -> bool:
     return calls.ledger.started == counted + calls.live + calls.pending
 
 
-def test_a_good_poll_is_published_whole():
-    async def story():
-        world = world_of()
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        assert not world.app.is_ready
-        assert await poller.poll(lateness_seconds=0.5) is None
-        snapshot = world.app.exposition.outbounds[0]
-        wanted = world.served(poller.outbound.id, DAWN_MS - HOUR_MS, DAWN_MS)
-        assert snapshot.calls.window.calls == len(wanted) > 100
-        health = snapshot.health
-        assert (health.up, health.polls) == (True, 1)
-        assert health.last_success == pytest.approx(DAWN_MS, abs=1000)
-        assert health.lateness_seconds == pytest.approx(0.5, abs=0.1)
-        assert snapshot.calls.tracking_since == DAWN_MS
-        assert health.caught_up_at == health.last_success
-        assert world.app.is_ready
-        assert balance_holds(snapshot)
-
-    run_virtually(story())
+async def test_a_good_poll_is_published_whole():
+    world = world_of()
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    assert not world.app.is_ready
+    assert await poller.poll(lateness_seconds=0.5) is None
+    snapshot = world.app.exposition.outbounds[0]
+    wanted = world.served(poller.outbound.id, DAWN_MS - HOUR_MS, DAWN_MS)
+    assert snapshot.calls.window.calls == len(wanted) > 100
+    health = snapshot.health
+    assert (health.up, health.polls) == (True, 1)
+    assert health.last_success == pytest.approx(DAWN_MS, abs=1000)
+    assert health.lateness_seconds == pytest.approx(0.5, abs=0.1)
+    assert snapshot.calls.tracking_since == DAWN_MS
+    assert health.caught_up_at == health.last_success
+    assert world.app.is_ready
+    assert balance_holds(snapshot)
 
 
 @pytest.mark.parametrize(
@@ -71,177 +69,155 @@ def test_a_good_poll_is_published_whole():
         ("error_object", "bad_response"),
     ],
 )
-def test_a_failed_poll_publishes_its_reason_and_leaves_the_calls_as_they_were(fault, reason):
-    async def story():
-        world = world_of()
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
+async def test_a_failed_poll_publishes_its_reason(fault, reason):
+    """The calls stay as they were."""
+    world = world_of()
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    before = poller.snapshot
+    await world.wait(30)
+    world.simulator.faults.set([fault], world.now_ms)
+    began = asyncio.get_running_loop().time()
+    failure = await poller.poll()
+    took = asyncio.get_running_loop().time() - began
+    assert failure is not None
+    assert failure.reason == reason
+    assert took <= poller.outbound.give_up + 0.01
+    after = poller.snapshot
+    assert after.calls == before.calls
+    assert after.health.failures == {reason: 1}
+    assert (after.health.up, after.health.polls) == (False, 2)
+    assert after.health.last_success == before.health.last_success
+    assert after.health.catching_up
+
+
+async def test_after_an_outage_what_settled_meanwhile_counts():
+    world = world_of(outbound={"window": 600.0, "settle": 30.0}, poll={"window": 600.0})
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    world.simulator.faults.set(["server_error"], world.now_ms)
+    for _ in range(10):
+        await world.wait(360)
         await poller.poll()
-        before = poller.snapshot
-        await world.wait(30)
-        world.simulator.faults.set([fault], world.now_ms)
-        began = asyncio.get_running_loop().time()
-        failure = await poller.poll()
-        took = asyncio.get_running_loop().time() - began
-        assert failure is not None
-        assert failure.reason == reason
-        assert took <= poller.outbound.give_up + 0.01
-        after = poller.snapshot
-        assert after.calls == before.calls
-        assert after.health.failures == {reason: 1}
-        assert (after.health.up, after.health.polls) == (False, 2)
-        assert after.health.last_success == before.health.last_success
-        assert after.health.catching_up
-
-    run_virtually(story())
+    world.simulator.faults.clear()
+    await world.wait(30)
+    assert await poller.poll() is None
+    ledger = poller.snapshot.calls.ledger
+    since = world.served(poller.outbound.id, DAWN_MS, world.now_ms)
+    assert ledger.started >= len(since)
+    assert ledger.settled > 0.8 * len(since)
+    health = poller.snapshot.health
+    assert (health.up, health.catching_up) == (True, False)
+    assert health.caught_up_at == health.last_success
+    assert balance_holds(poller.snapshot)
 
 
-def test_recovery_after_an_outage_counts_what_settled_meanwhile():
-    async def story():
-        world = world_of(outbound={"window": 600.0, "settle": 30.0}, poll={"window": 600.0})
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
+async def test_a_read_that_gets_pages_may_exceed_give_up():
+    world = world_of(api={"rate_limit": 0.5, "page_size": 10})
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    began = asyncio.get_running_loop().time()
+    assert await poller.poll() is None
+    assert asyncio.get_running_loop().time() - began > 2 * poller.outbound.give_up
+
+
+async def test_the_first_page_makes_ready():
+    """The whole read is not awaited."""
+    world = world_of(api={"rate_limit": 0.5, "page_size": 10})
+    await world.app.start(polling=False)
+    poll = asyncio.create_task(world.app.pollers[0].poll())
+    await asyncio.sleep(10)
+    assert world.app.is_ready
+    assert not world.app.pollers[0].snapshot.health.up
+    poll.cancel()
+
+
+async def test_a_long_read_shows_its_progress(caplog):
+    heard = []
+    world = world_of(
+        api={"rate_limit": 0.5, "page_size": 100},
+        on_progress=lambda *progress: heard.append(progress),
+    )
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
         await poller.poll()
-        world.simulator.faults.set(["server_error"], world.now_ms)
-        for _ in range(10):
-            await world.wait(360)
-            await poller.poll()
-        world.simulator.faults.clear()
-        await world.wait(30)
-        assert await poller.poll() is None
-        ledger = poller.snapshot.calls.ledger
-        since = world.served(poller.outbound.id, DAWN_MS, world.now_ms)
-        assert ledger.started >= len(since)
-        assert ledger.settled > 0.8 * len(since)
-        health = poller.snapshot.health
-        assert (health.up, health.catching_up) == (True, False)
-        assert health.caught_up_at == health.last_success
-        assert balance_holds(poller.snapshot)
-
-    run_virtually(story())
+    assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
+    assert heard[-1][1] == heard[-1][2] == poller.snapshot.calls.tracked
+    assert any(record.getMessage() == "reading calls" for record in caplog.records)
 
 
-def test_a_read_that_keeps_getting_pages_may_take_longer_than_give_up():
-    async def story():
-        world = world_of(api={"rate_limit": 0.5, "page_size": 10})
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        began = asyncio.get_running_loop().time()
-        assert await poller.poll() is None
-        assert asyncio.get_running_loop().time() - began > 2 * poller.outbound.give_up
+async def test_a_long_read_publishes_its_progress():
+    """At most once a second, until it ends."""
+    shown = {}
+    world = world_of(api={"rate_limit": 10, "page_size": 10})
+    poller, schedule = world.app.pollers[0], world.app.schedule
 
-    run_virtually(story())
+    def note() -> None:
+        for snapshot in world.app.exposition.outbounds:
+            if snapshot.read_progress is not None:
+                shown.setdefault(snapshot.read_progress, asyncio.get_running_loop().time())
 
+    def is_over() -> bool:
+        note()
+        return not schedule.is_polling(poller.outbound.id)
 
-def test_the_first_page_makes_ready_the_whole_read_is_not_awaited():
-    async def story():
-        world = world_of(api={"rate_limit": 0.5, "page_size": 10})
-        await world.app.start(polling=False)
-        poll = asyncio.create_task(world.app.pollers[0].poll())
-        await asyncio.sleep(10)
-        assert world.app.is_ready
-        assert not world.app.pollers[0].snapshot.health.up
-        poll.cancel()
-
-    run_virtually(story())
-
-
-def test_a_long_read_shows_its_progress(caplog):
-    async def story():
-        heard = []
-        world = world_of(
-            api={"rate_limit": 0.5, "page_size": 100},
-            on_progress=lambda *progress: heard.append(progress),
-        )
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
-            await poller.poll()
-        assert [name for name, _, _ in heard] == [poller.outbound.name] * len(heard)
-        assert heard[-1][1] == heard[-1][2] == poller.snapshot.calls.tracked
-        assert any(record.getMessage() == "reading calls" for record in caplog.records)
-
-    run_virtually(story())
-
-
-def test_a_long_read_publishes_its_progress_once_a_second_at_most_until_it_ends():
-    async def story():
-        shown = {}
-        world = world_of(api={"rate_limit": 10, "page_size": 10})
-        poller, schedule = world.app.pollers[0], world.app.schedule
-
-        def note() -> None:
-            for snapshot in world.app.exposition.outbounds:
-                if snapshot.read_progress is not None:
-                    shown.setdefault(snapshot.read_progress, asyncio.get_running_loop().time())
-
-        def is_over() -> bool:
-            note()
-            return not schedule.is_polling(poller.outbound.id)
-
-        await world.app.start()
-        await until(lambda: note() or shown)
-        assert schedule.seconds_to_next_poll(poller.outbound.id) == 0
-        await until(is_over)
-        assert poller.snapshot.health.up
-        assert world.app.exposition.outbounds[0].read_progress is None
-        assert schedule.seconds_to_next_poll(poller.outbound.id) > 0
-        progress = list(shown)
-        pauses = [after - before for before, after in pairwise(shown.values())]
-        assert len(pauses) > 3
-        assert all(pause >= 1 - 0.02 for pause in pauses)  # it is looked at each 0.01 s
-        assert sorted(progress) == progress
-        assert progress[-1].received <= progress[-1].expected == poller.snapshot.calls.tracked
-        await world.app.stop()
-
-    run_virtually(story())
+    await world.app.start()
+    await until(lambda: note() or shown)
+    assert schedule.seconds_to_next_poll(poller.outbound.id) == 0
+    await until(is_over)
+    assert poller.snapshot.health.up
+    assert world.app.exposition.outbounds[0].read_progress is None
+    assert schedule.seconds_to_next_poll(poller.outbound.id) > 0
+    progress = list(shown)
+    pauses = [after - before for before, after in pairwise(shown.values())]
+    assert len(pauses) > 3
+    assert all(pause >= 1 - 0.02 for pause in pauses)  # it is looked at each 0.01 s
+    assert sorted(progress) == progress
+    assert progress[-1].received <= progress[-1].expected == poller.snapshot.calls.tracked
+    await world.app.stop()
 
 
 @pytest.mark.parametrize("skew", [-3600, -30, 45, 7200])
-def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
-    async def story():
-        world = world_of(faults=[f"skew:seconds={skew}"])
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
+async def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
+    world = world_of(faults=[f"skew:seconds={skew}"])
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    polled_at = poller.snapshot.calls.polled_at
+    assert polled_at == pytest.approx(DAWN_MS + skew * 1000, abs=1500)
+
+
+async def test_t_does_not_step_back_when_the_correction_ends():
+    world = world_of(faults=["skew:seconds=3"])
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    ahead = poller.snapshot.calls.polled_at
+    world.simulator.faults.clear()
+    for _ in range(6):
         await poller.poll()
-        polled_at = poller.snapshot.calls.polled_at
-        assert polled_at == pytest.approx(DAWN_MS + skew * 1000, abs=1500)
-
-    run_virtually(story())
+        assert poller.snapshot.calls.polled_at >= ahead
 
 
-def test_t_does_not_step_back_when_the_clock_s_correction_ends():
-    async def story():
-        world = world_of(faults=["skew:seconds=3"])
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        await poller.poll()
-        ahead = poller.snapshot.calls.polled_at
-        world.simulator.faults.clear()
-        for _ in range(6):
-            await poller.poll()
-            assert poller.snapshot.calls.polled_at >= ahead
-
-    run_virtually(story())
+async def test_a_clock_a_little_behind_costs_no_second_read():
+    """Answers have no date."""
+    world = world_of(frozen=True, transport=lambda it: Dated(it, None))
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    asked = world.simulator.traffic.total
+    await world.wait(-3)
+    assert await poller.poll() is None
+    assert world.simulator.traffic.total - asked < asked
+    assert poller.snapshot.calls.polled_at == DAWN_MS
 
 
-def test_without_a_date_a_clock_a_little_behind_the_last_poll_costs_no_second_read():
-    async def story():
-        world = world_of(frozen=True, transport=lambda it: Dated(it, None))
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        await poller.poll()
-        asked = world.simulator.traffic.total
-        await world.wait(-3)
-        assert await poller.poll() is None
-        assert world.simulator.traffic.total - asked < asked
-        assert poller.snapshot.calls.polled_at == DAWN_MS
-
-    run_virtually(story())
-
-
-def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
-    async def story():
+async def test_after_a_poll_of_a_wrong_time_the_log_says_so(caplog):
+    """That span is read again, and counted once."""
+    with caplog.at_level(logging.WARNING, "pearl_exporter.polling"):
         world = world_of(frozen=True, outbound={"settle": 10.0})
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
@@ -257,9 +233,6 @@ def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
         assert after.window.calls == len(held)
         assert after.ledger.settled >= counted
         assert balance_holds(poller.snapshot)
-
-    with caplog.at_level(logging.WARNING, "pearl_exporter.polling"):
-        run_virtually(story())
     (record,) = caplog.records
     assert record.getMessage() == (
         "clock went back: re-reading that span, calls already counted are not counted again"
@@ -267,49 +240,43 @@ def test_after_a_poll_of_a_wrong_time_the_log_says_what_becomes_of_it(caplog):
     assert record.seconds == 7000
 
 
-def test_a_refused_token_is_tried_less_and_less_until_it_changes(tmp_path):
+async def test_a_refused_token_is_backed_off_until_it_changes(tmp_path):
     file = tmp_path / "token"
     file.write_text("account:old")
 
-    async def story():
-        world = world_of(faults=["unauthorized"], outbound={"token": TokenSource(file=file)})
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        loop = asyncio.get_running_loop()
-        tried_at, intervals = [], []
-        for _ in range(60):
-            if poller.may_poll():
-                tried_at.append(round(loop.time()) - 1000)
-                await poller.poll()
-                intervals.append(poller.snapshot.health.interval_seconds)
-            await world.wait(30)
-        assert tried_at[:6] == [0, 60, 180, 420, 720, 1020]
-        assert intervals[:5] == [60, 120, 240, MAX_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS]
-        assert not poller.may_poll()
-        file.write_text("account:another")
-        assert poller.may_poll()
-        world.simulator.faults.clear()
-        await poller.poll()
-        assert poller.snapshot.health.interval_seconds == 30
-        assert poller.may_poll()
-
-    run_virtually(story())
+    world = world_of(faults=["unauthorized"], outbound={"token": TokenSource(file=file)})
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    loop = asyncio.get_running_loop()
+    tried_at, intervals = [], []
+    for _ in range(60):
+        if poller.may_poll():
+            tried_at.append(round(loop.time()) - 1000)
+            await poller.poll()
+            intervals.append(poller.snapshot.health.interval_seconds)
+        await world.wait(30)
+    assert tried_at[:6] == [0, 60, 180, 420, 720, 1020]
+    assert intervals[:5] == [60, 120, 240, MAX_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS]
+    assert not poller.may_poll()
+    file.write_text("account:another")
+    assert poller.may_poll()
+    world.simulator.faults.clear()
+    await poller.poll()
+    assert poller.snapshot.health.interval_seconds == 30
+    assert poller.may_poll()
 
 
-def test_the_next_poll_of_a_refused_token_comes_when_the_page_says():
-    async def story():
-        world = world_of(faults=["unauthorized"])
-        await world.app.start()
-        poller = world.app.pollers[0]
-        for polls in range(1, 6):
-            await until(lambda polls=polls: poller.snapshot.health.polls == polls, within=400)
-            left = world.app.schedule.seconds_to_next_poll(poller.outbound.id)
-            began = asyncio.get_running_loop().time()
-            await until(lambda polls=polls: poller.snapshot.health.polls > polls, within=400)
-            assert asyncio.get_running_loop().time() - began == pytest.approx(left, abs=1)
-        await world.app.stop()
-
-    run_virtually(story())
+async def test_a_refused_token_is_probed_when_the_page_says():
+    world = world_of(faults=["unauthorized"])
+    await world.app.start()
+    poller = world.app.pollers[0]
+    for polls in range(1, 6):
+        await until(lambda polls=polls: poller.snapshot.health.polls == polls, within=400)
+        left = world.app.schedule.seconds_to_next_poll(poller.outbound.id)
+        began = asyncio.get_running_loop().time()
+        await until(lambda polls=polls: poller.snapshot.health.polls > polls, within=400)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(left, abs=1)
+    await world.app.stop()
 
 
 class _FullDisk(MemoryStore):
@@ -329,76 +296,72 @@ class _FullDisk(MemoryStore):
         self.saved = merged(self.saved, delta)
 
 
-def test_damaged_calls_fail_the_poll_and_say_what_to_do():
-    async def story():
-        disk = _FullDisk()
-        world = world_of(store=disk)
-        await world.app.start(polling=False)
-        assert await world.app.pollers[0].poll() is None
-        disk.saved = disk.saved._replace(blocks=dict.fromkeys(disk.saved.blocks, b"torn"))
-        again = world_of(store=disk)
-        await again.app.start(polling=False)
-        failure = await again.app.pollers[0].poll()
-        assert failure.reason == "state"
-        assert "is damaged" in str(failure)
-        assert "restore a backup, or move it away" in str(failure)
-        await again.app.stop()
-        await world.app.stop()
-
-    run_virtually(story())
+async def test_damaged_calls_fail_the_poll_and_say_what_to_do():
+    disk = _FullDisk()
+    world = world_of(store=disk)
+    await world.app.start(polling=False)
+    assert await world.app.pollers[0].poll() is None
+    disk.saved = disk.saved._replace(blocks=dict.fromkeys(disk.saved.blocks, b"torn"))
+    again = world_of(store=disk)
+    await again.app.start(polling=False)
+    failure = await again.app.pollers[0].poll()
+    assert failure.reason == "state"
+    assert "is damaged" in str(failure)
+    assert "restore a backup, or move it away" in str(failure)
+    await again.app.stop()
+    await world.app.stop()
 
 
-def test_a_poll_that_was_given_up_before_its_commit_commits_nothing_later(monkeypatch):
+async def test_a_poll_that_was_given_up_commits_nothing_later():
     """By then another poller may have loaded the state, and go on from there."""
-    apply, is_given_up = Tracker.apply, threading.Event()
+    may_apply, is_applying = threading.Event(), threading.Event()
+    may_apply.set()
 
-    def apply_long(*args, **options):
-        assert is_given_up.wait(HANGING_SECONDS)
-        return apply(*args, **options)
+    class Held(Tracker):
+        def apply(self, *given, **more):
+            is_applying.set()
+            assert may_apply.wait(HANGING_SECONDS)
+            return super().apply(*given, **more)
 
-    async def story():
-        disk = _FullDisk()
-        world = world_of()
-        poller = world.new_poller(disk, large_read_rows=0, commit_seconds=0.01)
-        assert await poller.poll() is None
-        before = disk.saved
-        monkeypatch.setattr(Tracker, "apply", apply_long)
-        polling = asyncio.ensure_future(poller.poll())
-        await until(lambda: poller.saved() is None)
-        polling.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await polling
-        is_given_up.set()
-        (taking,) = asyncio.all_tasks() - {asyncio.current_task()}
-        await taking
-        assert disk.saved is before
-        await world.app.stop()
-
-    asyncio.run(story())
+    disk = _FullDisk()
+    poller = world_of().new_poller(disk, large_read_rows=0, commit_seconds=0.0, new_tracker=Held)
+    assert await poller.poll() is None
+    before = disk.saved
+    may_apply.clear()
+    is_applying.clear()
+    polling = asyncio.ensure_future(poller.poll())
+    while not is_applying.is_set():  # noqa: ASYNC110 - a thread sets it
+        await asyncio.sleep(0)
+    polling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await polling
+    assert poller.saved() is None
+    may_apply.set()
+    (applying,) = asyncio.all_tasks() - {asyncio.current_task()}
+    await applying
+    assert disk.saved is before
 
 
-def test_what_was_not_committed_is_not_published_and_is_counted_by_the_next_poll():
-    async def story():
-        store = _FullDisk()
-        world = world_of(store=store, outbound={"settle": 10.0})
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        await poller.poll()
-        before, state = poller.snapshot.calls, poller.plan_state
-        store.is_full = True
-        await world.wait(120)
-        failure = await poller.poll()
-        assert failure is not None
-        assert failure.reason == "state"
-        assert poller.snapshot.calls == before
-        assert poller.plan_state is state, "what that poll read, a scan must not think to be known"
-        store.is_full = False
-        await world.wait(30)
-        assert await poller.poll() is None
-        assert poller.snapshot.calls.ledger.settled > before.ledger.settled
-        assert balance_holds(poller.snapshot)
-
-    run_virtually(story())
+async def test_what_was_not_committed_is_not_published():
+    """The next poll counts it."""
+    store = _FullDisk()
+    world = world_of(store=store, outbound={"settle": 10.0})
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    before, state = poller.snapshot.calls, poller.plan_state
+    store.is_full = True
+    await world.wait(120)
+    failure = await poller.poll()
+    assert failure is not None
+    assert failure.reason == "state"
+    assert poller.snapshot.calls == before
+    assert poller.plan_state is state, "what that poll read, a scan must not think to be known"
+    store.is_full = False
+    await world.wait(30)
+    assert await poller.poll() is None
+    assert poller.snapshot.calls.ledger.settled > before.ledger.settled
+    assert balance_holds(poller.snapshot)
 
 
 class _SlowDisk(MemoryStore):
@@ -410,64 +373,56 @@ class _SlowDisk(MemoryStore):
         await asyncio.sleep(1)
 
 
-def test_a_poll_that_is_cut_short_while_it_commits_has_lost_nothing():
-    async def story():
-        store = _SlowDisk()
-        world = world_of(store=store)
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        poll = asyncio.create_task(poller.poll())
-        await store.committing.wait()
-        poll.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await poll
-        assert poller.saved().progress.polled_at == DAWN_MS
-
-    run_virtually(story())
+async def test_a_poll_cancelled_while_it_commits_loses_nothing():
+    store = _SlowDisk()
+    world = world_of(store=store)
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    poll = asyncio.create_task(poller.poll())
+    await store.committing.wait()
+    poll.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await poll
+    assert poller.saved().progress.polled_at == DAWN_MS
 
 
-def test_after_a_restart_what_was_saved_is_published_before_any_poll():
-    async def story():
-        store = _FullDisk()
-        world = world_of(store=store, outbound={"settle": 10.0})
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        for _ in range(5):
-            await poller.poll()
-            await world.wait(30)
-        again = world_of(store=store, outbound={"settle": 10.0}).app
-        restarted = again.pollers[0]
-        await restarted.start()
-        assert restarted.snapshot.calls.ledger == poller.snapshot.calls.ledger
-        assert restarted.snapshot.health.catching_up
-        text = again.exposition.render(Format.TEXT).decode()
-        assert "pearl_window_calls{" not in text
-        assert "pearl_calls_total{" in text
-
-    run_virtually(story())
+async def test_after_a_restart_the_saved_counters_are_published():
+    """Before any poll."""
+    store = _FullDisk()
+    world = world_of(store=store, outbound={"settle": 10.0})
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    for _ in range(5):
+        await poller.poll()
+        await world.wait(30)
+    again = world_of(store=store, outbound={"settle": 10.0}).app
+    restarted = again.pollers[0]
+    await restarted.start()
+    assert restarted.snapshot.calls.ledger == poller.snapshot.calls.ledger
+    assert restarted.snapshot.health.catching_up
+    text = again.exposition.render(Format.TEXT).decode()
+    assert "pearl_window_calls{" not in text
+    assert "pearl_calls_total{" in text
 
 
-def test_a_bug_in_one_poll_does_not_end_the_polls(caplog):
+async def test_a_bug_in_one_poll_does_not_end_the_polls(caplog):
     class Buggy(MemoryStore):
         async def load(self, outbound_id):
             raise ZeroDivisionError
 
-    async def story():
-        world = world_of(store=(store := Buggy()))
-        poller = world.app.pollers[0]
-        await world.app.start(polling=False)
-        failure = await poller.poll()
-        store.load = MemoryStore().load
-        assert failure is not None
-        assert failure.reason == "bad_response"
-        assert "ZeroDivisionError" in str(failure)
-        assert await poller.poll() is None
-
-    run_virtually(story())
+    world = world_of(store=(store := Buggy()))
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    failure = await poller.poll()
+    store.load = MemoryStore().load
+    assert failure is not None
+    assert failure.reason == "bad_response"
+    assert "ZeroDivisionError" in str(failure)
+    assert await poller.poll() is None
 
 
-def test_failures_are_logged_when_they_begin_and_end_not_each_time(caplog):
-    async def story():
+async def test_failures_are_logged_when_they_begin_and_end(caplog):
+    with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
         world = world_of(faults=["server_error"])
         poller = world.app.pollers[0]
         await world.app.start(polling=False)
@@ -475,29 +430,23 @@ def test_failures_are_logged_when_they_begin_and_end_not_each_time(caplog):
             await poller.poll()
         world.simulator.faults.clear()
         await poller.poll()
-
-    with caplog.at_level(logging.INFO, "pearl_exporter.polling"):
-        run_virtually(story())
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ["poll failed", "polls succeed again"]
     assert caplog.records[0].error.startswith("the API answered 503")
 
 
-def test_no_slow_outbound_delays_another():
-    async def story():
-        world = world_of(3)
-        slow = world.app.pollers[0]
-        world.simulator.faults.set(
-            [{"fault": "slow", "seconds": 20, "outbound": slow.outbound.id}], world.now_ms
-        )
-        await world.app.start(polling=False)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        polls = asyncio.gather(*(poller.poll() for poller in world.app.pollers[1:]))
-        stuck = asyncio.create_task(slow.poll())
-        await polls
-        assert loop.time() - began < 2
-        assert await stuck is None
-        assert loop.time() - began > 20
-
-    run_virtually(story())
+async def test_no_slow_outbound_delays_another():
+    world = world_of(3)
+    slow = world.app.pollers[0]
+    world.simulator.faults.set(
+        [{"fault": "slow", "seconds": 20, "outbound": slow.outbound.id}], world.now_ms
+    )
+    await world.app.start(polling=False)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    polls = asyncio.gather(*(poller.poll() for poller in world.app.pollers[1:]))
+    stuck = asyncio.create_task(slow.poll())
+    await polls
+    assert loop.time() - began < 2
+    assert await stuck is None
+    assert loop.time() - began > 20

@@ -93,7 +93,8 @@ async def test_every_outbound_is_polled_again_and_again():
             assert 0 <= health.lateness_seconds < 5
 
 
-async def test_an_outbound_is_polled_once_at_a_time_and_overruns_are_counted_as_skipped():
+async def test_an_outbound_is_polled_once_at_a_time():
+    """Overruns count as skipped."""
     async with running() as world:
         slow, *others = world.app.pollers
         world.simulator.faults.set(
@@ -124,7 +125,7 @@ async def test_a_broken_outbound_does_not_delay_the_others():
         assert broken.snapshot.health.polls < min(p.snapshot.health.polls for p in others)
 
 
-async def test_stopping_cuts_polls_short_and_publishes_nothing_of_them(caplog):
+async def test_stopping_cancels_polls_and_publishes_none(caplog):
     async with running(faults=["slow:seconds=60"]) as world:
         await asyncio.sleep(3 * INTERVAL)
         async with asyncio.timeout(20):
@@ -134,7 +135,7 @@ async def test_stopping_cuts_polls_short_and_publishes_nothing_of_them(caplog):
     assert not caplog.records
 
 
-async def test_the_heart_beats_from_the_start_on_and_is_missed_when_it_stops():
+async def test_the_heartbeat_runs_from_start_to_stop():
     now = 0.0
     schedule = Schedule(lambda: now)
     assert not schedule.is_alive
@@ -154,7 +155,7 @@ async def test_stopping_before_the_start_is_well():
 
 
 @pytest.mark.parametrize("hours", HOURS)
-async def test_a_step_of_the_wall_clock_neither_delays_nor_hastens_a_poll(wall, hours):
+async def test_a_step_of_the_wall_clock_moves_no_poll(wall, hours):
     async with running() as world:
         await until(lambda: all(p.snapshot.health.polls for p in world.app.pollers))
         wall.step(hours)
@@ -176,7 +177,7 @@ async def test_a_step_of_the_wall_clock_neither_delays_nor_hastens_a_poll(wall, 
         assert all(0 <= health.lateness_seconds < 5 for health in polls)
 
 
-async def test_after_a_step_of_the_wall_clock_a_new_outbound_begins_on_time(wall):
+async def test_after_a_clock_step_a_new_outbound_begins_on_time(wall):
     async with running(3) as world:
         wall.step(-5)
         first, *others = world.settings.outbounds
@@ -186,7 +187,7 @@ async def test_after_a_step_of_the_wall_clock_a_new_outbound_begins_on_time(wall
         await until(lambda: all(poller.snapshot.health.up for poller in world.app.pollers))
 
 
-async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself():
+async def test_an_outbound_may_have_the_name_of_a_job():
     poller = SimpleNamespace(outbound=SimpleNamespace(id="heartbeat", interval=INTERVAL))
     schedule = Schedule(asyncio.get_running_loop().time)
     schedule.add(poller, INTERVAL)
@@ -196,7 +197,8 @@ async def test_an_outbound_may_bear_any_name_that_the_scheduler_has_for_itself()
     await schedule.stop()
 
 
-async def test_a_poll_about_to_begin_while_its_outbound_is_exchanged_is_made_all_the_same():
+async def test_a_poll_about_to_begin_survives_an_exchange():
+    """Its outbound's poller is exchanged in that moment."""
     async with running(1, interval=1000.0) as world:
         schedule, poller = world.app.schedule, world.app.pollers[0]
         await until(lambda: poller.snapshot.health.polls == 1)

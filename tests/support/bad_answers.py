@@ -25,7 +25,7 @@ class Bad:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     may_lie: bool = False
-    """Whether it may tell an untruth that nobody can see through at once."""
+    """Whether it may be wrong without anybody noticing at once."""
 
     def answer(self, good: Json) -> httpx.Response:
         """What is answered in the place of ``good``."""
@@ -38,12 +38,12 @@ def body(text: bytes) -> Callable[[Json], bytes]:
     return lambda _: text
 
 
-def told(change: Callable[[Json], Json]) -> Callable[[Json], bytes]:
+def edited(change: Callable[[Json], Json]) -> Callable[[Json], bytes]:
     return lambda answer: json.dumps(change(answer)).encode()
 
 
 def counted(count: Json) -> Callable[[Json], bytes]:
-    return told(lambda answer: {**answer, "count": count})
+    return edited(lambda answer: {**answer, "count": count})
 
 
 def raw_count(text: bytes) -> Callable[[Json], bytes]:
@@ -55,7 +55,7 @@ def raw_count(text: bytes) -> Callable[[Json], bytes]:
 
 
 def rows(change: Callable[[list[Json]], Json]) -> Callable[[Json], bytes]:
-    return told(lambda answer: {**answer, "results": change(answer["results"] or [])})
+    return edited(lambda answer: {**answer, "results": change(answer["results"] or [])})
 
 
 def each_row(change: Callable[[dict[str, Json]], Json]) -> Callable[[Json], bytes]:
@@ -134,7 +134,7 @@ BAD_ANSWERS: Mapping[str, Bad] = {
     "true": Bad(body(b"true")),
     "error object": Bad(body(b'{"error": {"message": "Lead ' + BAIT.encode() + b'"}}')),
     "problem with 200": Bad(body(b'{"title": "Bad", "status": 400, "errors": {}}')),
-    "wrapped": Bad(told(lambda answer: {"data": answer})),
+    "wrapped": Bad(edited(lambda answer: {"data": answer})),
     "nested deeply": Bad(body(b"[" * 100_000 + b"]" * 100_000)),
     "objects nested deeply": Bad(body(b'{"count":' * 100_000)),
     "utf-16": Bad(lambda answer: whole(answer).decode().encode("utf-16")),
@@ -155,18 +155,18 @@ BAD_ANSWERS: Mapping[str, Bad] = {
     },
     "count true": Bad(raw_count(b"true")),
     "count of 10,000 digits": Bad(raw_count(b"9" * 10_000)),
-    "no count": Bad(told(lambda answer: {"results": answer["results"]})),
-    "no results": Bad(told(lambda answer: {"count": answer["count"]})),
-    "results a dict": Bad(told(lambda answer: {**answer, "results": {}})),
-    "results a string": Bad(told(lambda answer: {**answer, "results": "none"})),
+    "no count": Bad(edited(lambda answer: {"results": answer["results"]})),
+    "no results": Bad(edited(lambda answer: {"count": answer["count"]})),
+    "results a dict": Bad(edited(lambda answer: {**answer, "results": {}})),
+    "results a string": Bad(edited(lambda answer: {**answer, "results": "none"})),
     "count huge": Bad(raw_count(b"9" * 18), ROWS, may_lie=True),
     "count too huge": Bad(raw_count(b"9" * 40), ROWS, may_lie=True),
     "count 0": Bad(counted(0), ROWS, may_lie=True),
-    "count one more": Bad(told(lambda a: {**a, "count": a["count"] + 1}), ROWS, may_lie=True),
+    "count one more": Bad(edited(lambda a: {**a, "count": a["count"] + 1}), ROWS, may_lie=True),
     "count one less": Bad(
-        told(lambda a: {**a, "count": max(0, a["count"] - 1)}), ROWS, may_lie=True
+        edited(lambda a: {**a, "count": max(0, a["count"] - 1)}), ROWS, may_lie=True
     ),
-    "results null": Bad(told(lambda answer: {**answer, "results": None}), ROWS, may_lie=True),
+    "results null": Bad(edited(lambda answer: {**answer, "results": None}), ROWS, may_lie=True),
     "nothing at all": Bad(body(b'{"count": 0, "results": []}'), ROWS, may_lie=True),
     # rows
     "rows null": Bad(each_row(lambda _: None), ROWS, may_lie=True),
@@ -200,7 +200,7 @@ BAD_ANSWERS: Mapping[str, Bad] = {
     # what is well all the same
     "byte order mark": Bad(lambda answer: b"\xef\xbb\xbf" + whole(answer), ()),
     "bytes that are no UTF-8": Bad(lambda answer: whole(answer).replace(b'"to"', b'"to\xff"'), ()),
-    "more keys": Bad(told(lambda answer: {**{f"k{n}": n for n in range(1000)}, **answer}), ()),
+    "more keys": Bad(edited(lambda answer: {**{f"k{n}": n for n in range(1000)}, **answer}), ()),
     "gzip": Bad(lambda answer: gzip.compress(whole(answer)), (), headers=GZIP),
     "other type": Bad(whole, (), headers={"content-type": "image/png; charset=utf-7"}),
 }

@@ -37,7 +37,8 @@ async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> Asyn
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.01)  # what was aborted is closed in the loop's next rounds
+        for _ in range(10):  # what was aborted is closed in the loop's next iterations
+            await asyncio.sleep(0)
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
@@ -46,3 +47,39 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
     await reader.readexactly(int(lengths[0].split(b":")[1]))
     return head
+
+
+class Raw:
+    """A server that says exactly these bytes to each request, then goes on or hangs up."""
+
+    def __init__(self, *answers: bytes, hang_up: bool = False) -> None:
+        self.answers = list(answers)
+        self.hang_up = hang_up
+        self.connections = 0
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                await read_request(reader)
+                writer.write(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+                await writer.drain()
+                if self.hang_up:
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+
+
+def raw(status: str, body: bytes = b"", length: int | None = None) -> bytes:
+    length = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n".encode() + body

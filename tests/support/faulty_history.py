@@ -24,10 +24,10 @@ FIRST_READ = 15
 """So many requests are the first poll's."""
 
 
-class Told(NamedTuple):
+class HistoryResult(NamedTuple):
     """What came of a history.
 
-    ``complaints`` are errors in the log, and what tells a part of an answer; ``is_right`` says
+    ``complaints`` are errors in the log, and log lines that quote an answer; ``is_right`` says
     whether the window equals the API's table in the end.
     """
 
@@ -38,7 +38,7 @@ class Told(NamedTuple):
     ledger: LedgerSnapshot
 
 
-async def history(bad: Mapping[int, Bad], *, is_sticky: bool = False) -> Told:
+async def history(bad: Mapping[int, Bad], *, is_sticky: bool = False) -> HistoryResult:
     """Lives through it. ``bad`` says which requests are answered how.
 
     If ``is_sticky``, all requests after a bad one are answered alike, until its poll ends.
@@ -75,7 +75,7 @@ async def history(bad: Mapping[int, Bad], *, is_sticky: bool = False) -> Told:
         logging.getLogger("pearl_exporter").removeHandler(heard)
     calls = polls.poller.snapshot.calls
     held = {name: count for name, count in calls.window.by_status.items() if count}
-    return Told(
+    return HistoryResult(
         requests, frozenset(polls.reasons), tuple(heard.lines), held == _truth(world), calls.ledger
     )
 
