@@ -94,7 +94,7 @@ A window may hold a million calls, so a call takes about 190 bytes of memory and
 - *Compact ids.* The platform's 24 hex digits are 12 bytes. (`compact_ids`)
 - *Blocks.* Calls are kept in blocks of some hundred neighbours by start. A range is found by
   bisection (`start_index`), and a poll saves the blocks that changed (`blocks`).
-- *Columns.* A first read holds its rows by columns (`columns`) and packs them at once (`bulk`).
+- *Columns.* A first read holds its rows by columns (`rows`) and packs them at once (`bulk`).
 
 `labels` bounds the number of series: it admits the first codes and tags, and folds the rest.
 `outcome_history` keeps the last hours for the web page. `saved` is all that a restart needs.

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import MIN_INSTANT, Instant
-from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.packing import IS_IN_WINDOW, CallKind, can_be_packed, pack_all
+from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.tracked_call import PackedOrTracked
 

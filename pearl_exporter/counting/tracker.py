@@ -13,7 +13,6 @@ from typing import NamedTuple
 from pearl_exporter.counting.bulk import can_pack_new
 from pearl_exporter.counting.call_table import CallTable, CallView
 from pearl_exporter.counting.calls import MIN_INSTANT, Instant
-from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.compact_ids import compact_ids, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.labels import TagLabels, call_status_labels, status_labels
@@ -28,6 +27,7 @@ from pearl_exporter.counting.packing import (
     is_unchanged,
     pack,
 )
+from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.saved import SEVERAL_TAG_RULES, Delta, Progress, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.start_index import BLOCK_CALLS

@@ -23,11 +23,11 @@ from msgspec.structs import replace
 from pearl_exporter.counting.bulk import pack_new
 from pearl_exporter.counting.call_table import CallTable
 from pearl_exporter.counting.calls import MAX_INSTANT, MIN_INSTANT, Call, Instant, is_live
-from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.compact_ids import CompactId, compact_id, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.ledger import Ledger
 from pearl_exporter.counting.packing import UNKNOWN_CALL_STATUS, UNKNOWN_STATUS, CallKind
+from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
 from pearl_exporter.counting.window import Window

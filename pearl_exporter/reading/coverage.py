@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from pearl_exporter.counting.call_table import CallView
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.counting.columns import Rows
 from pearl_exporter.counting.observation import Range
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.reading.range_read import RangeRead, RangeResult, is_newest_first, rows_from
 from pearl_exporter.reading.search import Page, Search, Searches
 

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.search import Page, ReadProgress, Search, Searches
 
