@@ -145,7 +145,7 @@ def _scrape(environment: Environment, monitor: ScrapeMonitor, is_over: threading
 
 
 def _log_failures(environment: Environment) -> list[str]:
-    signs = ("Traceback", "internal error", "internal error", "level=ERROR", "level=CRITICAL")
+    signs = ("Traceback", "internal error", "level=ERROR", "level=CRITICAL")
     lines = environment.log.read_text().splitlines()
     return [f"the log: {line}" for line in lines if any(sign in line for sign in signs)]
 

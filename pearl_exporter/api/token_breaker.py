@@ -1,17 +1,17 @@
-"""A circuit breaker for each token, whose probe is half-open for one outbound at a time. Pure.
+"""A circuit breaker for each token: once the API refuses it, one outbound at a time probes it. Pure.
 
 A refusal (401, 403) does not say what is refused: the token, or one outbound that is not the
 token's. So the first refusal backs off that outbound alone, and the polls of the others, which go
 on, are the evidence::
 
-            two outbounds refused, or all there
-            are, and no page for them since             a moment of the backoff: begin
-    CLOSED ──────────────────────────────────► OPEN ──────────────────────────────────► HALF-OPEN
-    all send                                  none sends ◄────────────────────────────── one sends
-      ▲ ▲                                       │         refused, or ended without answer  │
-      │ └───────────────────────────────────────┘                                           │
-      │       another token, or other settings                 a page for any outbound      │
-      └─────────────────────────────────────────────────────────────────────────────────────┘
+           two outbounds refused, or all there         begin, at a moment
+           are, and no page for them since             of the backoff
+    CLOSED ─────────────────────────────────► OPEN ──────────────────────────► HALF-OPEN
+    all send                               none sends ◄─────────────────────── one sends
+      ▲                                         │      refused, or no answer       │
+      │      another token, other settings      │                                  │
+      ├─────────────────────────────────────────┘     a page for any outbound      │
+      └────────────────────────────────────────────────────────────────────────────┘
 
 While the breaker is open, one outbound probes the token at each moment of a doubling backoff,
 another outbound each time, and the rest wait. When a page comes, all outbounds go on at their own
