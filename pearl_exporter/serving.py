@@ -1,4 +1,4 @@
-"""Serve the exporter on a socket until a signal stops it.
+"""Serve the exporter on a socket, and handle signals.
 
 SIGTERM and SIGINT stop, SIGHUP reloads. A stop wins over everything: over the start, over a reload
 that is under way, and over a SIGHUP that comes with it.

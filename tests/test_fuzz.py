@@ -257,7 +257,7 @@ trees = st.dictionaries(
 
 @often
 @given(trees)
-def test_any_values_of_known_keys_are_taken_or_refused_by_their_key(tmp_path_factory, tree):
+def test_values_of_known_keys_are_taken_or_refused_by_key(tmp_path_factory, tree):
     try:
         text = json.dumps(tree, allow_nan=False)
     except ValueError:

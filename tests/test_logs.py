@@ -42,7 +42,7 @@ def caught(canary):
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
-def test_a_bug_is_logged_with_its_place_and_type_and_without_its_words(canary, log, form):
+def test_a_bug_is_logged_with_place_and_type_without_its_text(canary, log, form):
     set_up_logging(LogSettings(format=form))
     logging.getLogger("pearl_exporter.polling.poller").error("met a bug", exc_info=caught(canary))
     told = log()
@@ -53,7 +53,7 @@ def test_a_bug_is_logged_with_its_place_and_type_and_without_its_words(canary, l
     assert form == "logfmt" or "KeyError" in json.loads(told)["exc_info"]
 
 
-def test_our_own_errors_are_quoted_since_they_never_quote_anybody():
+def test_our_own_errors_are_logged_with_their_text():
     assert traceback_of(StateError("the disk is full")).endswith("StateError: the disk is full")
     assert "unknown key" in traceback_of(ConfigError(["unknown key"]))
 

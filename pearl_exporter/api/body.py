@@ -1,4 +1,4 @@
-"""The body of an answer, decompressed piece by piece and never beyond a limit. Pure.
+"""The body of an answer, decompressed piece by piece, limited in size and brackets. Pure.
 
 httpx decompresses a piece whole before anybody can look at it: a few kilobytes that were compressed
 twice become gigabytes. Here no step gives more than there is room for.

@@ -1,4 +1,4 @@
-"""A circuit breaker for each token: once it is refused, one outbound at a time probes it. Pure.
+"""A circuit breaker for each token: one outbound at a time probes a token that is refused. Pure.
 
 A refusal (401, 403) does not say what is refused: the token, or one outbound that is not the
 token's. So the first refusal backs off that outbound alone, and the polls of the others, which go

@@ -7,7 +7,7 @@ All of it is pure: no I/O and no clock. The present, T, is an argument of each p
 The platform shows calls as rows of a search. A row has an id and a start, and values that change
 while the call goes on, and for some time after it: outcome, telephony state, duration, tags. Rows
 come late, change in place, are deleted and come back. The exporter reads parts of this table every
-half minute, misses polls, restarts, and has its clock set. It publishes two things all the same:
+half minute, misses polls, restarts, and has its clock set. Still it publishes two exact things:
 
 - *gauges*: the calls that started within the last hour, say, by label (`window`);
 - *counters*: all calls since tracking began, by label. A counter never falls, and each call is
@@ -42,10 +42,10 @@ tags. (`settlement`)
 
 - *T0* is the T of the first good poll. A call that had settled by T0 is history: the counters begin
   at 0 there, and an old call that is read late does not look like a spike.
-- The *low watermark* is a start. Done calls that started before it, and have left the window, are
-  forgotten. It is the start of the window, or, after an outage, the start of the calls that are
-  still to be read. A row below it that is not tracked may have been counted and forgotten. So it is
-  history if it is in the window, and is left out otherwise.
+- The *low watermark* is an instant to compare starts with. Done calls that started before it, and
+  have left the window, are forgotten. It is the start of the window, or, after an outage, the start
+  of the calls that are still to be read. A row below it that is not tracked may have been counted
+  and forgotten. So it is history if it is in the window, and is left out otherwise.
 
 # Why each call counts exactly once
 
@@ -63,16 +63,18 @@ Invariant 2: every call that was counted and started at the low watermark or lat
 - A call that is not tracked counts only if it starts at the low watermark or later. By invariant 2
   it has not been counted before.
 - A deleted call stays tracked, marked absent, until the watermark has passed it. It may come back.
-- Unsettled calls are not forgotten; they are followed even out of the window, up to ``follow``.
+- Unsettled calls are not forgotten. They are followed for ``poll.follow`` from their start, also
+  when they have left the window.
 - If the clock goes back, the watermark falls, but not below the newest start ever read: no call
   above it was ever counted.
 - The calls and the counters of one poll are saved in one transaction. What is published was saved.
 
 # One poll
 
-`tracker` takes the rows, and which ranges are complete (`observation`). It deletes what is missing,
-begins what is new, observes what is known, and lets calls leave the window, expire and be
-forgotten. `transitions` applies each step to four places:
+`tracker` takes the rows, and which ranges are complete (`observation`). It marks tracked calls
+whose rows are missing as deleted, begins to track new calls, compares known calls with their rows,
+and lets calls leave the window, expire and be forgotten. `transitions` applies each step to four
+places:
 
 | | holds | for |
 |---|---|---|
@@ -92,7 +94,7 @@ A window may hold a million calls, so a call takes about 190 bytes of memory and
 - *Compact ids.* The platform's 24 hex digits are 12 bytes. (`compact_ids`)
 - *Blocks.* Calls are kept in blocks of some hundred neighbours by start. A range is found by
   bisection (`start_index`), and a poll saves the blocks that changed (`blocks`).
-- *Columns.* A first read holds its rows by columns (`columns`) and packs them at once (`bulk`).
+- *Columns.* A first read holds its rows by columns (`rows`) and packs them at once (`bulk`).
 
 `labels` bounds the number of series: it admits the first codes and tags, and folds the rest.
 `outcome_history` keeps the last hours for the web page. `saved` is all that a restart needs.

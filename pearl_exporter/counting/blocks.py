@@ -35,7 +35,7 @@ from pearl_exporter.counting.packing import (
 from pearl_exporter.counting.start_index import Block
 from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, PackedOrTracked, TrackedCall
 
-# every value that the flags of a call that is done can have, as bytes to delete
+# every value that the flags of a done call can have, one byte each
 _FLAGS_OF_DONE = bytes(
     flags for flags in range(128) if flags & PHASE in set(CallPhase) - {*UNSETTLED}
 )
@@ -103,7 +103,8 @@ def decode_block(key: Instant, content: bytes, kinds: KindTable) -> LoadedBlock:
 
 
 def _loaded(key: Instant, saved: _SavedBlock, kinds: KindTable) -> LoadedBlock:
-    # a packed call of an unsettled phase would never be looked at again
+    # Only the flags of done calls are expected: `translate` deletes them, and nothing may be left.
+    # A packed call of an unsettled phase would never be looked at again.
     if saved.columns.flags.translate(None, _FLAGS_OF_DONE):
         raise ValueError
     packed = packed_of(saved.columns, key, [kinds.of(values) for values in saved.kinds])

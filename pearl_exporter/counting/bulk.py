@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import MIN_INSTANT, Instant
-from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.packing import IS_IN_WINDOW, CallKind, can_be_packed, pack_all
+from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.tracked_call import PackedOrTracked
 
@@ -23,8 +23,9 @@ class NewCalls(NamedTuple):
 
     Attributes:
         packed: Each call as if it were history.
-        in_window: How many calls of the window there are, by the rows' numbers.
-        to_count: The indexes of the calls that are not history, or have an unknown code.
+        in_window: How many of the calls are in the window, by `RowsByStart.numbers`.
+        to_count: The indexes of the calls that are not history, or have an unknown code: `begin`
+            has to count these.
     """
 
     packed: list[PackedOrTracked]

@@ -132,7 +132,7 @@ class CallTable(CallView):
 
     @property
     def kinds(self) -> KindTable:
-        """The kinds of its calls; another table after `forget`."""
+        """The kinds of its calls; after `forget` it may be another table."""
         return self._kinds
 
     def ids_between(self, start: Instant, end: Instant) -> list[CompactId]:
@@ -194,7 +194,7 @@ class CallTable(CallView):
         Args:
             ids: Their ids.
             starts: Their starts, in order.
-            entries: The calls in the same order, packed. It is changed.
+            entries: The calls in the same order, packed. The list is changed.
             objects: Calls that are not as in ``entries``, by their index there.
         """
         for position, tracked in objects.items():

@@ -74,7 +74,7 @@ class CallValues(NamedTuple):
         status: ``conversationStatus``; None where it was null, missing or no whole number.
         call_status: The row's own ``status``; None as above.
         duration: Seconds; 0 while the call is going on, and if nobody answered.
-        tags: The row's tags; from the tracker on, their labels (see `labels`).
+        tags: The row's tags as read; inside the tracker, their labels (see `labels`).
     """
 
     status: int | None

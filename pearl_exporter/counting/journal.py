@@ -1,8 +1,8 @@
 """What happened to calls, poll by poll, so that ``explain`` can report on one call. Pure.
 
 An entry says which calls a poll read for the first time, counted, gave up, and which counted calls
-changed. The state keeps the entries of all polls until the calls are forgotten; 12 bytes an id.
-The counted values are not stored: they are the current ones with the revisions undone.
+changed. The state keeps the entries of all polls until the calls are forgotten; an id takes 12
+bytes. The counted values are not stored: they are the current ones with the revisions undone.
 """
 
 from collections.abc import Iterable

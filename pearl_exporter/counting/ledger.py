@@ -33,7 +33,7 @@ class LedgerSnapshot(msgspec.Struct, frozen=True):
     """Every counter of one outbound at one moment; this is what a state saves.
 
     Attributes:
-        started: Calls that were read for the first time and are no history.
+        started: Calls that were read for the first time and are not history.
         by_status: Settled calls by outcome.
         by_call_status: Settled calls by telephony state.
         by_tag: Settled calls by tag; a call counts once for each of its tags.

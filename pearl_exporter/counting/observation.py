@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Instant
-from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.rows import Rows
 
 Range = tuple[Instant, Instant]
 """``[a, b)``: from an instant, included, to another one, excluded."""

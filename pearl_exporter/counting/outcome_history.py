@@ -64,7 +64,7 @@ class OutcomeHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def _up_to(
         self, step: int, between: tuple[int, ...] | None
     ) -> tuple[tuple[int, ...] | None, ...]:
-        """Return the steps up to ``step``, at most `MAX_STEPS`, those added as ``between``."""
+        """Return the steps up to ``step``, at most `MAX_STEPS`; skipped steps hold ``between``."""
         ahead = step - self.newest
         if not self.counts or ahead >= MAX_STEPS or -ahead >= len(self.counts):
             return ((),)

@@ -55,12 +55,12 @@ IS_IN_WINDOW = IN_WINDOW << _START_BITS
 IS_ABSENT = ABSENT << _START_BITS
 """Two of the flags at their place in a packed call."""
 
-# The phase and the unknown codes come from earlier reads. All else a row shows: its kind, its
-# start, whether that lies in the window, and that the call is not absent.
+# A row shows its kind, its start, whether the start is in the window, and that the call is not
+# absent. It does not show the other bits, phase and unknown codes: they come from earlier reads.
 _SHOWN_BY_A_ROW = ~((PHASE | 0b11 << UNKNOWN_CODES_SHIFT) << _START_BITS)
 
 MAX_UNUSED_KINDS = 10_000
-"""How many kinds without a call are kept, on top of one for each call."""
+"""Unused kinds are dropped once there are more kinds than this plus two for each call."""
 
 PlainValues = tuple[int | None, int | None, float, tuple[str, ...]]
 """A `CallValues` as a plain tuple, equal to it. One is made for each row of a first read, and a
@@ -133,11 +133,11 @@ class KindTable:
         return frozenset(kind.number for kind in self._by_number if kind.values.status in statuses)
 
     def has_many_unused(self, calls: int) -> bool:
-        """Return whether most kinds must be unused, where there are only ``calls`` calls."""
+        """Return whether there are so many more kinds than calls that most must be unused."""
         return len(self._by_number) > 2 * calls + self._max_unused
 
     def emptied(self) -> "KindTable":
-        """Return a table without any kind, else like this one."""
+        """Return an empty table with the same limit."""
         return KindTable(self._max_unused)
 
 
@@ -207,7 +207,7 @@ def is_unchanged(packed: int, read: int) -> bool:
 
 
 class Columns(NamedTuple):
-    """Packed calls, column by column: numbers of kinds, starts less a common one, and flags."""
+    """Packed calls, column by column: numbers of kinds, starts minus a common one, and flags."""
 
     numbers: list[int]
     starts: list[int]

@@ -6,7 +6,7 @@ Ids are stored in *blocks* of neighbours by start, a few hundred calls each::
     key 10:00:00.000     key 10:14:07.250     key 10:31:55.001
     ┌──────────────────┐ ┌──────────────────┐ ┌──────────────────┐
     │ starts, in order │ │ starts, in order │ │ starts, in order │
-    │ ids, as starts   │ │ ids, as starts   │ │ ids, as starts   │
+    │ ids, same order  │ │ ids, same order  │ │ ids, same order  │
     └──────────────────┘ └──────────────────┘ └──────────────────┘
 
 So a range of a window of a million calls is found by bisection, a new call is inserted into a short
@@ -23,19 +23,19 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pearl_exporter.counting.calls import Instant
 
-Key = TypeVar("Key")
+Id = TypeVar("Id")
 Item = TypeVar("Item")
 
 BLOCK_CALLS = 256
-"""How many calls a new block holds; a block of twice as many is split."""
+"""How many calls a new block holds. A block that has grown to twice as many is split."""
 
 
-class Block(Generic[Key]):
+class Block(Generic[Id]):
     """Neighbours by start: their ids, and their starts in order."""
 
     __slots__ = ("ids", "key", "starts")
 
-    def __init__(self, key: Instant, starts: "array[int]", ids: list[Key]) -> None:
+    def __init__(self, key: Instant, starts: "array[int]", ids: list[Id]) -> None:
         self.key = key
         self.starts = starts
         self.ids = ids
@@ -48,7 +48,7 @@ class _Position(NamedTuple):
     call: int
 
 
-class StartIndex(Generic[Key, Item]):
+class StartIndex(Generic[Id, Item]):
     """Items by id, and in the order of their starts.
 
     An item may be *absent*: remembered, but not in the API's table any more as far as is known.
@@ -56,31 +56,31 @@ class StartIndex(Generic[Key, Item]):
 
     def __init__(self, block_calls: int = BLOCK_CALLS) -> None:
         self._block_calls = block_calls
-        self._items: dict[Key, Item] = {}
+        self._items: dict[Id, Item] = {}
         # a bound method, since it is called for each row of each poll
         self.get = self._items.get
         """Return the item of an id, None if there is none."""
-        self._blocks: list[Block[Key]] = []
+        self._blocks: list[Block[Id]] = []
         self._keys: list[Instant] = []  # of the blocks, for bisection
-        self._changed: set[Block[Key]] = set()
+        self._changed: set[Block[Id]] = set()
         self._gone: set[Instant] = set()
         # for the absent items, their starts by id and in order: `present` subtracts them
-        self._absent: dict[Key, Instant] = {}
+        self._absent: dict[Id, Instant] = {}
         self._absent_starts: list[Instant] = []
 
     def __len__(self) -> int:
         """Return how many items there are, absent ones included."""
         return len(self._items)
 
-    def __getitem__(self, key: Key) -> Item:
+    def __getitem__(self, item_id: Id) -> Item:
         """Return the item of an id."""
-        return self._items[key]
+        return self._items[item_id]
 
-    def add(self, key: Key, start: Instant, item: Item) -> None:
+    def add(self, item_id: Id, start: Instant, item: Item) -> None:
         """Insert a new item, behind those with the same start."""
-        self._items[key] = item
+        self._items[item_id] = item
         if not self._blocks:
-            self._insert_block(0, Block(start, array("q", [start]), [key]))
+            self._insert_block(0, Block(start, array("q", [start]), [item_id]))
             return
         if start < self._keys[0]:
             self._lower_first_key(start)
@@ -88,35 +88,33 @@ class StartIndex(Generic[Key, Item]):
         block = self._blocks[number]
         position = bisect_right(block.starts, start)
         block.starts.insert(position, start)
-        block.ids.insert(position, key)
+        block.ids.insert(position, item_id)
         self._changed.add(block)
         if len(block.ids) >= 2 * self._block_calls:
             self._split(number)
 
-    def add_all(
-        self, keys: Sequence[Key], starts: Sequence[Instant], items: Sequence[Item]
-    ) -> None:
+    def add_all(self, ids: Sequence[Id], starts: Sequence[Instant], items: Sequence[Item]) -> None:
         """Insert many new items, in the order of their starts.
 
         The blocks are those that `add` would make; into an empty index it is much faster.
         """
         if self._items:
-            for key, start, item in zip(keys, starts, items, strict=True):
-                self.add(key, start, item)
+            for item_id, start, item in zip(ids, starts, items, strict=True):
+                self.add(item_id, start, item)
             return
-        self._items.update(zip(keys, items, strict=True))
+        self._items.update(zip(ids, items, strict=True))
         first = 0
-        while first < len(keys):
+        while first < len(ids):
             # `add` would split a block at the first call that makes it large enough and gives it
             # two different starts, and go on in the upper half
             equal = bisect_right(starts, starts[first], first)
             full = max(first + 2 * self._block_calls, equal + 1)
-            end = _cut(starts, first, full) if full <= len(keys) else len(keys)
-            block = Block(starts[first], array("q", starts[first:end]), list(keys[first:end]))
+            end = _cut(starts, first, full) if full <= len(ids) else len(ids)
+            block = Block(starts[first], array("q", starts[first:end]), list(ids[first:end]))
             self._insert_block(len(self._blocks), block)
             first = end
 
-    def load(self, key: Instant, starts: "array[int]", items: dict[Key, Item]) -> None:
+    def load(self, key: Instant, starts: "array[int]", items: dict[Id, Item]) -> None:
         """Append a block as it was saved, which is no change.
 
         Args:
@@ -128,68 +126,68 @@ class StartIndex(Generic[Key, Item]):
         self._blocks.append(Block(key, starts, list(items)))
         self._keys.append(key)
 
-    def put(self, key: Key, start: Instant, item: Item) -> None:
+    def put(self, item_id: Id, start: Instant, item: Item) -> None:
         """Replace an item, whose start stays; its block is to be saved."""
-        self._items[key] = item
+        self._items[item_id] = item
         self._changed.add(self._blocks[self._block_number(start)])
 
-    def map_items(self, function: Callable[[Key, Item], Item]) -> None:
+    def map_items(self, function: Callable[[Id, Item], Item]) -> None:
         """Replace each item by an equal one of another form, which is no change."""
-        for key, item in list(self._items.items()):
-            self._items[key] = function(key, item)
+        for item_id, item in list(self._items.items()):
+            self._items[item_id] = function(item_id, item)
 
-    def take_changes(self) -> dict[Instant, Block[Key] | None]:
+    def take_changes(self) -> dict[Instant, Block[Id] | None]:
         """Return the blocks that changed since the last call of this, by key.
 
         None is in the place of a block that is gone.
         """
-        changes: dict[Instant, Block[Key] | None] = dict.fromkeys(self._gone)
+        changes: dict[Instant, Block[Id] | None] = dict.fromkeys(self._gone)
         # after those that are gone: a new block may have the key of an old one
         changes.update((block.key, block) for block in self._changed)
         self._changed.clear()
         self._gone.clear()
         return changes
 
-    def blocks(self) -> Iterable[Block[Key]]:
+    def blocks(self) -> Iterable[Block[Id]]:
         """Return all blocks, oldest first."""
         return iter(self._blocks)
 
-    def remove(self, key: Key, start: Instant) -> None:
+    def remove(self, item_id: Id, start: Instant) -> None:
         """Take out an item of this start."""
-        self.mark_present(key)
+        self.mark_present(item_id)
         number = self._block_number(start)
         block = self._blocks[number]
-        position = block.ids.index(key, bisect_left(block.starts, start))
+        position = block.ids.index(item_id, bisect_left(block.starts, start))
         del block.starts[position]
         del block.ids[position]
-        del self._items[key]
+        del self._items[item_id]
         self._changed.add(block)
         if not block.ids:
             self._remove_block(number)
 
-    def move(self, key: Key, start: Instant, to: Instant) -> None:
+    def move(self, item_id: Id, start: Instant, to: Instant) -> None:
         """Give an item another start."""
         if start == to:
             return
-        item, was_absent = self._items[key], key in self._absent
-        self.remove(key, start)
-        self.add(key, to, item)
+        item, was_absent = self._items[item_id], item_id in self._absent
+        self.remove(item_id, start)
+        self.add(item_id, to, item)
         if was_absent:
-            self.mark_absent(key, to)
+            self.mark_absent(item_id, to)
 
-    def mark_absent(self, key: Key, start: Instant) -> None:
+    def mark_absent(self, item_id: Id, start: Instant) -> None:
         """Note that an item of this start is absent."""
-        if key not in self._absent:
-            self._absent[key] = start
+        if item_id not in self._absent:
+            self._absent[item_id] = start
             insort(self._absent_starts, start)
 
-    def mark_present(self, key: Key) -> None:
+    def mark_present(self, item_id: Id) -> None:
         """Note that an item is not absent."""
-        start = self._absent.pop(key, None)
+        start = self._absent.pop(item_id, None)
         if start is not None:
             del self._absent_starts[bisect_left(self._absent_starts, start)]
 
-    def ids_between(self, start: Instant, end: Instant) -> list[Key]:
+    def ids_between(self, start: Instant, end: Instant) -> list[Id]:
         """Return the ids of the items in ``[start, end)``, in order, absent ones included."""
         if not self._blocks or end <= start:
             return []
@@ -258,7 +256,7 @@ class StartIndex(Generic[Key, Item]):
             number += 1
         return self._blocks[number].starts[call]
 
-    def _insert_block(self, number: int, block: Block[Key]) -> None:
+    def _insert_block(self, number: int, block: Block[Id]) -> None:
         self._blocks.insert(number, block)
         self._keys.insert(number, block.key)
         self._changed.add(block)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from pearl_exporter.counting.bulk import can_pack_new
 from pearl_exporter.counting.call_table import CallTable, CallView
 from pearl_exporter.counting.calls import MIN_INSTANT, Instant
-from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.compact_ids import compact_ids, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.labels import TagLabels, call_status_labels, status_labels
@@ -28,6 +27,7 @@ from pearl_exporter.counting.packing import (
     is_unchanged,
     pack,
 )
+from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.saved import SEVERAL_TAG_RULES, Delta, Progress, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.start_index import BLOCK_CALLS
@@ -36,7 +36,7 @@ from pearl_exporter.counting.transitions import Transitions
 from pearl_exporter.counting.window import Window, WindowSnapshot
 
 MIN_BULK_ROWS = 500
-"""How many new rows a poll must bring for the bulk path; fewer are begun one by one."""
+"""From this many new rows on, a poll packs them at once (see `bulk`), not one by one."""
 
 
 class TrackerSnapshot(NamedTuple):
@@ -87,7 +87,7 @@ class Applied(NamedTuple):
 
 
 class _RowsTaken(NamedTuple):
-    """What the rows of a poll came to: two of `Applied`, and `saved.Progress.newest`."""
+    """What the rows of a poll came to; fields as in `Applied`, and `saved.Progress.newest`."""
 
     new: int
     late_rows: int
@@ -144,8 +144,8 @@ class Tracker:
         self._calls = table  # the same, to be changed
         self._min_bulk_rows = min_bulk_rows
         self._progress = progress
-        # Of the last poll. At 0 the next poll looks at every call: the saved calls may be in a
-        # window of another length.
+        # Where the window began at the last poll. After a load it is 0, so that the next poll looks
+        # at every call: the saved calls may be in a window of another length.
         self._window_start: Instant = 0
         self._statuses = status_labels(progress.statuses if progress else ())
         self._call_statuses = call_status_labels(progress.call_statuses if progress else ())
@@ -232,8 +232,9 @@ class Tracker:
         self._transitions.leave_window(self._window_start, cutoffs.window_start)
         self._window_start = cutoffs.window_start
         self._transitions.expire(min(cutoffs.window_start, now - self.rules.follow_ms))
-        # nothing from the first unread call on is forgotten, so that a call which is read twice
-        # while catching up counts once; and a watermark does not fall
+        # Nothing from the first unread call on is forgotten, so that a call which is read twice
+        # while catching up counts once. `_cutoffs` may have lowered the watermark; it does not fall
+        # further here.
         low_watermark, unread_until = unread or (cutoffs.window_start, None)
         low_watermark = max(low_watermark, cutoffs.low_watermark)
         # last, because all of the above may make calls done
@@ -307,7 +308,7 @@ class Tracker:
         The columns of the rows, large at a first read, are let go before the delta is made.
         """
         rows, is_first = observation.rows.by_start(), self._progress is None
-        # Deleted calls first, while the table does not hold the new ones, which need no look. New
+        # Deleted calls first: the table does not hold the new ones yet, and has fewer to check. New
         # calls before known ones: both admit labels, and the order decides which tags find room.
         self._delete_missing(rows, observation)
         new, known = self._split(rows, cutoffs)
@@ -381,7 +382,7 @@ class Tracker:
             tracked = self._calls.get(call_id)
             if tracked is not None:
                 self._transitions.observe(tracked, kind.call(call_id, start), kind, cutoffs)
-        self._transitions.end_relabelling(rows.ids)
+        self._transitions.mark_relabelled(rows.ids)
 
     def _kinds_of(self, rows: RowsByStart) -> dict[int, CallKind]:
         """Return the kinds of rows by the rows' numbers, new ones in the order of the rows."""

@@ -1,7 +1,7 @@
 """What happens to a tracked call, and what it does to window, ledger and journal. Pure.
 
 `Tracker` decides which transition happens and when. This module applies it, and keeps call table,
-window, ledger and journal consistent::
+window, ledger and journal consistent. ``+`` adds a call to the window, ``-`` takes it out::
 
                     window             ledger                  journal
     begin           + if inside        started, if it counts   seen (noted by the tracker)
@@ -23,11 +23,11 @@ from msgspec.structs import replace
 from pearl_exporter.counting.bulk import pack_new
 from pearl_exporter.counting.call_table import CallTable
 from pearl_exporter.counting.calls import MAX_INSTANT, MIN_INSTANT, Call, Instant, is_live
-from pearl_exporter.counting.columns import RowsByStart
 from pearl_exporter.counting.compact_ids import CompactId, compact_id, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.ledger import Ledger
 from pearl_exporter.counting.packing import UNKNOWN_CALL_STATUS, UNKNOWN_STATUS, CallKind
+from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
 from pearl_exporter.counting.window import Window
@@ -53,8 +53,8 @@ class Transitions:
         self._ledger = ledger
         self._journal = journal
         self._unknown_code_counts = _NO_UNKNOWN_CODES.copy()
-        # calls whose tags were labelled by other tag rules than those in force: that their labels
-        # differ from those of the next row says nothing about their tags
+        # Calls that were labelled by earlier tag rules. If their labels differ from those of their
+        # next row, the reason may be the rules: it is not counted as a change of the tags.
         self._relabel_pending: set[CompactId] = set()
 
     def begin(self, call: Call, kind: CallKind, cutoffs: Cutoffs) -> None:
@@ -100,20 +100,21 @@ class Transitions:
             found = replace(found, is_absent=False)
         if found.phase in UNSETTLED:
             found = self._advanced(found, cutoffs.now)
-        self._calls.replace(tracked, self._entered(found, cutoffs))
+        self._calls.replace(tracked, self._into_window(found, cutoffs))
 
     def keep_unreadable(self, call_ids: Iterable[str], cutoffs: Cutoffs) -> None:
-        """Leave calls as they are whose rows are there but cannot be read.
+        """Keep tracked calls whose rows are there but cannot be read.
 
-        They come into the window, as where T has stepped back and has now passed their start.
+        Such a call enters the window if its start is in it now. Where the clock has gone back, a
+        call may be ahead of T for a while, and out of the window.
         """
         for tracked in map(self._calls.get, call_ids):
             if tracked is not None and not tracked.is_absent:
-                self._calls.replace(tracked, self._entered(tracked, cutoffs))
+                self._calls.replace(tracked, self._into_window(tracked, cutoffs))
 
     def delete(self, tracked: TrackedCall) -> None:
         """Note that a call is not in the API's table any more."""
-        gone = replace(self._left(tracked), is_absent=True)
+        gone = replace(self._out_of_window(tracked), is_absent=True)
         if gone.phase in UNSETTLED:
             gone = self._lost(gone, "deleted")
         self._calls.replace(tracked, gone)
@@ -121,7 +122,7 @@ class Transitions:
     def leave_window(self, start: Instant, end: Instant) -> None:
         """Take the calls that start in ``[start, end)`` out of the window."""
         for tracked in self._calls.between(start, end):
-            self._calls.replace(tracked, self._left(tracked))
+            self._calls.replace(tracked, self._out_of_window(tracked))
 
     def turn_back(self, now: Instant) -> None:
         """Undo conclusions about the future, drawn while the clock was ahead."""
@@ -147,7 +148,7 @@ class Transitions:
         """Note that all calls that are tracked now were labelled by other tag rules."""
         self._relabel_pending.update(self._calls.ids_between(MIN_INSTANT, MAX_INSTANT))
 
-    def end_relabelling(self, compacts: Iterable[CompactId]) -> None:
+    def mark_relabelled(self, compacts: Iterable[CompactId]) -> None:
         """Note that calls were read, and so are labelled by the tag rules in force."""
         if self._relabel_pending:
             self._relabel_pending.difference_update(compacts)
@@ -181,7 +182,7 @@ class Transitions:
         return self._advanced(tracked, cutoffs.now)
 
     def _revised(self, tracked: TrackedCall, call: Call, kind: CallKind) -> TrackedCall:
-        """Return a call with other values, out of the window."""
+        """Take a call out of the window, note its change, and return it with its new values."""
         if tracked.phase is CallPhase.SETTLED:
             old = tracked.call
             if compact_id(call.id) in self._relabel_pending:
@@ -192,7 +193,7 @@ class Transitions:
         # each call counts once for each field, however often its codes change
         self._count_unknown_codes(kind.unknown_codes & ~tracked.unknown_codes)
         return replace(
-            self._left(tracked),
+            self._out_of_window(tracked),
             call=call,
             unknown_codes=tracked.unknown_codes | kind.unknown_codes,
         )
@@ -212,19 +213,20 @@ class Transitions:
         return replace(tracked, phase=CallPhase.SETTLED)
 
     def _lost(self, tracked: TrackedCall, reason: str) -> TrackedCall:
+        """Count an unsettled call as uncounted; return it as lost."""
         self._ledger.count_lost(reason)
         self._journal.add_lost(tracked.call.id, reason)
         return replace(tracked, phase=CallPhase.LOST)
 
-    def _entered(self, tracked: TrackedCall, cutoffs: Cutoffs) -> TrackedCall:
-        """Return a call in the window, if its start is there."""
+    def _into_window(self, tracked: TrackedCall, cutoffs: Cutoffs) -> TrackedCall:
+        """Add a call to the window if its start is there; return the call so marked."""
         if tracked.in_window or not cutoffs.in_window(tracked.call.start):
             return tracked
         self._window.add(tracked.call)
         return replace(tracked, in_window=True)
 
-    def _left(self, tracked: TrackedCall) -> TrackedCall:
-        """Return a call out of the window."""
+    def _out_of_window(self, tracked: TrackedCall) -> TrackedCall:
+        """Take a call out of the window if it is there; return the call so marked."""
         if not tracked.in_window:
             return tracked
         self._window.remove(tracked.call)

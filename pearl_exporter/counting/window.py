@@ -1,7 +1,7 @@
 """The window of one outbound, the calls that started in the last minutes or hours, as sums. Pure.
 
-The window holds sums by label and no calls: which call is in it is known to the tracker. A call
-must be removed with the values with which it was added.
+The window holds sums by label and no calls. `tracker` decides when the window moves, and
+`transitions` adds and removes the calls. A call is removed with the values it was added with.
 """
 
 from collections import Counter

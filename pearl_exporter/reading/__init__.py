@@ -10,7 +10,7 @@ of changes. Between two pages rows appear, change and are deleted. A page that i
 place (``skip``) then misses rows that moved up, and repeats rows that moved down. And requests are
 scarce: a token has a few a second for all of its outbounds, while a window may hold 100,000 calls.
 
-So a poll must find out what changed with two or three requests, and be right to the row.
+So a poll must find out what changed with two or three requests, and miss no row.
 
 # What a page proves
 
@@ -25,8 +25,8 @@ Ask for ``[a, b)``, newest first. Let ``p`` lie just above the start of the page
    │  the API holds here              │  is not in the API's table  │
 ```
 
-Rows that start exactly at the oldest row's millisecond may continue on the next page. They are left
-to it, and dropped by id where they come twice.
+Rows that start exactly at the oldest row's millisecond may continue on the next page. So these rows
+are asked for again with the next page, and a row that comes twice is dropped by its id.
 
 So each page is two things at once: the rows of ``[p, b)``, and a check of all that lies below. The
 next page is asked of ``[a, p)``: by time, not by place. Whatever happens above ``p`` meanwhile
@@ -39,15 +39,19 @@ cannot shift it. (`coverage`)
 1. *Head.* The newest page of the window, and more pages only if more calls are new. If as many rows
    remain below as are tracked there, nothing came or went: one request has checked the window.
 2. *Difference.* If not, ask for parts of the range and follow those whose count differs: first
-   pieces that grow from the head down, as what comes late or is deleted is seldom old, then halves
-   of a piece. A few requests lead to any row. (`difference`)
+   pieces that grow from the head down, because late and deleted rows are seldom old, then halves of
+   a piece. A few requests lead to any row. (`difference`)
 3. *Unsettled calls.* A call that ends changes no count. So calls below the head that are live, or
    are about to be counted, are read again: the live ones by one search for their outcome codes, the
    others by the page that runs down from them.
 4. *Deeper look.* A settled row that changes in place changes no count either. A poll with a request
-   to spare uses it for one of two things, in turn. It counts the calls with one of four sets of
-   outcomes: any two outcomes differ in some set. (`outcome_counts`) Or it reads the next slice of a
-   scan through the whole window, which alone sees changed tags and durations.
+   to spare uses it for one of two things, in turn. Either it counts the calls whose outcome is in
+   one of four sets; for any two outcomes there is a set that holds only one of them
+   (`outcome_counts`). Or it reads the next slice of a scan through the whole window; only the scan
+   sees changed tags and durations.
+
+*Older live calls* are searched for once, at a first start: calls that began before the window and
+are still going on.
 
 *Catching up* takes the place of the deeper look after an outage that was longer than the window.
 The poll reads the window first, so that the gauges are right at once. Calls that started in the
@@ -65,7 +69,7 @@ not be found, and a server that can only be read by offset. (`range_read`)
 *By offset*, in ascending order. It is for servers that ignore the order or cut dates to seconds,
 and for one millisecond that holds more rows than a page. Each page begins with the last row of the
 page before it, so that a shift shows. All rows together must come to ``count``, or the range is
-read again. Once an outbound has been found to need this, it is read so until the next start.
+read again. An outbound that was found to need this is read by offset until the exporter restarts.
 
 # What cannot be known
 
@@ -74,6 +78,6 @@ read again. Once an outbound has been found to need this, it is read so until th
 - One row added and one deleted in the same range leave its count as it was. If no part of the poll
   reads that range, the next scan sees both. The same holds for two outcomes that changed places.
 - A row without a usable id or start is counted by the API, but cannot be tracked. The plan learns
-  how many there are, and explains as large a difference by them. A deletion may hide there until
-  the next scan.
+  how many there are, and takes a difference up to this number for them. So a deletion may stay
+  unseen until the next scan.
 """

@@ -1,4 +1,4 @@
-"""Reads what an outage left unread behind the window, in slices of a few pages, oldest first.
+"""Reads the calls that left the window unread in an outage: slices of some pages, oldest first.
 
 A slice covers a span of time. How long the span is follows from how many rows the last slice held.
 """
@@ -59,5 +59,5 @@ class CatchUp:
         return (yield from read.searches())
 
     def _stretch(self, factor: float) -> None:
-        longest = min(round(self.slice_ms * factor), _MAX_SLICE_MS)
-        self.slice_ms = max(1, longest)
+        stretched = round(self.slice_ms * factor)
+        self.slice_ms = max(1, min(stretched, _MAX_SLICE_MS))

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from pearl_exporter.counting.call_table import CallView
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.counting.columns import Rows
 from pearl_exporter.counting.observation import Range
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.reading.range_read import RangeRead, RangeResult, is_newest_first, rows_from
 from pearl_exporter.reading.search import Page, Search, Searches
 
@@ -44,7 +44,7 @@ class Coverage:
             is not in the API's table any more.
         unreadable_ids: Ids of rows that are in the table, but could not be read.
         rejected: How many such rows the pages held, rows without an id included.
-        asked: Requests made, those of a read of the whole window apart.
+        asked: Requests made, except those of a read of the whole window.
     """
 
     def __init__(self, limit: int) -> None:
@@ -146,8 +146,8 @@ class Coverage:
         """Ask for the newest page of a range, and on to the first row that can be used.
 
         Returns:
-            The last page, with the rejected rows of all; None if the table changed meanwhile, for
-            the pages behind the first are asked for by their place.
+            The last page, with the rejected rows of all pages; None if the API's table changed
+            meanwhile, since the pages after the first are asked for by their place.
         """
         page = yield self.search(start, end)
         while not page.calls and 0 < page.rejected < page.count:

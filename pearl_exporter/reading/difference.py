@@ -10,7 +10,7 @@ from pearl_exporter.reading.coverage import Coverage
 from pearl_exporter.reading.search import Searches
 
 GROWTH = 6
-"""How many times longer each part that is looked at is than the part above it."""
+"""How many times as many calls each piece holds as the newer piece before it."""
 
 MAX_SEARCHES = 40
 """After this many requests the search ends, and the poll reads everything."""
@@ -53,12 +53,13 @@ class DifferenceSearch:
         self._coverage = coverage
         self._limit = limit
         self._unreadable_count = unreadable_count
-        self._growth = limit
+        # calls of the newest untouched piece, before it has grown for the first time
+        self._piece_calls = limit
 
     def searches(self, low: Instant, high: Instant, counted: int) -> Searches[DifferenceResult]:
         """Look for the difference in ``[low, high)``, of which the API counts ``counted`` rows."""
-        # Invariant: the parts are disjoint, newest first, and all of [low, high) that is in no part
-        # is read or agrees. The last part, the oldest, is cut first.
+        # Invariant: the parts are disjoint, newest first. What of [low, high) is in no part is read
+        # already, or its counts agree. The last part, the oldest, is cut first.
         parts = [self._part(low, high, counted)]
         for _ in range(MAX_SEARCHES):
             parts = [part for part in parts if part.surplus]
@@ -69,6 +70,7 @@ class DifferenceSearch:
             page_end = yield from self._coverage.down(middle, end)
             if page_end is None:
                 return DifferenceResult.UNEXPLAINED
+            # all of the part was asked for, and holds fewer rows than when it was counted
             if middle == start and page_end.total < rows:
                 return DifferenceResult.CONTRADICTED
             # only the upper part is asked for: the rows of the lower one are all the others
@@ -84,7 +86,8 @@ class DifferenceSearch:
         """Return whether rows that cannot be read are all that makes the difference.
 
         A row that was known to be unreadable, and that no page of this poll held, explains a
-        surplus of one, in whichever part: so the surpluses are added up. None explains a deficit.
+        surplus of one, in whichever part: so the surpluses are added up. Such a row never explains
+        a deficit.
         """
         left = max(0, self._unreadable_count - self._coverage.rejected)
         surpluses = [part.surplus for part in parts]
@@ -103,5 +106,5 @@ class DifferenceSearch:
             return start
         if not is_oldest:
             return calls.halfway(start, end)
-        self._growth *= GROWTH
-        return calls.cut(start, end, max(present // 2, present - self._growth))
+        self._piece_calls *= GROWTH
+        return calls.cut(start, end, max(present // 2, present - self._piece_calls))

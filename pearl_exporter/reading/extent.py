@@ -34,8 +34,8 @@ def whole_read_start(tracker: Tracker, now: Instant) -> Instant:
 def backlog(tracker: Tracker, now: Instant) -> Range | None:
     """Return the range of the calls that left the window unread, None if there is none.
 
-    They started in an outage. They are read beside the polls, oldest first, from ``catch_up_ms``
-    ago on.
+    They started in an outage, at most ``catch_up_ms`` before the first poll after it. Each poll
+    reads some of them besides the window, oldest first.
     """
     rules = tracker.rules
     window_start = now - rules.window_ms

@@ -161,17 +161,17 @@ class OutcomeCount:
 
         The tracker counts them as of the last poll; what this poll has read replaces its part.
         """
-        # window count - calls with news + what the news says
-        gone = sum(each.call.status in self._codes for each in self._superseded().values())
-        return self._tracker.in_window(self._codes) - gone + len(self._come())
+        # the tracker's count - its calls that this poll has read + the rows that it has read
+        superseded = sum(each.call.status in self._codes for each in self._superseded().values())
+        return self._tracker.in_window(self._codes) - superseded + len(self._starts_read())
 
     def _expected_starts(self, end: Instant) -> list[Instant]:
         kept = self._tracker.calls.starts_in_window(
             self._low, end, codes=self._codes, but=self._superseded()
         )
-        return sorted(kept + self._come())
+        return sorted(kept + self._starts_read())
 
-    def _come(self) -> list[Instant]:
+    def _starts_read(self) -> list[Instant]:
         """Return the starts of the rows with these outcomes that this poll has read."""
         return [
             call.start
@@ -180,7 +180,7 @@ class OutcomeCount:
         ]
 
     def _superseded(self) -> dict[str, TrackedCall]:
-        """Return the calls of the window of which this poll has news: read, or found deleted."""
+        """Return the calls of the window that this poll has read, or found to be deleted."""
         known = (self._tracker.calls.get(call.id) for call in self._coverage.calls)
         news = {each.call.id: each for each in known if each is not None}
         # a tracked call of a range that was read whole is either among the rows or deleted

@@ -1,6 +1,7 @@
 """The plan of one poll: which searches to make, in which order, to know what changed.
 
-The package's text explains the parts of the plan and why they suffice. Here they are put in order:
+The package's text explains the parts of the plan and why they suffice. This is their order (the
+numbers are not those of that text):
 
 1. `PollPlan._head` reads what is new, and finds what came or went below; if it cannot, or the
    window is small, `PollPlan._whole` reads everything.

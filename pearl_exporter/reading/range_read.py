@@ -10,12 +10,13 @@ cause ends reading downward.
 
 *By offset.* The rows received, rejected ones included and doubles dropped by id, must come to
 ``count``, every page must name the same ``count``, and each page must begin with the last row of
-the page before it. (A shift does not show behind a page of one row, nor behind a last row that
-cannot be used.) Where a check fails, the range is read again. Two equal reads in a row are accepted
+the page before it. (After a page of one row, or one whose last row cannot be used, a shift is not
+noticed.) Where a check fails, the range is read again. Two equal reads in a row are accepted
 although ``count`` disagrees; after `MAX_READS` the answers are `Inconsistent`.
 
-That a server ignores the order shows only where a page holds rows enough: of fewer than eight, some
-of which cannot be used, the rest may look newest first by chance, and rows are passed over.
+A server that ignores the order is noticed only on a page with enough rows. On a page of fewer than
+eight rows, of which some cannot be used, the others may be newest first by chance. Then rows are
+missed.
 """
 
 from bisect import bisect_right
@@ -23,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.columns import Rows
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.search import Page, ReadProgress, Search, Searches
 
@@ -92,6 +93,7 @@ class RangeRead:
         self._unreadable_count = 0
         self._unreadable_ids: set[str] = set()
         self._is_done = False
+        # how many rows lie above `_upper`, where everything is read and kept
         self._proven = 0
         self._steps_back = 0
         self._begin_at(end)
@@ -103,6 +105,7 @@ class RangeRead:
         self._previous: Mapping[str, Call] | None = None
         self._reads = 0
         self._forecast: _Forecast | None = None
+        # how many rows the last step lacked when it was taken before
         self._missing = 0
 
     @property
@@ -159,8 +162,10 @@ class RangeRead:
 
     def _take(self, page: Page) -> None:
         """Take the page of the last search, and decide how the read goes on."""
-        # before the page is kept: either check throws away what it contradicts
-        if not self._by_offset and (self._is_out_of_order(page) or self._misses_rows(page)):
+        # before the page is kept: either check may drop what was read and choose the next search
+        if not self._by_offset and (
+            self._fall_back_if_out_of_order(page) or self._go_back_if_rows_missing(page)
+        ):
             return
         is_further = self._run.take(page)
         self._expected = self._proven + max(page.count, self._run.received)
@@ -170,9 +175,9 @@ class RangeRead:
             self._end_run()
         elif not self._by_offset and self._run.received < page.count:
             self._descend(page)
-        # more rows than the API counts: on by offset, until a page is empty
+        # else go on by offset: up to the API's count, or until a page is empty if more rows came
 
-    def _is_out_of_order(self, page: Page) -> bool:
+    def _fall_back_if_out_of_order(self, page: Page) -> bool:
         """Fall back to offsets if rows are not newest first, or start after the asked end.
 
         Returns:
@@ -185,7 +190,7 @@ class RangeRead:
         self._fall_back()
         return True
 
-    def _misses_rows(self, page: Page) -> bool:
+    def _go_back_if_rows_missing(self, page: Page) -> bool:
         """Take the last step again if the page's count is smaller than the page above it said.
 
         Returns:
@@ -217,7 +222,7 @@ class RangeRead:
         return bool(page.calls) and page.calls[-1].start < self._start
 
     def _descend(self, page: Page) -> None:
-        """Go on below the page's oldest row, if that leads down; else on by offset."""
+        """Go on below the page's oldest row, if that leads down; else go on by offset."""
         # the oldest row's millisecond is asked for again: the page may have cut it in two
         lower = page.calls[-1].start + 1 if page.calls else self._upper
         if lower >= self._upper or not self._run.is_steady:
@@ -229,7 +234,7 @@ class RangeRead:
         below = self._run.count - above
         self._begin_at(lower)
         self._missing = missing
-        # where a rejected row starts is not known: at least so many rows lie below
+        # where a rejected row starts is not known: at least this many rows lie below
         self._forecast = _Forecast(upper, below - rejected)
 
     def _end_run(self) -> None:

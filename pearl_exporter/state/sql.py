@@ -1,4 +1,4 @@
-"""The durable state, through SQLAlchemy Core, so that every engine shares one schema and one code.
+"""Load and commit the durable state, through SQLAlchemy Core: one code for every engine.
 
 A poll is one transaction. It runs in one worker thread, so that the event loop never waits for a
 disk. SQLite runs in WAL mode with ``synchronous=FULL``: without it a power cut could take back

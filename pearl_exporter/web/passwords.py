@@ -1,4 +1,4 @@
-"""Basic auth: check whether name and password are those of a user.
+"""Basic auth: check name and password, and slow down clients that guess.
 
 A check of a bcrypt hash takes a tenth of a second of CPU. So checks run in a thread, one at a time,
 and each verdict is remembered. A right password does not wait behind wrong ones from other

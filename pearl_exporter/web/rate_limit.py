@@ -1,4 +1,7 @@
-"""The token bucket behind ``rate_limit`` of the web configuration. Pure."""
+"""The token bucket behind ``rate_limit`` of the web configuration. Pure.
+
+It limits all requests together. `passwords` slows down wrong passwords.
+"""
 
 
 class TokenBucket:

@@ -81,7 +81,7 @@ def test_bad_usage_is_told_and_exits_with_2(arguments: list[str], complaint: str
     assert complaint in told.output
 
 
-def test_the_command_line_imports_no_library_before_a_command_runs() -> None:
+def test_help_imports_none_of_the_heavy_libraries() -> None:
     """So that ``--help``, ``--version`` and bad usage are answered at once."""
     heavy = {
         *("apscheduler", "httpx", "prometheus_client", "pydantic", "rich"),

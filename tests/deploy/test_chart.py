@@ -83,7 +83,7 @@ def unknown_keys(custom: Any) -> list[str]:
 
 
 @all_sets
-def test_every_object_is_valid_by_the_schemas_of_the_prometheus_operator(values, tmp_path):
+def test_objects_fit_the_prometheus_operators_schemas(values, tmp_path):
     found = rendered(values, tmp_path)
     custom = [each for each in found if each not in native(found)]
     assert bool(custom) == ("serviceMonitor" in values)
@@ -324,7 +324,7 @@ def test_probes_and_monitor_ask_by_https_where_there_is_tls(tmp_path):
     assert endpoint.keys().isdisjoint({"scheme", "tlsConfig", "basicAuth"})
 
 
-def test_probes_look_at_the_port_where_every_client_needs_a_certificate(tmp_path):
+def test_probes_check_the_port_where_clients_need_a_certificate(tmp_path):
     web = {**GUARDED["web"], "clientCertificates": True}
     probes = probes_of(GUARDED | {"web": web}, tmp_path)
     assert [each["tcpSocket"] for each in probes] == [{"port": "http"}] * 3

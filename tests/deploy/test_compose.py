@@ -93,7 +93,7 @@ def test_the_exporter_is_confined(service):
     assert settings["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_one_of_the_exporters_runs_under_the_name_that_is_scraped():
+def test_an_exporter_has_the_name_that_is_scraped():
     profiles = {name: SERVICES[name]["profiles"] for name in ("exporter", "demo")}
     assert profiles == {"exporter": ["serve"], "demo": ["demo"]}
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())

@@ -98,7 +98,7 @@ def test_the_prometheus_example_is_one(tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_prometheus_scrapes_with_password_or_certificate_and_not_without(tmp_path, api, made):
+def test_prometheus_needs_a_password_or_a_certificate(tmp_path, api, made):
     by_password = exporter(tmp_path / "password", api, made.folder / "basic-auth.yml")
     by_certificate = exporter(tmp_path / "certificate", api, made.folder / "client-certificate.yml")
     with by_password as (one, password), by_certificate as (other, certificate):

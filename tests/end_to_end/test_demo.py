@@ -79,7 +79,7 @@ def test_the_addresses_it_prints_can_be_opened(demo: Demo) -> None:
     assert all(name in said for name in OUTBOUNDS)
 
 
-def test_every_poll_that_prometheus_saw_equals_the_truth_of_its_moment(demo: Demo) -> None:
+def test_every_scraped_poll_equals_the_truth(demo: Demo) -> None:
     """Live data move every second, so only polls during which nothing moved can be compared."""
     compared: dict[str, int] = dict.fromkeys(OUTBOUNDS, 0)
     seen: set[tuple[str, int]] = set()
@@ -150,7 +150,7 @@ def _calls_around(demo: Demo, outbound: str, exemplar: dict) -> set[str]:
     return ids
 
 
-def test_started_calls_are_settled_live_pending_or_uncounted_at_every_scrape(demo: Demo) -> None:
+def test_the_balance_of_calls_holds_at_every_scrape(demo: Demo) -> None:
     started = 'pearl_calls_started_total{job="demo"}'
     parts = (
         'sum by (outbound) (pearl_calls_total{job="demo"})',
@@ -173,7 +173,7 @@ def test_started_calls_are_settled_live_pending_or_uncounted_at_every_scrape(dem
     assert all(len(each["values"]) >= 10 for each in found)
 
 
-def test_when_time_stands_still_the_window_is_the_truth_of_that_moment(demo: Demo) -> None:
+def test_while_time_stands_still_the_window_is_the_truth(demo: Demo) -> None:
     """With the API's clock stopped, no poll can be said to have come at a bad moment."""
     paused_ms = demo.api.post("/_sim/clock", json={"paused": True}).json()["now_ms"]
     try:

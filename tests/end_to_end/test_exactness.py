@@ -12,7 +12,6 @@ from pearl_exporter.polling.poller import Poller
 from pearl_exporter.simulator import default_campaigns
 from tests.support.oracle import Poll, Recount, positive, recount_window
 from tests.support.table import by_id
-from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
 
 pytestmark = pytest.mark.slow
@@ -40,29 +39,26 @@ ALL_SEEN = [
     ],
     ids=["quiet", "small pages", "faults", "exclusive", "ascending", "scrambled", "bad answers"],
 )
-def test_every_figure_equals_the_recount(faults, page_size):
-    async def story() -> None:
-        campaigns = default_campaigns(7, DAWN_MS, 3, history_ms=3 * HOUR_MS)
-        world = World(
-            campaigns,
-            faults=faults,
-            frozen=True,
-            api={"page_size": page_size},
-            poll={"window": 1200.0, "follow": 7200.0, "full_scan_every": 60.0},
-            outbound={"window": 1200.0, "settle": 60.0, "interval": 30.0},
-        )
-        await world.app.start(polling=False)
-        watches = [Watch(world, poller) for poller in world.app.pollers]
-        for _ in range(45):
-            for watch in watches:
-                await watch.poll()
-            await world.wait(30)
+async def test_every_figure_equals_the_recount(faults, page_size):
+    campaigns = default_campaigns(7, DAWN_MS, 3, history_ms=3 * HOUR_MS)
+    world = World(
+        campaigns,
+        faults=faults,
+        frozen=True,
+        api={"page_size": page_size},
+        poll={"window": 1200.0, "follow": 7200.0, "full_scan_every": 60.0},
+        outbound={"window": 1200.0, "settle": 60.0, "interval": 30.0},
+    )
+    await world.app.start(polling=False)
+    watches = [Watch(world, poller) for poller in world.app.pollers]
+    for _ in range(45):
         for watch in watches:
-            assert len(watch.polls) > 25
-            await watch.poll_until_all_is_seen()
-        await world.app.stop()
-
-    run_virtually(story())
+            await watch.poll()
+        await world.wait(30)
+    for watch in watches:
+        assert len(watch.polls) > 25
+        await watch.poll_until_all_is_seen()
+    await world.app.stop()
 
 
 class Watch:

@@ -140,7 +140,7 @@ def test_a_full_disk_stops_the_counting_and_nothing_else(tmp_path):
     compare(final, rows_of(campaign, clock()), before)
 
 
-def test_a_state_that_cannot_be_made_at_all_ends_the_start_with_its_reason(tmp_path):
+def test_a_state_that_cannot_be_made_ends_the_start(tmp_path):
     config = configured(tmp_path, "http://127.0.0.1:1")
     with limited(0):
         ended = subprocess.run(

@@ -277,7 +277,7 @@ WRONG_PLACES = (
 
 @pytest.mark.parametrize("text", WRONG_PLACES)
 @pytest.mark.parametrize("form", ["{0}:{1}", "{1}0123456789abcdef", "Bearer {0}:{1}"])
-def test_a_secret_in_the_wrong_place_of_a_configuration_is_not_repeated(
+def test_a_misplaced_secret_is_not_repeated(
     tmp_path: Path, canary: Canary, text: str, form: str
 ) -> None:
     secret = form.format(canary.secret("account"), canary.secret("key"))

@@ -58,7 +58,7 @@ def test_two_builds_are_the_same_to_the_byte(builds):
     assert digests(one) == digests(other)
 
 
-def test_the_wheel_is_the_program_with_its_licence_and_nothing_else(builds):
+def test_the_wheel_holds_the_program_and_its_licence_alone(builds):
     (file,) = builds[0].glob("*.whl")
     with zipfile.ZipFile(file) as wheel:
         names = wheel.namelist()
@@ -73,7 +73,7 @@ def test_the_wheel_is_the_program_with_its_licence_and_nothing_else(builds):
     assert rest == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}
 
 
-def test_the_sdist_has_what_the_documentation_names_and_nothing_of_this_machine(builds):
+def test_the_sdist_holds_the_project_and_no_local_path(builds):
     (file,) = builds[0].glob("*.tar.gz")
     with tarfile.open(file) as sdist:
         members = sdist.getmembers()

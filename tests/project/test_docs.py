@@ -123,7 +123,7 @@ def all_metrics() -> Metrics:
     return metrics_of_outbounds() | metrics_of_platform() | metrics_of_exporter()
 
 
-def test_the_metrics_page_lists_every_metric_with_type_and_labels_and_no_other():
+def test_the_metrics_page_lists_exactly_the_metrics():
     rows = table(METRICS, r"pearl_\w+")
     listed = {
         name.strip("`"): (kind, frozenset(re.findall(r"`(\w+)`", labels)))
@@ -318,7 +318,7 @@ def test_the_example_file_loads(tmp_path):
     assert [outbound.name for outbound in settings.outbounds] == ["spring-renewals"]
 
 
-def test_the_example_file_is_refused_until_its_placeholders_are_replaced():
+def test_the_example_file_needs_its_placeholders_replaced():
     with pytest.raises(ConfigError) as refused:
         load_settings(ROOT / "docs" / "example-config.yml", {})
     token, outbound = refused.value.problems
@@ -363,6 +363,6 @@ def test_no_page_names_a_package_registry_or_a_home_folder(page):
     assert not re.search(r"pypi\.|/simple/|--(extra-)?index-url|(?<!\w)/(home|root|Users)/", text)
 
 
-def test_runbooks_ask_for_the_age_of_the_data_which_is_known_after_a_restart_too():
+def test_runbooks_ask_for_an_age_that_survives_a_restart():
     for page in (ROOT / "docs" / "runbooks").glob("*.md"):
         assert "pearl_outbound_last_success" not in page.read_text(), page.name

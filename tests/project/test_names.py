@@ -1,10 +1,11 @@
-"""One name, one thing: no two public classes of the package share a name."""
+"""Names: no two public classes of the package share one, and those of tests can be read."""
 
 import ast
 from collections import defaultdict
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "pearl_exporter"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "pearl_exporter"
 
 
 def public_classes() -> dict[str, set[str]]:
@@ -26,3 +27,15 @@ def test_the_classes_are_found():
     classes = public_classes()
     assert classes["Store"] == {"state/store.py"}
     assert len(classes) > 100
+
+
+def test_names_of_tests_have_at_most_60_characters():
+    names = {
+        node.name
+        for path in ROOT.glob("tests/**/test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    }
+    assert len(names) > 1000
+    assert not {name for name in names if len(name) > 60}

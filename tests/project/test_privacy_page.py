@@ -30,7 +30,7 @@ def code(cell: str) -> list[str]:
     return re.findall(r"`(\w+)`", cell)
 
 
-def test_every_table_and_column_of_the_state_is_named_with_its_time_and_no_other():
+def test_exactly_the_tables_and_columns_are_named():
     listed = [(*code(table), *code(column)) for table, column, *_ in rows("table")]
     real = [
         (table.name, column.name) for table in metadata.tables.values() for column in table.columns
@@ -39,7 +39,7 @@ def test_every_table_and_column_of_the_state_is_named_with_its_time_and_no_other
     assert all(what and until for _, _, what, until in rows("table"))
 
 
-def test_every_value_of_an_outbounds_progress_is_named_and_no_other():
+def test_exactly_the_values_of_the_progress_are_named():
     listed = [name for names, _ in rows("key") for name in code(names)]
     assert sorted(listed) == sorted(Progress.__struct_encode_fields__)
 
@@ -68,7 +68,7 @@ def test_what_a_row_says_of_people_is_not_decoded(lenient):
     assert "Jane" not in told
 
 
-async def test_the_command_that_erases_an_outbound_leaves_nothing_of_it_and_all_of_others(tmp_path):
+async def test_erasing_an_outbound_leaves_all_of_the_others(tmp_path):
     path = tmp_path / "state.db"
     ids = {"65f1c0ffee": "call-of-the-erased", "65f1c0fff0": "call-of-the-other"}
     store = open_store(f"sqlite:///{path}")

@@ -101,7 +101,7 @@ def key(told: dict[str, str]) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("source", ["PearlExporterDown", "PearlExporterGone"])
-def test_an_exporter_that_is_down_silences_all_outbounds_of_its_job(server, source):
+def test_an_exporter_that_is_down_silences_its_outbounds(server, source):
     told = [alert(name) for name in (*CAMPAIGN, *OF_AN_OUTBOUND)]
     told += [alert(name, AUTUMN) for name in CAMPAIGN]
     heard = [
@@ -121,14 +121,14 @@ def test_an_outbound_that_cannot_be_polled_silences_itself_alone(server, source)
     assert inhibited(server, alert(source), *told, *heard) == {key(each) for each in told}
 
 
-def test_what_concerns_the_exporter_but_blinds_nobody_silences_nothing(server):
+def test_a_harmless_exporter_alert_silences_nothing(server):
     sources = [alert("PearlConfigReloadFailed"), alert("PearlRequestBudgetExceeded")]
     sources += [alert("PearlDiscoveryFailing")]
     sources += [alert("PearlTagsFolded"), alert("PearlTimeUncounted"), alert("PearlNoCredit")]
     assert inhibited(server, *sources, alert("PearlErrorSpike"), alert("PearlCallsStuck")) == set()
 
 
-def test_a_spike_silences_the_slow_alert_of_its_own_kind_and_outbound(server):
+def test_a_spike_silences_its_own_slow_alert_alone(server):
     told = [
         alert("PearlErrorSpike"),
         alert("PearlErrorShareRaised"),

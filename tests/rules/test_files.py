@@ -35,7 +35,7 @@ def test_the_whole_configuration_is_accepted():
 
 
 @each_alert
-def test_an_alert_has_severity_scope_summary_description_and_links(name):
+def test_every_alert_has_labels_texts_and_links(name):
     rule = alerts()[name]
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert rule["labels"]["scope"] in SCOPES

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from pearl_exporter.counting.blocks import decode_block
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.counting.columns import Rows
 from pearl_exporter.counting.compact_ids import full_id
 from pearl_exporter.counting.observation import Observation, Range
 from pearl_exporter.counting.packing import KindTable
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.counting.saved import Delta, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracked_call import TrackedCall, tracked_of

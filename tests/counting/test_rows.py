@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pearl_exporter.counting.calls import Call
-from pearl_exporter.counting.columns import Rows
 from pearl_exporter.counting.compact_ids import full_id
+from pearl_exporter.counting.rows import Rows
 
 T0 = 1_790_000_000_000
 IDS = st.sampled_from(["a", "b", "65f1c0ffee65f1c0ffee0001", "65F1C0FFEE65F1C0FFEE0001", "c" * 24])
@@ -39,7 +39,7 @@ def test_a_row_that_comes_again_replaces_the_first(pages: list[list[Call]]) -> N
 
 
 @given(PAGES)
-def test_columns_are_the_rows_in_the_order_of_their_starts(pages: list[list[Call]]) -> None:
+def test_rows_are_the_rows_in_the_order_of_their_starts(pages: list[list[Call]]) -> None:
     rows, oracle = taken(pages)
     ids, starts, numbers, values = rows.by_start()
     assert list(starts) == sorted(starts)
