@@ -32,16 +32,16 @@ from pearl_exporter.counting.compact_ids import full_id, loaded_ids
 from pearl_exporter.counting.journal import decode_entries
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.tracked_call import CallPhase
-from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimitedError, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.plan_runner import PlanRunner
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.reading.cost import PlanLimits
-from pearl_exporter.reading.plan import PlanState, PollResult
+from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
 from tests.counting.test_counting_machine import Histories
+from tests.support.observed_runner import ObservedRunner
 from tests.support.oracle import Poll, Recount, positive
 from tests.support.saving import calls_of
 from tests.support.table import Table, by_id
@@ -206,17 +206,6 @@ class WatchedStore:
         finally:
             if self._disk.commits > before:
                 self._committed()
-
-
-class ObservedRunner(PlanRunner):
-    def __init__(self, has_read, *given, **more) -> None:
-        super().__init__(*given, **more)
-        self._has_read = has_read
-
-    async def read(self, tracker: Tracker, state: PlanState) -> tuple[int, PollResult]:
-        now, reading = await super().read(tracker, state)
-        self._has_read(now, reading)
-        return now, reading
 
 
 class Crashes(Histories):
