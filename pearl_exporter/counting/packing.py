@@ -133,7 +133,7 @@ class KindTable:
         return frozenset(kind.number for kind in self._by_number if kind.values.status in statuses)
 
     def has_many_unused(self, calls: int) -> bool:
-        """Return whether there are so many more kinds than calls that most must be unused."""
+        """Return whether most kinds must be unused, since there are far fewer calls."""
         return len(self._by_number) > 2 * calls + self._max_unused
 
     def emptied(self) -> "KindTable":

@@ -50,5 +50,5 @@ def backlog(tracker: Tracker, now: Instant) -> Range | None:
 
 
 def _is_cut_off(tracker: Tracker, window_start: Instant) -> bool:
-    """Return whether the last good poll is so long ago that none of its calls is in the window."""
+    """Return whether none of the last good poll's calls is in the window any more."""
     return tracker.polled_at is not None and tracker.polled_at < window_start

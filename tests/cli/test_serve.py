@@ -2,12 +2,9 @@
 
 import os
 import re
-import select
 import signal
 import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -42,21 +39,6 @@ def ends_well(process: Running) -> None:
     assert process.ends() == 0
     assert STOPPED in process.stderr
     assert "Traceback" not in process.stderr
-
-
-@contextmanager
-def slow_reader(url: str) -> Iterator[None]:
-    """Someone who asks for much more than fits into the sockets, and does not read it."""
-    host, port = url.removeprefix("http://").split(":")
-    with socket.socket() as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-        slow.connect((host, int(port)))
-        slow.setblocking(False)
-        requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100
-        # when it takes no more requests, it is stuck in an answer
-        while select.select([], [slow], [], 1)[1]:
-            slow.send(requests)
-        yield
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -101,18 +83,6 @@ def test_a_signal_while_the_api_hangs_ends_it_well(tmp_path: Path) -> None:
                 assert connection.recv(4) == b"POST"
                 process.send(signal.SIGTERM)
                 ends_well(process)
-
-
-def test_a_slow_reader_of_an_answer_does_not_hold_it(tmp_path: Path, api: Api) -> None:
-    path = write_config(tmp_path, api.url, api.outbound)
-    with running_pearl(tmp_path / "run", "serve", "--config", path) as process:
-        url = base_url(process.says("msg=listening"))
-        get(f"{url}/-/healthy")  # it serves: a stop during the start waits for nobody
-        with slow_reader(url):
-            begun = time.monotonic()
-            process.send(signal.SIGTERM)
-            ends_well(process)
-        assert time.monotonic() - begun > 0.5, "nobody was waited for: this proves nothing"
 
 
 def test_sighup_reloads_and_refuses_a_bad_configuration(tmp_path: Path, api: Api) -> None:

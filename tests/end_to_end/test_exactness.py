@@ -5,11 +5,18 @@ recount of it; in the end the window is compared with the API's table, row by ro
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from pearl_exporter.polling.poller import Poller
+from pearl_exporter.counting.observation import Observation
+from pearl_exporter.counting.saved import SavedOutbound
+from pearl_exporter.counting.settlement import CountingRules
+from pearl_exporter.counting.tracker import Applied, Tracker
+from pearl_exporter.reconfigure import counting_rules
 from pearl_exporter.simulator import default_campaigns
+from pearl_exporter.state.store import MemoryStore
 from tests.support.oracle import Poll, Recount, positive, recount_window
 from tests.support.table import by_id
 from tests.support.world import DAWN_MS, HOUR_MS, World
@@ -49,8 +56,7 @@ async def test_every_figure_equals_the_recount(faults, page_size):
         poll={"window": 1200.0, "follow": 7200.0, "full_scan_every": 60.0},
         outbound={"window": 1200.0, "settle": 60.0, "interval": 30.0},
     )
-    await world.app.start(polling=False)
-    watches = [Watch(world, poller) for poller in world.app.pollers]
+    watches = [Watch(world, index) for index in range(3)]
     for _ in range(45):
         for watch in watches:
             await watch.poll()
@@ -58,18 +64,33 @@ async def test_every_figure_equals_the_recount(faults, page_size):
     for watch in watches:
         assert len(watch.polls) > 25
         await watch.poll_until_all_is_seen()
-    await world.app.stop()
+
+
+class ComparedTracker(Tracker):
+    """A tracker that gives `compare` whatever it is about to apply."""
+
+    def __init__(
+        self, *saved: Any, compare: Callable[[Observation, int], None], **options: Any
+    ) -> None:
+        super().__init__(*saved, **options)
+        self._compare = compare
+
+    def apply(self, observation: Observation, *, now: int, max_gap_ms: int) -> Applied:
+        self._compare(observation, now)
+        return super().apply(observation, now=now, max_gap_ms=max_gap_ms)
 
 
 class Watch:
     """Compares what one poller reads with the API's rows, and what it publishes with a recount."""
 
-    def __init__(self, world: World, poller: Poller) -> None:
+    def __init__(self, world: World, index: int) -> None:
         self.polls: list[Poll] = []
         self._world = world
-        self._poller = poller
-        self._take = poller._take
-        poller._take = self._compare  # type: ignore[method-assign]
+        self._poller = world.new_poller(MemoryStore(), index=index, new_tracker=self._tracker)
+        self._rules = counting_rules(self._poller.outbound, world.settings)
+
+    def _tracker(self, rules: CountingRules, saved: SavedOutbound | None) -> Tracker:
+        return ComparedTracker(rules, saved, compare=self._compare)
 
     async def poll(self) -> bool:
         """Polls; gives whether that completed a scan of the whole window."""
@@ -78,9 +99,8 @@ class Watch:
             self._recount()
         return self._poller.snapshot.health.full_scan_at != before
 
-    async def _compare(self, tracker, reading, now):
+    def _compare(self, observation: Observation, now: int) -> None:
         """Every row is as the API has it, and every range that was read whole is whole."""
-        observation = reading.observation
         calls = by_id(observation.rows)
         starts = [start for start, _ in observation.ranges]
         starts += [call.start for call in observation.rows]
@@ -89,10 +109,9 @@ class Watch:
         poll = Poll(now, tuple(observation.ranges), calls)
         assert all(key in calls for key, row in rows.items() if poll.covers(row.start))
         self.polls.append(poll)
-        return await self._take(tracker, reading, now)
 
     def _recount(self) -> Recount:
-        snapshot, wanted = self._poller.snapshot.calls, Recount(self.polls, self._poller._rules)
+        snapshot, wanted = self._poller.snapshot.calls, Recount(self.polls, self._rules)
         window, wanted_window = snapshot.window, recount_window(wanted.window)
         assert positive(window.by_status) == wanted_window.by_status
         assert positive(window.by_call_status) == wanted_window.by_call_status

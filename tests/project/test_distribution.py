@@ -95,7 +95,7 @@ def test_the_sdist_holds_the_project_and_no_local_path(builds):
 
 
 def test_the_page_of_third_party_packages_is_what_is_installed():
-    """To write it anew: make third-party."""
+    """`make third-party` writes it."""
     assert PAGE.read_text() == page()
 
 

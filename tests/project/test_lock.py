@@ -1,4 +1,4 @@
-"""What the image installs is locked by hash, in step with constraints.txt. Anew: make lock."""
+"""The image's packages are locked by hash, in step with constraints.txt: `make lock`."""
 
 import re
 from importlib.metadata import distribution

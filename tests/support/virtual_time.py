@@ -124,6 +124,6 @@ def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 def virtual_clock() -> Clock:
-    """The running virtual loop's time as a `Clock`: wall and monotonic go alike."""
+    """The running virtual loop's time as a `Clock`: wall and monotonic advance together."""
     loop = asyncio.get_running_loop()
     return Clock(wall=lambda: EPOCH_SECONDS + loop.time() - 1000.0, monotonic=loop.time)

@@ -140,9 +140,9 @@ class World:
             on_progress=on_progress,
         )
 
-    def new_poller(self, store: Store, **keywords: Any) -> Poller:
-        """A poller of the first outbound by itself, with a client and a store of its own."""
-        outbound = self.settings.outbounds[0]
+    def new_poller(self, store: Store, *, index: int = 0, **keywords: Any) -> Poller:
+        """A poller of one outbound by itself, with a client and a store of its own."""
+        outbound = self.settings.outbounds[index]
         api_clock = ApiClock(self._clock)
         observer = ExporterMetrics(budget=list, clock_skew_seconds=lambda: 0.0)
         client = PearlClient(
