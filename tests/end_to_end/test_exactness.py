@@ -21,7 +21,7 @@ from tests.support.oracle import Poll, Recount, positive, recount_window
 from tests.support.table import by_id
 from tests.support.world import DAWN_MS, HOUR_MS, World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.virtual_time]
 
 ALL_SEEN = [
     "rate_limit:0.1",
