@@ -29,6 +29,14 @@ def has_control_characters(text: str) -> bool:
     return any(unicodedata.category(character) in _CONTROL_CATEGORIES for character in text)
 
 
+def is_quotable(text: str) -> bool:
+    """Return whether ``text`` can stand between backticks in PromQL, where nothing is escaped.
+
+    The dashboards' queries put names there: Grafana escapes nothing for a string in quotes.
+    """
+    return "`" not in text
+
+
 def is_outbound_id(text: str) -> bool:
     """Return whether ``text`` can be an outbound's id.
 

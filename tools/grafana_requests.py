@@ -1,13 +1,13 @@
 """The requests that Grafana sends to Prometheus for a panel.
 
 The tests of the dashboards and the pictures use them. Only what these dashboards need is here:
-variables within regular expressions, ``$interval`` as the smallest step, ``$__rate_interval`` and
-``$__range``.
+variables as regular expressions (``${outbound:regex}``), ``$interval`` as the smallest step,
+``$__rate_interval`` and ``$__range``.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +15,27 @@ from pearl_exporter.config.durations import parse_duration
 
 Json = dict[str, Any]
 
+Value = str | Sequence[str]
+"""What is chosen in a variable: one value, or several."""
+
+ALL_VALUE = ".+"
+"""The custom value of *All*, which Grafana inserts as it is, whatever the format."""
+
+_VARIABLE = re.compile(r"\$(?:\{(?P<long>\w+)(?::(?P<format>\w+))?\}|(?P<short>\w+))")
+
 
 @dataclass(frozen=True)
 class View:
     """What is chosen above a dashboard.
 
     Attributes:
-        variables: The value of each variable, as it is inserted into a query.
+        variables: What is chosen in each variable.
         start_seconds: Start of the time range, a Unix time.
         end_seconds: End of the time range, a Unix time.
         points: Width of a graph in points.
     """
 
-    variables: Mapping[str, str]
+    variables: Mapping[str, Value]
     start_seconds: float
     end_seconds: float
     points: int = 600
@@ -74,10 +82,29 @@ def interpolate(text: str, view: View, more: Mapping[str, str]) -> str:
 
     Raises:
         KeyError: The query names a variable that does not exist.
+        ValueError: A variable has a format that is not known here, or several values and none.
     """
     seconds = max(1, round(view.end_seconds - view.start_seconds))
     values = {**view.variables, "__range": f"{seconds}s", **more}
-    return re.sub(r"\$(\w+)", lambda found: values[found[1]], text)
+
+    def inserted(found: re.Match[str]) -> str:
+        value, format_ = values[found["long"] or found["short"]], found["format"]
+        if format_ == "regex":
+            return _as_regex(value)
+        if format_ is None and isinstance(value, str):
+            return value
+        raise ValueError(f"no rule for {found[0]} with the value {value!r}")
+
+    return _VARIABLE.sub(inserted, text)
+
+
+def _as_regex(value: Value) -> str:
+    """Return a value in Grafana's format ``regex``: lodash's escapeRegExp on each text."""
+    if value == ALL_VALUE:
+        return ALL_VALUE
+    texts = [value] if isinstance(value, str) else value
+    escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", each) for each in texts]
+    return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
 
 
 def _intervals(target: Json, view: View) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from pearl_exporter.config.example_values import refuse_example_id
 from pearl_exporter.config.tokens import normalise_token
 from pearl_exporter.config.yaml_lines import AmbiguousNumber
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.text import MAX_TEXT, has_control_characters, is_outbound_id
+from pearl_exporter.text import MAX_TEXT, has_control_characters, is_outbound_id, is_quotable
 
 MAX_LABELS = 10
 MAX_BUCKETS = 50
@@ -162,7 +162,10 @@ def _clean(text: str, what: str) -> str:
 
 
 def _name(text: str) -> str:
-    return _clean(text, "the name")
+    text = _clean(text, "the name")
+    if not is_quotable(text):
+        raise ValueError("the name has a backtick, which the dashboards' queries can't quote")
+    return text
 
 
 def _outbound_id(text: str) -> str:

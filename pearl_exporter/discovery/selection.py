@@ -15,7 +15,7 @@ import msgspec
 from pearl_exporter.api.decode_platform import PAUSED, SUSPENDED, Listing
 from pearl_exporter.counting.labels import looks_personal
 from pearl_exporter.patterns import Pattern
-from pearl_exporter.text import has_control_characters
+from pearl_exporter.text import has_control_characters, is_quotable
 
 MAX_MISSES = 3
 """An outbound that this many good answers in a row did not list has vanished."""
@@ -152,7 +152,7 @@ def shown_name(outbound: KnownOutbound) -> str:
     name = (outbound.name or "").strip()
     if len(name) > MAX_NAME or looks_personal(name):
         return ""
-    if has_control_characters(name):
+    if has_control_characters(name) or not is_quotable(name):
         return ""
     return name
 

@@ -40,6 +40,10 @@ RESERVED = (
             "id: a\n  name: " + "x" * 129,
             "outbounds.0.name: the name has 129 characters, more than 128",
         ),
+        (
+            "id: a\n  name: a`b",
+            "outbounds.0.name: the name has a backtick, which the dashboards' queries can't quote",
+        ),
         ('id: a\n  name: "\\ud800"', "outbounds.0.name: not valid Unicode text"),
         ("id: a\n  token: t", 'outbounds.0.token: unknown key; did you mean "token_file"?'),
         ("id: a\n  intervall: 5s", 'outbounds.0.intervall: unknown key; did you mean "interval"?'),

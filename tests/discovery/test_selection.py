@@ -81,6 +81,8 @@ def test_whole_names_or_whole_ids_are_matched(include, exclude, chosen):
         ("   ", ""),
         ("line\nbreak", ""),
         ("bell\a", ""),
+        ("a`b", ""),
+        ("""Win "VIP" \\ Mother's""", """Win "VIP" \\ Mother's"""),
         ("\ud800", ""),
         ("call +49 151 23456789", ""),
         ("0151/2345678", ""),

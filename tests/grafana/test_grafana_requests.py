@@ -1,5 +1,7 @@
 """The requests are those that Grafana sends: the tests of the queries depend on that."""
 
+from dataclasses import replace
+
 import pytest
 
 from tools.grafana_requests import View, request_of
@@ -40,11 +42,33 @@ def test_an_instant_query_is_at_the_end_of_the_range():
     assert found.parameters == {"query": "x[3600s]", "time": 10 * DAY + 7}
 
 
-def test_variables_are_interpolated():
-    target = {"expr": 'x{job=~"$job"}', "interval": "$interval"}
-    assert request_of(target, view(HOUR)).parameters["query"] == 'x{job=~"pearl"}'
+@pytest.mark.parametrize(
+    ("chosen", "inserted"),
+    [
+        ("pearl", "pearl"),
+        (("pearl",), "pearl"),
+        (("a.b", "c"), r"(a\.b|c)"),
+        (r"""Win "VIP" back's \d+ {1} [2] (3)? ^$ |*""", None),
+        (".+", ".+"),  # All, where the variable has a value of its own for it
+    ],
+)
+def test_variables_are_interpolated_as_regular_expressions(chosen, inserted):
+    """In Grafana's format ``regex``, which leaves quotes alone."""
+    seen = replace(view(HOUR), variables={"job": chosen, "interval": "30s"})
+    target = {"expr": "x{job=~`${job:regex}`}", "interval": "$interval"}
+    if inserted is None:
+        inserted = r"""Win "VIP" back's \\d\+ \{1\} \[2\] \(3\)\? \^\$ \|\*"""
+    assert request_of(target, seen).parameters["query"] == f"x{{job=~`{inserted}`}}"
+
+
+def test_a_format_that_is_not_known_is_an_error():
+    """Without a format, Grafana would escape by rules of the data source."""
+    for expr in ("x{job=~`${job:pipe}`}", 'x{job=~"$job"}'):
+        seen = replace(view(HOUR), variables={"job": ("a", "b"), "interval": "30s"})
+        with pytest.raises(ValueError, match="no rule"):
+            request_of({"expr": expr, "interval": "$interval"}, seen)
 
 
 def test_an_unknown_variable_is_an_error():
     with pytest.raises(KeyError, match="jobs"):
-        request_of({"expr": 'x{job=~"$jobs"}', "interval": "$interval"}, view(HOUR))
+        request_of({"expr": "x{job=~`${jobs:regex}`}", "interval": "$interval"}, view(HOUR))

@@ -17,11 +17,18 @@ from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_pan
 from tests.support.programs import eventually, running_pearl
 from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
-from tools.grafana_requests import Json, View, interpolate, request_of
+from tools.grafana_requests import ALL_VALUE, Json, Value, View, interpolate, request_of
 
 pytestmark = pytest.mark.slow
 
-OUTBOUNDS = {profile.name for profile in default_profiles()}
+NAMES = (
+    """Win "VIP" back, Mother's Day \\ 50% $x {a|b} [c]+ (d)? ^e.f* 🎉""",
+    "\N{RIGHT-TO-LEFT MARK}צה\"ל וג'ינס\N{ZERO WIDTH JOINER}",
+    "plain",
+)
+"""The names of the outbounds: what a query, a regular expression and Grafana give a meaning to."""
+
+OUTBOUNDS = set(NAMES)
 DETAIL = "pearl-outbound-detail"
 
 NEEDS_RULES = {"How unusual the shares are"}
@@ -48,15 +55,17 @@ EXPECTED = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that scrapes the demo's campaigns.
 
-    They differ from the demo's in two ways, so that nobody waits for the first conversation to
-    count: they call ten times as often, and `poll.settle` is a second.
+    They differ from the demo's in three ways. Nobody waits for the first conversation to count:
+    they call ten times as often, and `poll.settle` is a second. And they are called `NAMES`.
     """
     folder: Path = tmp_path_factory.mktemp("grafana")
     clock = SimulatedClock()
     busy = [replace(each, calls_a_day=10 * each.calls_a_day) for each in default_profiles()]
     campaigns = [Campaign(each, seed=0, start_ms=clock() - 7_200_000) for each in busy]
     with serving(build_simulator(campaigns, clock=clock, token=TOKEN)) as url:
-        outbounds = [{"id": each.outbound_id, "name": each.name} for each in busy]
+        outbounds = [
+            {"id": each.outbound_id, "name": name} for each, name in zip(busy, NAMES, strict=True)
+        ]
         poll = {"interval": "1s", "window": "10m", "settle": "1s"}
         asked = {"enabled": True, "interval": "1s"}
         sections = {"poll": poll, "outbounds": outbounds, "api": {"rate_limit": 50}}
@@ -70,12 +79,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
                 yield server
 
 
-def view(uid: str) -> View:
-    """What a person has chosen: everything, and on the detail one outbound."""
-    outbound = "spring-renewals" if uid == DETAIL else ".+"
-    chosen = {"job": "pearl", "instance": ".+", "outbound": outbound, "interval": "10s"}
+def view(uid: str, outbounds: Value = NAMES) -> View:
+    """What a person has chosen: every outbound by its name, and on the detail one."""
+    outbound = NAMES[0] if uid == DETAIL else outbounds
+    chosen: dict[str, Value] = {"job": "pearl", "instance": ALL_VALUE, "interval": "10s"}
     now = time.time()
-    return View(chosen, now - 600, now)
+    return View(chosen | {"outbound": outbound}, now - 600, now)
 
 
 def answer(server: Prometheus, target: Json, seen: View) -> list[Json]:
@@ -117,7 +126,8 @@ def test_every_row_of_the_overviews_table_is_filled(server):
 
 def is_of_all(server: Prometheus, target: Json, uid: str) -> bool:
     """Whether it has a row for each outbound; where a scrape took too long, there is none."""
-    return {each["metric"]["outbound"] for each in answer(server, target, view(uid))} == OUTBOUNDS
+    rows = answer(server, target, view(uid, ALL_VALUE))
+    return {each["metric"]["outbound"] for each in rows} == OUTBOUNDS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ import re
 
 import pytest
 from grafana_foundation_sdk.models import units
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from pearl_exporter.config import fields
+from pearl_exporter.patterns import Pattern
 from tests.grafana.files import (
     DASHBOARDS,
     all_panels,
@@ -19,6 +24,7 @@ from tests.grafana.files import (
 )
 from tests.grafana.promql import RANGE, RATE_INTERVAL, selectors
 from tests.project.test_docs import all_metrics
+from tools.grafana_requests import View, interpolate
 
 UNITS = {value for name, value in vars(units).items() if name[0].isupper()}
 COUNTERS = {name for name, (kind, _) in all_metrics().items() if kind == "counter"}
@@ -29,6 +35,17 @@ GROWING = COUNTERS | {
 
 WITHOUT_JOB = {"ALERTS", "pearl:threshold"}
 """Alerts of rules that have summed it away, and limits that hold for all jobs."""
+
+
+def is_accepted(name: str) -> bool:
+    """Whether ``outbounds[].name`` accepts it as it is."""
+    try:
+        return TypeAdapter(fields.Name).validate_python(name) == name
+    except ValidationError:
+        return False
+
+
+NAMES = st.text(min_size=1, max_size=20).filter(is_accepted)
 
 each_query = pytest.mark.parametrize("expr", sorted(set(expressions())))
 
@@ -155,7 +172,34 @@ def test_prometheus_could_parse_it(expr):
 def test_it_selects_the_job(expr):
     for each in selectors(expr):
         if each.metric not in WITHOUT_JOB:
-            assert each.matchers["job"] == ("=~", "$job")
+            assert each.matchers["job"] == ("=~", "${job:regex}")
+
+
+@each_query
+@given(name=NAMES)
+@example(name="""Win "VIP" back""")
+@example(name="Mother's Day")
+@example(name=r"\d+ {a|b}")
+@settings(max_examples=10, deadline=None)
+def test_it_selects_the_outbound_by_any_name(expr, name):
+    """The query with the name in it is parsed, and its matcher fits this name alone."""
+    seen = View({"job": "pearl", "instance": ".+", "outbound": name, "interval": "30s"}, 0, 3600)
+    for each in selectors(interpolate(expr, seen, {"__rate_interval": "2m"})):
+        if "outbound" in each.matchers:
+            operator, pattern = each.matchers["outbound"]
+            assert operator == "=~"
+            assert Pattern(pattern).matches(name)
+            assert not Pattern(pattern).matches(f"{name}x")
+
+
+@each_dashboard
+def test_no_chosen_label_is_between_quotes(uid):
+    """Grafana escapes a quote in neither variables nor annotations."""
+    listed = DASHBOARDS[uid]["templating"]["list"]
+    asked = [each["query"]["query"] for each in listed if each["type"] == "query"]
+    for text in (*asked, *expressions()):
+        rest = re.sub(r"=~`\$\{(job|instance|outbound):regex\}`", "", text)
+        assert not re.search(r"\$\{?(job|instance|outbound)", rest), text
 
 
 @each_query

@@ -20,8 +20,11 @@ ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 FILES = sorted(RULES.glob("*.yml"))
 STEPS_A_MINUTE = 4
-ORDER = ("pearl-thresholds", "pearl-usual", "pearl-windows", "pearl-campaign-alerts")
-"""Prometheus evaluates groups side by side; at a long step their order must be that of need."""
+THRESHOLDS = ("pearl-thresholds-shares", "pearl-thresholds-campaigns", "pearl-thresholds-exporter")
+WINDOWS = ("pearl-windows-fast", "pearl-windows-slow", "pearl-success")
+ORDER = (*THRESHOLDS, "pearl-usual", *WINDOWS, "pearl-campaign-alerts")
+"""The groups of the alerts on calls. Prometheus evaluates groups side by side; at a long step their
+order must be that of need."""
 
 Spell = tuple[float, float]
 """Minutes, and how much a minute (a counter) or which value (a gauge)."""
@@ -104,7 +107,8 @@ def _at(minute: float) -> str:
 
 
 def _text(name: str, labels: Labels) -> str:
-    return name + "{" + ",".join(f"{key}={json.dumps(text)}" for key, text in labels.items()) + "}"
+    quoted = (f"{key}={json.dumps(text, ensure_ascii=False)}" for key, text in labels.items())
+    return name + "{" + ",".join(quoted) + "}"
 
 
 # Runs
@@ -162,7 +166,7 @@ def run(
         told = [each for each in group["rules"] if each.get("labels", {}).get("name") != missing]
         group["rules"] = told if missing else group["rules"]
     names = {each["name"] for each in chosen}
-    rule_file.write_text(json.dumps({"groups": chosen}))
+    rule_file.write_text(json.dumps({"groups": chosen}, ensure_ascii=False))
     file.write_text(
         json.dumps(
             {
@@ -170,7 +174,8 @@ def run(
                 "evaluation_interval": step,
                 "group_eval_order": [name for name in ORDER if name in names],
                 "tests": [{**each, "interval": step} for each in tests],
-            }
+            },
+            ensure_ascii=False,  # its YAML has no surrogate pairs
         )
     )
     command = [debian_program("promtool"), "test", "rules", str(file)]

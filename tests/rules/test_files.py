@@ -1,5 +1,6 @@
 """The rules as files: promtool accepts them, names exist, each alert tells what to do."""
 
+import json
 import re
 
 import pytest
@@ -67,6 +68,23 @@ def test_an_alert_has_a_runbook_of_three_parts_with_its_severity(name):
 
 
 def test_there_are_no_runbooks_of_alerts_that_are_none():
+def test_any_name_can_be_put_into_a_runbooks_queries(tmp_path):
+    text = "\n".join(page.read_text() for page in RUNBOOKS.glob("*.md"))
+    assert 'outbound="' not in text
+    blocks = re.findall(r"```promql\n(.*?)```", text, re.DOTALL)
+    named = [
+        query.replace("spring-renewals", """Win "VIP" \\ Mother's 🎉""")
+        for block in blocks
+        for query in re.split(r"\n\n+", block.strip())
+    ]
+    assert sum("VIP" in query for query in named) > 10
+    rules = [{"record": f"a:{number}:b", "expr": query} for number, query in enumerate(named)]
+    file = tmp_path / "queries.json"
+    groups_ = [{"name": "queries", "rules": rules}]
+    file.write_text(json.dumps({"groups": groups_}, ensure_ascii=False))
+    promtool("check", "rules", file)
+
+
     assert {page.stem for page in RUNBOOKS.glob("*.md")} == {*alerts(), "README"}
 
 

@@ -7,7 +7,7 @@ from tools.dashboards import layout, panels, platform_panels, queries, threshold
 from tools.dashboards.colours import OUTCOMES
 from tools.dashboards.outbound_table import outbound_table
 from tools.dashboards.panels import COUNT, SECONDS, SHARE, PanelInfo
-from tools.dashboards.promql import ALL, JOBS
+from tools.dashboards.promql import CHOSEN, JOBS
 
 _EACH = "{{outbound}}"
 
@@ -39,7 +39,7 @@ def _now() -> layout.Panels:
     return [
         panels.single_stat(
             PanelInfo("Outbounds", "How many outbounds are watched.", COUNT),
-            queries.instant(f"count(count by (outbound) ({ALL.series('pearl_outbound_info')}))"),
+            queries.instant(f"count(count by (outbound) ({CHOSEN.series('pearl_outbound_info')}))"),
         ),
         panels.single_stat(
             PanelInfo(
@@ -47,27 +47,27 @@ def _now() -> layout.Panels:
                 "Outbounds whose last poll failed. Exporter health tells the reason.",
                 COUNT,
             ),
-            queries.instant(f"count({ALL.series('pearl_outbound_up')} == 0) or vector(0)"),
+            queries.instant(f"count({CHOSEN.series('pearl_outbound_up')} == 0) or vector(0)"),
             panels.BAD_IF_ANY,
         ),
         panels.single_stat(
             PanelInfo("Calls a minute", "Calls started a minute, all outbounds together.", COUNT),
-            queries.instant(ALL.per_minute("pearl_calls_started_total")),
+            queries.instant(CHOSEN.per_minute("pearl_calls_started_total")),
         ).decimals(1),
         panels.single_stat(
             PanelInfo("Live calls", "Calls going on as of the last polls.", COUNT),
-            queries.instant(ALL.sum("pearl_live_calls")),
+            queries.instant(CHOSEN.sum("pearl_live_calls")),
         ),
         panels.single_stat(
             PanelInfo(
                 "Error share", "Calls of the window that ended in error, of all calls of it.", SHARE
             ),
-            queries.instant(ALL.window_share("error")),
+            queries.instant(CHOSEN.window_share("error")),
             thresholds.ERROR_STEPS,
         ).decimals(1),
         panels.single_stat(
             PanelInfo("Unreachable", "Calls of the window that reached nobody, of all.", SHARE),
-            queries.instant(ALL.window_share("unreachable")),
+            queries.instant(CHOSEN.window_share("unreachable")),
             thresholds.UNREACHABLE_STEPS,
         ).decimals(1),
         panels.single_stat(
@@ -77,7 +77,7 @@ def _now() -> layout.Panels:
                 "success definition count.",
                 SHARE,
             ),
-            queries.instant(ALL.success_rate()),
+            queries.instant(CHOSEN.success_rate()),
         )
         .decimals(1)
         .no_value("no success definition"),
@@ -87,7 +87,7 @@ def _now() -> layout.Panels:
                 "How old the data of the outbound polled longest ago are.",
                 SECONDS,
             ),
-            queries.instant(ALL.age("pearl_outbound_data_timestamp_seconds")),
+            queries.instant(CHOSEN.age("pearl_outbound_data_timestamp_seconds")),
             thresholds.DATA_AGE_STEPS,
         ).decimals(0),
     ]
@@ -103,7 +103,7 @@ def _shares() -> layout.Panels:
                     "It reacts before calls settle.",
                     SHARE,
                 ),
-                queries.over_range(ALL.window_share("error", "outbound"), _EACH),
+                queries.over_range(CHOSEN.window_share("error", "outbound"), _EACH),
             )
         ),
         _linked(
@@ -114,7 +114,7 @@ def _shares() -> layout.Panels:
                     "is usual differs between campaigns; look for a change.",
                     SHARE,
                 ),
-                queries.over_range(ALL.window_share("unreachable", "outbound"), _EACH),
+                queries.over_range(CHOSEN.window_share("unreachable", "outbound"), _EACH),
             )
         ),
         _linked(
@@ -125,7 +125,7 @@ def _shares() -> layout.Panels:
                     "Outbounds without a success definition have none.",
                     SHARE,
                 ),
-                queries.over_range(ALL.success_rate("outbound"), _EACH),
+                queries.over_range(CHOSEN.success_rate("outbound"), _EACH),
             ).max(1)
         ),
         _linked(
@@ -136,7 +136,7 @@ def _shares() -> layout.Panels:
                     "settled.",
                     SHARE,
                 ),
-                queries.over_range(ALL.answer_rate("outbound"), _EACH),
+                queries.over_range(CHOSEN.answer_rate("outbound"), _EACH),
             )
         ),
     ]
@@ -152,7 +152,9 @@ def _calls() -> layout.Panels:
                     "campaign has gone silent.",
                     panels.CALLS_A_MINUTE,
                 ),
-                queries.over_range(ALL.per_minute("pearl_calls_started_total", "outbound"), _EACH),
+                queries.over_range(
+                    CHOSEN.per_minute("pearl_calls_started_total", "outbound"), _EACH
+                ),
             )
         ),
         _linked(
@@ -163,7 +165,7 @@ def _calls() -> layout.Panels:
                     "calls.",
                     COUNT,
                 ),
-                queries.over_range(ALL.sum("pearl_live_calls", "outbound"), _EACH),
+                queries.over_range(CHOSEN.sum("pearl_live_calls", "outbound"), _EACH),
             )
         ),
         panels.with_colours(
@@ -175,7 +177,9 @@ def _calls() -> layout.Panels:
                         "once.",
                         panels.CALLS_A_MINUTE,
                     ),
-                    queries.over_range(ALL.per_minute("pearl_calls_total", "status"), "{{status}}"),
+                    queries.over_range(
+                        CHOSEN.per_minute("pearl_calls_total", "status"), "{{status}}"
+                    ),
                 )
             ),
             OUTCOMES,
@@ -187,7 +191,7 @@ def _calls() -> layout.Panels:
                     "The duration that 90% of the window's answered calls stay under.",
                     SECONDS,
                 ),
-                queries.over_range(ALL.window_quantile(0.9, "outbound"), _EACH),
+                queries.over_range(CHOSEN.window_quantile(0.9, "outbound"), _EACH),
             )
         ),
     ]

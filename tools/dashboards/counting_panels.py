@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders import stat
 from tools.dashboards import panels, queries, thresholds
 from tools.dashboards.layout import Panels
 from tools.dashboards.panels import CALLS_A_MINUTE, COUNT, MOMENT, SECONDS, PanelInfo
-from tools.dashboards.promql import ONE
+from tools.dashboards.promql import CHOSEN
 
 
 def live_calls() -> Panels:
@@ -19,8 +19,8 @@ def live_calls() -> Panels:
                     "have settled.",
                     COUNT,
                 ),
-                queries.over_range(ONE.sum("pearl_live_calls"), "live"),
-                queries.over_range(ONE.sum("pearl_pending_calls"), "pending"),
+                queries.over_range(CHOSEN.sum("pearl_live_calls"), "live"),
+                queries.over_range(CHOSEN.sum("pearl_pending_calls"), "pending"),
             )
         ),
         panels.with_limit(
@@ -32,7 +32,7 @@ def live_calls() -> Panels:
                     SECONDS,
                 ),
                 queries.over_range(
-                    ONE.age("pearl_oldest_live_call_start_timestamp_seconds"), "age"
+                    CHOSEN.age("pearl_oldest_live_call_start_timestamp_seconds"), "age"
                 ),
             ),
             thresholds.STUCK_SECONDS,
@@ -47,11 +47,11 @@ def counting() -> Panels:
             PanelInfo(
                 "Counting since", "When tracking began. Earlier calls are in no counter.", MOMENT
             ),
-            "1000 * " + ONE.min("pearl_outbound_tracking_since_timestamp_seconds"),
+            "1000 * " + CHOSEN.min("pearl_outbound_tracking_since_timestamp_seconds"),
         ),
         _fact(
             PanelInfo("Window", "How far back the window reaches (poll.window).", SECONDS),
-            ONE.max("pearl_window_seconds"),
+            CHOSEN.max("pearl_window_seconds"),
         ),
         _fact(
             PanelInfo(
@@ -60,7 +60,7 @@ def counting() -> Panels:
                 "Calls of it are in no counter.",
                 SECONDS,
             ),
-            ONE.sum("pearl_outbound_uncounted_seconds_total"),
+            CHOSEN.sum("pearl_outbound_uncounted_seconds_total"),
             panels.BAD_IF_ANY,
         ),
         _fact(
@@ -70,7 +70,7 @@ def counting() -> Panels:
                 "came first.",
                 COUNT,
             ),
-            ONE.sum("pearl_exporter_folded_tags"),
+            CHOSEN.sum("pearl_exporter_folded_tags"),
             panels.BAD_IF_ANY,
         ),
         panels.time_series(
@@ -80,7 +80,9 @@ def counting() -> Panels:
                 "make poll.settle longer.",
                 "suffix:changes/min",
             ),
-            queries.over_range(ONE.per_minute("pearl_call_revisions_total", "field"), "{{field}}"),
+            queries.over_range(
+                CHOSEN.per_minute("pearl_call_revisions_total", "field"), "{{field}}"
+            ),
         ),
         panels.time_series(
             PanelInfo(
@@ -90,7 +92,7 @@ def counting() -> Panels:
                 CALLS_A_MINUTE,
             ),
             queries.over_range(
-                ONE.per_minute("pearl_calls_uncounted_total", "reason"), "{{reason}}"
+                CHOSEN.per_minute("pearl_calls_uncounted_total", "reason"), "{{reason}}"
             ),
         ),
     ]

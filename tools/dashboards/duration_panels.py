@@ -4,16 +4,17 @@ from tools.dashboards import panels, queries
 from tools.dashboards.colours import OUTCOMES
 from tools.dashboards.layout import Panels
 from tools.dashboards.panels import CALLS_A_MINUTE, COUNT, SECONDS, PanelInfo
-from tools.dashboards.promql import ONE, ratio
+from tools.dashboards.promql import CHOSEN, ratio
 
 
 def durations() -> Panels:
     """Return panels of durations over time and now, of settled calls and of the window."""
     window = "pearl_window_call_duration_seconds"
-    mean = ratio(ONE.sum(f"{window}_gsum"), ONE.sum(f"{window}_gcount"))
+    mean = ratio(CHOSEN.sum(f"{window}_gsum"), CHOSEN.sum(f"{window}_gcount"))
     settled = "pearl_call_duration_seconds"
     mean_by_outcome = ratio(
-        ONE.per_minute(f"{settled}_sum", "status"), ONE.per_minute(f"{settled}_count", "status")
+        CHOSEN.per_minute(f"{settled}_sum", "status"),
+        CHOSEN.per_minute(f"{settled}_count", "status"),
     )
     return [
         panels.heatmap_panel(
@@ -23,7 +24,7 @@ def durations() -> Panels:
                 "its id; Prometheus keeps exemplars with --enable-feature=exemplar-storage.",
                 CALLS_A_MINUTE,
             ),
-            queries.heatmap(ONE.per_minute(f"{settled}_bucket", "le")),
+            queries.heatmap(CHOSEN.per_minute(f"{settled}_bucket", "le")),
         ),
         panels.time_series(
             PanelInfo(
@@ -32,9 +33,9 @@ def durations() -> Panels:
                 "their mean.",
                 SECONDS,
             ),
-            queries.over_range(ONE.window_quantile(0.5), "50%"),
-            queries.over_range(ONE.window_quantile(0.9), "90%"),
-            queries.over_range(ONE.window_quantile(0.99), "99%"),
+            queries.over_range(CHOSEN.window_quantile(0.5), "50%"),
+            queries.over_range(CHOSEN.window_quantile(0.9), "90%"),
+            queries.over_range(CHOSEN.window_quantile(0.99), "99%"),
             queries.over_range(mean, "mean"),
         ).height(9),
         panels.bar_gauge(
@@ -44,7 +45,7 @@ def durations() -> Panels:
                 "seconds of it.",
                 COUNT,
             ),
-            queries.heatmap_instant(ONE.sum(f"{window}_bucket", "le")),
+            queries.heatmap_instant(CHOSEN.sum(f"{window}_bucket", "le")),
         )
         .span(12)
         .height(8),

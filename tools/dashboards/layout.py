@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from tools.dashboards.promql import ALL, JOBS, ONE, Selection
+from tools.dashboards.promql import CHOSEN, JOBS, Selection, chosen
 from tools.dashboards.queries import DATA_SOURCE
 
 OVERVIEW = "pearl-campaign-overview"
@@ -40,8 +40,7 @@ def data_link(title: str, url: str) -> build.DashboardLink:
 
 def new_dashboard(uid: str, description: str) -> build.Dashboard:
     """Return an empty dashboard with links to the others and annotations of alerts and outages."""
-    selected = ONE if uid == DETAIL else ALL
-    alerts = _ALERTS.where('outbound="$outbound"') if uid == DETAIL else _ALERTS
+    alerts = _ALERTS.where(chosen("outbound")) if uid == DETAIL else _ALERTS
     dashboard = (
         build.Dashboard(_TITLES[uid])
         .uid(uid)
@@ -60,7 +59,7 @@ def new_dashboard(uid: str, description: str) -> build.Dashboard:
         .annotation(
             _annotation(
                 ("Catching up", "Calls of an outage are counted", "purple"),
-                f"{selected.max('pearl_outbound_catching_up', 'outbound')} > 0",
+                f"{CHOSEN.max('pearl_outbound_catching_up', 'outbound')} > 0",
             )
         )
     )

@@ -13,7 +13,7 @@ from tools.dashboards import (
     thresholds,
 )
 from tools.dashboards.panels import COUNT, SECONDS, SHARE, PanelInfo
-from tools.dashboards.promql import ONE
+from tools.dashboards.promql import CHOSEN
 
 
 def dashboard() -> Dashboard:
@@ -51,17 +51,17 @@ def _now() -> layout.Panels:
                 "one.",
                 COUNT,
             ),
-            queries.instant(ONE.min("pearl_outbound_up")),
+            queries.instant(CHOSEN.min("pearl_outbound_up")),
             panels.GOOD_IF_ONE,
         ).mappings([panels.value_map(panels.YES_NO)]),
         panels.single_stat(
             PanelInfo("Data age", "How long ago the last good poll began.", SECONDS),
-            queries.instant(ONE.age("pearl_outbound_data_timestamp_seconds")),
+            queries.instant(CHOSEN.age("pearl_outbound_data_timestamp_seconds")),
             thresholds.DATA_AGE_STEPS,
         ).decimals(0),
         panels.single_stat(
             PanelInfo("Live calls", "Calls going on as of the last poll.", COUNT),
-            queries.instant(ONE.sum("pearl_live_calls")),
+            queries.instant(CHOSEN.sum("pearl_live_calls")),
         ),
         panels.single_stat(
             PanelInfo(
@@ -69,23 +69,23 @@ def _now() -> layout.Panels:
                 "How long the oldest call has been going on. Hours mean that it is stuck.",
                 SECONDS,
             ),
-            queries.instant(ONE.age("pearl_oldest_live_call_start_timestamp_seconds")),
+            queries.instant(CHOSEN.age("pearl_oldest_live_call_start_timestamp_seconds")),
             thresholds.LIVE_AGE_STEPS,
         )
         .decimals(0)
         .no_value("none"),
         panels.single_stat(
             PanelInfo("Calls a minute", "Calls started a minute.", COUNT),
-            queries.instant(ONE.per_minute("pearl_calls_started_total")),
+            queries.instant(CHOSEN.per_minute("pearl_calls_started_total")),
         ).decimals(1),
         panels.single_stat(
             PanelInfo("Error share", "Calls of the window that ended in error, of all.", SHARE),
-            queries.instant(ONE.window_share("error")),
+            queries.instant(CHOSEN.window_share("error")),
             thresholds.ERROR_STEPS,
         ).decimals(1),
         panels.single_stat(
             PanelInfo("Unreachable", "Calls of the window that reached nobody, of all.", SHARE),
-            queries.instant(ONE.window_share("unreachable")),
+            queries.instant(CHOSEN.window_share("unreachable")),
             thresholds.UNREACHABLE_STEPS,
         ).decimals(1),
         panels.single_stat(
@@ -95,7 +95,7 @@ def _now() -> layout.Panels:
                 "success definition.",
                 SHARE,
             ),
-            queries.instant(ONE.success_rate()),
+            queries.instant(CHOSEN.success_rate()),
         )
         .decimals(1)
         .no_value("no success definition"),

@@ -6,10 +6,10 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from tools.dashboards import panels, tables, thresholds
 from tools.dashboards.layout import detail_link
 from tools.dashboards.panels import COUNT, SECONDS, SHARE, PanelInfo
-from tools.dashboards.promql import ALL
+from tools.dashboards.promql import CHOSEN
 from tools.dashboards.tables import Column
 
-_POLLED = Column("Polled", ALL.min("pearl_outbound_up", "outbound"), COUNT, values=panels.YES_NO)
+_POLLED = Column("Polled", CHOSEN.min("pearl_outbound_up", "outbound"), COUNT, values=panels.YES_NO)
 _WORST = Column(
     "Of limit",
     thresholds.worst_of_limits(),
@@ -21,26 +21,26 @@ _COLUMNS = (
     _POLLED,
     Column(
         "Running",
-        ALL.min("pearl_outbound_running", "outbound"),
+        CHOSEN.min("pearl_outbound_running", "outbound"),
         COUNT,
         values={"1": ("yes", "green"), "0": ("no", "blue")},
     ),
     _WORST,
-    Column("Error share", ALL.window_share("error", "outbound"), SHARE, 1),
-    Column("Unreachable", ALL.window_share("unreachable", "outbound"), SHARE, 1),
-    Column("Success rate", ALL.success_rate("outbound"), SHARE, 1),
-    Column("In window", ALL.sum("pearl_window_calls", "outbound"), COUNT),
-    Column("Calls/min", ALL.per_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
-    Column("Live", ALL.sum("pearl_live_calls", "outbound"), COUNT),
+    Column("Error share", CHOSEN.window_share("error", "outbound"), SHARE, 1),
+    Column("Unreachable", CHOSEN.window_share("unreachable", "outbound"), SHARE, 1),
+    Column("Success rate", CHOSEN.success_rate("outbound"), SHARE, 1),
+    Column("In window", CHOSEN.sum("pearl_window_calls", "outbound"), COUNT),
+    Column("Calls/min", CHOSEN.per_minute("pearl_calls_started_total", "outbound"), COUNT, 1),
+    Column("Live", CHOSEN.sum("pearl_live_calls", "outbound"), COUNT),
     Column(
         "Oldest live",
-        ALL.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound"),
+        CHOSEN.age("pearl_oldest_live_call_start_timestamp_seconds", "outbound"),
         SECONDS,
         steps=thresholds.LIVE_AGE_STEPS,
     ),
     Column(
         "Data age",
-        ALL.age("pearl_outbound_data_timestamp_seconds", "outbound"),
+        CHOSEN.age("pearl_outbound_data_timestamp_seconds", "outbound"),
         SECONDS,
         steps=thresholds.DATA_AGE_STEPS,
     ),

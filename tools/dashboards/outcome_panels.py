@@ -4,7 +4,7 @@ from tools.dashboards import panels, queries, thresholds
 from tools.dashboards.colours import OUTCOMES, TELEPHONY_STATES
 from tools.dashboards.layout import Panels
 from tools.dashboards.panels import CALLS_A_MINUTE, COUNT, SHARE, PanelInfo
-from tools.dashboards.promql import ONE
+from tools.dashboards.promql import CHOSEN
 
 
 def outcomes() -> Panels:
@@ -15,7 +15,7 @@ def outcomes() -> Panels:
             "The calls that started within the window, as they are now, those going on included.",
             COUNT,
         ),
-        queries.over_range(_present(ONE.sum("pearl_window_calls", "status")), "{{status}}"),
+        queries.over_range(_present(CHOSEN.sum("pearl_window_calls", "status")), "{{status}}"),
     ).height(9)
     settled = panels.time_series(
         PanelInfo(
@@ -23,7 +23,9 @@ def outcomes() -> Panels:
             "Calls a minute by outcome, each counted once, when it has settled.",
             CALLS_A_MINUTE,
         ),
-        queries.over_range(_present(ONE.per_minute("pearl_calls_total", "status")), "{{status}}"),
+        queries.over_range(
+            _present(CHOSEN.per_minute("pearl_calls_total", "status")), "{{status}}"
+        ),
     ).height(9)
     return [
         panels.with_colours(panels.stacked_and_ranked(each), OUTCOMES) for each in (window, settled)
@@ -44,8 +46,8 @@ def shares() -> Panels:
                 "voice mails left aside, of all that settled.",
                 SHARE,
             ),
-            queries.over_range(ONE.success_rate(), "success rate"),
-            queries.over_range(ONE.answer_rate(), "answer rate"),
+            queries.over_range(CHOSEN.success_rate(), "success rate"),
+            queries.over_range(CHOSEN.answer_rate(), "answer rate"),
         )
         .span(8)
         .max(1),
@@ -56,8 +58,8 @@ def shares() -> Panels:
                 "while a campaign ramps up, started calls are ahead.",
                 CALLS_A_MINUTE,
             ),
-            queries.over_range(ONE.per_minute("pearl_calls_started_total"), "started"),
-            queries.over_range(ONE.per_minute("pearl_calls_total"), "settled"),
+            queries.over_range(CHOSEN.per_minute("pearl_calls_started_total"), "started"),
+            queries.over_range(CHOSEN.per_minute("pearl_calls_total"), "settled"),
         ).span(8),
     ]
 
@@ -71,7 +73,7 @@ def telephony() -> Panels:
             COUNT,
         ),
         queries.over_range(
-            _present(ONE.sum("pearl_window_telephony_calls", "call_status")),
+            _present(CHOSEN.sum("pearl_window_telephony_calls", "call_status")),
             "{{call_status}}",
         ),
     )
@@ -82,7 +84,7 @@ def telephony() -> Panels:
             CALLS_A_MINUTE,
         ),
         queries.over_range(
-            _present(ONE.per_minute("pearl_telephony_calls_total", "call_status")),
+            _present(CHOSEN.per_minute("pearl_telephony_calls_total", "call_status")),
             "{{call_status}}",
         ),
     )

@@ -3,7 +3,7 @@
 from tools.dashboards import panels, queries, thresholds
 from tools.dashboards.layout import Panels, data_link, detail_link
 from tools.dashboards.panels import COUNT, SECONDS, PanelInfo
-from tools.dashboards.promql import ALL, EXPORTERS, JOBS
+from tools.dashboards.promql import CHOSEN, EXPORTERS, JOBS
 
 RUNNING = {"1": ("running", "green"), "0": ("not running", "blue")}
 _ANSWERED = {"1": ("answered", "green"), "0": ("failed", "red")}
@@ -27,7 +27,7 @@ def campaigns() -> Panels:
                 COUNT,
             ),
             RUNNING,
-            queries.over_range(ALL.min("pearl_outbound_running", "outbound"), "{{outbound}}"),
+            queries.over_range(CHOSEN.min("pearl_outbound_running", "outbound"), "{{outbound}}"),
         ).data_links([details]),
         panels.with_limit(
             panels.time_series(

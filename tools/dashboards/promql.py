@@ -75,19 +75,25 @@ class Selection:
         return f"histogram_quantile({share}, {each})"
 
 
-JOBS = Selection('job=~"$job"')
+def chosen(label: str) -> str:
+    """Return the matcher for what is chosen in the variable that is called like the label.
+
+    The value is a regular expression between backticks, where PromQL escapes nothing. Between
+    quotes Grafana would leave a quote of the value as it is, and the quote would end the text.
+    """
+    return f"{label}=~`${{{label}:regex}}`"
+
+
+JOBS = Selection(chosen("job"))
 """All series of the chosen jobs."""
 
-ALL = JOBS.where('outbound=~"$outbound"')
-"""The chosen outbounds."""
+CHOSEN = JOBS.where(chosen("outbound"))
+"""The chosen outbounds; on the detail it is one."""
 
-ONE = JOBS.where('outbound="$outbound"')
-"""The one chosen outbound. Grafana escapes a single value for ``=``, not for ``=~``."""
-
-EXPORTERS = JOBS.where('instance=~"$instance"')
+EXPORTERS = JOBS.where(chosen("instance"))
 """The chosen exporters."""
 
-POLLED = EXPORTERS.where('outbound=~"$outbound"')
+POLLED = EXPORTERS.where(chosen("outbound"))
 """The chosen outbounds of the chosen exporters."""
 
 

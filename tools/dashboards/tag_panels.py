@@ -3,14 +3,14 @@
 from tools.dashboards import panels, queries
 from tools.dashboards.layout import Panels
 from tools.dashboards.panels import CALLS_A_MINUTE, COUNT, PanelInfo
-from tools.dashboards.promql import ONE
+from tools.dashboards.promql import CHOSEN
 
 
 def tags() -> Panels:
     """Return panels about the most frequent tags, and calls without a tag."""
-    counted = ONE.series("pearl_tagged_calls_total")
+    counted = CHOSEN.series("pearl_tagged_calls_total")
     commonest = f"topk(10, sum by (tag) (increase({counted}[$__range] @ end())))"
-    by_tag = ONE.per_minute("pearl_tagged_calls_total", "tag")
+    by_tag = CHOSEN.per_minute("pearl_tagged_calls_total", "tag")
     return [
         panels.bar_gauge(
             PanelInfo(
@@ -20,7 +20,7 @@ def tags() -> Panels:
                 COUNT,
             ),
             queries.instant(
-                f"sort_desc(topk(15, {ONE.sum('pearl_window_tagged_calls', 'tag')} > 0))",
+                f"sort_desc(topk(15, {CHOSEN.sum('pearl_window_tagged_calls', 'tag')} > 0))",
                 "{{tag}}",
             ),
         ),
@@ -41,8 +41,8 @@ def tags() -> Panels:
                 "that settled. Many of them mean that the agent stopped tagging.",
                 COUNT,
             ),
-            queries.over_range(ONE.sum("pearl_window_untagged_calls"), "in the window"),
-            queries.over_range(ONE.per_minute("pearl_untagged_calls_total"), "settled a minute"),
+            queries.over_range(CHOSEN.sum("pearl_window_untagged_calls"), "in the window"),
+            queries.over_range(CHOSEN.per_minute("pearl_untagged_calls_total"), "settled a minute"),
         )
         .span(8)
         .height(9),

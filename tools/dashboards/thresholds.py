@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import timeseries
 
 from tools.dashboards import panels, queries
 from tools.dashboards.panels import SHARE, PanelInfo, Steps
-from tools.dashboards.promql import ALL, ONE, Selection
+from tools.dashboards.promql import CHOSEN, Selection
 
 ASSUMED_SHARE = {"error": 0.1, "unreachable": 0.6}
 """Shares that the rules assume as usual for an outbound without a past."""
@@ -56,8 +56,8 @@ def limit_of(selection: Selection, status: str, by: str = "") -> str:
 
 def of_limit(status: str) -> str:
     """Return the share of an outcome divided by its limit, for each outbound."""
-    share = ALL.window_share(status, "outbound")
-    return f"{share}\n  / {limit_of(ALL, status, 'outbound')}"
+    share = CHOSEN.window_share(status, "outbound")
+    return f"{share}\n  / {limit_of(CHOSEN, status, 'outbound')}"
 
 
 def worst_of_limits() -> str:
@@ -81,7 +81,7 @@ UNREACHABLES = _Share("Unreachable share", "unreachable", "that reached nobody")
 
 def share_graph(share: _Share) -> timeseries.Panel:
     """Return a panel with an outcome's share over time and the limit below which no alert fires."""
-    usual = ONE.where(f'status="{share.status}"').max(USUAL)
+    usual = CHOSEN.where(f'status="{share.status}"').max(USUAL)
     panel = panels.time_series(
         PanelInfo(
             share.title,
@@ -90,10 +90,10 @@ def share_graph(share: _Share) -> timeseries.Panel:
             "share are the outbound's own where the recording rules know them.",
             SHARE,
         ),
-        queries.over_range(ONE.window_share(share.status), "window"),
-        queries.over_range(ONE.settled_share(share.status), "settled"),
+        queries.over_range(CHOSEN.window_share(share.status), "window"),
+        queries.over_range(CHOSEN.settled_share(share.status), "settled"),
         queries.over_range(f"{usual} or vector({ASSUMED_SHARE[share.status]})", "usual"),
-        queries.over_range(limit_of(ONE, share.status), "alert limit"),
+        queries.over_range(limit_of(CHOSEN, share.status), "alert limit"),
     )
     panels.with_colours(panel, {"window": "blue", "settled": "yellow"})
     panels.dashed(panel, "usual", "text")
@@ -111,7 +111,7 @@ def surprise_graph() -> timeseries.Panel:
             "above its limit. Needs the rules of deploy/prometheus/rules.",
             "none",
         ),
-        queries.over_range(ONE.max(SURPRISE, "status, speed"), "{{status}}, {{speed}}"),
+        queries.over_range(CHOSEN.max(SURPRISE, "status, speed"), "{{status}}, {{speed}}"),
         queries.over_range(limit, "limit of {{status}}, {{speed}}"),
     )
     for status, colour in (("error", "red"), ("unreachable", "orange")):
