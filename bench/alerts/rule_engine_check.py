@@ -25,9 +25,13 @@ from bench.alerts.scenario import HOUR_MS, START_MS, Span, make_scenario
 from bench.support.processes import find_program, progress
 
 GROUPS = (
-    "pearl-thresholds",
+    "pearl-thresholds-shares",
+    "pearl-thresholds-campaigns",
+    "pearl-thresholds-exporter",
     "pearl-usual",
-    "pearl-windows",
+    "pearl-windows-fast",
+    "pearl-windows-slow",
+    "pearl-success",
     "pearl-campaign-alerts",
     "pearl-exporter-alerts",
 )

@@ -135,8 +135,11 @@ STORED = {*RATES, *WINDOWS, *LONG, *PAST, *USUAL, *OUTCOMES}
 def alert_query(rules: RuleFiles, name: str) -> str:
     """Return an alert's expression over the stored series."""
     query = rules.alerts[name]["expr"]
-    found = re.fullmatch(rf"{SHARE}:alarm(\{{.*\}}) == 1", query)
+    found = re.fullmatch(rf'{SHARE}:alarm\{{.*(speed="\w+").*\}} == 1', query)
     if found is None:
         return rules.inline(query, STORED)
-    alarm = rules.inline(f"{SHARE}:alarm", STORED)
-    return alarm.replace(f"{SHARE}:raised", f"{SHARE}:raised{found[1]}") + " == 1"
+    speed = f"{{{found[1]}}}"
+    alarm = rules.inline(f"{SHARE}:alarm{speed}", STORED)
+    matchers = re.search(r"\{.*\}", query)
+    assert matchers is not None, query
+    return alarm.replace(f"{SHARE}:raised{speed}", f"{SHARE}:raised{matchers[0]}") + " == 1"

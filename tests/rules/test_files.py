@@ -9,7 +9,7 @@ import yaml
 from pearl_exporter.counting.calls import CALL_STATUS_LABELS, STATUS_LABELS
 from pearl_exporter.errors import Reason
 from tests.project.test_docs import all_metrics
-from tests.rules.promtool import FILES, ROOT, alerts, groups, promtool, rules
+from tests.rules.promtool import FILES, ROOT, WINDOWS, alerts, groups, promtool, rules
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGE = ROOT / "docs" / "alerts.md"
@@ -152,8 +152,43 @@ def without_recorded(expr: str) -> str:
 
 
 def test_the_factor_of_the_windows_is_their_groups_interval():
-    group = next(group for group in groups() if group["name"] == "pearl-windows")
-    assert group["interval"] == "15s"
+@pytest.mark.parametrize("group", groups(), ids=lambda group: group["name"])
+def test_a_group_is_no_larger_than_mimir_accepts(group):
+    """Its ``ruler_max_rules_per_rule_group`` is 20 by default, and so it is in Grafana Cloud."""
+    assert len(group["rules"]) <= 20
+
+
+def test_rules_that_a_page_needs_are_in_one_group_in_order():
+    """From the rates to the alarm of the fast windows, each after what it reads."""
+    (group,) = (each for each in groups() if each["name"] == "pearl-windows-fast")
+    made = [rule["record"] for rule in group["rules"]]
+    for number, rule in enumerate(group["rules"]):
+        read = set(re.findall(r"\w*:[\w:]+", re.sub(r"\[[^]]*\]", "", rule["expr"])))
+        own = read & set(made)
+        assert own <= set(made[: number + 1])
+        assert {each.partition(":")[2] for each in read - own} <= {
+            "threshold",
+            "pearl_calls_seen:increase7d",
+            "pearl_calls_share:usual",
+            "pearl_calls_share:limit",
+        }
+
+
+def test_fast_and_slow_windows_are_judged_by_the_same_rules():
+    def judged(speed: str) -> list[tuple[str, str]]:
+        (group,) = (each for each in groups() if each["name"] == f"pearl-windows-{speed}")
+        return [
+            (rule["record"], rule["expr"].replace(f'{{speed="{speed}"}}', ""))
+            for rule in group["rules"]
+            if rule.get("labels") == {"speed": speed}
+        ]
+
+    assert judged("fast") == judged("slow")
+    assert len(judged("fast")) == 6
+
+
+    windows = [group for group in groups() if group["name"] in WINDOWS]
+    assert [group["interval"] for group in windows] == ["15s"] * 3
     factors = [
         factor
         for rule in group["rules"]

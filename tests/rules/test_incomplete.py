@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from tests.rules.promtool import alerts, rules, run
+from tests.rules.promtool import THRESHOLDS, alerts, rules, run
 from tests.rules.world import spring, steady
 
 ALERT = "PearlRulesIncomplete"
 EXPR = alerts()[ALERT]["expr"]
 REST = ", and alerts that need this stay quiet."
-WITHOUT_RECORDING = ("pearl-thresholds", "pearl-exporter-alerts")
+WITHOUT_RECORDING = (*THRESHOLDS, "pearl-exporter-alerts")
 
 
 def asked(*wanted: tuple[Mapping[str, str], str]) -> dict[str, object]:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.rules.promtool import (
     ORDER,
+    THRESHOLDS,
     Scenario,
     absent,
     counter,
@@ -195,7 +196,7 @@ def test_thresholds_are_series(tmp_path_factory):
     ]
     assert len(asked) > 10
     folder = tmp_path_factory.mktemp("thresholds")
-    said = run(folder, [{"promql_expr_test": asked}], only=["pearl-thresholds"])
+    said = run(folder, [{"promql_expr_test": asked}], only=THRESHOLDS)
     assert not said, said
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from tests.rules.promtool import (
+    ORDER,
     Make,
     Scenario,
     absent,
@@ -43,7 +44,6 @@ RAISED = {"error": 0.6, "unreachable": 0.97}
 CALM = {"started": 20.0, "error": 0.6, "unreachable": 6.0, "complete": 13.4}
 BAD = {"started": 20.0, "error": 12.0, "unreachable": 6.0, "complete": 2.0}
 
-GROUPS = ("pearl-thresholds", "pearl-windows", "pearl-usual", "pearl-campaign-alerts")
 SCENARIOS: dict[str, Make] = {}
 
 
@@ -275,7 +275,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("shares")
     hours = {name: make for name, make in SCENARIOS.items() if "hours" in name}
     minutes = {name: make for name, make in SCENARIOS.items() if name not in hours}
-    return failures(folder, hours, only=GROUPS) | failures(folder, minutes, only=GROUPS)
+    return failures(folder, hours, only=ORDER) | failures(folder, minutes, only=ORDER)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -287,4 +287,4 @@ def test(name: str, failed: dict[str, str]) -> None:
 def test_thresholds_without_a_wobble_do(tmp_path, status) -> None:
     made = a_rise_fires_within_minutes_and_resolves(status, "old")
     test = {"input_series": made.world, "promql_expr_test": made.asked}
-    assert not run(tmp_path, [test], only=GROUPS, missing="wobble")
+    assert not run(tmp_path, [test], only=ORDER, missing="wobble")

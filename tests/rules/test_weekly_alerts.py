@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from tests.rules.promtool import (
+    ORDER,
     Make,
     Scenario,
     Series,
@@ -282,8 +283,7 @@ def silence_is_not_told_of_an_exporter_that_is_down(name: str) -> Scenario:
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    groups = ("pearl-thresholds", "pearl-windows", "pearl-usual", "pearl-campaign-alerts")
-    return failures(tmp_path_factory.mktemp("weekly"), SCENARIOS, only=groups, step="20m")
+    return failures(tmp_path_factory.mktemp("weekly"), SCENARIOS, only=ORDER, step="20m")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
