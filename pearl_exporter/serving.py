@@ -132,11 +132,16 @@ def _config(
 def listen_on(address: ListenAddress) -> socket.socket:
     """Return a listening socket.
 
+    For every address it is one of IPv6 that takes IPv4 too, where this machine has both, as Go's
+    servers have it.
+
     Raises:
         OSError: The address is taken, or is not one of this machine.
     """
+    is_dual = not address.host and socket.has_dualstack_ipv6()
+    every = "::" if is_dual else "0.0.0.0"  # noqa: S104 - what is configured
     family, type_, protocol, _, target = socket.getaddrinfo(
-        address.host or None,
+        address.host or every,
         address.port,
         type=socket.SOCK_STREAM,
         # asyncio turns off Nagle's delay, 40 ms an answer, only for what is openly TCP
@@ -146,6 +151,8 @@ def listen_on(address: ListenAddress) -> socket.socket:
     listener = socket.socket(family, type_, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_dual:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(target)
         listener.listen(512)
     except OSError:

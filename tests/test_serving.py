@@ -67,6 +67,20 @@ def signals_as_before() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def test_every_address_is_of_ipv4_and_ipv6():
+    with listen_on(ListenAddress("", 0)) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), timeout=HANGING_SECONDS).close()
+
+
+def test_every_address_is_of_ipv4_where_there_is_no_ipv6(monkeypatch):
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with listen_on(ListenAddress("", 0)) as listener:
+        assert listener.family is socket.AF_INET
+        assert listener.getsockname()[0] == "0.0.0.0"
+
+
 class Scene:
     """An exporter under way, in the test's own process."""
 

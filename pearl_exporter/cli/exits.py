@@ -28,7 +28,8 @@ _LISTEN_HINTS = {
     errno.EADDRINUSE: "is another one running? Name another address "
     "(serve: web.listen; demo: --listen)",
     errno.EACCES: "ports below 1024 are reserved for root: name a higher one",
-    errno.EADDRNOTAVAIL: "this machine has no such address: name one that it has, or 0.0.0.0",
+    errno.EADDRNOTAVAIL: "this machine has no such address: name one that it has, or none, "
+    "as in :10042",
 }
 
 Result = TypeVar("Result")

@@ -10,7 +10,12 @@ _MAX_PORT = 65_535
 
 
 class ListenAddress(NamedTuple):
-    """Where to listen. ``host`` has no brackets; with port 0 the system chooses one."""
+    """Where to listen.
+
+    Attributes:
+        host: Without brackets; empty for every address of this machine, IPv4 and IPv6.
+        port: With 0 the system chooses one.
+    """
 
     host: str
     port: int
@@ -22,7 +27,7 @@ class ListenAddress(NamedTuple):
 def parse_listen(text: str) -> ListenAddress:
     """Return the address that ``text`` names.
 
-    It is ``host:port``, ``:port`` (every IPv4 address) or ``[::]:port``.
+    It is ``host:port``, ``:port`` (every address, IPv4 and IPv6) or ``[::]:port``.
 
     Raises:
         ValueError: It is anything else.
@@ -32,7 +37,7 @@ def parse_listen(text: str) -> ListenAddress:
     if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MAX_PORT:
         raise ValueError(wanted)
     if not host:
-        return ListenAddress("0.0.0.0", int(port))  # noqa: S104 - that is what :port means
+        return ListenAddress("", int(port))
     if host.startswith("[") and host.endswith("]"):
         try:
             return ListenAddress(str(ipaddress.IPv6Address(host[1:-1])), int(port))

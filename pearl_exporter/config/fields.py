@@ -255,7 +255,7 @@ Listen = Annotated[
         ListenAddress,
         parse_listen,
         "`host:port`, `:port` or `[::]:port`",
-        'host:port such as "0.0.0.0:10042"',
+        'host:port such as "127.0.0.1:10042", or ":10042"',
     ),
 ]
 OutboundId = Annotated[

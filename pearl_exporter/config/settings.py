@@ -209,8 +209,8 @@ class WebSettings(Section):
 
     listen: fields.Listen = Field(
         # Prometheus scrapes an exporter from another machine.
-        default=ListenAddress("0.0.0.0", 10042),  # noqa: S104
-        description="Address to listen on; `:port` is every IPv4 address, `[::]:port` every IPv6.",
+        default=ListenAddress("", 10042),
+        description="Address to listen on; `:port` is every address, IPv4 and IPv6.",
     )
     config_file: fields.FilePath | None = Field(
         default=None,

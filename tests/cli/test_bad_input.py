@@ -176,7 +176,7 @@ def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, "simulate", "--listen", "192.0.2.1:80", code=1)
     assert line == (
         "pearl-exporter: --listen: can't listen on 192.0.2.1:80: Cannot assign requested address: "
-        "this machine has no such address: name one that it has, or 0.0.0.0"
+        "this machine has no such address: name one that it has, or none, as in :10042"
     )
 
 

@@ -163,7 +163,7 @@ WANTED_LISTEN = "wanted host:port, :port or [::]:port, with a port from 0 to 655
         ),
         (
             "web: {listen: 10042}",
-            'web.listen: got 10042, wanted host:port such as "0.0.0.0:10042"',
+            'web.listen: got 10042, wanted host:port such as "127.0.0.1:10042", or ":10042"',
         ),
         (
             "api: {ca_file: gone.pem}",

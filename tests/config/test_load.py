@@ -43,7 +43,7 @@ def test_every_default_is_the_contracts():
     assert not loaded.metrics.tag_exclude.matches("any")
     assert loaded.state == StateSettings(url="sqlite:///data/pearl-exporter.db")
     assert loaded.web == WebSettings(
-        listen=ListenAddress("0.0.0.0", 10042), config_file=None, enable_reload=False
+        listen=ListenAddress("", 10042), config_file=None, enable_reload=False
     )
     assert loaded.log == LogSettings(level="info", format="logfmt")
 

@@ -121,7 +121,7 @@ def test_the_state_is_where_the_image_has_its_volume():
 
 
 def test_the_demo_listens_where_others_can_reach_it():
-    assert str(options_of(SERVICES["demo"]["command"])["listen"]) == "0.0.0.0:10042"
+    assert str(options_of(SERVICES["demo"]["command"])["listen"]) == ":10042"
 
 
 def test_what_the_readme_has_one_make_is_not_committed():

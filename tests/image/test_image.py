@@ -88,7 +88,7 @@ def test_every_module_of_the_program_is_compiled(image):
 
 def test_the_demo_runs_confined_and_is_scraped(image, tmp_path):
     volume = owned_by(image, tmp_path / "volume")
-    command = ("demo", "--listen", "0.0.0.0:10042")
+    command = ("demo", "--listen", ":10042")
     with running_container(image, tmp_path / "demo", *command, volume=volume) as demo:
         demo.process.says("pearl-exporter demo")
         up = {"spring-renewals"}
