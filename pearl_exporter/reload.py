@@ -6,10 +6,12 @@ The whole new configuration is checked first. A bad one is refused, and the old 
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from pearl_exporter.app import App
 from pearl_exporter.config import Settings
 from pearl_exporter.config.changes import changed_keys, changed_outbounds
+from pearl_exporter.config.files import was_replaced_outside
 from pearl_exporter.errors import ConfigError, PearlError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reconfigure import Changes, enumerated
@@ -28,12 +30,18 @@ _NEEDS_RESTART: dict[str, Callable[[Settings], object]] = {
 class Reloader:
     """Brings a running `App` to a changed configuration, one reload at a time.
 
-    ``read_settings`` reads file and environment, and raises `ConfigError`.
+    Args:
+        app: The exporter.
+        read_settings: Reads file and environment, and raises `ConfigError`.
+        config: The file that it reads; None if it reads the environment alone.
     """
 
-    def __init__(self, app: App, read_settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, app: App, read_settings: Callable[[], Settings], config: Path | None = None
+    ) -> None:
         self._app = app
         self._read_settings = read_settings
+        self._config = config
         self._at_start = app.settings
         self._lock = asyncio.Lock()
 
@@ -62,7 +70,20 @@ class Reloader:
             for key, value in _NEEDS_RESTART.items():
                 if value(self._at_start) != value(settings):
                     _log.warning("%s changed; takes effect after a restart", key)
+            for path in sorted(filter(was_replaced_outside, self._files(settings))):
+                _log.warning(
+                    "a file was replaced outside its mount, and its old content was read: "
+                    "mount its folder, or restart",
+                    extra={"file": str(path)},
+                )
             return ()
+
+    def _files(self, settings: Settings) -> set[Path]:
+        """Return the files of the configuration, but for those that the web configuration names."""
+        api = settings.api
+        files = {self._config, settings.web.config_file, api.token_file, api.ca_file}
+        files |= {each.token.file for each in settings.outbounds}
+        return {path for path in files if path is not None}
 
     def _refuse(self, problems: tuple[str, ...]) -> None:
         self._app.exporter.configured(successfully=False, at_seconds=0.0)

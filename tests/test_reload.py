@@ -1,11 +1,12 @@
 """A new configuration while the exporter runs: checked first, then taken over, counters kept."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 
-from pearl_exporter.config import ApiSettings, PollSettings
+from pearl_exporter.config import ApiSettings, PollSettings, TokenSource
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.exposition.render import Format
@@ -191,6 +192,39 @@ async def test_a_bad_configuration_is_refused_and_the_old_one_kept(caplog):
         assert "keeping the old configuration: config.yml:3" in caplog.text
         assert await Reloader(world.app, lambda: world.settings).reload() == ()
         assert "pearl_exporter_config_last_reload_successful 1.0" in scraped(world)
+
+
+@contextmanager
+def replaced_outside(folder, content: str):
+    """A path by which the old content of a file is read, as by a mount of the file alone."""
+    file = folder / "file"
+    file.write_text(content)
+    with file.open() as opened:
+        file.unlink()
+        yield Path(f"/proc/self/fd/{opened.fileno()}")
+
+
+async def test_a_file_that_was_replaced_outside_its_mount_is_told(tmp_path, caplog):
+    async with running(1) as world:
+        (outbound,) = world.settings.outbounds
+        with replaced_outside(tmp_path, "a:b") as gone:
+            source = TokenSource(file=gone)
+            there = tmp_path / "config.yml"
+            there.write_text("x")
+            changed = outbound.model_copy(update={"token": source})
+            for config, settings, told in (
+                (gone, world.settings, 1),
+                (there, with_outbounds(world, changed), 1),
+                (there, world.settings, 0),
+                (None, world.settings, 0),
+                (tmp_path / "no such file", world.settings, 0),
+            ):
+                caplog.clear()
+                reloader = Reloader(world.app, lambda settings=settings: settings, config)
+                assert await reloader.reload() == ()
+                found = [each for each in caplog.records if "replaced outside" in each.message]
+                assert [each.levelname for each in found] == ["WARNING"] * told
+                assert {each.file for each in found} <= {str(gone)}
 
 
 async def test_a_refused_token_is_tried_at_once_after_a_reload():

@@ -44,5 +44,5 @@ def run_serve(config: Path | None) -> None:
             )
 
         app = build_app(settings, store=open_store_or_exit(settings.state.url))
-        reloader = Reloader(app, lambda: load_settings(config, os.environ))
+        reloader = Reloader(app, lambda: load_settings(config, os.environ), config)
         run_or_exit(run(app, listener, announce=announce, reload=reloader.reload))

@@ -74,6 +74,19 @@ def os_errors_as_reasons() -> Iterator[None]:
         raise ValueError(f"can't be read: {reason}{_HINTS.get(error.errno or 0, '')}") from None
 
 
+def was_replaced_outside(path: Path) -> bool:
+    """Return whether a file is mounted alone and was replaced outside of the mount.
+
+    A mount of a single file is one of its inode. A program that replaces the file makes a new one,
+    which the mount never shows. The old inode is in no folder any more: it has no links.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 0
+
+
 def file_stamp(path: Path) -> object:
     """Return a value that changes when the file does; None if there is no such file."""
     try:

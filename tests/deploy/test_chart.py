@@ -264,7 +264,7 @@ def test_a_new_pod_continues_the_series_of_the_old_one(tmp_path):
 
 def test_the_job_is_that_of_the_other_scrape_configurations(tmp_path):
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    for file in ("prometheus/prometheus.yml", "compose/prometheus.yml"):
+    for file in ("prometheus/prometheus.yml", "compose/prometheus/prometheus.yml"):
         (job,) = yaml.safe_load((DEPLOY / file).read_text())["scrape_configs"]
         assert job["job_name"] == values["serviceMonitor"]["job"]
 

@@ -13,6 +13,7 @@ from tests.support.prometheus import Prometheus
 
 FOLDER = DEPLOY / "compose"
 FILE = FOLDER / "compose.yaml"
+PROMETHEUS = FOLDER / "prometheus" / "prometheus.yml"
 COMPOSE = yaml.safe_load(FILE.read_text())
 SERVICES = COMPOSE["services"]
 
@@ -39,15 +40,16 @@ def in_project(service: str, path: str) -> Path | None:
 
 def own_files() -> set[Path]:
     """Files that docs/deploy.md has one make here."""
-    return {FOLDER / "config.yml", FOLDER / "nlpearl-token"}
+    return {FOLDER / "exporter" / "config.yml", FOLDER / "exporter" / "nlpearl-token"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_folder_and_file_that_is_mounted_is_there(service):
+def test_what_is_mounted_is_a_folder_that_is_there(service):
+    """A file that is mounted alone stays the old one where it is replaced outside."""
     sources = [source for source in mounts(service).values() if source.startswith(".")]
     for source in sources:
-        path = FOLDER / source
-        assert path.exists() or path in own_files(), source
+        assert (FOLDER / source).is_dir(), source
+    assert "secrets" not in SERVICES[service], "the engine mounts a secret as a file alone"
 
 
 def test_it_is_valid_by_the_compose_specification():
@@ -96,7 +98,7 @@ def test_the_exporter_is_confined(service):
 def test_an_exporter_has_the_name_that_is_scraped():
     profiles = {name: SERVICES[name]["profiles"] for name in ("exporter", "demo")}
     assert profiles == {"exporter": ["serve"], "demo": ["demo"]}
-    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    config = yaml.safe_load(PROMETHEUS.read_text())
     (job,) = config["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
     host, _, port = target.partition(":")
@@ -108,12 +110,10 @@ def test_an_exporter_has_the_name_that_is_scraped():
 def test_the_exporter_takes_its_command_variables_and_files(tmp_path):
     service = SERVICES["exporter"]
     options = options_of(service["command"])
-    assert in_project("exporter", str(options["config"])) == FOLDER / "config.yml"
-    settings = loaded(FOLDER / "config.example.yml", service["environment"], tmp_path)
-    assert settings.outbounds
-    secret = service["environment"]["PEARL_API_TOKEN_FILE"]
-    assert secret == f"/run/secrets/{service['secrets'][0]}"
-    assert COMPOSE["secrets"]["nlpearl-token"]["file"] == "./nlpearl-token"
+    token = service["environment"]["PEARL_API_TOKEN_FILE"]
+    assert {in_project("exporter", str(path)) for path in (options["config"], token)} == own_files()
+    example = FOLDER / "exporter" / "config.example.yml"
+    assert loaded(example, service["environment"], tmp_path).outbounds
 
 
 def test_the_state_is_where_the_image_has_its_volume():
@@ -138,11 +138,11 @@ def config_file(service: str) -> Any:
 
 
 def test_prometheus_reads_the_file_beside_the_compose_file():
-    assert config_file("prometheus").resolve() == FOLDER / "prometheus.yml"
+    assert config_file("prometheus").resolve() == PROMETHEUS
 
 
 def test_every_rule_file_is_read_and_nothing_else():
-    patterns = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["rule_files"]
+    patterns = yaml.safe_load(PROMETHEUS.read_text())["rule_files"]
     read = set()
     for pattern in patterns:
         folder = in_project("prometheus", str(PurePosixPath(pattern).parent))
@@ -160,7 +160,7 @@ def rule_files() -> set[Path]:
 
 
 def test_prometheus_knows_the_alertmanager_of_the_stack():
-    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    config = yaml.safe_load(PROMETHEUS.read_text())
     (manager,) = config["alerting"]["alertmanagers"]
     assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
     assert config_file("alertmanager").resolve() == DEPLOY / "alertmanager" / "alertmanager.yml"
@@ -179,11 +179,12 @@ def test_prometheus_runs_so_configured_and_scrapes_the_demo(tmp_path):
         target: FOLDER / source if source.startswith(".") else tmp_path / source
         for target, source in mounts("prometheus").items()
     }
-    config = tmp_path / "prometheus.yml"
-    folders["/etc/prometheus/prometheus.yml"] = config
+    folders["/etc/prometheus"] = tmp_path / "etc"
+    config = tmp_path / "etc" / "prometheus.yml"
+    config.parent.mkdir()
     with running_pearl(tmp_path / "demo", "demo", "--listen", "127.0.0.1:0") as demo:
         address = demo.says("the metrics").rpartition("http://")[2].removesuffix("/metrics")
-        text = (FOLDER / "prometheus.yml").read_text()
+        text = PROMETHEUS.read_text()
         text = text.replace("pearl-exporter:10042", address).replace(": 15s", ": 1s")
         config.write_text(on_this_machine(text, folders))
         flags = [on_this_machine(word, folders) for word in SERVICES["prometheus"]["command"]]
