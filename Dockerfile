@@ -31,14 +31,15 @@ FROM docker.io/library/python:3.13-slim-trixie
 
 COPY --from=build /opt/pearl-exporter /opt/pearl-exporter
 
-# A number, so that Kubernetes can see that it is not root. The imports leave the compiled form of
+# A number, so that Kubernetes can see that it is not root. OpenShift runs it as a number of its own, in
+# group 0, which may write the state too. The imports leave the compiled form of
 # the standard library's modules, which the slim image has as text alone: a start takes a second
 # and not several.
 RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
  && groupadd --gid 10001 pearl \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/pearl-exporter \
         --shell /usr/sbin/nologin pearl \
- && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/pearl-exporter \
+ && install --directory --owner=10001 --group=0 --mode=0770 /var/lib/pearl-exporter \
  && /opt/pearl-exporter/bin/python -c \
         'import pearl_exporter.cli, pearl_exporter.state.sql, sqlalchemy.dialects.sqlite, http.client'
 

@@ -36,14 +36,24 @@ GUARDED: Values = MINIMAL | {
         },
     },
 }
+OPENSHIFT: Values = MINIMAL | {
+    "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
+}
 EVERYTHING: Values = MONITORED | {
     "image": {"repository": "registry.example.org/pearl-exporter", "tag": "1.2.3"},
     "imagePullSecrets": [{"name": "registry"}],
     "persistence": {"size": "500Mi", "storageClassName": "fast", "whenUninstalled": "delete"},
-    "service": {"port": 80, "annotations": {"a": "b"}},
+    "service": {
+        "port": 80,
+        "annotations": {"a": "b"},
+        "ipFamilyPolicy": "RequireDualStack",
+        "ipFamilies": ["IPv6", "IPv4"],
+    },
+    "podSecurityContext": {"runAsUser": 1_000_660_000, "runAsGroup": 0, "fsGroup": 1_000_660_000},
     "networkPolicy": {
         "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
         "apiPorts": [443, 3128],
+        "dnsPorts": [53],
     },
     "env": [{"name": "PEARL_LOG__LEVEL", "value": "debug"}],
     "volumes": [{"name": "other", "secret": {"secretName": "other"}}],
@@ -57,6 +67,40 @@ EVERYTHING: Values = MONITORED | {
     "fullnameOverride": "pearl",
 }
 
+LIKE_NUMBERS: Values = EVERYTHING | {
+    "image": {"repository": "1", "tag": "1e5"},
+    "imagePullSecrets": [{"name": "123"}],
+    "token": {"secretName": "65e1234567", "key": "0x1f"},
+    "persistence": {"size": "1", "storageClassName": "1_000"},
+    "service": {"port": 80, "annotations": {"1": "on"}},
+    "web": {"secretName": "9"},
+    "serviceMonitor": {
+        "enabled": True,
+        "labels": {"release": "true"},
+        "job": "1.0",
+        "instance": "null",
+        "tlsConfig": {"serverName": "08"},
+        "basicAuth": {"username": {"name": "7", "key": "no"}},
+    },
+    "prometheusRule": {"enabled": True, "labels": {"release": "0o17"}},
+    "dashboards": {
+        "enabled": True,
+        "labels": {"grafana_dashboard": "y"},
+        "annotations": {"f": "-1"},
+    },
+    "env": [{"name": "A", "value": "1e3"}],
+    "volumes": [{"name": "2", "secret": {"secretName": ".5"}}],
+    "volumeMounts": [{"name": "2", "mountPath": "/1"}],
+    "podAnnotations": {"note": "12:30:45"},
+    "podLabels": {"team": "off"},
+    "nodeSelector": {"a": "2026-11-25"},
+    "tolerations": [{"key": "5", "operator": "Exists"}],
+    "priorityClassName": "6",
+    "nameOverride": "11",
+    "fullnameOverride": "22",
+}
+"""Every text looks like a number, a date, a switch or nothing."""
+
 
 def helm(*arguments: str | Path) -> Run:
     return run_tool("helm", *arguments, remedy="make helm")
@@ -69,8 +113,8 @@ def helm_with(command: str, values: Values, folder: Path, *more: str | Path) -> 
     return helm(*command.split(), *more, CHART, "--namespace", "telephony", "-f", file)
 
 
-def rendered(values: Values, folder: Path) -> list[Any]:
-    run = helm_with("template", values, folder, "campaigns")
+def rendered(values: Values, folder: Path, release: str = "campaigns") -> list[Any]:
+    run = helm_with("template", values, folder, release)
     assert run.returncode == 0, run.stderr
     return objects(run.stdout)
 

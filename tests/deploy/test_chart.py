@@ -1,6 +1,8 @@
 """The Helm chart: rendered by Helm itself, valid by the schemas, and understood by the exporter."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from tests.deploy.chart import (
     EVERYTHING,
     GUARDED,
     KUBERNETES,
+    LIKE_NUMBERS,
     MINIMAL,
     MONITORED,
+    OPENSHIFT,
     Values,
     environment_of,
     helm_with,
@@ -36,6 +40,8 @@ SETS: dict[str, Values] = {
     "monitored": MONITORED,
     "guarded": GUARDED,
     "everything": EVERYTHING,
+    "openshift": OPENSHIFT,
+    "like numbers": LIKE_NUMBERS,
     "claim of one's own": MINIMAL | {"persistence": {"existingClaim": "old"}},
     "no claim, no policy": MINIMAL
     | {"persistence": {"enabled": False}, "networkPolicy": {"enabled": False}},
@@ -113,6 +119,12 @@ def test_a_wrong_monitor_would_be_noticed(tmp_path):
         (MINIMAL | {"web": {"tls": True}}, "web.secretName: name the Secret"),
         (MINIMAL | {"config": {"outbounds": [{"id": 123}]}}, "got number, want string"),
         (MINIMAL | {"service": {"port": 0}}, "/service/port"),
+        (MINIMAL | {"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
+        (MINIMAL | {"podSecurityContext": {"privileged": True}}, "'privileged' not allowed"),
+        (MINIMAL | {"networkPolicy": {"dnsPorts": []}}, "/networkPolicy/dnsPorts"),
+        # a second variable of that name: a server-side apply refuses it
+        (MINIMAL | {"env": [{"name": "PEARL_WEB__LISTEN", "value": ":1"}]}, "/env/0/name"),
+        (MINIMAL | {"env": [{"name": "PEARL_STATE__URL", "value": "x"}]}, "/env/0/name"),
     ],
 )
 def test_what_can_not_work_is_refused(values, complaint, tmp_path):
@@ -192,7 +204,8 @@ def test_the_pod_is_confined(values, tmp_path):
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] == 10001
+    given = values.get("podSecurityContext", {"runAsUser": 10001})
+    assert pod["securityContext"].get("runAsUser") == given["runAsUser"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -291,6 +304,80 @@ def test_names_fit_however_long_the_release_is_called(tmp_path):
     assert found
     assert max(len(each["metadata"]["name"]) for each in found) <= 63
     assert len(only("StatefulSet", found)["metadata"]["name"]) <= 52
+
+
+@pytest.mark.parametrize("release", ["123", "1e5", "0", "a.b", "9.9", "pearl-exporter"])
+def test_names_are_valid_whatever_the_release_is_called(tmp_path, release):
+    """They begin with a letter and have no dots; and a label is a text, also of digits alone."""
+    file = tmp_path / "objects.yaml"
+    for values in (MINIMAL, LIKE_NUMBERS | {"fullnameOverride": ""}):
+        found = rendered(values, tmp_path, release)
+        assert re.fullmatch(
+            "[a-z]([-a-z0-9]*[a-z0-9])?", only("Service", found)["metadata"]["name"]
+        )
+        for each in found:
+            assert each["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+        file.write_text(yaml.safe_dump_all(native(found)))
+        run = run_tool("kubernetes-validate", "--strict", "-k", KUBERNETES, file)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_every_text_of_the_values_stays_a_text(tmp_path):
+    found = {each for each in leaves(rendered(LIKE_NUMBERS, tmp_path)) if isinstance(each, str)}
+    given = {each for each in leaves(LIKE_NUMBERS) if isinstance(each, str)}
+    built_in = {"1", "1e5", "22", "spring-renewals", "65f1c0ffee"}
+    assert given - found <= built_in
+    assert {"1:1e5", "pearl-22"} <= found  # the image, and the name that is given
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from leaves(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from leaves(each)
+    else:
+        yield value
+
+
+def test_large_numbers_are_written_out(tmp_path):
+    """Helm reads numbers of a file as floating point, and would write 1.00066e+09."""
+    context = pod_of(rendered(EVERYTHING, tmp_path))["securityContext"]
+    ids = {key: context[key] for key in ("runAsUser", "runAsGroup", "fsGroup")}
+    assert ids == EVERYTHING["podSecurityContext"]
+
+
+# Networks and platforms
+
+
+def test_it_listens_on_every_address_of_both_families(tmp_path):
+    found = rendered(MINIMAL, tmp_path)
+    settings = loaded(write_config(found, tmp_path), environment_of(found), tmp_path)
+    assert settings.web.listen == ("", 10042)
+    assert only("Service", found)["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+    assert "ipFamilies" not in only("Service", found)["spec"]
+    service = only("Service", rendered(EVERYTHING, tmp_path))["spec"]
+    assert service["ipFamilies"] == ["IPv6", "IPv4"]
+
+
+def test_openshift_gives_the_numbers_of_user_and_groups(tmp_path):
+    context = pod_of(rendered(OPENSHIFT, tmp_path))["securityContext"]
+    assert context.keys().isdisjoint({"runAsUser", "runAsGroup", "fsGroup"})
+    context = pod_of(rendered(MINIMAL | {"podSecurityContext": None}, tmp_path))["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert "runAsUser" not in context
+
+
+def test_names_can_be_resolved_on_both_ports_by_udp_and_tcp(tmp_path):
+    def ports(values: Values) -> set[tuple[int, str]]:
+        policy = only("NetworkPolicy", rendered(values, tmp_path))
+        rules = policy["spec"]["egress"]
+        return {(port["port"], port["protocol"]) for port in rules[0]["ports"]}
+
+    both = {(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")}
+    assert ports(MINIMAL) == both
+    assert ports(EVERYTHING) == {(53, "UDP"), (53, "TCP")}
 
 
 # Access
