@@ -1,4 +1,4 @@
-"""The pages in a real headless Chromium."""
+"""The pages in a real headless Chromium, behind a proxy that strips a prefix."""
 
 import asyncio
 import socket
@@ -12,6 +12,7 @@ from pearl_exporter.polling.poll_history import Asked, PollFindings, PollRecord
 from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.pages.layout import outbound_path
 from tests.web.chromium import Chromium
+from tests.web.prefixed import Prefixed
 from tests.web.test_endpoints import NOW, a_view, changed, failed, polled, unpolled
 from tests.web.test_pages import NASTY_NAMES, settled
 
@@ -27,11 +28,11 @@ def address() -> Iterator[str]:
     outbounds += [failed(polled(LONG), "auth", "the API answered 401"), unpolled("new")]
     outbounds = [changed(each, outbound_id=str(at)) for at, each in enumerate(outbounds)]
     listening = socket.create_server(("127.0.0.1", 0))
-    app = build_endpoints(a_view(*outbounds))
+    app = Prefixed(build_endpoints(a_view(*outbounds)), "/pearl")
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
     thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/pearl/"
     server.should_exit = True
     thread.join()
 
@@ -43,7 +44,7 @@ def browser() -> Iterator[Chromium]:
     chromium.close()
 
 
-PATHS = ["/?refresh=0", *(outbound_path(name) for name in ("a/b", "..", LONG, "new"))]
+PATHS = ["?refresh=0", *(outbound_path(name) for name in ("a/b", "..", LONG, "new"))]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=["all", "a slash", "dots", "failing", "new"])
@@ -68,7 +69,7 @@ def test_a_page_fits_and_breaks_no_rule(browser, address, path, width, theme):
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[theme]
 
 
-@pytest.mark.parametrize("path", ["/?refresh=0", outbound_path("a/b")])
+@pytest.mark.parametrize("path", ["?refresh=0", outbound_path("a/b")])
 def test_tab_reaches_every_link_and_shows_where_it_is(browser, address, path):
     browser.open(address + path)
     links = browser.value("[...document.links].map(link => link.href)")
@@ -99,9 +100,10 @@ def test_a_screen_reader_finds_landmarks_and_named_tables(browser, address):
 
 
 def test_a_browser_finds_each_outbound_by_its_link(browser, address):
-    browser.open(address + "/?refresh=0")
+    browser.open(address + "?refresh=0")
     links = browser.value("[...document.querySelectorAll('td a')].map(link => link.href)")
     assert len(links) == len(NASTY_NAMES) + 2
     for href in links:
         browser.open(href)
         assert browser.value("document.querySelector('h1').textContent") != "No such outbound"
+        assert browser.value("document.querySelector('nav a').href") == address

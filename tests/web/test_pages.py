@@ -9,7 +9,9 @@ import html
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
+from urllib.parse import quote, urljoin
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings, ReadProgress
 from pearl_exporter.reading.search import Search
+from pearl_exporter.web.endpoints import build_endpoints
 from pearl_exporter.web.pages import routes as pages
 from pearl_exporter.web.pages.charts import in_words, last_hours, sparkline
 from pearl_exporter.web.pages.failure_reasons import NAMES, NEXT_STEPS, next_step
@@ -30,6 +33,7 @@ from pearl_exporter.web.pages.layout import outbound_path
 from pearl_exporter.web.pages.outbound_page import render_outbound
 from pearl_exporter.web.pages.overview_page import render_overview
 from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY, STYLE
+from tests.web.prefixed import Prefixed
 from tests.web.test_endpoints import NOW, a_view, client_of, failed, polled, unpolled
 
 NASTY_NAMES = [
@@ -42,6 +46,8 @@ NASTY_NAMES = [
     "..",
     ".",
     "a/../b",
+    "a\\b",
+    "..a",
     "%2F",
     "//evil.example",
 ]
@@ -82,9 +88,34 @@ def test_it_is_never_the_api_that_asks_again(reason):
 @pytest.mark.parametrize("name", NASTY_NAMES)
 async def test_an_outbound_is_found_by_its_link_whatever_its_name(name):
     async with client_of(a_view(polled(name), unpolled("b"))) as client:
-        answer = await client.get(outbound_path(name))
+        answer = await client.get(f"/{outbound_path(name)}")
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+@pytest.mark.parametrize("prefix", ["", "/pearl", "/a/b"])
+async def test_every_link_works_behind_a_proxy_that_strips_a_prefix(prefix):
+    """From the overview, from each outbound's page however it was addressed, and from a 404."""
+    view = a_view(*(polled(name) for name in NASTY_NAMES))
+    root = f"http://proxy{prefix}/"
+    pages = [root, f"{root}?refresh=0", f"{root}outbounds/no/such", f"{root}outbounds/no%2Fsuch"]
+    for name in NASTY_NAMES:
+        pages += [f"{root}{outbound_path(name)}", f"{root}outbounds/?name={quote(name, safe='')}"]
+    pages += [f"{root}outbounds/a%2Fb"]
+    transport = httpx.ASGITransport(Prefixed(build_endpoints(view), prefix))
+    found = set()
+    async with httpx.AsyncClient(transport=transport) as client:
+        for page in pages:
+            text = (await client.get(page)).text
+            links = [html.unescape(each) for each in re.findall(r'href="([^"#]+)"', text)]
+            assert links
+            assert not [each for each in links if each.startswith("/") or ":" in each]
+            found |= {urljoin(page, each) for each in links}
+        assert found >= {root, f"{root}metrics"}
+        for link in found:
+            answer = await client.get(link)
+            assert answer.status_code == 200, link
+            assert "No such outbound" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["", "B", "b/", "b%00", "?name=c", "%2e%2e/b"])
@@ -110,7 +141,7 @@ async def test_the_refresh_can_be_stopped_and_goes_on():
         stopped = (await client.get("/outbounds/", params={"name": "..", "refresh": "0"})).text
         going = (await client.get("/outbounds/", params={"name": ".."})).text
     assert 'http-equiv="refresh"' not in stopped
-    assert 'href="/outbounds/?name=..&amp;refresh=1"' in stopped
+    assert 'href="../outbounds/?name=..&amp;refresh=1"' in stopped
     assert 'http-equiv="refresh"' in going
 
 

@@ -1,5 +1,9 @@
-"""What every page shows around its content, and the paths of the pages. Pure."""
+"""What every page shows around its content, and the paths of the pages. Pure.
 
+All paths are relative: behind a proxy that strips a prefix from them, links work without a setting.
+"""
+
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -10,7 +14,12 @@ from pearl_exporter.web.pages.formatting import moment
 RELOAD_SECONDS = 15
 """How often a page reloads itself."""
 
-OVERVIEW_PATH = "/"
+_NEEDS_QUERY = re.compile(r"[/\\]|\A\.\.?\Z")
+"""Names that can't be a segment of a path. Proxies take an encoded slash for a slash, or refuse it.
+
+Browsers resolve a segment of dots as a folder (RFC 3986, section 5.2.4), also when the dots are
+percent-encoded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class Frame:
         version: The exporter's version.
         reload_seconds: How often the page reloads itself; None: not at all.
         toggle_path: Where the same page is with reloading turned off, or on; None: nowhere.
-        links_to_overview: Whether the page has a link to all outbounds.
+        overview_path: Where all outbounds are; None on their own page.
     """
 
     title: str
@@ -31,10 +40,25 @@ class Frame:
     version: str = __version__
     reload_seconds: int | None = None
     toggle_path: str | None = None
-    links_to_overview: bool = True
+    overview_path: str | None = None
 
 
-def frame_of(title: str, path: str, now: Instant, *, reloads: bool) -> Frame:
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """How an outbound's page was asked for.
+
+    Attributes:
+        reloads: Whether the page reloads itself.
+        overview_path: Where the overview is, relative to the address of the page.
+    """
+
+    reloads: bool = True
+    overview_path: str = "../"
+
+
+def frame_of(
+    title: str, path: str, now: Instant, *, reloads: bool, overview_path: str | None = None
+) -> Frame:
     """Return the frame of the page at ``path``, which reloads itself or, if asked so, does not."""
     separator = "&" if "?" in path else "?"
     return Frame(
@@ -42,15 +66,16 @@ def frame_of(title: str, path: str, now: Instant, *, reloads: bool) -> Frame:
         generated_at=moment(now),
         reload_seconds=RELOAD_SECONDS if reloads else None,
         toggle_path=f"{path}{separator}refresh={int(not reloads)}",
-        links_to_overview=path != OVERVIEW_PATH,
+        overview_path=overview_path,
     )
 
 
 def outbound_path(name: str) -> str:
-    """Return the path of an outbound's page.
-
-    Browsers resolve a path segment of dots as a folder (RFC 3986, section 5.2.4), also when the
-    dots are percent-encoded. Such a name goes into the query.
-    """
+    """Return the path of an outbound's page, relative to the overview."""
     quoted = quote(name, safe="")
-    return f"/outbounds/?name={quoted}" if name in (".", "..") else f"/outbounds/{quoted}"
+    return f"outbounds/?name={quoted}" if _NEEDS_QUERY.search(name) else f"outbounds/{quoted}"
+
+
+def overview_path(own_path: str) -> str:
+    """Return the path of the overview, relative to the page at ``own_path``, which is encoded."""
+    return "../" * (own_path.count("/") - 1) or "./"

@@ -20,7 +20,7 @@ from pearl_exporter.web.pages.formatting import (
     short_moment,
     until,
 )
-from pearl_exporter.web.pages.layout import Frame, frame_of, outbound_path
+from pearl_exporter.web.pages.layout import Frame, PageRequest, frame_of, outbound_path
 from pearl_exporter.web.pages.rendering import render
 
 _MAX_TAGS = 10
@@ -127,7 +127,7 @@ def render_outbound(
     now: Instant,
     *,
     budget: Budget | None = None,
-    reloads: bool = True,
+    asked: PageRequest = PageRequest(),  # noqa: B008 - frozen
 ) -> str:
     """Return the page as HTML.
 
@@ -136,7 +136,7 @@ def render_outbound(
         seconds_to_next_poll: None if no poll is planned.
         now: The present.
         budget: What the outbound's token allows right now; None if unknown.
-        reloads: Whether the page reloads itself.
+        asked: How the page was asked for.
     """
     page = OutboundPage(
         name=outbound.name,
@@ -148,13 +148,16 @@ def render_outbound(
         counters=_counters(outbound),
         settings=_settings(outbound),
     )
-    title, path = f"{outbound.name} – pearl-exporter", outbound_path(outbound.name)
-    return render("outbound.html", frame_of(title, path, now, reloads=reloads), page)
+    title = f"{outbound.name} – pearl-exporter"
+    above, path = asked.overview_path, outbound_path(outbound.name)
+    frame = frame_of(title, f"{above}{path}", now, reloads=asked.reloads, overview_path=above)
+    return render("outbound.html", frame, page)
 
 
-def render_unknown_outbound(now: Instant) -> str:
+def render_unknown_outbound(now: Instant, overview_path: str) -> str:
     """Return the page for a name that no outbound has, as HTML."""
-    frame = Frame("No such outbound – pearl-exporter", moment(now))
+    title = "No such outbound – pearl-exporter"
+    frame = Frame(title, moment(now), overview_path=overview_path)
     return render("unknown_outbound.html", frame, None)
 
 

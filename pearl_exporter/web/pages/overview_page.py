@@ -16,7 +16,7 @@ from pearl_exporter.web.pages.formatting import (
     read_progress,
     until,
 )
-from pearl_exporter.web.pages.layout import OVERVIEW_PATH, frame_of, outbound_path
+from pearl_exporter.web.pages.layout import frame_of, outbound_path
 from pearl_exporter.web.pages.rendering import render
 
 
@@ -88,7 +88,7 @@ def render_overview(
             for each in sorted(outbounds, key=lambda each: _worst_first(each, now))
         ),
     )
-    frame = frame_of("pearl-exporter", OVERVIEW_PATH, now, reloads=reloads)
+    frame = frame_of("pearl-exporter", "./", now, reloads=reloads)
     return render("overview.html", frame, page)
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pearl_exporter.web.compression import compressed_response
+from pearl_exporter.web.pages.layout import PageRequest, overview_path
 from pearl_exporter.web.pages.outbound_page import render_outbound, render_unknown_outbound
 from pearl_exporter.web.pages.overview_page import render_overview
 from pearl_exporter.web.pages.rendering import CONTENT_SECURITY_POLICY, load_templates
@@ -36,16 +37,17 @@ def page_routes(view: View) -> list[Route]:
 
     async def outbound(request: Request) -> Response:
         name = request.path_params["name"] or request.query_params.get("name", "")
+        above = overview_path(request.scope["raw_path"].decode("latin-1"))
         found = next((each for each in view.exposition.outbounds if each.name == name), None)
         if found is None:
-            text = render_unknown_outbound(view.now())
+            text = render_unknown_outbound(view.now(), above)
             return await compressed_response(request, text.encode(), _HEADERS, 404)
         text = render_outbound(
             found,
             view.seconds_to_next_poll(found.outbound_id),
             view.now(),
             budget=view.budget_of(found.outbound_id),
-            reloads=_reloads(request),
+            asked=PageRequest(_reloads(request), above),
         )
         return await compressed_response(request, text.encode(), _HEADERS)
 
