@@ -101,6 +101,11 @@ def test_a_blank_header_is_unset(read):
     assert config.headers == {"X-Frame-Options": "deny"}
 
 
+def test_http2_is_accepted_where_it_changes_nothing(read):
+    """Without TLS, exporter-toolkit has no HTTP/2 either; a shared file may say so."""
+    assert read("http_server_config: {http2: true}").tls is None
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("1s", 1), ("250ms", 0.25), ("0", 0), ("1m30s", 90)])
 def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
     limit = read(f"rate_limit: {{interval: {text}, burst: 7}}").rate_limit
@@ -137,7 +142,7 @@ def test_a_rate_limit_is_a_duration_and_a_burst(read, text, seconds):
             "basic_auth_users.alice: the hash has cost 31, which may be 4 to 15",
         ),
         (
-            "http_server_config: {http2: true}",
+            f"{{tls_server_config: {{{PAIR}}}, http_server_config: {{http2: true}}}}",
             "http_server_config.http2: HTTP/2 is not supported, this server speaks HTTP/1.1",
         ),
         (
@@ -401,7 +406,7 @@ def test_its_path_is_relative_to_the_working_directory(made, read, monkeypatch):
 
 def test_its_problems_come_with_those_of_the_main_file(made, problems_of, monkeypatch):
     monkeypatch.chdir(made.folder)
-    problems_of("basic_auth_users: {alice: x}\nhttp_server_config: {http2: true}\n")
+    problems_of("basic_auth_users: {alice: x}\nhttp_server_config: {http2: 1}\n")
     path = main_config(made.folder, "web.yml")
     path.write_text(path.read_text() + "poll: {interval: 5}\n")
     with pytest.raises(ConfigError) as caught:

@@ -129,12 +129,6 @@ def alternative_name(text: str) -> str:
         return text
 
 
-def _http2(value: object) -> bool:
-    if value is not False:
-        raise ValueError("HTTP/2 is not supported, this server speaks HTTP/1.1; leave the key out")
-    return False
-
-
 def _headers(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError("wanted a mapping of headers to texts")  # noqa: TRY004 - pydantic's way
@@ -215,7 +209,6 @@ Names = Annotated[tuple[str, ...], _each(alternative_name, "names")]
 Version = Annotated[str, one_of(*VERSIONS)]
 Ciphers = Annotated[tuple[str, ...], _each(_known(CIPHERS, "cipher suite"), "cipher suites")]
 Curves = Annotated[tuple[str, ...], _each(_known(CURVES, "curve"), "curves")]
-Http2 = Annotated[bool, Check(_http2)]
 Headers = Annotated[Mapping[str, str], Check(_headers)]
 Interval = Annotated[float, Check(_interval)]
 Burst = Annotated[int, Check(_burst)]

@@ -80,6 +80,11 @@ def read_web_config(path: Path) -> WebConfig:
     tls = _section(TlsSettings, "tls_server_config", top, problems)
     http = _section(HttpSettings, "http_server_config", top, problems) or HttpSettings()
     rate_limit = _section(RateLimitSettings, "rate_limit", top, problems)
+    if http.http2 and tls is not None:  # without TLS, exporter-toolkit has no HTTP/2 either
+        problems.add(
+            ("http_server_config", "http2"),
+            "HTTP/2 is not supported, this server speaks HTTP/1.1; leave the key out",
+        )
     users = _users(top.get("basic_auth_users"), problems)
     context = None
     if tls is not None:

@@ -26,9 +26,9 @@ class TlsSettings(Section):
 
 
 class HttpSettings(Section):
-    """``http_server_config``. The server has no HTTP/2, so ``http2`` can only be false."""
+    """``http_server_config``. The server has no HTTP/2, so with TLS ``http2`` can't be true."""
 
-    http2: fields.Http2 = False
+    http2: Switch = False
     headers: fields.Headers = Field(default_factory=dict)
 
 
