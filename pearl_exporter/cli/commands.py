@@ -4,6 +4,7 @@ A command imports its module when it runs. Nothing else is imported here but cli
 ``--help``, ``--version`` and bad usage are answered at once.
 """
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,9 @@ def main() -> None:
     Exit codes: 0 success, 1 the command failed, 2 bad usage, bad configuration or unusable state.
     """  # noqa: D301 - \b tells click to keep the line breaks
     sys.excepthook = print_uncaught
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a terminal may lack a character of a name; standard error escapes it by default
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()

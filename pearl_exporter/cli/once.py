@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -55,7 +56,7 @@ async def _once(settings: Settings, output: Path | None, notice_seconds: float) 
         finally:
             await app.stop()
     if output is None:
-        click.echo(text.decode(), nl=False)
+        click.echo(text, nl=False)  # bytes: an exposition is UTF-8, whatever the locale
     else:
         _write_whole(output, text)
     return well
@@ -101,7 +102,7 @@ def _write_whole(path: Path, content: bytes) -> None:
         if _is_special(path):
             path.write_bytes(content)
         else:
-            _write_by_rename(path.resolve(), content)
+            write_by_rename(path.resolve(), content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -110,11 +111,18 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
-def _write_by_rename(path: Path, content: bytes) -> None:
+def write_by_rename(path: Path, content: bytes) -> None:
+    """Write a new file beside ``path`` and put it in its place.
+
+    Raises:
+        OSError: It can't be written.
+    """
     # node_exporter's textfile collector reads every file that ends in .prom: this one must not.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Nobody can put a file or a link there before: the name can't be guessed, and "x" is O_EXCL.
+    temporary = path.with_name(f".pearl-exporter.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("xb") as file:
+            file.write(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pearl_exporter.cli.once import write_by_rename
 from tests.cli.simulated import simulated_api, write_config
 from tests.support.patience import HANGING_SECONDS
 from tests.support.programs import debian_program, environment, pearl_command, run_pearl
@@ -42,6 +43,44 @@ def test_promtool_finds_nothing_to_complain_of(tmp_path: Path) -> None:
         command, input=told.stdout, capture_output=True, text=True, check=False
     )
     assert (checked.stdout, checked.stderr, checked.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("name", ["Sömmer", "Sömmer 🎉"])
+def test_it_prints_utf_8_in_a_locale_of_latin_1(tmp_path: Path, name: str) -> None:
+    """As from cron with ``LANG=de_DE.ISO-8859-1``; what is for people has an escape instead."""
+
+    def printed(command: str) -> bytes:
+        ran = subprocess.run(
+            pearl_command(command, "--config", path),
+            cwd=tmp_path,
+            env=environment(PYTHONIOENCODING="latin-1"),
+            capture_output=True,
+            timeout=HANGING_SECONDS,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        return ran.stdout
+
+    with simulated_api() as api:
+        named = [{"id": api.outbound, "name": name}]
+        path = write_config(tmp_path, api.url, api.outbound, outbounds=named)
+        exposition, checked = printed("once"), printed("check")
+    assert f'pearl_outbound_up{{outbound="{name}"}} 1.0' in exposition.decode()
+    assert name.encode("latin-1", errors="backslashreplace") in checked
+
+
+def test_nothing_that_lies_in_the_way_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if somebody guesses the temporary name and puts a link there."""
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    victim, output = tmp_path / "victim", tmp_path / "pearl.prom"
+    victim.write_text(OLD)
+    (tmp_path / ".pearl-exporter.guessed.tmp").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        write_by_rename(output, b"new")
+    assert victim.read_text() == OLD
+    assert not output.exists()
 
 
 def test_the_output_file_is_put_in_place_whole(tmp_path: Path) -> None:
