@@ -118,7 +118,7 @@ def _introduce(url: str, api_url: str, campaigns: list[Campaign], seconds: float
 
 At {time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))} an incident begins: \
 for 6 minutes most calls of {campaigns[0].profile.name} end in error.
-Make one of your own:  curl {api_url}/_sim/incidents -d '{body}'
+Make one of your own:  curl {api_url}/_sim/incidents -H Content-Type:application/json -d '{body}'
 
 Ctrl-C ends it.
 """

@@ -1,6 +1,8 @@
 """The paths under ``/_sim/``, by which a running simulator is inspected and controlled.
 
-They need no token.
+They need no token. A web page that somebody has open must not reach them: a request with an
+``Origin`` is refused, and one with a body that is not declared as JSON, which a browser sends to
+other hosts without asking.
 
 ==========  ==========  ===========================================================================
 GET         state       the time, the outbounds, the faults that are on and how often each has hit
@@ -15,8 +17,9 @@ GET         truth       what an exact exporter must publish:
 GET         requests    how many requests were answered, by outbound and HTTP status, and bytes
 ==========  ==========  ===========================================================================
 
-A wrong request gets 400 and a text that says what was wanted. The clock can be moved, and the truth
-asked for, at most `MAX_AHEAD_MS` ahead: all calls until then have to be generated.
+A wrong request gets 400 and a text that says what was wanted, one of a web page 403 or 415. The
+clock can be moved, and the truth asked for, at most `MAX_AHEAD_MS` ahead: all calls until then have
+to be generated.
 """
 
 from collections.abc import Awaitable, Callable
@@ -59,6 +62,11 @@ def _json_endpoint(handler: Callable[[Request], Awaitable[Any]]) -> Endpoint:
     """Return an endpoint that answers with what ``handler`` returns, or a 400 with its error."""
 
     async def endpoint(request: Request) -> Response:
+        if "origin" in request.headers:
+            return PlainTextResponse("refused: requests of web pages, with an Origin\n", 403)
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.method == "POST" and content_type != "application/json":
+            return PlainTextResponse("wanted Content-Type: application/json\n", 415)
         try:
             value = await handler(request)
         except (ValueError, TypeError) as error:

@@ -53,6 +53,35 @@ async def test_faults_are_set_and_cleared(control, body):
     assert (await control("GET", "state"))["faults"] == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "application/json"}, 200),
+        ({"Content-Type": "Application/JSON; charset=utf-8"}, 200),
+        ({"Content-Type": "application/json", "Origin": "https://evil.example"}, 403),
+        ({"Content-Type": "application/json", "Origin": "null"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "multipart/form-data; boundary=a"}, 415),
+        ({}, 415),
+    ],
+)
+async def test_a_web_page_cannot_control_it(control, client, headers, status):
+    """A browser sends those content types to any host, and JSON only where the host allows it."""
+    for path, body in (("faults", b'["empty"]'), ("clock", b'{"advance_seconds": 60}')):
+        before = await control("GET", "state")
+        answer = await client.post(f"/_sim/{path}", content=body, headers=headers)
+        assert answer.status_code == status
+        assert (await control("GET", "state") == before) == (status != 200)
+
+
+@pytest.mark.parametrize("path", ["state", "truth", "requests"])
+async def test_a_web_page_cannot_read_it(client, path):
+    answer = await client.get(f"/_sim/{path}", headers={"Origin": "http://127.0.0.1:10043"})
+    assert answer.status_code == 403
+    assert (await client.delete("/_sim/faults", headers={"Origin": "null"})).status_code == 403
+
+
 async def test_faults_do_not_hit_the_control(control, client):
     await control("POST", "faults", ["server_error"])
     client.headers["authorization"] = "Bearer a:b"

@@ -35,10 +35,12 @@ async def test_every_command_works(simulator, command):
     words = shlex.split(command)
     (url,) = (word for word in words if word.startswith("http://127.0.0.1:10043/"))
     body = words[words.index("-d") + 1] if "-d" in words else None
+    sent = words[words.index("-H") + 1].split(":") if "-H" in words else None
     method = words[words.index("-X") + 1] if "-X" in words else "POST" if body else "GET"
     transport = httpx.ASGITransport(simulator)
     async with httpx.AsyncClient(transport=transport) as client:
-        answer = await client.request(method, url, content=body)
+        headers = [(sent[0], sent[1])] if sent else []
+        answer = await client.request(method, url, content=body, headers=headers)
     assert answer.status_code == 200, answer.text
 
 
