@@ -373,6 +373,167 @@ def a_list_that_fails_for_a_while_alone(name: str) -> Scenario:
     return Scenario([series("pearl_discovery_up", up, labels)], asked)
 
 
+# What the API's answers contradict
+
+
+@scenario
+def calls_deleted_before_they_settled(name: str) -> Scenario:
+    """Two at minute 10; the counter is saved, so the restart at minute 40 changes nothing."""
+    labels, alert = spring(name), "PearlCallsUncounted"
+    lost = f"{gauge((10, 0), (30, 2))} {absent(1)} {gauge((19, 2))}"
+    world = [
+        series("pearl_calls_uncounted_total", lost, labels, reason="deleted"),
+        series("pearl_calls_uncounted_total", counter((60, 1)), labels, reason="follow_expired"),
+    ]
+    asked = [quiet(9, alert, labels), *(quiet(m, alert, labels) for m in (30, 42, 55))]
+    asked += [firing(m, alert, labels, reason="deleted") for m in (12, 22)]
+    return Scenario(world, asked)
+
+
+def window(name: str, calls: str, started: str, seconds: float = 3600) -> list:
+    labels = spring(name)
+    return [
+        *steady(labels, LENGTH),
+        series("pearl_window_calls", calls, labels, status="success"),
+        series("pearl_window_calls", gauge((LENGTH, 0)), labels, status="error"),
+        series("pearl_window_seconds", gauge((LENGTH, seconds)), labels),
+        series("pearl_calls_started_total", started, labels),
+    ]
+
+
+@scenario
+def a_window_that_is_empty_while_calls_start(name: str) -> Scenario:
+    """From minute 20 to 40; it is absent in between, as after a restart."""
+    labels, alert = spring(name), "PearlWindowEmptied"
+    calls = f"{gauge((20, 50), (10, 0))} {absent(1)} {gauge((9, 0), (20, 50))}"
+    asked = [quiet(m, alert, labels) for m in (19, 21, 50)]
+    asked += [firing(m, alert, labels) for m in (24, 29, 31, 35, 39, 44)]
+    return Scenario(window(name, calls, counter((60, 4))), asked)
+
+
+@scenario
+def a_window_that_is_empty_since_nothing_starts(name: str) -> Scenario:
+    world = window(name, gauge((30, 50), (30, 0)), counter((20, 4), (40, 0)))
+    return Scenario(world, [quiet(m, "PearlWindowEmptied", spring(name)) for m in (19, 29, 33, 59)])
+
+
+@scenario
+def a_short_window_is_empty_between_calls(name: str) -> Scenario:
+    world = window(name, gauge((60, 0)), counter((60, 4)), seconds=60)
+    return Scenario(world, [quiet(m, "PearlWindowEmptied", spring(name)) for m in (19, 59)])
+
+
+@scenario
+def a_window_is_not_compared_with_what_a_catch_up_counts(name: str) -> Scenario:
+    labels = spring(name)
+    world = [
+        each
+        for each in window(name, gauge((60, 0)), counter((60, 4)))
+        if not each["series"].startswith("pearl_outbound_catching_up")
+    ]
+    world.append(series("pearl_outbound_catching_up", gauge((60, 1)), labels))
+    return Scenario(world, [quiet(m, "PearlWindowEmptied", labels) for m in (19, 59)])
+
+
+def rows(name: str, rejected: str) -> list:
+    return [
+        series("pearl_exporter_rows_total", counter((LENGTH, 1000)), target(name)),
+        series("pearl_exporter_rows_rejected_total", rejected, target(name)),
+    ]
+
+
+@scenario
+def rows_without_id_or_start(name: str) -> Scenario:
+    labels, alert = target(name), "PearlRowsUnusable"
+    asked = [quiet(m, alert, labels) for m in (9, 11, 55)]
+    asked += [firing(m, alert, labels) for m in (20, 29)]
+    return Scenario(rows(name, counter((10, 0), (20, 100), (30, 0))), asked)
+
+
+@scenario
+def a_few_rows_without_id_or_start(name: str) -> Scenario:
+    asked = [quiet(m, "PearlRowsUnusable", target(name)) for m in (20, 59)]
+    return Scenario(rows(name, counter((60, 5))), asked)
+
+
+@scenario
+def rows_without_id_or_start_through_a_restart(name: str) -> Scenario:
+    labels, alert = target(name), "PearlRowsUnusable"
+    world = [
+        series(f"pearl_exporter_rows{kind}_total", again, labels)
+        for kind, rate in (("", 1000), ("_rejected", 100))
+        for again in (f"{counter((30, rate))} {absent(1)} {counter((29, rate))}",)
+    ]
+    return Scenario(world, [firing(m, alert, labels) for m in (29, 31, 40)])
+
+
+@scenario
+def rejected_rows_without_rows(name: str) -> Scenario:
+    asked = [quiet(m, "PearlRowsUnusable", target(name)) for m in (20, 59)]
+    return Scenario(rows(name, counter((60, 100)))[1:], asked)
+
+
+def codes(name: str, status: str) -> list:
+    labels = {**target(name), "outbound": "spring"}
+    other = {**labels, "outbound": "autumn"}
+    return [
+        series("pearl_calls_started_total", counter((LENGTH, 60)), labels),
+        series("pearl_calls_started_total", counter((LENGTH, 40)), other),
+        series("pearl_exporter_unknown_codes_total", status, target(name), field="status"),
+        series(
+            "pearl_exporter_unknown_codes_total",
+            gauge((LENGTH, 0)),
+            target(name),
+            field="call_status",
+        ),
+    ]
+
+
+@scenario
+def codes_that_are_not_known(name: str) -> Scenario:
+    """Two in a hundred calls of all outbounds, from minute 5 on."""
+    labels, alert = target(name), "PearlUnknownCodes"
+    asked = [quiet(m, alert, labels) for m in (4, 15)]
+    asked += [firing(m, alert, labels, field="status") for m in (40, 59)]
+    return Scenario(codes(name, counter((5, 0), (55, 2))), asked)
+
+
+@scenario
+def codes_that_are_not_known_through_a_restart(name: str) -> Scenario:
+    labels, alert = target(name), "PearlUnknownCodes"
+    again = f"{counter((30, 5))} {absent(1)} {counter((29, 5))}"
+    asked = [firing(m, alert, labels, field="status") for m in (29, 31, 50)]
+    return Scenario(codes(name, again), asked)
+
+
+@scenario
+def few_codes_that_are_not_known(name: str) -> Scenario:
+    asked = [quiet(m, "PearlUnknownCodes", target(name)) for m in (20, 59)]
+    return Scenario(codes(name, counter((60, 0.5))), asked)
+
+
+@scenario
+def unknown_codes_without_calls(name: str) -> Scenario:
+    asked = [quiet(m, "PearlUnknownCodes", target(name)) for m in (20, 59)]
+    return Scenario(codes(name, counter((60, 5)))[2:], asked)
+
+
+@scenario
+def clocks_that_differ(name: str) -> Scenario:
+    """This machine is behind by three minutes, then a second ahead."""
+    labels, alert = target(name), "PearlClockSkewed"
+    skew = f"{gauge((10, 1), (12, -180))} {absent(1)} {gauge((12, -180), (25, 1))}"
+    world = [series("pearl_exporter_api_clock_skew_seconds", skew, labels)]
+    asked = [quiet(m, alert, labels) for m in (9, 15, 45)]
+    return Scenario(world, [*asked, *(firing(m, alert, labels) for m in (21, 22.5, 25, 34))])
+
+
+@scenario
+def clocks_that_differ_by_a_minute(name: str) -> Scenario:
+    world = [series("pearl_exporter_api_clock_skew_seconds", gauge((60, 60)), target(name))]
+    return Scenario(world, [quiet(m, "PearlClockSkewed", target(name)) for m in (20, 59)])
+
+
 @scenario
 def nothing_at_all(name: str) -> Scenario:
     """Only health: no alert has what it needs."""
