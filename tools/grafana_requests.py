@@ -99,11 +99,11 @@ def interpolate(text: str, view: View, more: Mapping[str, str]) -> str:
 
 
 def _as_regex(value: Value) -> str:
-    """Return a value in Grafana's format ``regex``: lodash's escapeRegExp on each text."""
+    """Return a value in Grafana's format ``regex``: escapeRegex of @grafana/data on each text."""
     if value == ALL_VALUE:
         return ALL_VALUE
     texts = [value] if isinstance(value, str) else value
-    escaped = [re.sub(r"[\\^$.*+?()[\]{}|]", r"\\\g<0>", each) for each in texts]
+    escaped = [re.sub(r"[\\^$*+?.()|[\]{}/]", r"\\\g<0>", each) for each in texts]
     return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
 
 

@@ -48,7 +48,7 @@ def test_an_instant_query_is_at_the_end_of_the_range():
         ("pearl", "pearl"),
         (("pearl",), "pearl"),
         (("a.b", "c"), r"(a\.b|c)"),
-        (r"""Win "VIP" back's \d+ {1} [2] (3)? ^$ |*""", None),
+        (r"""Win "VIP" back's \d+ {1} [2] (3)? ^$ |*/""", None),
         (".+", ".+"),  # All, where the variable has a value of its own for it
     ],
 )
@@ -57,7 +57,7 @@ def test_variables_are_interpolated_as_regular_expressions(chosen, inserted):
     seen = replace(view(HOUR), variables={"job": chosen, "interval": "30s"})
     target = {"expr": "x{job=~`${job:regex}`}", "interval": "$interval"}
     if inserted is None:
-        inserted = r"""Win "VIP" back's \\d\+ \{1\} \[2\] \(3\)\? \^\$ \|\*"""
+        inserted = r"""Win "VIP" back's \\d\+ \{1\} \[2\] \(3\)\? \^\$ \|\*\/"""
     assert request_of(target, seen).parameters["query"] == f"x{{job=~`{inserted}`}}"
 
 

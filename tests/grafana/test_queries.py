@@ -22,7 +22,7 @@ from tools.grafana_requests import ALL_VALUE, Json, Value, View, interpolate, re
 pytestmark = pytest.mark.slow
 
 NAMES = (
-    """Win "VIP" back, Mother's Day \\ 50% $x {a|b} [c]+ (d)? ^e.f* 🎉""",
+    """Win "VIP" back, Mother's Day \\ 50%/$x {a|b} [c]+ (d)? ^e.f* 🎉""",
     "\N{RIGHT-TO-LEFT MARK}צה\"ל וג'ינס\N{ZERO WIDTH JOINER}",
     "plain",
 )
