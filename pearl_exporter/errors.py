@@ -14,10 +14,11 @@ An error carries the decision, so that no caller has to guess::
             ├── NotFoundError        404                                 no   "not_found"
             ├── BadRequestError      any other 4xx                       no   "bad_request"
             ├── BadResponseError     not an answer of the calls search   no   "bad_response"
+            │   └── InterceptedError     204, or a firewall's page           yes
             ├── RateLimitedError     429                                 yes  "rate_limited"
             ├── ServerError          5xx                                 yes  "server_error"
-            ├── RequestTimeoutError  no complete answer in time          yes  "timeout"
-            └── ConnectionFailedError  no connection, or a broken one    yes  "connection"
+            ├── RequestTimeoutError  408, 425, no answer in time         yes  "timeout"
+            └── ConnectionFailedError  407, no connection, a broken one  yes  "connection"
 
 No message quotes the body of an answer: an error text of the platform may hold a customer's phone
 number.
@@ -85,9 +86,18 @@ class Inconsistent(PollError):  # noqa: N818 - a state of the data, named as the
 
 
 class ApiError(PollError):
-    """A request failed. ``retry`` is whether sending it again may help."""
+    """A request failed.
+
+    Attributes:
+        retry: Whether sending it again may help.
+        retry_after: After how many seconds, as the answer asks; None if it does not.
+    """
 
     retry: ClassVar[bool] = False
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class AuthError(ApiError):
@@ -122,37 +132,35 @@ class BadResponseError(ApiError):
     reason = Reason.BAD_RESPONSE
 
 
+class InterceptedError(BadResponseError):
+    """Something in front of the API answered in its place: a firewall's page, or no content."""
+
+    retry = True
+
+
 class RateLimitedError(ApiError):
-    """The API asks to slow down (429). ``retry_after`` is in seconds, None where it named none."""
+    """The API asks to slow down (429)."""
 
     reason = Reason.RATE_LIMITED
     retry = True
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
-        super().__init__(message)
-
 
 class ServerError(ApiError):
-    """The API failed (5xx). ``retry_after`` as in `RateLimitedError`."""
+    """The API failed (5xx)."""
 
     reason = Reason.SERVER_ERROR
     retry = True
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
-        super().__init__(message)
-
 
 class RequestTimeoutError(ApiError):
-    """No complete answer came in time."""
+    """No complete answer came in time, or the request came too late or too early (408, 425)."""
 
     reason = Reason.TIMEOUT
     retry = True
 
 
 class ConnectionFailedError(ApiError):
-    """No connection could be made, or it broke before the answer was complete."""
+    """No connection could be made, a proxy refused it (407), or it broke too early."""
 
     reason = Reason.CONNECTION
     retry = True

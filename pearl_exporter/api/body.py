@@ -9,7 +9,7 @@ import zlib
 from pearl_exporter.errors import BadResponseError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""No page is this large: a larger body is not an answer of the calls search."""
+"""No page is this large, received or decompressed: a larger body is no answer of the API."""
 
 MAX_BRACKETS = 500_000
 """The most lists and objects of a body: Python's take forty times the room of their text."""
@@ -43,15 +43,20 @@ class Body:
             raise BadResponseError("the answer's content encoding was not asked for")
         self._decompressor = _Decompressor() if codings else None
         self._content = bytearray()
+        self._received_bytes = 0
 
     def take(self, piece: bytes) -> None:
         """Take the next piece as it came."""
+        # what was received counts too: compressed, it may be endless and hold nothing
+        self._received_bytes += len(piece)
         if self._decompressor is None:
             self._content += piece
         elif piece:
             # one byte more than there is room for shows that the body is too large
             self._content += self._decompressor.decompress(piece, self._room + 1)
-        if self._room < 0:
+            if self._decompressor.has_left_over:
+                raise BadResponseError("the answer goes on behind the end of its content encoding")
+        if self._room < 0 or self._received_bytes > MAX_BODY_BYTES:
             raise BadResponseError(f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB")
 
     def whole(self) -> bytes:
@@ -82,6 +87,11 @@ class _Decompressor:
     @property
     def is_complete(self) -> bool:
         return self._stream.eof or not self._start
+
+    @property
+    def has_left_over(self) -> bool:
+        """Whether bytes came behind the end."""
+        return bool(self._stream.unused_data)
 
     def decompress(self, piece: bytes, max_bytes: int) -> bytes:
         try:

@@ -28,7 +28,6 @@ from pearl_exporter.errors import (
     ApiError,
     RateLimitedError,
     RequestTimeoutError,
-    ServerError,
     TokenBlockedError,
 )
 from pearl_exporter.reading.search import Page, Search
@@ -297,7 +296,7 @@ class PearlClient:
         self.trouble = type(error)(str(error))
         if isinstance(error, RateLimitedError):
             self.limiter.slow_down(sent)
-        if isinstance(error, RateLimitedError | ServerError) and error.retry_after is not None:
+        if error.retry_after is not None:
             self.limiter.pause(error.retry_after)
 
     def _no_slot_error(self) -> ApiError:

@@ -1,9 +1,18 @@
 """What time it is: on this machine, and at the API by the ``Date`` header of its answers.
 
 The window of a poll is of the API's time, since calls are dated by the API. This machine's clock
-may be wrong, and may be set; the ``Date`` header has whole seconds, and may be a proxy's. So the
-API's time is this machine's, corrected by the median of the last headers if they differ by more
-than the header's own error.
+may be wrong, and may be set; the ``Date`` header has whole seconds, and may be a proxy's, which has
+a wrong clock of its own. So the API's time is this machine's, corrected by the median of the last
+headers if they differ by more than the header's own error.
+
+A correction by more than `MAX_UNPROVED_SKEW_SECONDS` needs a witness. The *anchor* is the first
+header that was within 5 minutes of this machine's clock, or a clock that calls bore out. Headers
+within 5 minutes of what the anchor was compared with are used, else the time goes on from the
+anchor. So a ``Date`` that stands still, or runs at another rate, leads the time astray by 5 minutes
+at most, and a step of this machine's clock by nothing.
+
+As long as the two clocks differ by more, calls are asked every few minutes which one is right: see
+`polling.clock_evidence`. What few calls got wrong, more calls put right.
 """
 
 import logging
@@ -14,7 +23,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from statistics import median
+from statistics import median_low
+from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Instant
 
@@ -28,10 +38,16 @@ A step may be a fault as well as its correction, and a T that is hours ahead for
 """
 
 _BELIEVABLE = (1_577_836_800.0, 4_102_444_800.0)
-"""The plausible range of a ``Date``, in seconds since the epoch: from 2020 to 2100.
+"""The plausible range of a clock, in seconds since the epoch: from 2020 to 2100.
 
 Trusting an absurd one at the first poll would count all history, or exceed Python's dates.
 """
+
+MAX_UNPROVED_SKEW_SECONDS = 300.0
+"""A header that is further off is believed only if calls bear it out."""
+
+_ASK_AGAIN_SECONDS = 300.0
+"""How often each outbound is asked for calls that decide between two clocks."""
 
 _HEADERS_KEPT = 5
 """The median of this many headers is believed, so that one wrong header moves nothing."""
@@ -73,6 +89,13 @@ class SteadyWall:
         # the offset of a step that is not believed yet, and since when it has been so
         self._doubted: tuple[float, float] | None = None
 
+    @property
+    def offset(self) -> float:
+        """How many seconds it was ahead of the monotonic clock when it was last looked at."""
+        return (
+            self._clock.wall() - self._clock.monotonic() if self._offset is None else self._offset
+        )
+
     def __call__(self) -> float:
         """Return the time in seconds since the epoch."""
         monotonic = self._clock.monotonic()
@@ -94,23 +117,56 @@ class SteadyWall:
         )
 
 
+class Doubt(NamedTuple):
+    """Two clocks that differ by more than `MAX_UNPROVED_SKEW_SECONDS`.
+
+    Attributes:
+        used: The present by the clock that is gone by.
+        other: The present by the other one.
+        other_offset: How many seconds that one is ahead of the monotonic clock.
+        is_other_header: Whether the other one is that of the API's headers, or this machine's.
+    """
+
+    used: Instant
+    other: Instant
+    other_offset: float
+    is_other_header: bool
+
+
+class _Anchor(NamedTuple):
+    """What the time goes on from while headers are not believed. Offsets as in `Doubt`.
+
+    Attributes:
+        offset: The offset from which it goes on.
+        near: Headers within `MAX_UNPROVED_SKEW_SECONDS` of this offset are believed.
+    """
+
+    offset: float
+    near: float
+
+
 class ApiClock:
     """The API's clock: this machine's, corrected by ``Date`` if they differ by more than 2 s.
 
     Headers are kept against the monotonic clock, so that a step of this machine's wall clock does
-    not move the API's time. Without any ``Date`` it is a `SteadyWall`'s time.
+    not move the API's time. Without a ``Date`` that is believed it is a `SteadyWall`'s time.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._steady_wall = SteadyWall(clock)
-        # the API's time minus monotonic time, by each of the last headers
-        self._offsets: deque[float] = deque(maxlen=_HEADERS_KEPT)
+        # offsets: seconds that a clock is ahead of the monotonic one
+        self._headers: deque[float] = deque(maxlen=_HEADERS_KEPT)
+        self._anchor: _Anchor | None = None
+        # who was asked since this monotonic second
+        self._asked: set[str] = set()
+        self._asked_since = clock.monotonic()
+        self._logged_why = ""
 
     @property
     def is_known(self) -> bool:
-        """Whether any answer has had a plausible ``Date`` yet."""
-        return bool(self._offsets)
+        """Whether the API's time is known by a ``Date`` that was believed."""
+        return self._anchor is not None
 
     def observe(self, date_header: str, received: float) -> None:
         """Learn the API's time from an answer; ignore nonsense.
@@ -123,16 +179,85 @@ class ApiClock:
             received: The monotonic second at which the head of the answer came.
         """
         date = parse_http_date(date_header)
-        if date is not None and _BELIEVABLE[0] <= date < _BELIEVABLE[1]:
-            # the header is cut to whole seconds: half a second later is the best guess
-            self._offsets.append(date + 0.5 - received)
+        if date is None or not _is_believable(date):
+            return
+        # the header is cut to whole seconds: half a second later is the best guess
+        self._headers.append(date + 0.5 - received)
+        if self._anchor is not None:
+            return
+        for clock in (self._wall_offset, self._steady_wall.offset):
+            if _is_near(self._header_offset, clock):
+                self._anchor = _Anchor(self._header_offset, near=clock)
+
+    def doubt(self, outbound: str) -> Doubt | None:
+        """Return the two clocks between which an outbound's calls may decide.
+
+        It is None if there is no need, or if the outbound was asked in the last 5 minutes. Another
+        one may have calls that tell.
+        """
+        if not self._headers:
+            return None
+        used, is_other_header = self._used_offset, not self.is_header_used
+        other = self._header_offset if is_other_header else self._wall_offset
+        if _is_near(used, other):
+            return None
+        monotonic = self._clock.monotonic()
+        if monotonic - self._asked_since >= _ASK_AGAIN_SECONDS:
+            self._asked, self._asked_since = set(), monotonic
+        if outbound in self._asked:
+            return None
+        used_now, other_now = (int((monotonic + offset) * 1000) for offset in (used, other))
+        if not _is_believable(other_now / 1000):
+            return None
+        return Doubt(used_now, other_now, other, is_other_header)
+
+    def decide(self, doubt: Doubt, outbound: str, *, is_other_right: bool | None) -> None:
+        """Take the verdict of an outbound's calls.
+
+        Args:
+            doubt: The clocks between which they decide.
+            outbound: Whose calls they are.
+            is_other_right: Whether the clock that is not gone by is right; None if no call tells.
+        """
+        self._asked.add(outbound)
+        if is_other_right is None and _is_near(doubt.other_offset, self._wall_offset):
+            # both clocks agree: the machine has slept, while its monotonic clock stood still
+            is_other_right = True
+        if is_other_right:
+            self._anchor = _Anchor(doubt.other_offset, near=doubt.other_offset)
+        if is_other_right is doubt.is_other_header:  # the header is right
+            self._logged_why = ""
+            return
+        why = "no call shows which clock is right" if is_other_right is None else "calls differ"
+        if why != self._logged_why and (doubt.is_other_header or is_other_right):
+            self._logged_why = why
+            _log.warning(
+                "the Date of the API's answers is far off, not using it",
+                extra={"skew": self.skew_text, "why": why},
+            )
+
+    @property
+    def _header_offset(self) -> float:
+        return median_low(self._headers)
+
+    @property
+    def _wall_offset(self) -> float:
+        return self._clock.wall() - self._clock.monotonic()
+
+    @property
+    def is_header_used(self) -> bool:
+        """Whether the time goes by the last headers."""
+        return self._anchor is not None and _is_near(self._header_offset, self._anchor.near)
 
     @property
     def skew_seconds(self) -> float:
-        """How far this machine's clock is ahead of the API's; 0 as long as that is not known."""
-        if not self._offsets:
+        """How far this machine's clock is ahead of the API's ``Date``, believed or not.
+
+        It is 0 as long as there was no ``Date``.
+        """
+        if not self._headers:
             return 0.0
-        return self._clock.wall() - (self._clock.monotonic() + median(self._offsets))
+        return self._clock.wall() - (self._clock.monotonic() + self._header_offset)
 
     @property
     def skew_text(self) -> str:
@@ -141,9 +266,23 @@ class ApiClock:
         side = "ahead of" if skew > 0 else "behind"
         return f"this machine's clock is {abs(skew):.0f} s {side} the API's"
 
+    @property
+    def _used_offset(self) -> float:
+        if self._anchor is None:
+            return self._steady_wall() - self._clock.monotonic()
+        return self._header_offset if self.is_header_used else self._anchor.offset
+
     def now(self) -> Instant:
         """Return the present instant at the API."""
-        if not self._offsets:
+        if self._anchor is None:
             return int(self._steady_wall() * 1000)
-        wall, skew = self._clock.wall(), self.skew_seconds
-        return int((wall - skew if abs(skew) > TOLERATED_SKEW_SECONDS else wall) * 1000)
+        wall, believed = self._clock.wall(), self._clock.monotonic() + self._used_offset
+        return int((believed if abs(wall - believed) > TOLERATED_SKEW_SECONDS else wall) * 1000)
+
+
+def _is_believable(seconds: float) -> bool:
+    return _BELIEVABLE[0] <= seconds < _BELIEVABLE[1]
+
+
+def _is_near(offset: float, other: float) -> bool:
+    return abs(offset - other) <= MAX_UNPROVED_SKEW_SECONDS

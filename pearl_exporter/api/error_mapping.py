@@ -17,8 +17,11 @@ from pearl_exporter.errors import (
     AuthError,
     BadRequestError,
     BadResponseError,
+    ConnectionFailedError,
+    InterceptedError,
     NotFoundError,
     RateLimitedError,
+    RequestTimeoutError,
     ServerError,
 )
 
@@ -28,31 +31,100 @@ _NO_TLS = frozenset(
 """OpenSSL's reasons for a first answer that is not TLS at all, but plain HTTP for example."""
 
 
-def error_for_status(
-    status: int, headers: Mapping[str, str], *, now_seconds: float, is_search: bool
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+def error_for_status(  # noqa: PLR0913 - what an answer says, by keyword
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    start_of_body: bytes = b"",
+    now_seconds: float,
+    is_search: bool,
+    has_proxy: bool = False,
 ) -> ApiError:
     """Return the error for an answer whose status is not 200.
 
     Args:
         status: The HTTP status.
         headers: The headers of the answer.
+        start_of_body: The first bytes of its body.
         now_seconds: The API's present, in seconds since the epoch.
         is_search: Whether the request was a search of calls.
+        has_proxy: Whether ``api.proxy`` is set.
     """
     said = f"the API answered {status} {_phrase(status)}".rstrip()
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+    retry_after = _retry_after(headers, now_seconds)
+    if status in _REFUSED:
+        firewall = _firewall(status, headers, start_of_body)
+        if firewall is not None:
+            return InterceptedError(f"{status}, {firewall} before the API?", retry_after)
         return AuthError(f"{said}: {TOKEN_FORM_HINT}")
+    if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
+        return ServerError(said, retry_after)
+    if status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
+        return _client_error(status, said, retry_after, is_search=is_search, has_proxy=has_proxy)
+    if status >= 300:  # noqa: PLR2004 - RFC 9110, section 15.4
+        return BadResponseError(f"{said}, which is no answer (redirects aren't followed)")
+    hint = "an answer without calls: a firewall or proxy before the API?"
+    return InterceptedError(f"{said}, {hint}", retry_after)
+
+
+def _client_error(
+    status: int, said: str, retry_after: float | None, *, is_search: bool, has_proxy: bool
+) -> ApiError:
     if status == HTTPStatus.NOT_FOUND:
         what = "the outbound's id right, and api.url" if is_search else "api.url right"
         return NotFoundError(f"{said}: is {what}?")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return ConnectionFailedError(_proxy_authentication(has_proxy=has_proxy))
+    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY):
+        why = "the request came too late or not whole; a proxy may give up idle connections early"
+        return RequestTimeoutError(f"{said}: {why}", retry_after)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimitedError(said, _retry_after(headers, now_seconds))
-    if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
-        return ServerError(said, _retry_after(headers, now_seconds))
-    if status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
-        what = ": is the outbound's id right, and is api.page_size allowed?"
-        return BadRequestError(f"{said}{what if is_search else ''}")
-    return BadResponseError(f"{said}, which is no answer (redirects aren't followed)")
+        return RateLimitedError(said, retry_after)
+    what = ": is the outbound's id right, and is api.page_size allowed?"
+    return BadRequestError(f"{said}{what if is_search else ''}")
+
+
+def _firewall(status: int, headers: Mapping[str, str], start_of_body: bytes) -> str | None:
+    """Return what shows that a refusal is not the API's, which documents JSON for its errors.
+
+    An HTML page with 401 says nothing: a gateway that checks the token may write one.
+    """
+    if "cf-mitigated" in headers:
+        return "a challenge (cf-mitigated): a firewall"
+    content_type = headers.get("content-type", "").split(";")[0].strip().lower()
+    is_html = content_type in _HTML or (
+        content_type in ("", "text/plain")
+        and start_of_body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    )
+    if status == HTTPStatus.FORBIDDEN and is_html:
+        return f"a page of HTML ({content_type or 'no content type'}): a firewall or proxy"
+    return None
+
+
+def _proxy_authentication(*, has_proxy: bool) -> str:
+    what = "check the user and password of api.proxy" if has_proxy else "set api.proxy"
+    return f"a proxy answered 407 Proxy Authentication Required: {what}"
+
+
+def proxy_refusal(text: str) -> str | None:
+    """Return why a proxy opened no tunnel to the API, None if that is not known.
+
+    Args:
+        text: The HTTP client's error: the proxy's status, and a phrase that must not be quoted.
+    """
+    digits = text[:3]
+    if not (len(digits) == 3 and digits.isascii() and digits.isdigit()):  # noqa: PLR2004
+        return None
+    status = int(digits)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return _proxy_authentication(has_proxy=True)
+    said = f"{status} {_phrase(status)}".rstrip()
+    return f"the proxy of api.proxy answered {said} in place of a connection to the API"
 
 
 def connection_error_message(error: BaseException, host: str, *, has_proxy: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""One request over HTTP: its body, or an `ApiError`. The only module that knows httpx.
+"""One request over HTTP: its body, or an `ApiError`.
 
 Redirects are not followed: they would carry the token to another host. Bodies have a limit, and are
 never logged, stored or quoted: an error text may hold a customer's phone number.
@@ -13,10 +13,15 @@ import httpx
 from pearl_exporter import __version__
 from pearl_exporter.api.body import Body
 from pearl_exporter.api.clock import ApiClock, Clock
-from pearl_exporter.api.error_mapping import connection_error_message, error_for_status
+from pearl_exporter.api.error_mapping import (
+    connection_error_message,
+    error_for_status,
+    proxy_refusal,
+)
+from pearl_exporter.api.network import Network
 from pearl_exporter.api.token_file import Token
 from pearl_exporter.config import ApiSettings
-from pearl_exporter.errors import ConnectionFailedError, RequestTimeoutError
+from pearl_exporter.errors import BadResponseError, ConnectionFailedError, RequestTimeoutError
 
 _SKIP_BYTES = 64 * 1024
 _SKIP_SECONDS = 1.0
@@ -115,11 +120,10 @@ class Wire:
                 aclosing(await self._transport.handle_async_request(request)) as response,
             ):
                 code = str(response.status_code)
-                # the head's time, as the body may take long
-                self._api_clock.observe(response.headers.get("date", ""), self._clock.monotonic())
                 if response.status_code == httpx.codes.OK:
+                    self._note_time(response.headers)
                     return await _read_capped(response)
-                await _skip_body(response)
+                start = await _skip_body(response)
         except (TimeoutError, httpx.TimeoutException) as error:
             message = f"no whole answer within {timeout_seconds:.3g} s"
             raise RequestTimeoutError(message) from error
@@ -130,9 +134,20 @@ class Wire:
         raise error_for_status(
             response.status_code,
             response.headers,
+            start_of_body=start,
             now_seconds=self._api_clock.now() / 1000,
             is_search=body is not None,
+            has_proxy=self._settings.proxy is not None,
         )
+
+    def _note_time(self, headers: httpx.Headers) -> None:
+        """Learn the API's time when the head of an answer comes: its body may take long.
+
+        An answer with ``Age`` was kept by a cache since its ``Date`` (RFC 9111, section 5.1). What
+        is no page may be of a proxy, which has a clock of its own.
+        """
+        if "age" not in headers:
+            self._api_clock.observe(headers.get("date", ""), self._clock.monotonic())
 
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
@@ -145,6 +160,8 @@ class Wire:
         why = None
         if isinstance(error, httpx.ConnectError):
             why = connection_error_message(error, host, has_proxy=self._settings.proxy is not None)
+        elif isinstance(error, httpx.ProxyError):
+            why = proxy_refusal(str(error))
         return why or f"no connection to {host}, or a broken one: {_cause(error)}"
 
     def _headers(self, url: httpx.URL) -> httpx.Headers:
@@ -161,25 +178,16 @@ class Wire:
         return self._cached_headers
 
 
-def _network(settings: ApiSettings) -> httpx.AsyncHTTPTransport:
-    """Return httpx' transport without the client on top, which costs a fifth of a request's time.
-
-    Nothing that the client adds is wanted: cookies, redirects, credentials from ``.netrc`` and
-    proxies from the environment.
-    """
+def _network(settings: ApiSettings) -> Network:
     context = httpx.create_ssl_context(trust_env=False)
     if settings.ca_file is not None:
         context.load_verify_locations(cafile=settings.ca_file)
-    return httpx.AsyncHTTPTransport(
-        verify=context,
+    return Network(
+        context,
         proxy=settings.proxy.get_secret_value() if settings.proxy is not None else None,
-        trust_env=False,
         # as many connections as slots: a request that has a slot never waits for a connection
-        limits=httpx.Limits(
-            max_connections=settings.concurrency,
-            max_keepalive_connections=settings.concurrency,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-        ),
+        max_connections=settings.concurrency,
+        keepalive_seconds=KEEPALIVE_SECONDS,
     )
 
 
@@ -194,15 +202,21 @@ async def _read_capped(response: httpx.Response) -> bytes:
     return body.whole()
 
 
-async def _skip_body(response: httpx.Response) -> None:
-    """Read an error's body unseen, if it is short, so that the connection can be used again."""
-    skipped = 0
-    with suppress(TimeoutError, httpx.HTTPError):
+async def _skip_body(response: httpx.Response) -> bytes:
+    """Read an error's body, if it is short, so that the connection can be used again.
+
+    Returns:
+        The first piece of the body, which shows whether it is HTML. It must not be quoted.
+    """
+    start, skipped = b"", 0
+    with suppress(TimeoutError, httpx.HTTPError, BadResponseError):
         async with asyncio.timeout(_SKIP_SECONDS):
             async for chunk in response.aiter_raw():
+                start = start or chunk
                 skipped += len(chunk)
                 if skipped > _SKIP_BYTES:
-                    return
+                    break
+    return start
 
 
 def _cause(error: BaseException) -> str:

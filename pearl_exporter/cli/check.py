@@ -65,7 +65,9 @@ async def _check(settings: Settings, notice_seconds: float) -> bool:
         found = " or found" if settings.discovery.enabled else ""
         click.echo(f"no outbounds configured{found}: nothing to check")
     if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
-        click.echo(f"note  {app.api_clock.skew_text}: allowed for")
+        is_used = app.api_clock.is_header_used
+        how = "allowed for" if is_used else "a poll asks the calls which clock is right"
+        click.echo(f"note  {app.api_clock.skew_text}: {how}")
     for line in (*_certificate_lines(settings), *_budget_lines(settings, findings)):
         click.echo(line)
     return is_well and all(finding.error is None for finding in findings)

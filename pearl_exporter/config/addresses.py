@@ -5,8 +5,12 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from pearl_exporter.config.secrecy import looks_secret
+
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _MAX_PORT = 65_535
+_API_PATH = re.compile(r"/v1(/+(outbound(/+[^/]+(/+calls)?)?|account))?/*", re.IGNORECASE)
+"""What the exporter itself puts behind the base URL."""
 
 
 class ListenAddress(NamedTuple):
@@ -52,11 +56,18 @@ def base_url(text: str) -> str:
     """Return the URL without white space around it and without a slash at its end.
 
     Raises:
-        ValueError: It is not an HTTP URL, or has a user, a query or a fragment.
+        ValueError: It is not an HTTP URL, has a user, a query or a fragment, or has the ``/v1`` of
+            the API's paths at its end.
     """
     text = text.strip()
     if not _is_http_url(text) or "?" in text or "#" in text or "@" in text:
         raise ValueError("wanted an http:// or https:// URL without user, query or fragment")
+    parts = urlsplit(text)
+    for start in (match.start() for match in re.finditer("(?i)/v1", parts.path)):
+        if _API_PATH.fullmatch(parts.path, start):
+            base = f"{parts.scheme}://{parts.netloc}{parts.path[:start].rstrip('/')}"
+            which = "the address before it" if looks_secret(base) else base
+            raise ValueError(f"the API's own /v1 follows this URL by itself; write {which}")
     return text.rstrip("/")
 
 

@@ -4,12 +4,14 @@ Each check reports to `Problems`, and reports nothing that follows from a proble
 """
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pearl_exporter.config.durations import format_duration
+from pearl_exporter.config.placeholders import placeholder_problem
 from pearl_exporter.config.problems import Problems
+from pearl_exporter.config.secrecy import KnownSecrets
 from pearl_exporter.config.settings import ApiSettings, OutboundEntry
 from pearl_exporter.config.timings import Timings, resolve_timings
 from pearl_exporter.config.tokens import TokenSource
@@ -18,6 +20,9 @@ from pearl_exporter.config.yaml_lines import KeyPath
 _NEITHER_GIVEN = (
     "no token; give one of api.token and api.token_file in the file, "
     "or of PEARL_API_TOKEN and PEARL_API_TOKEN_FILE in the environment"
+)
+_MISPLACED = (
+    "holds the API token or its secret half, which belongs in api.token or a token_file alone"
 )
 _MINIMA = (
     # the greater key, the lesser key, how many of the lesser it must hold, and words for these
@@ -28,6 +33,55 @@ _MINIMA = (
     ("stale_after", "interval", 2, "two intervals"),
     ("stale_after", "idle_interval", 2, "two of idle_interval"),
 )
+
+
+def check_placeholders(
+    value: object, problems: Problems, variable_of: Callable[[KeyPath], str | None]
+) -> None:
+    """Report the placeholders in all values of a configuration.
+
+    Args:
+        value: The configuration as it was read.
+        problems: Gets them.
+        variable_of: Returns the environment variable that sets a key, None if there is none.
+    """
+    for path, text in texts_of(value):
+        problem = placeholder_problem(text, variable_of(path))
+        if problem is not None:
+            problems.add(path, problem)
+
+
+def check_secrets(value: object, secrets: KnownSecrets, problems: Problems) -> None:
+    """Report keys and values that hold a token or its secret half, except those of `api.token`.
+
+    Ids, names and labels are published, and a URL's host is in messages.
+    """
+    for path, text in texts_of(value, with_keys=True):
+        is_name = path[:1] == ("outbounds",) or path[:2] in (("api", "url"), ("api", "proxy"))
+        if path != ("api", "token") and secrets.is_in(text, is_name=is_name):
+            problems.add(path, _MISPLACED)
+
+
+def texts_of(
+    value: object, path: KeyPath = (), *, with_keys: bool = False
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every text of a configuration, with where it is.
+
+    Args:
+        value: The configuration, or a part of it.
+        path: Where that part is.
+        with_keys: Whether to yield the keys of mappings too, where their mapping is.
+    """
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if with_keys:
+                yield path, key
+            yield from texts_of(item, (*path, key), with_keys=with_keys)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from texts_of(item, (*path, index), with_keys=with_keys)
 
 
 def check_timings(poll: Timings, entries: Mapping[int, OutboundEntry], problems: Problems) -> None:

@@ -8,14 +8,17 @@ checked by its model (`settings`, `fields`), then what takes more than one key o
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from pearl_exporter.config import checks
-from pearl_exporter.config.environment import Tree, overlay
+from pearl_exporter.config.environment import Tree, overlay, variable_of
+from pearl_exporter.config.placeholders import placeholder_problem
 from pearl_exporter.config.problems import Problems, relative_to
 from pearl_exporter.config.resolve import resolve_outbound
+from pearl_exporter.config.secrecy import KnownSecrets
 from pearl_exporter.config.sections import Model, check_section, read_sections
 from pearl_exporter.config.settings import (
     SECTIONS,
@@ -31,6 +34,7 @@ from pearl_exporter.config.settings import (
     WebSettings,
 )
 from pearl_exporter.config.timings import resolve_timings
+from pearl_exporter.config.tokens import TokenSource
 from pearl_exporter.config.web.load import check_web_config
 from pearl_exporter.config.yaml_lines import KeyPath
 from pearl_exporter.errors import ConfigError
@@ -64,11 +68,27 @@ def load_settings(
     Raises:
         ConfigError: Something is wrong. It has every problem; none of them quotes a secret.
     """
+    secrets = KnownSecrets()
+    _add_secret(environ.get("PEARL_API_TOKEN", ""), secrets)
+    try:
+        return _load(path, environ, secrets, asks_api=asks_api)
+    except ConfigError as error:
+        # the form of a value does not always show that it is the token
+        raise ConfigError(map(secrets.mask, error.problems)) from None
+
+
+def _load(
+    path: Path | None, environ: Mapping[str, str], secrets: KnownSecrets, *, asks_api: bool
+) -> Settings:
+    """Return the settings; add to ``secrets`` the tokens that the configuration has."""
     problems = Problems("" if path is None else str(path))
     tree = {} if path is None else _read(path, problems)
     overlay(tree, environ, problems)
+    _add_secrets(tree, secrets, reads_files=asks_api)
     if not asks_api:
         _leave_out_token(tree)
+    checks.check_placeholders(tree, problems, lambda key: _variable_instead(key, problems))
+    checks.check_secrets(tree, secrets, problems)
     api = _section(ApiSettings, "api", tree, problems)
     poll = _section(PollSettings, "poll", tree, problems)
     discovery = _section(DiscoverySettings, "discovery", tree, problems)
@@ -111,6 +131,35 @@ def _read(path: Path, problems: Problems) -> Tree:
             raise
         hint = f"{relative_to(path)}; name the file by --config or PEARL_CONFIG"
         raise ConfigError([f"{problem}{hint}" for problem in error.problems]) from None
+
+
+def _add_secrets(tree: Tree, secrets: KnownSecrets, *, reads_files: bool) -> None:
+    """Add the tokens of the configuration, whatever is wrong with them: see `checks` for that."""
+    api, listed = tree.get("api"), tree.get("outbounds")
+    sections = [api, *(listed if isinstance(listed, list) else ())]
+    for section in sections:
+        given = section if isinstance(section, dict) else {}
+        token, file = given.get("token"), given.get("token_file")
+        if isinstance(token, str):
+            _add_secret(token, secrets)
+        if reads_files and isinstance(file, str) and "\0" not in file:
+            with suppress(ValueError):
+                _add_secret(TokenSource(file=Path(file)).read(), secrets)
+
+
+def _add_secret(text: str, secrets: KnownSecrets) -> None:
+    if placeholder_problem(text) is None:
+        secrets.add(text)
+
+
+def _variable_instead(path: KeyPath, problems: Problems) -> str | None:
+    """Return the environment variable that sets a key of the file, None if there is none."""
+    if len(path) != 2 or problems.is_from_variable(path):  # noqa: PLR2004 - a section's key
+        return None
+    section, key = map(str, path)
+    if section not in SECTIONS or key not in SECTIONS[section].model_fields:
+        return None
+    return variable_of(section, key)
 
 
 def _leave_out_token(tree: Tree) -> None:

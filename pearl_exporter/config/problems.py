@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from pearl_exporter.config.secrecy import looks_secret
 from pearl_exporter.config.yaml_lines import Document, KeyPath
 from pearl_exporter.errors import ConfigError
 
@@ -19,13 +20,6 @@ _MAX_SHOWN = 60
 _MAX_REPORTED = 100
 _MAX_PATH = 200
 _SECRET_KEY = re.compile(r"token|secret|password|authorization|proxy", re.IGNORECASE)
-# What may be a secret in the wrong place: a whole header, a URL with a password or a query,
-# NLPearl's account:secret pair (localhost:10042 is none), a bcrypt hash, and, except within a
-# path, a long run of letters and digits.
-_LONG_KEY = re.compile(r"(?=[\w+=~-]*\d)(?=[\w+=~-]*[a-z])[\w+=~-]{24,}", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"bearer|@|://.*[?#]|^\$2[a-z]\$|^[^\s/:]{3,}:(?!\d+$)[^\s/:]{4,}$", re.IGNORECASE
-)
 
 
 class Problems:
@@ -101,6 +95,10 @@ class Problems:
         """Return what sets the value at ``path``: its variable, else the key itself."""
         return self._variables.get(path) or _dotted(path)
 
+    def is_from_variable(self, path: KeyPath) -> bool:
+        """Return whether an environment variable sets the value at ``path``."""
+        return path in self._variables
+
     def keys_in(self, *section: str | int) -> set[str]:
         """Return the keys of a section that have a problem already."""
         depth = len(section)
@@ -141,21 +139,17 @@ class Problems:
         is_long = len(text) > _MAX_SHOWN
         is_secret = any(_SECRET_KEY.search(str(part)) for part in path)
         # A long text is not searched: the time grows with the square of its length.
-        if is_secret or (not is_long and _looks_secret(text)):
+        if is_secret or (not is_long and looks_secret(text)):
             return "a value that is not shown"
         if is_long:
             return f"a value of {len(text)} characters"
         return f'"{text}"' if isinstance(value, str) else text
 
 
-def _looks_secret(text: str) -> bool:
-    return bool(_SECRET_VALUE.search(text) or ("/" not in text and _LONG_KEY.search(text)))
-
-
 def _shown_path(file: Path) -> str:
     """Return a file's path for a message; nothing if it may be a secret pasted in its place."""
     text = str(file)
-    if len(text) > _MAX_PATH or _looks_secret(text):
+    if len(text) > _MAX_PATH or looks_secret(text):
         return ""
     return f': "{text}"{relative_to(file)}'
 
@@ -173,11 +167,7 @@ def relative_to(file: Path) -> str:
 def _dotted(path: KeyPath) -> str:
     """Return a path as ``poll.window``; a key that may be something pasted is not repeated."""
     return ".".join(
-        f"(a key of {len(key)} characters)"
-        if len(key) > _MAX_SHOWN
-        or _LONG_KEY.search(key)
-        or (not key.isidentifier() and _SECRET_VALUE.search(key))
-        else key
+        f"(a key of {len(key)} characters)" if len(key) > _MAX_SHOWN or looks_secret(key) else key
         for key in map(str, path)
     )
 

@@ -32,7 +32,8 @@ class ApiSettings(Section):
     """Where the API is, with which token, and how many requests it may get."""
 
     url: fields.BaseUrl = Field(
-        default="https://api.nlpearl.ai", description="Base URL of the API."
+        default="https://api.nlpearl.ai",
+        description="Base URL of the API, without the `/v1` of its paths.",
     )
     token: fields.Token | None = Field(
         default=None,

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from pearl_exporter.config.example_values import refuse_example_token
 from pearl_exporter.config.files import os_errors_as_reasons, read_capped
+from pearl_exporter.config.placeholders import refuse_placeholder
 
 _MAX_FILE_BYTES = 64 * 1024
 
@@ -21,12 +22,13 @@ def normalise_token(text: str) -> str:
     removed.
 
     Raises:
-        ValueError: Nothing is left, it is an example's token, or it can't be in an HTTP header:
-            white space inside, control characters, anything but ASCII.
+        ValueError: Nothing is left, it is a placeholder or an example's token, or it can't be in an
+            HTTP header: white space inside, control characters, anything but ASCII.
     """
     token = _unwrapped(text)
     if not token:
         raise ValueError("the token is empty")
+    refuse_placeholder(token)
     if any(character.isspace() for character in token):
         raise ValueError("the token has white space inside; wanted one word, as NLPearl shows it")
     if not token.isascii():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from pearl_exporter.config.placeholders import placeholder_problem_of_line
 from pearl_exporter.text import is_unicode
 
 KeyPath = tuple[str | int, ...]
@@ -66,6 +67,17 @@ def read_yaml(text: str) -> Document:
     Raises:
         YamlError: The text can't be read at all.
     """
+    try:
+        return _read(text)
+    except YamlError as error:
+        line = text.splitlines()[error.line - 1] if error.line else ""
+        problem = placeholder_problem_of_line(line)
+        if problem is None:
+            raise
+        raise YamlError(error.line, problem) from None
+
+
+def _read(text: str) -> Document:
     document = Document()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -8,6 +8,9 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import msgspec
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
@@ -18,6 +21,7 @@ from pearl_exporter.config import (
     Settings,
     discovered_outbound,
 )
+from pearl_exporter.config.secrecy import KnownSecrets
 from pearl_exporter.discovery.periodic_request import PeriodicRequest
 from pearl_exporter.discovery.selection import (
     KnownOutbound,
@@ -205,6 +209,7 @@ class Platform:
     async def _take(self, listing: Listing) -> None:
         self._statuses = {each.id: each.status for each in listing.outbounds}
         if self.settings.discovery.enabled:
+            listing = _without_tokens(listing, self.settings)
             self._known = merge(self._known, listing, selection_rules(self.settings.discovery))
             await self._note_choices()
             await self._reconfigure()
@@ -255,6 +260,21 @@ class Platform:
             for outbound_id, each in self._polled().items()
         }
         return {name: is_on for name, is_on in states.items() if is_on is not None}
+
+
+def _without_tokens(listing: Listing, settings: Settings) -> Listing:
+    """Return a list without the names that hold a token: they would become labels."""
+    secrets = KnownSecrets()
+    for source in {settings.api.token_source, *(each.token for each in settings.outbounds)}:
+        with suppress(ValueError):  # a token file that can't be read now: others report that
+            secrets.add(source.read() if source is not None else "")
+    outbounds = tuple(
+        msgspec.structs.replace(each, name="")
+        if each.name and secrets.is_in(each.name, is_name=True)
+        else each
+        for each in listing.outbounds
+    )
+    return msgspec.structs.replace(listing, outbounds=outbounds)
 
 
 def selection_rules(settings: DiscoverySettings) -> SelectionRules:

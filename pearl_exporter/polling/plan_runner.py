@@ -7,6 +7,8 @@ from typing import TypeVar
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.errors import BadRequestError
+from pearl_exporter.polling.clock_evidence import PURPOSE, is_other_right
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.poll_history import Asked
@@ -88,29 +90,35 @@ class PlanRunner:
             PollError: A page did not come, or the answers contradict each other.
         """
         with suppress(_ClockCorrectedError):
-            return await self._read_once(tracker, state)
-        # from here on the API's clock is known, so that this happens once at most
-        return await self._read_once(tracker, state)
+            return await self._read_once(tracker, state, may_correct=True)
+        return await self._read_once(tracker, state, may_correct=False)
 
-    async def _read_once(self, tracker: Tracker, state: PlanState) -> tuple[Instant, PollResult]:
+    async def _read_once(
+        self, tracker: Tracker, state: PlanState, *, may_correct: bool
+    ) -> tuple[Instant, PollResult]:
         """Read as of the present; raise `_ClockCorrectedError` if it turns out to be wrong."""
         api_clock, clock = self._context.api_clock, self._context.clock
-        is_sure, began = api_clock.is_known, clock.monotonic()
+        is_sure, began = not may_correct or api_clock.is_known, clock.monotonic()
+        may_doubt = may_correct
         now = _no_small_step_back(api_clock.now(), tracker.polled_at)
 
         async def ask(step: Step) -> Page:
-            nonlocal is_sure
+            nonlocal is_sure, may_doubt
             self._report(step.progress)
-            self._asked.note(step.purpose, step.search)
-            page = await self._search(step.search)
-            self._asked.answer(page)
-            self._on_page(page)
+            page = await self._page(step.purpose, step.search)
+            if may_doubt:
+                # The first answer shows what its Date says, and calls have to bear it out if that
+                # is far from what this poll goes by.
+                may_doubt = False
+                if await self._is_another_clock_right():
+                    is_sure = False
             # the first answer with a Date says whether this machine's clock is right
             if not is_sure and api_clock.is_known:
                 is_sure = True
                 elapsed_ms = (clock.monotonic() - began) * 1000
                 if abs(api_clock.now() - now - elapsed_ms) > TOLERATED_SKEW_SECONDS * 1000:
-                    self._log.skew(api_clock.skew_text)
+                    if api_clock.is_header_used:
+                        self._log.skew(api_clock.skew_text)
                     raise _ClockCorrectedError
             return page
 
@@ -119,6 +127,26 @@ class PlanRunner:
         self._report(result.progress)
         self._log.oddities(result.state, state)
         return now, result
+
+    async def _page(self, purpose: str, search: Search) -> Page:
+        self._asked.note(purpose, search)
+        page = await self._search(search)
+        self._asked.answer(page)
+        self._on_page(page)
+        return page
+
+    async def _is_another_clock_right(self) -> bool:
+        """Let calls decide between clocks that are far apart; return whether the time changes."""
+        api_clock = self._context.api_clock
+        doubt = api_clock.doubt(self._log.outbound)
+        if doubt is None:
+            return False
+        questions = is_other_right(doubt, self._limits.page_size)
+        verdict: bool | None = None
+        with suppress(BadRequestError):  # of a range that the API does not like: no call tells
+            verdict = await drive(questions, lambda search: self._page(PURPOSE, search))
+        api_clock.decide(doubt, self._log.outbound, is_other_right=verdict)
+        return verdict is True
 
     def _report(self, progress: ReadProgress | None) -> None:
         """Show how far the read of the whole window has come, if there is one."""

@@ -35,7 +35,6 @@ def raw_deflate(content: bytes) -> bytes:
         (" X-GZIP , identity", PACKED),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", raw_deflate(TEXT)),
-        ("gzip", PACKED + b"rubbish behind it"),
     ],
 )
 def test_it_is_given_as_it_was_packed(encoding, body, size):
@@ -57,11 +56,16 @@ def test_an_empty_body_is_empty(encoding):
         ("deflate", b"\xff" * 40, "is broken"),
         ("br", TEXT, "was not asked for"),
         ("gzip, gzip", PACKED, "was not asked for"),
+        ("gzip", PACKED + b"rubbish behind it", "goes on behind the end"),
+        ("gzip", PACKED + PACKED, "goes on behind the end"),
+        ("deflate", zlib.compress(TEXT) + b"\0", "goes on behind the end"),
+        ("deflate", raw_deflate(TEXT) + b"\0", "goes on behind the end"),
     ],
 )
-def test_it_is_no_answer(encoding, body, said):
+@pytest.mark.parametrize("size", [1, 65_536])
+def test_it_is_no_answer(encoding, body, said, size):
     with pytest.raises(BadResponseError, match=said):
-        unpacked(encoding, body)
+        unpacked(encoding, body, size)
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
@@ -77,6 +81,16 @@ def test_what_is_too_large_is_given_up_before_it_takes_room(encoding):
     finally:
         tracemalloc.stop()
     assert most < 3 * MAX_BODY_BYTES
+
+
+def test_what_is_received_counts_even_if_it_unpacks_to_nothing():
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    empty_blocks = packer.flush(zlib.Z_FULL_FLUSH) * 1000
+    taken = Body("deflate")
+    for _ in range(MAX_BODY_BYTES // len(empty_blocks)):
+        taken.take(empty_blocks)
+    with pytest.raises(BadResponseError, match="larger than 16 MiB"):
+        taken.take(empty_blocks)
 
 
 def test_the_largest_one_passes():

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pearl_exporter.api.body import MAX_BODY_BYTES
+from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.errors import (
     ApiError,
     AuthError,
     BadRequestError,
     BadResponseError,
     ConnectionFailedError,
+    InterceptedError,
     NotFoundError,
     RateLimitedError,
     Reason,
@@ -26,6 +28,7 @@ from pearl_exporter.errors import (
 from pearl_exporter.reading.search import Page
 from tests.support.client_scene import (
     PHONE,
+    SEARCH,
     TOKEN,
     URL,
     WELL,
@@ -40,6 +43,15 @@ pytestmark = pytest.mark.virtual_time
 HTML = b"<html><body>Please sign in, or call +" + PHONE.encode() + b"</body></html>"
 BOMB = gzip.compress(b" " * (MAX_BODY_BYTES + 1))
 GZIP = {"content-encoding": "gzip"}
+
+
+def challenge(status: int = 403, **headers: str) -> httpx.Response:
+    """What a firewall answers in the place of the API."""
+    return httpx.Response(
+        status,
+        content=b"<!DOCTYPE html><title>Just a moment, +" + PHONE.encode() + b"</title>",
+        headers={"content-type": "text/html; charset=UTF-8"} | headers,
+    )
 
 
 FAILURES = {
@@ -91,7 +103,12 @@ FAILURES = {
         lambda: httpx.Response(308, headers={"location": "https://elsewhere.test/"}),
         BadResponseError, "bad_response", False
     ),
-    "no content": (lambda: httpx.Response(204), BadResponseError, "bad_response", False),
+    "no content": (lambda: httpx.Response(204), InterceptedError, "bad_response", True),
+    "accepted": (lambda: httpx.Response(202, json={}), InterceptedError, "bad_response", True),
+    "a firewall's page": (challenge, InterceptedError, "bad_response", True),
+    "408": (lambda: problem(408), RequestTimeoutError, "timeout", True),
+    "425": (lambda: problem(425), RequestTimeoutError, "timeout", True),
+    "407": (lambda: problem(407), ConnectionFailedError, "connection", True),
     "HTML": (lambda: httpx.Response(200, content=HTML), BadResponseError, "bad_response", False),
     "empty": (lambda: httpx.Response(200), BadResponseError, "bad_response", False),
     "cut JSON": (
@@ -161,6 +178,58 @@ async def test_the_status_is_told_in_the_standards_words():
     async with a_scene() as scene:
         scene.answer(problem(404))
         assert str(await scene.failure()).startswith("the API answered 404 Not Found")
+
+
+JSON, TEXT = "application/problem+json", "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "content", "more", "said"),
+    [
+        (403, "text/html", HTML, {}, "a page of HTML (text/html): a firewall or proxy"),
+        (403, "Text/HTML; charset=x", b"", {}, "a page of HTML (text/html): a firewall or proxy"),
+        (403, "application/xhtml+xml", b"", {}, "a page of HTML (application/xhtml+xml)"),
+        (403, TEXT, b"\xef\xbb\xbf \n" + HTML, {}, "a page of HTML (text/plain)"),
+        (403, "", HTML, {}, "a page of HTML (no content type)"),
+        (403, JSON, b"{}", {"CF-Mitigated": "challenge"}, "a challenge (cf-mitigated)"),
+        (401, "text/html", HTML, {"cf-mitigated": "challenge"}, "a challenge (cf-mitigated)"),
+        (403, JSON, HTML, {}, None),
+        (403, TEXT, b"Forbidden", {}, None),
+        (403, TEXT, b"", {}, None),
+        (401, "text/html", HTML, {}, None),
+        (401, "", b"", {}, None),
+    ],
+)
+async def test_a_firewalls_refusal_is_not_the_tokens(status, content_type, content, more, said):
+    headers = ({"content-type": content_type} if content_type else {}) | more
+    async with a_scene() as scene:
+        scene.answer(lambda _: httpx.Response(status, headers=headers, stream=Stream(content)))
+        error = await scene.failure(give_up=10.0)
+        assert isinstance(error, AuthError if said is None else InterceptedError)
+        if said is not None:
+            assert str(error).startswith(f"{status}, {said}")
+            assert str(error).endswith(" before the API?")
+
+
+@pytest.mark.parametrize("make", [challenge, lambda **more: httpx.Response(204, headers=more)])
+async def test_a_firewall_is_waited_for_as_a_failing_server_is(make):
+    async with a_scene() as scene:
+        scene.answer(make(**{"retry-after": "7"}), make(), WELL)
+        assert await scene.search() == Page(0, [])
+        assert scene.times[1] == pytest.approx(7.0, abs=0.001)
+        assert scene.times[2] - scene.times[1] >= 2.0
+
+
+async def test_a_firewall_holds_no_other_outbound_back():
+    async with a_scene() as scene:
+        scene.client.share_among({"one": 30.0, "two": 30.0})
+        scene.answer(lambda _: challenge())
+        for outbound in ("one", "two"):
+            async with scene.client.session(outbound, Deadline(5.0)) as session:
+                with pytest.raises(InterceptedError):
+                    await session.search(SEARCH)
+            assert scene.client.next_allowed_at(outbound) == 0.0
+        assert not scene.client.budget.is_refused
 
 
 async def test_a_redirect_is_not_followed():

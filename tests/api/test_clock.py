@@ -30,6 +30,15 @@ class Machine:
         """An answer comes, whose Date is cut to whole seconds as a server's is."""
         self.hear_raw(http_date(self.true_seconds + wrong_by))
 
+    def bear_out(self, is_date_right: bool | None = True) -> None:
+        """Calls say whether the last headers are right, if they are asked."""
+        doubt = self.api_clock.doubt("out")
+        if doubt is not None:
+            verdict = is_date_right
+            if verdict is not None and not doubt.is_other_header:
+                verdict = not verdict
+            self.api_clock.decide(doubt, "out", is_other_right=verdict)
+
     def hear_raw(self, header: str) -> None:
         self.api_clock.observe(header, self.true_seconds - NOON + 77.0)
 
@@ -58,7 +67,7 @@ def test_a_difference_below_two_seconds_is_not_corrected(ahead):
     assert machine.error_seconds == pytest.approx(ahead, abs=0.001)
 
 
-@pytest.mark.parametrize("ahead", [2.6, -2.6, 60.0, -60.0, 86_400.0, -86_400.0])
+@pytest.mark.parametrize("ahead", [2.6, -2.6, 60.0, -60.0, 299.0, -299.0])
 def test_a_larger_skew_is_corrected_by_the_first_answer(ahead):
     machine = Machine(ahead)
     machine.hear()
@@ -66,13 +75,77 @@ def test_a_larger_skew_is_corrected_by_the_first_answer(ahead):
     assert machine.error_seconds == pytest.approx(0.0, abs=0.501)
 
 
-@given(st.floats(-1e6, 1e6), st.lists(st.floats(0, 100), min_size=1, max_size=8))
+@pytest.mark.parametrize("ahead", [301.5, -301.5, 86_400.0, -86_400.0])
+def test_a_skew_of_more_than_minutes_needs_calls_as_witnesses(ahead):
+    machine = Machine(ahead)
+    machine.hear()
+    assert not machine.api_clock.is_known
+    assert not machine.api_clock.is_header_used
+    assert machine.api_clock.skew_seconds == pytest.approx(ahead, abs=0.501)
+    assert machine.error_seconds == pytest.approx(ahead, abs=0.001)
+    machine.bear_out()
+    assert machine.api_clock.is_known
+    assert machine.error_seconds == pytest.approx(0.0, abs=0.501)
+
+
+@pytest.mark.parametrize("verdict", [False, None])
+def test_a_date_that_calls_do_not_bear_out_is_not_used(verdict, caplog):
+    machine = Machine()
+    for _ in range(3):
+        machine.hear(wrong_by=7200.0)
+        machine.bear_out(verdict)
+    assert machine.error_seconds == 0.0
+    assert machine.api_clock.skew_seconds == pytest.approx(-7200.0, abs=0.501)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("verdict", [True, False, None])
+def test_each_outbound_is_asked_every_5_minutes(verdict):
+    """A few calls may have been wrong about it."""
+    machine = Machine()
+    machine.hear(wrong_by=7200.0)
+    machine.bear_out(verdict)
+    assert machine.api_clock.doubt("out") is None
+    assert machine.api_clock.doubt("other") is not None
+    machine.true_seconds += 301
+    assert machine.api_clock.doubt("out") is not None
+
+
+@given(
+    st.floats(-1e6, 1e6),
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
+    st.lists(st.floats(0, 400), min_size=1, max_size=20),
+)
+def test_no_header_alone_moves_the_time_by_more_than_minutes(ahead, wrong, pauses):
+    machine = Machine(ahead)
+    for wrong_by, pause in zip(wrong, pauses, strict=False):
+        machine.true_seconds += pause
+        machine.hear(wrong_by)
+        assert abs(machine.error_seconds - ahead) <= 301.0
+
+
+def test_what_calls_got_wrong_calls_put_right():
+    machine = Machine()
+    machine.hear(wrong_by=-7200.0)
+    machine.bear_out()
+    assert machine.error_seconds == pytest.approx(-7200.0, abs=0.501)
+    machine.true_seconds += 301
+    machine.hear(wrong_by=-7200.0)
+    machine.bear_out(False)
+    assert machine.error_seconds == 0.0
+
+
+@given(
+    st.floats(-298, 298) | st.floats(-1e6, 1e6),
+    st.lists(st.floats(0, 100), min_size=1, max_size=8),
+)
 def test_the_correction_is_off_by_a_second_at_most(ahead, pauses):
     """The header has whole seconds."""
     machine = Machine(ahead)
     for pause in pauses:
         machine.true_seconds += pause
         machine.hear()
+        machine.bear_out()
     tolerated = 2.5 if abs(ahead) <= 2.5 else 0.502
     assert abs(machine.error_seconds) <= tolerated
 

@@ -53,8 +53,11 @@ def test_an_outbound_of_the_environment(tmp_path):
 
 @pytest.mark.parametrize("value", ["65f1c0ffee", "YOURS", "my-outbound", "changes", "account-id"])
 def test_what_only_resembles_one_is_taken(tmp_path, value):
-    (tmp_path / "c.yml").write_text(
-        f"api: {{token: '{value}:{value}'}}\noutbounds: [{{id: '{value}', name: YOUR_NAME}}]\n"
-    )
-    (outbound,) = load_settings(tmp_path / "c.yml", {}).outbounds
-    assert (outbound.id, outbound.name) == (value, "YOUR_NAME")
+    # an id that is the token's secret half is refused for that
+    for token, outbound_id in ((f"{value}:{value}", "65f1"), ("a:b", value)):
+        (tmp_path / "c.yml").write_text(
+            f"api: {{token: '{token}'}}\noutbounds: [{{id: '{outbound_id}', name: YOUR_NAME}}]\n"
+        )
+        (outbound,) = load_settings(tmp_path / "c.yml", {}).outbounds
+        assert outbound.token.read() == token
+        assert (outbound.id, outbound.name) == (outbound_id, "YOUR_NAME")

@@ -465,3 +465,19 @@ async def test_many_changes_leave_no_task_behind():
             await reload(world, exclude=Pattern(f"load-00{turn % 5}"))
             await asyncio.sleep(ROUND)
         assert len(asyncio.all_tasks()) <= tasks + 3
+
+
+async def test_a_name_that_holds_the_token_is_not_shown():
+    """Somebody has pasted it into the wrong field."""
+    async with running() as world:
+        renamed = change(world, "load-001", name="load-001 account:secret")
+        await asyncio.sleep(ROUND)
+        assert polled(world) == ALL
+        assert "account:secret" not in str(world.app.platform.choices(world.settings))
+    async with running() as world:
+        change(world, "load-002", name="my Secret")
+        world.app.platform._known = ()
+        await asyncio.sleep(ROUND)
+        assert len(polled(world)) == 3
+        assert not [name for name in polled(world) if "ecret" in name]
+        assert renamed

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -59,19 +61,27 @@ class _Recorded(httpx.ASGITransport):
 
 
 class Dated(httpx.AsyncBaseTransport):
-    """Puts a ``Date`` of its own on every answer while it is on; None takes the header away."""
+    """Puts a ``Date`` of its own on every answer while it is on; None takes the header away.
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, date: str | None) -> None:
+    A number is how many seconds it is ahead of the answer's own.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, date: str | float | None) -> None:
         self._transport = transport
         self.date = date
+        self.more: dict[str, str] = {}
         self.is_on = True
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await self._transport.handle_async_request(request)
         if self.is_on:
-            del answer.headers["date"]
-            if self.date is not None:
+            own = answer.headers.pop("date", "")
+            if isinstance(self.date, float):
+                moment = parsedate_to_datetime(own) + timedelta(seconds=self.date)
+                answer.headers["date"] = format_datetime(moment, usegmt=True)
+            elif self.date is not None:
                 answer.headers["date"] = self.date
+            answer.headers.update(self.more)
         return answer
 
 

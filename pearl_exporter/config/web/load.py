@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from pearl_exporter.config.checks import check_placeholders
 from pearl_exporter.config.files import file_stamp
 from pearl_exporter.config.problems import Problems
 from pearl_exporter.config.sections import Model, Section, check_section, read_sections
@@ -77,6 +78,7 @@ def read_web_config(path: Path) -> WebConfig:
         raise ConfigError([f"{path}: is not a regular file, or does not exist"])
     files = {path: file_stamp(path)}
     top = read_sections(path, _KNOWN, problems)
+    check_placeholders(top, problems, lambda _: None)
     tls = _section(TlsSettings, "tls_server_config", top, problems)
     http = _section(HttpSettings, "http_server_config", top, problems) or HttpSettings()
     rate_limit = _section(RateLimitSettings, "rate_limit", top, problems)
