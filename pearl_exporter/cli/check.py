@@ -97,7 +97,7 @@ async def _habits(
     present: Present | None = None
     for outbound in busiest((each.outbound, each.calls) for each in findings):
         try:
-            present = present or await believed_present(app, outbound)
+            present = present or await believed_present(app, outbound, notice_seconds)
             judgements = await ask_habits(app, outbound, present.now, notice_seconds)
         except ApiError as error:
             judgements = [Judgement("habits", Verdict.FAIL, f"{error.reason}: {error}")]

@@ -38,10 +38,15 @@ def busiest(calls: Iterable[tuple[OutboundSettings, int | None]]) -> list[Outbou
     return [outbound for _, outbound in best.values()]
 
 
-async def believed_present(app: App, outbound: OutboundSettings) -> Present:
+async def believed_present(app: App, outbound: OutboundSettings, notice_seconds: float) -> Present:
     """Return the present by the clock that rows bear out.
 
     Clocks that differ by minutes cost one request, for the newest row of the last day.
+
+    Args:
+        app: The application that sends the request.
+        outbound: The outbound that is asked about.
+        notice_seconds: How often to say what the command waits for.
 
     Raises:
         ApiError: The request failed.
@@ -52,7 +57,8 @@ async def believed_present(app: App, outbound: OutboundSettings) -> Present:
     local = round(app.clock.wall() * 1000)
     api = round(local - skew_seconds * 1000)
     first, last = min(local, api), max(local, api)
-    page = await _asking(app, outbound)(Search(first - DAY_MS, last + _MINUTE_MS, 0, 1))
+    ask = _asking(app, outbound, notice_seconds)
+    page = await ask(Search(first - DAY_MS, last + _MINUTE_MS, 0, 1))
     newest = max((call.start for call in page.calls), default=None)
     now = nearer_clock(newest, local, api)
     which = "the API's" if now == api else "this machine's"
@@ -76,15 +82,17 @@ async def ask_habits(
     """
     start = now - round(outbound.window * 1000)
     steps = try_habits(start, now, app.settings.api.page_size)
-    async with notices_while_waiting(app, lambda: outbound.name, notice_seconds):
-        return await drive(steps, _asking(app, outbound))
+    return await drive(steps, _asking(app, outbound, notice_seconds))
 
 
-def _asking(app: App, outbound: OutboundSettings) -> Callable[[Search], Awaitable[Page]]:
+def _asking(
+    app: App, outbound: OutboundSettings, notice_seconds: float
+) -> Callable[[Search], Awaitable[Page]]:
     client = app.clients[outbound.token]
 
     async def ask(search: Search) -> Page:
         deadline = Deadline(outbound.give_up, retries=False)
-        return await client.search(outbound.id, search, deadline)
+        async with notices_while_waiting(app, lambda: outbound.name, notice_seconds):
+            return await client.search(outbound.id, search, deadline)
 
     return ask

@@ -16,6 +16,7 @@ from pearl_exporter.counting.ledger import LedgerSnapshot
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import Campaign, Profile
 from tests.simulator.worlds import CALM
+from tests.support.virtual_time import run_virtually
 from tests.support.world import DAWN_MS, HOUR_MS, World
 
 pytestmark = pytest.mark.virtual_time
@@ -255,9 +256,13 @@ async def history(fault: str) -> Outcome:
     return outcome
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> Outcome:
+    return run_virtually(history("skew:0"))
+
+
 @pytest.mark.parametrize("habit", PASSING, ids=lambda habit: habit.fault)
-async def test_a_habit_that_passes_loses_no_call(habit: Habit):
-    undisturbed = await history("skew:0")
+async def test_a_habit_that_passes_loses_no_call(habit: Habit, undisturbed: Outcome):
     span = f"begin={BEGIN_SECONDS},lasting={LASTING_SECONDS}"
     name, _, settings = habit.fault.partition(":")
     outcome = await history(f"{name}:{','.join(filter(None, [settings, span]))}")
