@@ -12,7 +12,7 @@ from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.state.store import MemoryStore
-from tests.polling.test_schedule import until
+from tests.support.patience import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World, outbound_settings
 

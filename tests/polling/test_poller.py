@@ -14,8 +14,7 @@ from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
-from tests.polling.test_schedule import until
-from tests.support.patience import HANGING_SECONDS
+from tests.support.patience import HANGING_SECONDS, until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, HOUR_MS, Dated, World
 
