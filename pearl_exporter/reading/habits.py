@@ -197,7 +197,7 @@ def _judge_zone(page: Page, start: Instant, now: Instant) -> Judgement:
 def _judge_order(answers: Answers) -> Judgement:
     down = _starts(answers.newest)
     up = _starts(answers.oldest)
-    if down == sorted(down, reverse=True) and up == sorted(up):
+    if _is_ordered(answers):
         return Judgement("order", Verdict.OK, "rows come newest first and oldest first, as asked")
     if down == sorted(down) and up == sorted(up):
         order = "oldest first"
@@ -222,33 +222,33 @@ def _judge_ends(answers: Answers) -> Judgement:
             f"calls of the last {_span(left_out)} before the end asked for are left out: the ends "
             "are cut to coarse steps, or taken for local time",
         )
-    before = answers.start - FUZZ_MS
-    early = [call for call in answers.oldest.calls if call.start < before]
-    if len(early) > (1 - MIN_INSIDE_SHARE) * len(answers.oldest.calls):
-        reach = answers.start - min(call.start for call in early)
+    oldest = answers.oldest.calls
+    early = [call.start for call in oldest if call.start < answers.start - FUZZ_MS]
+    reach = answers.start - min(early, default=answers.start)
+    beyond = max((call.start for call in answers.lower.calls), default=0) - answers.middle
+    is_read_by_offset = beyond > FUZZ_MS or not _is_ordered(answers)
+    if is_read_by_offset and len(early) > (1 - MIN_INSIDE_SHARE) * len(oldest):
         return Judgement(
             "ends",
             Verdict.FAIL,
-            f"rows start up to {_span(reach)} before the start asked for: the start is ignored, or "
-            "cut to coarse steps",
+            f"rows start up to {_span(reach)} before the start asked for, and pages in ascending "
+            "order begin there: the start is ignored, or cut to coarse steps",
         )
-    beyond = max((call.start for call in answers.lower.calls), default=0) - answers.middle
     if beyond > FUZZ_MS:
         reaches_top = answers.now - answers.middle - beyond < beyond
         what = "ignored" if reaches_top else "cut to coarse steps"
         return Judgement(
             "ends",
             Verdict.WARNING,
-            f"rows start up to {_span(beyond)} after the end asked for: the end of the range is "
-            f"{what}, so each poll reads the whole window by offset",
+            f"rows start up to {_span(beyond)} after the end asked for: the end is {what}, so each "
+            "poll reads the whole window by offset",
         )
     if early:
-        reach = answers.start - min(call.start for call in early)
         return Judgement(
             "ends",
             Verdict.WARNING,
-            f"rows start up to {_span(reach)} before the start asked for: the ends are cut to "
-            "coarse steps, so each poll reads the whole window by offset",
+            f"rows start up to {_span(reach)} before the start asked for: the start is ignored, or "
+            "cut to coarse steps, and such rows are left out",
         )
     return Judgement("ends", Verdict.OK, "rows start between the ends asked for")
 
@@ -384,6 +384,11 @@ def _lies_elsewhere(page: Page) -> bool:
 
 
 # --- rows
+
+
+def _is_ordered(answers: Answers) -> bool:
+    down, up = _starts(answers.newest), _starts(answers.oldest)
+    return down == sorted(down, reverse=True) and up == sorted(up)
 
 
 def _left_out(answers: Answers) -> Instant:

@@ -43,9 +43,10 @@ def _endless(_fault: Fault, answer: Answer, asked: Asked) -> Answer:
 
 
 def _made_up_row(asked: Asked) -> CallRow:
-    # the edge at which the page ends, so that the order is as asked
-    edge_ms = asked.query.to_ms if asked.query.ascending else asked.query.from_ms
-    start = datetime.fromtimestamp(min(edge_ms, asked.now_ms) / 1000, UTC)
+    # inside the range, near the end at which its last page ends
+    from_ms, to_ms = asked.query.from_ms, min(asked.query.to_ms, asked.now_ms)
+    near_ms = max(from_ms, to_ms - 10) if asked.query.ascending else min(to_ms, from_ms + 10)
+    start = datetime.fromtimestamp(near_ms / 1000, UTC)
     return {
         "id": f"{asked.random.getrandbits(96):024x}",
         "startTime": start.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
