@@ -6,9 +6,12 @@ polls fail for a habit, `check` fails too, and if they read right, it does not.
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pearl_exporter.cli.check import check_app
 from pearl_exporter.counting.calls import status_label
@@ -142,7 +145,7 @@ HABITS = [
 ]
 
 
-def world_with(fault: str, **more: Any) -> World:
+def world_with(*faults: str, **more: Any) -> World:
     profile = Profile(
         outbound_id="65f1c0ffee65f1c0ffee0001",
         name="spring",
@@ -153,7 +156,7 @@ def world_with(fault: str, **more: Any) -> World:
     campaign = Campaign(profile, seed=7, start_ms=DAWN_MS - 8 * HOUR_MS)
     timings = {"window": WINDOW_SECONDS, "interval": INTERVAL_SECONDS}
     return World(
-        [campaign], faults=[fault], poll=timings, outbound=timings, **{"frozen": True, **more}
+        [campaign], faults=faults, poll=timings, outbound=timings, **{"frozen": True, **more}
     )
 
 
@@ -207,15 +210,17 @@ async def test_a_poll_reads_right_or_fails(habit: Habit):
 
 # --- habits that begin while polls go on, and end
 
-BEGIN_SECONDS = 100.0
-LASTING_SECONDS = 70.0
-HISTORY_POLLS = 40
+HISTORY_POLLS = 60
 
-PASSING = [
-    reads_right("no_rows:requests=1"),
-    reads_right("vanishing:share=0.3"),
-    reads_right("vanishing:share=1"),
-    reads_right("replica_behind:0.5,seconds=40"),
+HIDING = [
+    fails("no_rows:requests=1", ""),
+    fails("vanishing:share=0.3", ""),
+    fails("vanishing:share=1", ""),
+    fails("replica_behind:0.5,seconds=40", ""),
+]
+"""They last for less than the time after which a missing call is given up. A poll may fail."""
+
+FAILING = [
     fails("local_time:hours=3", ""),
     fails("local_ends:hours=-5", ""),
     fails("odd_field:field=id", "", UNUSABLE),
@@ -237,8 +242,8 @@ class Outcome:
         self.recount = recounted(world)
 
 
-async def history(fault: str) -> Outcome:
-    world = world_with(fault)
+async def history(*faults: str) -> Outcome:
+    world = world_with(*faults)
     await world.app.start(polling=False)
     (poller,) = world.app.pollers
     reasons = set()
@@ -256,21 +261,49 @@ async def history(fault: str) -> Outcome:
     return outcome
 
 
-@pytest.fixture(scope="module")
+class Spell(NamedTuple):
+    """A habit that begins after some seconds, and ends after some more."""
+
+    habit: Habit
+    begin: float = 100.0
+    lasting: float = 70.0
+
+    @property
+    def fault(self) -> str:
+        name, _, settings = self.habit.fault.partition(":")
+        span = f"begin={self.begin},lasting={self.lasting}"
+        return f"{name}:{','.join(filter(None, [settings, span]))}"
+
+
+@cache
 def undisturbed() -> Outcome:
-    return run_virtually(history("skew:0"))
+    return run_virtually(history())
 
 
-@pytest.mark.parametrize("habit", PASSING, ids=lambda habit: habit.fault)
-async def test_a_habit_that_passes_loses_no_call(habit: Habit, undisturbed: Outcome):
-    span = f"begin={BEGIN_SECONDS},lasting={LASTING_SECONDS}"
-    name, _, settings = habit.fault.partition(":")
-    outcome = await history(f"{name}:{','.join(filter(None, [settings, span]))}")
-    assert outcome.reasons <= habit.fails
+def assert_nothing_is_lost(*spells: Spell) -> None:
+    outcome = run_virtually(history(*(spell.fault for spell in spells)))
+    assert outcome.reasons <= {reason for spell in spells for reason in spell.habit.fails}
     assert outcome.window == outcome.recount
-    assert outcome.ledger.started == undisturbed.ledger.started
-    assert outcome.ledger.by_status == undisturbed.ledger.by_status
+    assert outcome.ledger.started == undisturbed().ledger.started
+    assert outcome.ledger.by_status == undisturbed().ledger.by_status
     assert not any(outcome.ledger.uncounted.values())
+
+
+@pytest.mark.parametrize("habit", HIDING + FAILING, ids=lambda habit: habit.fault)
+def test_a_habit_that_passes_loses_no_call(habit: Habit):
+    assert_nothing_is_lost(Spell(habit))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    hiding=st.builds(Spell, st.sampled_from(HIDING), st.integers(31, 600), st.integers(20, 100)),
+    failing=st.lists(
+        st.builds(Spell, st.sampled_from(FAILING), st.integers(31, 600), st.integers(20, 300)),
+        max_size=2,
+    ),
+)
+def test_habits_that_overlap_lose_no_call(hiding: Spell, failing: list[Spell]):
+    assert_nothing_is_lost(hiding, *failing)
 
 
 async def test_retention_at_the_window_does_not_disturb_a_read():
