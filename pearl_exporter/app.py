@@ -78,6 +78,11 @@ class App:
         self._note_configured()
 
     @property
+    def clock(self) -> Clock:
+        """This machine's clocks."""
+        return self._context.clock
+
+    @property
     def settings(self) -> Settings:
         """The settings in force, with the outbounds that were discovered."""
         return self._active.settings

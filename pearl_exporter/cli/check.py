@@ -1,7 +1,7 @@
 """``check``: does this configuration work, and does it fit the request budget?"""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -11,6 +11,7 @@ from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App, build_app
+from pearl_exporter.cli.check_habits import Present, ask_habits, believed_present, busiest
 from pearl_exporter.cli.check_platform import ask_platform
 from pearl_exporter.cli.exits import FAILED, load_settings_or_exit, run_or_exit
 from pearl_exporter.cli.wait_notices import NOTICE_SECONDS, notices_while_waiting
@@ -21,6 +22,7 @@ from pearl_exporter.config.web.load import read_web_config
 from pearl_exporter.errors import ApiError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reading.cost import usual_requests
+from pearl_exporter.reading.habits import Judgement, Verdict
 from pearl_exporter.reading.search import Search
 
 
@@ -45,32 +47,66 @@ def run_check(config: Path | None, *, notice_seconds: float = NOTICE_SECONDS) ->
 
 
 async def _check(settings: Settings, notice_seconds: float) -> bool:
-    """Print a line for each outbound and for the budget; return whether all is well."""
     app = build_app(settings)
-    findings: list[Finding] = []
     try:
-        async with notices_while_waiting(app, lambda: app.platform.asking, notice_seconds):
-            lines, is_well = await ask_platform(app, settings)
-        for line in lines:
-            click.echo(line)
-        for outbound in app.settings.outbounds:
-            finding = await _try(app, outbound, notice_seconds)
-            if not findings and abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
-                finding = await _try(app, outbound, notice_seconds)  # again, by the API's clock
-            findings.append(finding)
-            click.echo(_line(finding))
+        return await check_app(app, settings, notice_seconds)
     finally:
         await app.stop()
+
+
+async def check_app(
+    app: App, settings: Settings, notice_seconds: float, echo: Callable[[str], None] = click.echo
+) -> bool:
+    """Print a line for each outbound, each habit of the API and the budget.
+
+    Args:
+        app: The application that sends the requests; it is not started.
+        settings: The settings as they are configured, without what is discovered.
+        notice_seconds: How often to say what the command waits for.
+        echo: Prints a line.
+
+    Returns:
+        Whether all is well.
+    """
+    findings: list[Finding] = []
+    async with notices_while_waiting(app, lambda: app.platform.asking, notice_seconds):
+        lines, is_well = await ask_platform(app, settings)
+    for line in lines:
+        echo(line)
+    for outbound in app.settings.outbounds:
+        finding = await _try(app, outbound, notice_seconds)
+        if not findings and abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
+            finding = await _try(app, outbound, notice_seconds)  # again, by the API's clock
+        findings.append(finding)
+        echo(_line(finding))
     if not app.settings.outbounds:
         found = " or found" if settings.discovery.enabled else ""
-        click.echo(f"no outbounds configured{found}: nothing to check")
-    if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
-        is_used = app.api_clock.is_header_used
-        how = "allowed for" if is_used else "a poll asks the calls which clock is right"
-        click.echo(f"note  {app.api_clock.skew_text}: {how}")
+        echo(f"no outbounds configured{found}: nothing to check")
+    verdicts = await _habits(app, findings, notice_seconds, echo)
     for line in (*_certificate_lines(settings), *_budget_lines(settings, findings)):
-        click.echo(line)
-    return is_well and all(finding.error is None for finding in findings)
+        echo(line)
+    are_asked = all(finding.error is None for finding in findings)
+    return is_well and are_asked and Verdict.FAIL not in verdicts
+
+
+async def _habits(
+    app: App, findings: Iterable[Finding], notice_seconds: float, echo: Callable[[str], None]
+) -> set[Verdict]:
+    """Print a line for each habit of the API, for each token; return the verdicts."""
+    verdicts: set[Verdict] = set()
+    present: Present | None = None
+    for outbound in busiest((each.outbound, each.calls) for each in findings):
+        try:
+            present = present or await believed_present(app, outbound, notice_seconds)
+            judgements = await ask_habits(app, outbound, present.now, notice_seconds)
+        except ApiError as error:
+            judgements = [Judgement("habits", Verdict.FAIL, f"{error.reason}: {error}")]
+        for subject, verdict, text in judgements:
+            verdicts.add(verdict)
+            echo(f"{verdict:<4}  {outbound.name}, {subject}: {text}")
+    if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
+        echo(f"note  {app.api_clock.skew_text}: {present.because if present else 'allowed for'}")
+    return verdicts
 
 
 async def _try(app: App, outbound: OutboundSettings, notice_seconds: float) -> Finding:

@@ -119,9 +119,10 @@ def check(config: Path | None) -> None:
     """Test a configuration on the API, with one request per outbound.
 
     With discovery it also tests the outbounds that it finds, and lists those that it leaves out.
-    Prints a line for each outbound, and how many requests a minute the configuration needs,
-    against api.rate_limit. Touches no state. Exits with 0 if all are well, 1 if not, 2 if the
-    configuration is bad.
+    Of one outbound of each token, it asks up to ten times in all what the API makes of order,
+    range, count and filter. Prints a line for each outbound and for each of these habits, and how
+    many requests a minute the configuration needs, against api.rate_limit. Touches no state.
+    Exits with 0 if all are well, 1 if not, 2 if the configuration is bad.
     """
     from pearl_exporter.cli.check import run_check
 

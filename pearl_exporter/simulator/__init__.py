@@ -6,7 +6,9 @@ Only the command line and tests import it.
 from pearl_exporter.simulator.campaign import CallPage, CallQuery, Campaign
 from pearl_exporter.simulator.campaign_profile import Profile
 from pearl_exporter.simulator.clock import SimulatedClock
-from pearl_exporter.simulator.faults import FAULTS, Fault, FaultError, Faults, fault
+from pearl_exporter.simulator.fault_catalogue import FAULT_GROUPS, FAULTS
+from pearl_exporter.simulator.fault_kind import Fault
+from pearl_exporter.simulator.faults import COMMON, FaultError, Faults, fault
 from pearl_exporter.simulator.incident import Incident
 from pearl_exporter.simulator.presets import (
     default_campaigns,
@@ -18,7 +20,9 @@ from pearl_exporter.simulator.server import Simulator, build_simulator
 from pearl_exporter.simulator.truth import Truth, truth
 
 __all__ = [
+    "COMMON",
     "FAULTS",
+    "FAULT_GROUPS",
     "CallPage",
     "CallQuery",
     "Campaign",

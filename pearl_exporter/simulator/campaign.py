@@ -1,8 +1,8 @@
 """One simulated campaign: every question about it, answered as of any moment.
 
 Pure and seeded: no clock (``at_ms`` is an argument), no I/O. A campaign is a function of its
-profile, its seed, its start, and of what was done to it by `Campaign.add_incident`, `remove` and
-`bring_back`.
+profile, its seed, its start, and of what was done to it by `Campaign.add_incident`, `remove`,
+`bring_back` and `delete_before`.
 
 A question is quick however large the window is. The calls are in one list by start, so a range is
 two bisections, and its rows are all there but for its *gaps*, the few rows that appeared late or
@@ -83,6 +83,8 @@ class Campaign:
         self._deleted: list[int] = []
         # What was done to a row from outside: by place, from when on it is served or not.
         self._touched: dict[int, list[tuple[int, bool]]] = {}
+        # (moment, start): from that moment on, rows that start earlier are deleted. Both ascend.
+        self._deleted_before: list[tuple[int, int]] = []
         self._outcomes = OutcomeIndex(self._horizon_ms)
 
     @property
@@ -123,8 +125,19 @@ class Campaign:
         """Serve the row of a removed call again from ``at_ms`` on."""
         self._touch(call, at_ms, served=True)
 
+    def delete_before(self, start_ms: int, at_ms: int) -> None:
+        """Delete at ``at_ms``, for good, every row whose call starts before ``start_ms``."""
+        if start_ms > self._oldest_start(at_ms):
+            later = [
+                each for each in self._deleted_before if each[0] > at_ms and each[1] > start_ms
+            ]
+            earlier = [each for each in self._deleted_before if each[0] <= at_ms]
+            self._deleted_before = [*earlier, (at_ms, start_ms), *later]
+
     def visible(self, call: CallLife, at_ms: int) -> bool:
         """Return whether the call's row is served at ``at_ms``."""
+        if call.start < self._oldest_start(at_ms):
+            return False
         touches = self._touched.get(self._place(call)) if self._touched else None
         return _is_served(call, touches or (), at_ms)
 
@@ -204,8 +217,13 @@ class Campaign:
         """Return the places [first, end) of a range; what starts after ``at_ms`` is not there."""
         to_ms = min(to_ms, at_ms)
         self.advance(to_ms)
-        first = bisect_left(self._starts, from_ms)
+        first = bisect_left(self._starts, max(from_ms, self._oldest_start(at_ms)))
         return first, max(first, bisect_right(self._starts, to_ms))
+
+    def _oldest_start(self, at_ms: int) -> int:
+        """Return the start before which all rows are deleted at ``at_ms``."""
+        place = bisect_right(self._deleted_before, at_ms, key=lambda each: each[0])
+        return self._deleted_before[place - 1][1] if place else 0
 
     def _span(self, from_ms: int, to_ms: int, at_ms: int) -> tuple[int, int, list[int]]:
         """Return the places [first, end) of a range and, in order, those that are not served."""

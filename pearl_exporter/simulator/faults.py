@@ -1,84 +1,27 @@
-"""The faults that the simulated API can have, which of them are on, and which requests they hit.
+"""The descriptions of faults, which faults are on, and which requests they hit.
 
 A fault has two spellings that mean the same: the flag ``rate_limit:0.1,retry_after=2`` and the
-object ``{"fault": "rate_limit", "probability": 0.1, "retry_after": 2}``. `FAULTS` lists all faults,
-`pearl_exporter.simulator.fault_effects` has what they do.
+object ``{"fault": "rate_limit", "probability": 0.1, "retry_after": 2}``. What there is and what it
+does is in `pearl_exporter.simulator.fault_catalogue`.
 """
 
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-Value = float | int | str
-
-
-@dataclass(frozen=True, slots=True)
-class FaultKind:
-    """One kind of fault.
-
-    Attributes:
-        help: What it does.
-        settings: Its own settings, with their defaults.
-        words: The allowed values of settings that are words.
-    """
-
-    help: str
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-FAULTS: Mapping[str, FaultKind] = {
-    "rate_limit": FaultKind(
-        "429; with Retry-After where retry_after is 0 or more seconds",
-        {"retry_after": -1.0, "form": "seconds"},
-        {"form": ("seconds", "date")},
-    ),
-    "unauthorized": FaultKind("401"),
-    "forbidden": FaultKind("403"),
-    "not_found": FaultKind("404"),
-    "bad_request": FaultKind("400 with ASP.NET problem details"),
-    "server_error": FaultKind("a 5xx", {"status": 503}),
-    "slow": FaultKind("waits before it answers", {"seconds": 5.0}),
-    "drip": FaultKind("sends the answer in pieces, slowly", {"seconds": 5.0, "drops": 10}),
-    "drop": FaultKind(
-        "closes the connection, before or in the middle of the answer",
-        {"when": "before"},
-        {"when": ("before", "middle")},
-    ),
-    "html": FaultKind("a page of a proxy, with status 200"),
-    "error_object": FaultKind("an error object, with status 200"),
-    "empty": FaultKind("an empty body, with status 200"),
-    "cut": FaultKind("JSON that breaks off, with status 200"),
-    "content_type": FaultKind("another content type", {"type": "application/octet-stream"}),
-    "clamp": FaultKind("at most this many rows a page, whatever the limit", {"limit": 10}),
-    "limit_refused": FaultKind("400 for a limit above this", {"limit": 100}),
-    "shifting": FaultKind(
-        "deletes the first row, or brings one back, before a page with skip above 0"
-    ),
-    "order_ignored": FaultKind(
-        "rows in this order, whatever was asked",
-        {"order": "ascending"},
-        {"order": ("ascending", "descending", "scrambled")},
-    ),
-    "exclusive_to": FaultKind("toDate is not part of the range"),
-    "exclusive_from": FaultKind("fromDate is not part of the range"),
-    "statuses_ignored": FaultKind("the statuses filter does nothing"),
-    "null_results": FaultKind("an empty page has null for its results"),
-    "odd_rows": FaultKind("malformed rows, always the same ones", {"share": 0.05}),
-    "odd_outbounds": FaultKind("the list of outbounds has malformed rows, and some rows twice"),
-    "wrapped_outbounds": FaultKind("the list of outbounds is an object with results"),
-    "skew": FaultKind("the Date header is this many seconds ahead", {"seconds": 60.0}),
-}
-"""Every fault by name."""
+from pearl_exporter.simulator.fault_catalogue import FAULTS
+from pearl_exporter.simulator.fault_kind import Fault, FaultKind, Value
+from pearl_exporter.simulator.search_body import SearchBodyError, moment_us
+from pearl_exporter.simulator.simulated_platform import ACCOUNT_PATH, LIST_PATH
 
 COMMON: Mapping[str, str] = {
     "probability": "0 to 1, the share of requests that it hits (default 1)",
-    "outbound": "the id of the one outbound that it is for, or the path /v1/Outbound or "
-    "/v1/Account (default: all)",
+    "outbound": "the id or the name of the one outbound that it is for, or the path "
+    f"{LIST_PATH} or {ACCOUNT_PATH} (default: all)",
     "requests": "it hits at most this many requests",
     "begin": "simulated seconds from when it is switched on until it begins",
     "lasting": "simulated seconds that it lasts from then",
@@ -90,54 +33,17 @@ class FaultError(ValueError):
     """The description of a fault is wrong; the message says what is allowed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One fault that is on.
-
-    Attributes:
-        name: One of `FAULTS`.
-        probability: Share of the requests that it hits, 0 to 1.
-        outbound: The id of the one outbound that it is for, or a path of the API; None is all.
-        requests: It hits at most this many requests.
-        begin: Simulated seconds from when it is switched on until it begins.
-        lasting: Simulated seconds that it lasts from then; None is for ever.
-        settings: The settings of its kind.
-    """
-
-    name: str
-    probability: float = 1.0
-    outbound: str | None = None
-    requests: int | None = None
-    begin: float = 0.0
-    lasting: float | None = None
-    settings: Mapping[str, Value] = field(default_factory=dict)
-
-    def number(self, setting: str) -> float:
-        """Return a setting of its kind that is a number."""
-        return float(self.settings[setting])
-
-    def word(self, setting: str) -> str:
-        """Return a setting of its kind that is a word."""
-        return str(self.settings[setting])
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the object from which `fault` makes the same fault."""
-        plain: dict[str, Any] = {"fault": self.name, "probability": self.probability}
-        for name in ("outbound", "requests", "begin", "lasting"):
-            if getattr(self, name) is not None:
-                plain[name] = getattr(self, name)
-        return plain | dict(self.settings)
-
-
-RequestFaults = Mapping[str, Fault]
-"""The faults that hit one request, by name."""
-
-
-def fault(described: str | Mapping[str, Any] | Fault) -> Fault:
+def fault(
+    described: str | Mapping[str, Any] | Fault, outbounds: Mapping[str, str] | None = None
+) -> Fault:
     """Return the fault that a flag or an object describes.
 
+    Args:
+        described: The flag or the object; a fault is returned as it is.
+        outbounds: The names of the outbounds by id; None accepts any.
+
     Raises:
-        FaultError: There is no such fault, or a setting is wrong.
+        FaultError: There is no such fault or outbound, or a setting is wrong.
     """
     if isinstance(described, Fault):
         return described
@@ -150,44 +56,74 @@ def fault(described: str | Mapping[str, Any] | Fault) -> Fault:
     if unknown:
         allowed = ", ".join([*kind.settings, *COMMON])
         raise FaultError(f"fault {name} has no setting {unknown[0]!r}; it has: {allowed}")
-    settings = {
-        key: _setting(name, key, given.get(key, default), default)
-        for key, default in kind.settings.items()
+    probability = _number(name, "probability", given.get("probability", 1.0), (0.0, 1.0))
+    numbers = {
+        key: None if given.get(key) is None else _number(name, key, given[key], (0.0, math.inf))
+        for key in ("requests", "begin", "lasting")
     }
-    for key, words in kind.words.items():
-        if settings[key] not in words:
-            raise FaultError(f"{name}: {key} is {settings[key]!r}, wanted {' or '.join(words)}")
-    return _checked_fault(name, given, settings)
-
-
-def _checked_fault(name: str, given: Mapping[str, Any], settings: Mapping[str, Value]) -> Fault:
-    """Return the fault; raise `FaultError` if a number of it is out of its range."""
-    probability = _setting(name, "probability", given.get("probability", 1.0), 1.0)
-    if not 0.0 <= float(probability) <= 1.0:
-        raise FaultError(f"{name}: probability is {probability}, wanted 0 to 1")
-    numbers: dict[str, float | None] = {}
-    for key in ("requests", "begin", "lasting"):
-        value = given.get(key)
-        numbers[key] = None if value is None else float(_setting(name, key, value, 0.0))
-        if (numbers[key] or 0.0) < 0:
-            raise FaultError(f"{name}: {key} is {value}, wanted 0 or more")
-    for key in ("seconds", "limit"):
-        if key in settings and name != "skew" and float(settings[key]) < 0:
-            raise FaultError(f"{name}: {key} is {settings[key]}, wanted 0 or more")
-    if "status" in settings and not 500 <= float(settings["status"]) <= 599:
-        raise FaultError(f"{name}: status is {settings['status']}, wanted 500 to 599")
-    outbound = given.get("outbound")
-    if outbound is not None and not isinstance(outbound, str):
-        raise FaultError(f"{name}: outbound is {outbound!r}, wanted an id")
+    requests = numbers["requests"]
     return Fault(
         name=name,
-        probability=float(probability),
-        outbound=outbound,
-        requests=None if numbers["requests"] is None else int(numbers["requests"]),
+        probability=probability,
+        outbound=_outbound(name, given.get("outbound"), outbounds),
+        requests=None if requests is None else int(requests),
         begin=numbers["begin"] or 0.0,
         lasting=numbers["lasting"],
-        settings=settings,
+        settings={key: _setting(name, kind, key, given) for key in kind.settings},
     )
+
+
+def _outbound(name: str, given: Any, outbounds: Mapping[str, str] | None) -> str | None:
+    """Return the id or path that a fault is for; raise `FaultError` if there is no such one."""
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise FaultError(f"{name}: outbound is {given!r}, wanted an id")
+    if outbounds is None or given in outbounds or given in (LIST_PATH, ACCOUNT_PATH):
+        return given
+    for outbound_id, outbound_name in outbounds.items():
+        if given == outbound_name:
+            return outbound_id
+    known = ", ".join(f"{each} ({called})" for each, called in outbounds.items())
+    raise FaultError(
+        f"{name}: there is no outbound {given!r}; there are: {known}, {LIST_PATH}, {ACCOUNT_PATH}"
+    )
+
+
+def _setting(name: str, kind: FaultKind, key: str, given: Mapping[str, Any]) -> Value:
+    """Return a setting of the fault's kind; raise `FaultError` if it is not allowed."""
+    default = kind.settings[key]
+    value = given.get(key, default)
+    if not isinstance(default, str):
+        number = _number(name, key, value, kind.bounds.get(key, (-math.inf, math.inf)))
+        return int(number) if isinstance(default, int) else number
+    text = str(value)
+    words = kind.words.get(key)
+    if words is not None and text not in words:
+        raise FaultError(f"{name}: {key} is {text!r}, wanted {' or '.join(words)}")
+    if key in kind.moments and text:
+        try:
+            moment_us(key, text)
+        except SearchBodyError:
+            raise FaultError(
+                f"{name}: {key} is {text!r}, wanted a moment such as 2026-03-29T01:00:00Z"
+            ) from None
+    return text
+
+
+def _number(name: str, key: str, value: Any, bounds: tuple[float, float]) -> float:
+    """Return ``value`` as a number; raise `FaultError` if it is none or out of its bounds."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise FaultError(f"{name}: {key} is {value!r}, wanted a number")
+    least, greatest = bounds
+    if not least <= number <= greatest:
+        wanted = f"{least:g} or more" if greatest == math.inf else f"{least:g} to {greatest:g}"
+        raise FaultError(f"{name}: {key} is {value}, wanted {wanted}")
+    return number
 
 
 def _flag(text: str) -> dict[str, Any]:
@@ -207,29 +143,34 @@ def _flag(text: str) -> dict[str, Any]:
     return given
 
 
-def _setting(name: str, key: str, value: Any, default: Value) -> Value:
-    """Return ``value`` in the type of ``default``; raise `FaultError` if it is no number."""
-    if isinstance(default, str):
-        return str(value)
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise FaultError(f"{name}: {key} is {value!r}, wanted a number")
-    return int(number) if isinstance(default, int) else number
-
-
 class Faults:
-    """The faults that are on, and the seeded random numbers that decide which requests they hit."""
+    """The faults that are on, and which requests they hit.
+
+    Args:
+        faults: The faults that are on at the start.
+        seed: Decides which requests they hit.
+        outbounds: The names of the outbounds by id; None accepts any outbound.
+
+    Attributes:
+        hits: How many requests each fault has hit, by name.
+        random: The seeded random numbers, which faults may also use.
+
+    Raises:
+        FaultError: A description is wrong.
+    """
 
     def __init__(
-        self, faults: Iterable[str | Mapping[str, Any] | Fault] = (), *, seed: int = 0
+        self,
+        faults: Iterable[str | Mapping[str, Any] | Fault] = (),
+        *,
+        seed: int = 0,
+        outbounds: Mapping[str, str] | None = None,
     ) -> None:
-        self._random = Random(f"faults/{seed}")
-        self._active: list[_ActiveFault] = []
+        self.random = Random(f"faults/{seed}")
         self.hits: Counter[str] = Counter()
-        self._set([fault(each) for each in faults], None)
+        self._outbounds = outbounds
+        self._active: list[_ActiveFault] = []
+        self._set(faults, None)
 
     def set(self, faults: Iterable[str | Mapping[str, Any] | Fault], now_ms: int) -> None:
         """Switch exactly these faults on, as of ``now_ms``.
@@ -237,7 +178,7 @@ class Faults:
         Raises:
             FaultError: A description is wrong. Nothing was changed.
         """
-        self._set([fault(each) for each in faults], now_ms)
+        self._set(faults, now_ms)
 
     def clear(self) -> None:
         """Switch all faults off."""
@@ -249,7 +190,7 @@ class Faults:
         return [each.fault for each in self._active]
 
     def draw(self, outbound: str | None, now_ms: int) -> dict[str, Fault]:
-        """Return the faults, by name, that hit one request, and count them as hits.
+        """Return the faults that hit one request, in order of `FAULTS`, and count them as hits.
 
         Args:
             outbound: The id of the outbound that the request is about, or else its path.
@@ -259,14 +200,14 @@ class Faults:
         for each in self._active:
             if each.fault.name in hit or not each.applies(outbound, now_ms):
                 continue
-            if self._random.random() < each.fault.probability:
+            if self.random.random() < each.fault.probability:
                 each.hits += 1
                 self.hits[each.fault.name] += 1
                 hit[each.fault.name] = each.fault
-        return hit
+        return {name: hit[name] for name in FAULTS if name in hit}
 
-    def _set(self, faults: Iterable[Fault], now_ms: int | None) -> None:
-        self._active = [_ActiveFault(each, now_ms) for each in faults]
+    def _set(self, faults: Iterable[str | Mapping[str, Any] | Fault], now_ms: int | None) -> None:
+        self._active = [_ActiveFault(fault(each, self._outbounds), now_ms) for each in faults]
 
 
 @dataclass(slots=True)

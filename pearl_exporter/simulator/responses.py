@@ -1,23 +1,30 @@
 """HTTP responses of the simulated API: ASP.NET's errors, gzip, slow and dropped responses."""
 
+import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-CLOSE_CONNECTION = "pearl.close_connection"
-"""The key of the ASGI scope under which a request finds `connection_closer`'s result."""
+CONNECTION = "pearl.connection"
+"""The key of the ASGI scope under which a request finds `connection`'s result."""
 
 HTML = (
     b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Checking.</body></html>"
 )
 CANARY_NUMBER = "+15125550142"
 """A fictional customer's number in the text of errors: a log that has it has quoted an error."""
+
+EMPTY_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\r\n"
+    b'{"count":0,"results":[]}\n'
+)
+"""A whole HTTP answer of a search that finds nothing."""
 
 _MIN_GZIP_BYTES = 500
 
@@ -51,7 +58,8 @@ def http_date(moment_ms: float) -> str:
 
 def gzipped(response: Response, accept_encoding: str) -> Response:
     """Return the response, compressed if the client accepts gzip and the body is not tiny."""
-    if "gzip" not in accept_encoding or len(response.body) < _MIN_GZIP_BYTES:
+    is_encoded = "content-encoding" in response.headers
+    if is_encoded or "gzip" not in accept_encoding or len(response.body) < _MIN_GZIP_BYTES:
         return response
     smaller = Response(gzip.compress(bytes(response.body), 1), response.status_code)
     for name, value in response.headers.items():
@@ -93,6 +101,52 @@ class SlowResponse(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
+class ChunkedResponse(Response):
+    """A response whose body is sent in chunks of ``size`` bytes, without a pause."""
+
+    def __init__(self, whole: Response, size: int) -> None:
+        super().__init__(whole.body, whole.status_code)
+        # without a length, the server sends each piece as a chunk
+        self.raw_headers = [pair for pair in whole.raw_headers if pair[0] != b"content-length"]
+        self._size = size
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - ASGI's signature
+        receive: Receive,  # noqa: ARG002
+        send: Send,
+    ) -> None:
+        """Send the headers, then the body chunk by chunk."""
+        await send(_start(self))
+        for place in range(0, len(self.body), self._size):
+            piece = self.body[place : place + self._size]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class SurroundedResponse(Response):
+    """A response with bytes before and behind it on the connection, which ASGI knows nothing of.
+
+    Without a connection, as in a test's transport, it is the response alone.
+    """
+
+    def __init__(self, whole: Response, *, before: bytes = b"", behind: bytes = b"") -> None:
+        super().__init__(whole.body, whole.status_code)
+        self.raw_headers = whole.raw_headers
+        self._whole = whole
+        self._before = before
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what is before the response, the response, and what is behind it."""
+        connection = scope.get(CONNECTION)
+        if connection is not None and self._before:
+            connection.write(self._before)
+        await self._whole(scope, receive, send)
+        if connection is not None and self._behind:
+            connection.write(self._behind)
+
+
 class DroppedResponse(Response):
     """A response whose connection closes before its first byte, or in the middle of its body."""
 
@@ -111,25 +165,25 @@ class DroppedResponse(Response):
             await send(_start(self))
             half = self.body[: len(self.body) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
-        close = scope.get(CLOSE_CONNECTION)
-        if close is None:
+        connection = scope.get(CONNECTION)
+        if connection is None:
             raise DroppedConnectionError("the simulator dropped the connection")
-        close()
+        connection.close()
         # The server must notice before this returns, or it would send a 500 in place of the
         # response that never came.
         while (await receive())["type"] != "http.disconnect":
             continue
 
 
-def connection_closer(send: Send) -> Callable[[], None] | None:
-    """Return the function that closes the connection behind ``send``, None if there is none.
+def connection(send: Send) -> asyncio.WriteTransport | None:
+    """Return the connection behind ``send``, None if there is none.
 
-    ASGI cannot express it: if an application raises, uvicorn answers with a 500. So this takes the
-    transport of uvicorn's request cycle, whose method ``send`` is.
+    ASGI cannot express what some faults do: if an application raises, uvicorn answers with a 500,
+    and no message means bytes that belong to no response. So this takes the transport of uvicorn's
+    request cycle, whose method ``send`` is.
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
-    close = getattr(transport, "close", None)
-    return close if callable(close) else None
+    return cast("asyncio.WriteTransport | None", transport)
 
 
 def _start(response: Response) -> dict[str, Any]:

@@ -65,6 +65,15 @@ class RowWriter:
         }
 
 
+def call_number(row: Any) -> int:
+    """Return the number of the row's call, as its id has it; 1 for a row without a usable id."""
+    call_id = row.get("id") if isinstance(row, dict) else None
+    try:
+        return int(str(call_id)[-6:], 16)
+    except ValueError:
+        return 1
+
+
 def start_time(call: CallLife) -> str:
     """Return the spelling of the call's start, always the same one for the same call.
 

@@ -8,8 +8,8 @@ Under ``/_sim/`` it can be inspected and controlled, see `pearl_exporter.simulat
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,10 +19,12 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from pearl_exporter.simulator import fault_effects, responses
+from pearl_exporter.simulator.call_life import CallLife
 from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.control import control_routes
-from pearl_exporter.simulator.faults import Fault, Faults, RequestFaults
+from pearl_exporter.simulator.fault_kind import Asked, Fault, RequestFaults
+from pearl_exporter.simulator.faults import Faults
 from pearl_exporter.simulator.search_body import SearchBodyError, asked_limit, parse_search
 from pearl_exporter.simulator.simulated_platform import ACCOUNT_PATH, LIST_PATH
 from pearl_exporter.simulator.state import SimulatorState
@@ -55,9 +57,10 @@ def build_simulator(  # noqa: PLR0913 - the composition root of the simulator
     Raises:
         FaultError: The description of a fault is wrong.
     """
-    return Simulator(
-        campaigns, clock, Faults(faults, seed=seed), token=token, max_limit=max_limit, sleep=sleep
-    )
+    campaigns = list(campaigns)
+    names = {campaign.outbound_id: campaign.profile.name for campaign in campaigns}
+    on = Faults(faults, seed=seed, outbounds=names)
+    return Simulator(campaigns, clock, on, token=token, max_limit=max_limit, sleep=sleep)
 
 
 class Simulator(SimulatorState):
@@ -77,7 +80,7 @@ class Simulator(SimulatorState):
         self.token = token
         self.max_limit = max_limit
         self.sleep = sleep
-        self._row_shifter = fault_effects.RowShifter()
+        self._shifted: defaultdict[str, list[CallLife]] = defaultdict(list)
         self._app = Starlette(
             routes=[
                 Route(LIST_PATH, self._api(self._outbounds), methods=["GET"]),
@@ -92,7 +95,7 @@ class Simulator(SimulatorState):
         """Serve one ASGI connection."""
         if scope["type"] == "http":
             # Before Starlette wraps `send`, which then leads to no transport any more.
-            scope = {**scope, responses.CLOSE_CONNECTION: responses.connection_closer(send)}
+            scope = {**scope, responses.CONNECTION: responses.connection(send)}
         await self._app(scope, receive, send)
 
     def _api(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -106,9 +109,10 @@ class Simulator(SimulatorState):
                 await self.sleep(faults["slow"].number("seconds"))
             answer = fault_effects.error_response(faults, self.clock()) or self._refused(request)
             if answer is None:
-                answer = fault_effects.corrupted(await handler(request, faults), faults)
-            skew = faults["skew"].number("seconds") if "skew" in faults else 0.0
-            answer.headers["date"] = responses.http_date(self.clock() + skew * 1000)
+                answer = fault_effects.with_body_faults(await handler(request, faults), faults)
+            now = self.clock()
+            answer.headers["date"] = responses.http_date(now)
+            fault_effects.change_headers(answer, faults, now)
             answer = responses.gzipped(answer, request.headers.get("accept-encoding", ""))
             sent = fault_effects.delivered(answer, faults, self.sleep)
             is_dropped = isinstance(sent, responses.DroppedResponse)
@@ -130,7 +134,8 @@ class Simulator(SimulatorState):
         return responses.problem_details(404)
 
     async def _outbounds(self, _request: Request, faults: RequestFaults) -> Response:
-        return responses.text_json(self.platform.outbound_list(self.campaigns.values(), faults))
+        listed = self.platform.outbound_list(self.campaigns.values())
+        return responses.text_json(fault_effects.outbound_list(faults, listed))
 
     async def _outbound(self, request: Request, _faults: RequestFaults) -> Response:
         campaign = self.campaigns[request.path_params["outbound"]]
@@ -146,13 +151,15 @@ class Simulator(SimulatorState):
             query = parse_search(body, max_limit=self.max_limit)
         except SearchBodyError as error:
             return responses.problem_details(400, **{error.field: str(error)})
-        limit = faults.get("limit_refused")
-        if limit is not None and asked_limit(body) > limit.number("limit"):
-            message = f"must be at most {limit.number('limit'):.0f}."
-            return responses.problem_details(400, limit=message)
-        now = self.clock()
-        query = fault_effects.with_search_faults(query, faults)
-        if "shifting" in faults and query.skip > 0:
-            self._row_shifter.shift(campaign, replace(query, skip=0, limit=1), now)
-        page = fault_effects.faulty_page(campaign, query, faults, now)
-        return responses.text_json(fault_effects.answer_json(campaign, page, faults, now))
+        asked = Asked(
+            campaign=campaign,
+            query=query,
+            limit=asked_limit(body),
+            now_ms=self.clock(),
+            random=self.faults.random,
+            shifted=self._shifted[campaign.outbound_id],
+        )
+        answer = fault_effects.search_answer(faults, asked)
+        if isinstance(answer, Response):
+            return answer
+        return responses.text_json({"count": answer.count, "results": answer.results})

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pearl_exporter.simulator.campaign import Campaign
-from pearl_exporter.simulator.faults import RequestFaults
+from pearl_exporter.simulator.fault_kind import Fault, FaultKind, FaultKinds
 
 LIST_PATH = "/v1/Outbound"
 ACCOUNT_PATH = "/v1/Account"
@@ -43,15 +43,10 @@ class SimulatedPlatform:
         }
         return row | self.outbounds.get(campaign.outbound_id, {})
 
-    def outbound_list(self, campaigns: Iterable[Campaign], faults: RequestFaults) -> Any:
+    def outbound_list(self, campaigns: Iterable[Campaign]) -> list[Any]:
         """Return the answer of `LIST_PATH`."""
         listed = [each for each in campaigns if each.outbound_id not in self.gone]
-        rows: list[Any] = [self.outbound_row(campaign) for campaign in listed]
-        if "odd_outbounds" in faults:
-            rows = [*_malformed_rows(rows), *rows]
-        if "wrapped_outbounds" in faults:
-            return {"count": len(rows), "results": rows}
-        return rows
+        return [self.outbound_row(campaign) for campaign in listed]
 
     def account_row(self, campaigns: Iterable[Campaign]) -> dict[str, Any]:
         """Return the answer of `ACCOUNT_PATH`."""
@@ -79,6 +74,14 @@ class SimulatedPlatform:
         self.outbounds.setdefault(outbound_id, {}).update(fields)
 
 
+def _odd_outbounds(_fault: Fault, rows: list[Any]) -> Any:
+    return [*_malformed_rows(rows), *rows]
+
+
+def _wrapped_outbounds(_fault: Fault, rows: list[Any]) -> Any:
+    return {"count": len(rows), "results": rows}
+
+
 def _malformed_rows(rows: list[Any]) -> list[Any]:
     """Return malformed rows, and each good row once more with a code that nobody knows."""
     return [
@@ -91,3 +94,14 @@ def _malformed_rows(rows: list[Any]) -> list[Any]:
         *({**row, "status": "Running", "name": row["name"]} for row in rows[:1]),
         *({**row, "status": 77, "extra": {"nested": []}} for row in rows[1:]),
     ]
+
+
+LIST_FAULTS: FaultKinds = {
+    "odd_outbounds": FaultKind(
+        help="the list of outbounds has malformed rows, and some rows twice",
+        on_list=_odd_outbounds,
+    ),
+    "wrapped_outbounds": FaultKind(
+        help="the list of outbounds is an object with results", on_list=_wrapped_outbounds
+    ),
+}

@@ -21,7 +21,11 @@ def test_it_prints_a_line_for_each_outbound_and_the_budget(tmp_path: Path) -> No
         sections = {"outbounds": outbounds, "poll": {"interval": "1m"}, "api": {"rate_limit": 2}}
         path = write_config(tmp_path, api.url, api.outbound, **sections)
         told = run_pearl(tmp_path, "check", "--config", path)
-    one, two, budget = told.stdout.splitlines()
+    one, two, *habits, budget = told.stdout.splitlines()
+    assert [habit.partition(":")[0] for habit in habits] == [
+        f"ok    one, {subject}"
+        for subject in ("zone", "order", "ends", "count", "rows", "page", "filter")
+    ]
     calls = r"[1-9][0-9,]* calls? in its window of 10m"
     assert re.fullmatch(rf"ok +one \({api.outbound}\): {calls}", one)
     assert re.fullmatch(rf"ok +{other}: {calls}", two)
@@ -37,7 +41,7 @@ def test_it_warns_when_the_budget_does_not_fit(tmp_path: Path) -> None:
         api_keys = {"page_size": 1, "rate_limit": 1}
         path = write_config(tmp_path, api.url, api.outbound, api=api_keys)
         told = run_pearl(tmp_path, "check", "--config", path)
-    _, budget, warning = told.stdout.splitlines()
+    *_, budget, warning = told.stdout.splitlines()
     needed = float(re.findall(r"about ([\d,]+) requests", budget)[0].replace(",", ""))
     calls = float(re.findall(r"([\d,]+) calls", told.stdout)[0].replace(",", ""))
     # a call a page, a poll a second: three requests, and the calls that are new since the last
@@ -69,7 +73,8 @@ def test_a_wrong_id_fails_and_the_others_are_still_tested(tmp_path: Path) -> Non
         poll = {"interval": "1m"}
         path = write_config(tmp_path, api.url, api.outbound, outbounds=outbounds, poll=poll)
         told = run_pearl(tmp_path, "check", "--config", path)
-    wrong, fine, budget = told.stdout.splitlines()
+    wrong, fine, *habits, budget = told.stdout.splitlines()
+    assert {habit.partition(",")[0] for habit in habits} == {"ok    fine"}
     assert wrong.startswith("FAIL  typo (65f1c0ffee): not_found: the API answered 404")
     assert "id right" in wrong
     assert fine.startswith("ok    fine (")
@@ -126,7 +131,18 @@ def test_a_clock_that_is_off_is_noted(tmp_path: Path) -> None:
         told = run_pearl(tmp_path, "check", "--config", path)
     (note,) = [line for line in told.stdout.splitlines() if line.startswith("note")]
     assert re.search(r"(3599|3600) s behind the API's", note)
+    assert note.endswith("the newest row is nearer to this machine's, so this machine's is used")
     assert told.returncode == 0
+
+
+def test_numbers_that_would_be_wrong_fail(tmp_path: Path) -> None:
+    with simulated_api("local_time:hours=3") as api:
+        path = write_config(tmp_path, api.url, api.outbound)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    (wrong,) = [line for line in told.stdout.splitlines() if line.startswith("FAIL")]
+    expected = "FAIL  one, zone: rows start 3 h after the end asked for: is startTime UTC?"
+    assert wrong == expected
+    assert told.returncode == 1
 
 
 def test_an_empty_list_of_outbounds_is_well(tmp_path: Path) -> None:

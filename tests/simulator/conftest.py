@@ -1,12 +1,13 @@
 """A simulator whose clock stands, and a client in the same process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
 from pearl_exporter.simulator import SimulatedClock, Simulator, build_simulator
-from tests.simulator.worlds import NOW, ODD, a_campaign
+from pearl_exporter.simulator.row_writer import CallRow
+from tests.simulator.worlds import HOUR, NOW, ODD, a_campaign
 
 
 @pytest.fixture
@@ -37,3 +38,20 @@ async def client(simulator: Simulator) -> AsyncIterator[httpx.AsyncClient]:
         headers={"Authorization": "Bearer account:secret"},
     ) as client:
         yield client
+
+
+@pytest.fixture
+def on(simulator: Simulator) -> Callable[..., None]:
+    """Switch faults on, and all others off."""
+
+    def switch(*faults: str) -> None:
+        simulator.faults.set(faults, NOW)
+
+    return switch
+
+
+@pytest.fixture
+def rows(simulator: Simulator) -> list[CallRow]:
+    """All rows of the first outbound, newest first."""
+    campaign = next(iter(simulator.campaigns.values()))
+    return campaign.rows(NOW - 8 * HOUR, NOW, NOW)[::-1]

@@ -1,4 +1,4 @@
-"""docs/simulator.md lists every path under ``/_sim/`` and no other, and its commands work."""
+"""docs/simulator.md has every path under ``/_sim/`` and every fault, and its commands work."""
 
 import re
 import shlex
@@ -7,8 +7,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pearl_exporter.simulator import SimulatedClock, build_simulator, default_campaigns
+from pearl_exporter.simulator import (
+    COMMON,
+    FAULT_GROUPS,
+    SimulatedClock,
+    build_simulator,
+    default_campaigns,
+)
 from pearl_exporter.simulator.control import control_routes
+from pearl_exporter.simulator.fault_kind import FaultKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 COMMANDS = re.findall(r"^curl (.*)$", PAGE, re.MULTILINE)
@@ -47,3 +54,33 @@ async def test_every_command_works(simulator, command):
 def test_a_command_of_every_path_is_shown():
     shown = {path for command in COMMANDS for path in re.findall(r"/_sim/\w+", command)}
     assert shown == set(re.findall(r"`(/_sim/\w+)`", PAGE))
+
+
+def settings_of(kind: FaultKind) -> str:
+    """The settings of a fault as the page has them."""
+    texts = []
+    for name, default in kind.settings.items():
+        value = f"{default:g}" if isinstance(default, float) else default
+        others = [f"`{word}`" for word in kind.words.get(name, ()) if word != default]
+        texts.append(f"`{name}={value}`" + (f" or {', '.join(others)}" if others else ""))
+    return "; ".join(texts)
+
+
+@pytest.mark.parametrize("title", FAULT_GROUPS)
+def test_every_fault_is_in_a_table_as_the_code_has_it(title):
+    _, _, section = PAGE.partition(f"\n### {title}\n")
+    table = [line for line in section.partition("\n### ")[0].splitlines() if line.startswith("| `")]
+    assert table == [
+        f"| `{name}` | {settings_of(kind)} | {kind.help} |".replace("|  |", "| |")
+        for name, kind in FAULT_GROUPS[title].items()
+    ]
+
+
+def test_the_page_has_no_other_table_of_faults():
+    faults = PAGE.partition("\n## Faults\n")[2]
+    assert re.findall(r"^### (.*)$", faults, re.MULTILINE) == list(FAULT_GROUPS)
+
+
+def test_the_settings_of_every_fault_are_listed():
+    table = [f"| `{name}` | {meaning} |" for name, meaning in COMMON.items()]
+    assert "\n".join(table) in PAGE

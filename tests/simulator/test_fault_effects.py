@@ -1,6 +1,8 @@
 """What each fault does to an answer, seen from outside."""
 
 import json
+import socket
+import zlib
 from datetime import datetime
 from itertools import pairwise
 
@@ -11,23 +13,8 @@ from pearl_exporter.simulator import build_simulator
 from pearl_exporter.simulator.responses import DroppedConnectionError
 from tests.simulator.test_server import ID, START, search
 from tests.simulator.worlds import NOW, ODD, a_campaign
-from tests.support.patience import PATIENT
+from tests.support.patience import HANGING_SECONDS, PATIENT
 from tests.support.serving import serving
-
-
-@pytest.fixture
-def on(simulator):
-    """Switch faults on."""
-
-    def switch(*faults):
-        simulator.faults.set(faults, NOW)
-
-    return switch
-
-
-@pytest.fixture
-def rows(simulator):
-    return simulator.campaigns[ID].rows(START, NOW, NOW)[::-1]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +27,10 @@ def rows(simulator):
         ("bad_request", 400, "application/problem+json"),
         ("server_error", 503, "text/html; charset=utf-8"),
         ("server_error:status=599", 599, "text/html; charset=utf-8"),
+        ("request_timeout", 408, "application/problem+json"),
+        ("too_early", 425, "application/problem+json"),
+        ("proxy_auth", 407, "text/html; charset=utf-8"),
+        ("challenge", 403, "text/html; charset=utf-8"),
     ],
 )
 async def test_refusals(client, on, flag, status, kind):
@@ -48,6 +39,12 @@ async def test_refusals(client, on, flag, status, kind):
     assert (answer.status_code, answer.headers["content-type"]) == (status, kind)
     assert "retry-after" not in answer.headers
     assert (await client.get("/v1/Outbound")).status_code == status
+
+
+async def test_no_content_has_no_body(client, on):
+    on("no_content")
+    answer = await search(client)
+    assert (answer.status_code, answer.content) == (204, b"")
 
 
 async def test_retry_after_comes_in_seconds_or_as_a_date(client, on):
@@ -160,6 +157,28 @@ async def test_the_date_header_is_wrong(client, on):
     assert f"{date:%H:%M:%S}" == "11:00:00"
 
 
+async def test_an_answer_out_of_a_cache_is_as_old_as_it_says(client, on):
+    on("age:seconds=90")
+    answer = await search(client)
+    assert answer.headers["age"] == "90"
+    assert answer.headers["date"] == "Sun, 01 Mar 2026 11:58:30 GMT"
+
+
+async def test_there_may_be_no_date_at_all(client, on):
+    on("no_date")
+    assert "date" not in (await search(client)).headers
+
+
+async def test_bytes_follow_the_end_of_a_gzip_body(client, on):
+    on("gzip_trailer:bytes=5")
+    async with client.stream("GET", "/v1/Account") as answer:
+        raw = b"".join([piece async for piece in answer.aiter_raw()])
+    assert answer.headers["content-encoding"] == "gzip"
+    unpacker = zlib.decompressobj(wbits=31)
+    assert json.loads(unpacker.decompress(raw))["name"] == "Simulated"
+    assert unpacker.unused_data == bytes(5)
+
+
 async def test_pages_shift_under_a_reader_and_the_truth_with_them(client, on, simulator, clock):
     on("shifting")
     campaign = simulator.campaigns[ID]
@@ -231,6 +250,37 @@ def test_a_slow_answer_runs_into_the_clients_timeout(wire):
         pieces = list(answer.iter_raw())
     assert len(pieces) > 3
     assert json.loads(b"".join(pieces))["count"] > 0
+
+
+def test_an_answer_comes_byte_by_byte(wire):
+    client, simulator = wire
+    plain = client.post(URL, json=BODY | {"limit": 2})
+    simulator.faults.set(["chunks"], NOW)
+    answer = client.post(URL, json=BODY | {"limit": 2})
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert answer.content == plain.content
+
+
+@pytest.mark.parametrize(
+    ("fault", "before", "behind"),
+    [
+        ("interim:count=2", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2, b""),
+        ("trailing", b"", b'{"count":0,"results":[]}\n'),
+        ("trailing:what=rubbish", b"", b"\0\r\n\r\n"),
+    ],
+)
+def test_bytes_before_and_behind_an_answer(wire, fault, before, behind):
+    client, simulator = wire
+    simulator.faults.set([fault], NOW)
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+        connection.settimeout(HANGING_SECONDS)
+        connection.sendall(
+            b"GET /v1/Account HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a:b\r\n\r\n"
+        )
+        got = b""
+        while b'"status":1}' not in got or not got.endswith(behind):
+            got += connection.recv(65_536)
+    assert got.startswith(before + b"HTTP/1.1 200 OK\r\n")
 
 
 def test_there_is_one_date_header_and_it_is_the_simulated_one(wire):

@@ -11,6 +11,13 @@ def test_a_flag_and_an_object_describe_the_same():
 
 
 @pytest.mark.parametrize("name", FAULTS)
+def test_words_and_bounds_are_of_settings_that_there_are(name):
+    kind = FAULTS[name]
+    assert kind.words.keys() | kind.bounds.keys() | kind.moments <= kind.settings.keys()
+    assert all(kind.settings[key] in words for key, words in kind.words.items())
+
+
+@pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_has_defaults_and_a_json_form(name):
     plain = fault(name)
     assert plain.probability == 1.0
@@ -40,12 +47,12 @@ def test_a_flag_needs_no_probability():
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        ("rate_limi", "there is no fault 'rate_limi'; there are: rate_limit, unauthorized"),
+        ("rate_limi", "there is no fault 'rate_limi'; there are: rate_limit, server_error"),
         ({}, "there is no fault None; there are: rate_limit"),
         ({"fault": 3}, "there is no fault 3"),
         ("clamp:1,rows=3", "fault clamp has no setting 'rows'; it has: limit, probability"),
         ("clamp:1,3", "'3' is no key=value"),
-        ("clamp:2", "clamp: probability is 2.0, wanted 0 to 1"),
+        ("clamp:2", "clamp: probability is 2, wanted 0 to 1"),
         ("clamp:often", "clamp: probability is 'often', wanted a number"),
         ("clamp:nan", "clamp: probability is 'nan', wanted a number"),
         ({"fault": "clamp", "limit": True}, "clamp: limit is True, wanted a number"),
@@ -55,6 +62,13 @@ def test_a_flag_needs_no_probability():
         ("server_error:status=404", "server_error: status is 404, wanted 500 to 599"),
         ("drop:when=later", "drop: when is 'later', wanted before or middle"),
         ({"fault": "slow", "outbound": 7}, "slow: outbound is 7, wanted an id"),
+        ("rows_missing:every=0", "rows_missing: every is 0, wanted 1 or more"),
+        ("odd_field:field=from", "odd_field: field is 'from', wanted id or start_time or"),
+        ("local_time:hours=25", "local_time: hours is 25, wanted -24 to 24"),
+        (
+            "local_time:change=summer",
+            "local_time: change is 'summer', wanted a moment such as 2026",
+        ),
     ],
 )
 def test_a_wrong_description_names_what_is_allowed(described, message):
@@ -83,6 +97,22 @@ def test_probability_0_never_hits_and_1_always():
 def test_a_fault_may_be_for_one_outbound():
     faults = Faults(["empty:outbound=a"])
     assert [hits(faults, 1, outbound) for outbound in ("a", "b", None)] == [1, 0, 0]
+
+
+KNOWN = {"a": "spring", "b": "autumn"}
+
+
+def test_an_outbound_may_be_named_by_its_name():
+    assert fault("empty:outbound=autumn", KNOWN).outbound == "b"
+    assert fault("empty:outbound=a", KNOWN).outbound == "a"
+    assert fault("empty:outbound=/v1/Account", KNOWN).outbound == "/v1/Account"
+
+
+def test_an_unknown_outbound_is_refused():
+    with pytest.raises(FaultError) as raised:
+        Faults(["empty:outbound=c"], outbounds=KNOWN)
+    expected = "empty: there is no outbound 'c'; there are: a (spring), b (autumn), /v1/Outbound"
+    assert str(raised.value).startswith(expected)
 
 
 def test_a_fault_may_be_spent_after_some_requests():

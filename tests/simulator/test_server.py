@@ -25,12 +25,6 @@ async def search(client: httpx.AsyncClient, outbound: str = ID, **more):
     return await client.post(f"/v1/Outbound/{outbound}/Calls", json=span(**more))
 
 
-@pytest.fixture
-def rows(simulator):
-    """All rows of the first outbound, newest first."""
-    return simulator.campaigns[ID].rows(START, NOW, NOW)[::-1]
-
-
 async def test_a_search_gives_the_count_and_the_newest_100(client, rows):
     answer = await search(client)
     assert answer.status_code == 200

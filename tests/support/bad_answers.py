@@ -8,6 +8,9 @@ from typing import Any
 
 import httpx
 
+from pearl_exporter.simulator import FAULTS, fault
+from pearl_exporter.simulator.fault_kind import Answer
+
 Json = Any
 
 BAIT = "+4915112345678"
@@ -42,10 +45,6 @@ def edited(change: Callable[[Json], Json]) -> Callable[[Json], bytes]:
     return lambda answer: json.dumps(change(answer)).encode()
 
 
-def counted(count: Json) -> Callable[[Json], bytes]:
-    return edited(lambda answer: {**answer, "count": count})
-
-
 def raw_count(text: bytes) -> Callable[[Json], bytes]:
     def spoil(answer: Json) -> bytes:
         rows = json.dumps(answer["results"]).encode()
@@ -60,6 +59,18 @@ def rows(change: Callable[[list[Json]], Json]) -> Callable[[Json], bytes]:
 
 def each_row(change: Callable[[dict[str, Json]], Json]) -> Callable[[Json], bytes]:
     return rows(lambda found: [change(row) for row in found])
+
+
+def simulated(flag: str) -> Callable[[Json], bytes]:
+    """What a fault of the simulator makes of the count and rows of an answer."""
+    on = fault(flag)
+    on_answer = FAULTS[on.name].on_answer
+
+    def change(good: Json) -> Json:
+        answer = on_answer(on, Answer(good["count"], good["results"]), None)
+        return {**good, "count": answer.count, "results": answer.results}
+
+    return edited(change)
 
 
 def first_row(**changes: Json) -> Callable[[Json], bytes]:
@@ -161,13 +172,11 @@ BAD_ANSWERS: Mapping[str, Bad] = {
     "results a string": Bad(edited(lambda answer: {**answer, "results": "none"})),
     "count huge": Bad(raw_count(b"9" * 18), ROWS, may_lie=True),
     "count too huge": Bad(raw_count(b"9" * 40), ROWS, may_lie=True),
-    "count 0": Bad(counted(0), ROWS, may_lie=True),
-    "count one more": Bad(edited(lambda a: {**a, "count": a["count"] + 1}), ROWS, may_lie=True),
-    "count one less": Bad(
-        edited(lambda a: {**a, "count": max(0, a["count"] - 1)}), ROWS, may_lie=True
-    ),
-    "results null": Bad(edited(lambda answer: {**answer, "results": None}), ROWS, may_lie=True),
-    "nothing at all": Bad(body(b'{"count": 0, "results": []}'), ROWS, may_lie=True),
+    "count 0": Bad(simulated("count_fixed:count=0"), ROWS, may_lie=True),
+    "count one more": Bad(simulated("count_off:by=1"), ROWS, may_lie=True),
+    "count one less": Bad(simulated("count_off:by=-1"), ROWS, may_lie=True),
+    "results null": Bad(simulated("results_null"), ROWS, may_lie=True),
+    "nothing at all": Bad(simulated("no_rows"), ROWS, may_lie=True),
     # rows
     "rows null": Bad(each_row(lambda _: None), ROWS, may_lie=True),
     "rows of odd types": Bad(
@@ -181,7 +190,7 @@ BAD_ANSWERS: Mapping[str, Bad] = {
     "one row again and again": Bad(rows(lambda found: found[:1] * len(found)), ROWS, may_lie=True),
     "rows twice over": Bad(rows(lambda found: found + found), ROWS, may_lie=True),
     "rows turned round": Bad(rows(lambda found: found[::-1]), ROWS, may_lie=True),
-    "every other row": Bad(rows(lambda found: found[::2]), ROWS, may_lie=True),
+    "every other row": Bad(simulated("rows_missing:every=2,which=place"), ROWS, may_lie=True),
     "a row of the far future": Bad(
         first_row(startTime="9999-12-31T23:59:59.999Z"), ROWS, may_lie=True
     ),

@@ -1,0 +1,421 @@
+"""Tries what an API makes of its own promises, with a few searches of one outbound.
+
+The documentation leaves much open, and an API may do other things than it says: sort by another
+field, ignore an end of the range, give starts in local time, count rows that it does not list.
+Polls read right in spite of some of these *habits*, and fail because of others. `try_habits` finds
+out which of them an API has, before anybody relies on its numbers.
+
+The searches, for a window ``[a, T]`` with many calls::
+
+    newest     [a, T], newest first        order, zone, cap of the page, unusable rows
+    oldest     [a, T], oldest first        order, start of the range, count
+    next       [a, T], after the newest    skip, count
+    upper      [m, T]                      start of the range, count against rows
+    lower      [a, m]                      end of the range, count against rows
+    outcome    [m, T], one outcome         filter by outcome
+    nothing    an hour long ago            count against rows
+
+``m`` is the start of the row in the middle of ``newest``. A habit fails here if polls fail because
+of it, or if what they publish is wrong.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.reading.search import Page, Search, Searches
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+FUZZ_MS = 1000
+"""A row this far outside of the range may be there for dates that are cut to seconds."""
+
+MIN_INSIDE_SHARE = 0.1
+"""A page with a smaller share of rows inside the range contradicts the question."""
+
+MAX_UNUSABLE_SHARE = 0.5
+"""A page with a larger share of unusable rows is not read."""
+
+NOTED_UNUSABLE_SHARE = 0.01
+
+_LONG_AGO: Instant = 946_684_800_000
+"""2000-01-01T00:00:00Z, before the platform had any calls."""
+
+
+class Verdict(StrEnum):
+    """What a habit means for the numbers that are published."""
+
+    OK = "ok"
+    WARNING = "WARNING"
+    FAIL = "FAIL"
+
+
+class Judgement(NamedTuple):
+    """What was found out about one habit, in words for people.
+
+    Attributes:
+        subject: What it is about, such as ``order``.
+        verdict: `Verdict.FAIL` where numbers would be wrong or polls would fail.
+        text: What the API does.
+    """
+
+    subject: str
+    verdict: Verdict
+    text: str
+
+
+class Answers(NamedTuple):
+    """The pages of one trial; see the module's text."""
+
+    start: Instant
+    now: Instant
+    middle: Instant
+    limit: int
+    newest: Page
+    oldest: Page
+    next: Page
+    upper: Page
+    lower: Page
+    outcome: Page
+    status: int | None
+    nothing: Page
+
+
+def try_habits(
+    start: Instant, now: Instant, limit: int, *, max_unreadable: float = 0.0
+) -> Searches[list[Judgement]]:
+    """Yield the searches that tell the habits of an API apart, at most seven.
+
+    Args:
+        start: The start of the window, in milliseconds.
+        now: The present by the API's clock.
+        limit: Rows to ask for in one page.
+        max_unreadable: The share of the counted rows that may be missing.
+
+    Returns:
+        A judgement of each habit, or the one contradiction that leaves nothing else to try.
+    """
+    newest = yield Search(start, now, 0, limit)
+    if not newest.calls:
+        if newest.received or newest.count:
+            return [_nothing_usable(newest)]
+        wide = yield Search(min(start, now - DAY_MS), now + DAY_MS, 0, limit)
+        return [_judge_empty_window(wide, start, now)]
+    zone = _judge_zone(newest, start, now)
+    unusable = _judge_unusable([newest])
+    if Verdict.FAIL in (zone.verdict, unusable.verdict):
+        return [zone, unusable]
+    starts = sorted((call.start for call in newest.calls), reverse=True)
+    middle = starts[len(starts) // 2]
+    oldest = yield Search(start - 1, now, 0, limit, ascending=True)
+    after = yield Search(start, now, newest.received, limit)
+    upper = yield Search(middle - 1, now, 0, limit)
+    lower = yield Search(start - 1, middle, 0, limit)
+    status = _usual_status(newest.calls)
+    outcome = yield Search(middle - 1, now, 0, limit, statuses=() if status is None else (status,))
+    nothing = yield Search(_LONG_AGO, _LONG_AGO + HOUR_MS, 0, limit)
+    answers = Answers(
+        start, now, middle, limit, newest, oldest, after, upper, lower, outcome, status, nothing
+    )
+    return [
+        zone,
+        _judge_order(answers),
+        _judge_ends(answers),
+        _judge_count(answers, max_unreadable),
+        _judge_unusable([newest, oldest, upper, lower]),
+        _judge_page(answers),
+        _judge_filter(answers),
+    ]
+
+
+def nearer_clock(newest_start: Instant | None, local: Instant, api: Instant) -> Instant:
+    """Return which of two presents the newest row bears out; ``local`` if there is no row.
+
+    Args:
+        newest_start: The newest start of a row, up to the later of the two.
+        local: The present by this machine's clock.
+        api: The present by the ``Date`` of the API's answers.
+    """
+    if newest_start is None:
+        return local
+    return min(local, api, key=lambda present: abs(newest_start - present))
+
+
+# --- one habit each
+
+
+def _judge_empty_window(wide: Page, start: Instant, now: Instant) -> Judgement:
+    inside = [call for call in wide.calls if start <= call.start <= now]
+    if inside:
+        return Judgement(
+            "zone",
+            Verdict.FAIL,
+            f"the window has no calls, but a range a day wider has {len(inside)} that start in the "
+            "window: are the ends taken for local time, or cut to days?",
+        )
+    if any(call.start > now + FUZZ_MS for call in wide.calls):
+        return _judge_zone(wide, start, now)
+    return Judgement(
+        "habits", Verdict.OK, "no calls in the window, so the API's habits stay untried"
+    )
+
+
+def _nothing_usable(page: Page) -> Judgement:
+    if not page.received:
+        return Judgement(
+            "count", Verdict.FAIL, f"the API counts {page.count:,} calls and lists none of them"
+        )
+    return _judge_unusable([page])
+
+
+def _judge_zone(page: Page, start: Instant, now: Instant) -> Judgement:
+    late = [call for call in page.calls if call.start > now + FUZZ_MS]
+    early = [call for call in page.calls if call.start < start - FUZZ_MS]
+    too_few_inside = len(late) + len(early) > (1 - MIN_INSIDE_SHARE) * len(page.calls)
+    if len(late) > _tolerated(len(page.calls)) or (late and too_few_inside):
+        ahead = max(call.start for call in late) - now
+        how_many = "" if too_few_inside else f"{len(late)} of {len(page.calls)} "
+        return Judgement(
+            "zone",
+            Verdict.FAIL,
+            f"{how_many}rows start {_span(ahead)} after the end asked for: is startTime UTC?",
+        )
+    if too_few_inside:
+        behind = now - max(call.start for call in early)
+        return Judgement(
+            "zone",
+            Verdict.FAIL,
+            f"rows start {_span(behind)} before the end asked for, outside the range: is startTime "
+            "UTC, and are the ends taken for UTC?",
+        )
+    return Judgement("zone", Verdict.OK, "rows start within the range asked for, so times are UTC")
+
+
+def _judge_order(answers: Answers) -> Judgement:
+    down = _starts(answers.newest)
+    up = _starts(answers.oldest)
+    if _is_ordered(answers):
+        return Judgement("order", Verdict.OK, "rows come newest first and oldest first, as asked")
+    if down == sorted(down) and up == sorted(up):
+        order = "oldest first"
+    elif down == sorted(down, reverse=True) and up == sorted(up, reverse=True):
+        order = "newest first"
+    else:
+        order = "in the order of another field"
+    return Judgement(
+        "order",
+        Verdict.WARNING,
+        f"rows come {order}, whatever is asked: each poll reads the whole window by offset, which "
+        "takes more requests",
+    )
+
+
+def _judge_ends(answers: Answers) -> Judgement:
+    left_out = _left_out(answers)
+    if left_out > FUZZ_MS:
+        return Judgement(
+            "ends",
+            Verdict.FAIL,
+            f"calls of the last {_span(left_out)} before the end asked for are left out: the ends "
+            "are cut to coarse steps, or taken for local time",
+        )
+    oldest = answers.oldest.calls
+    early = [call.start for call in oldest if call.start < answers.start - FUZZ_MS]
+    reach = answers.start - min(early, default=answers.start)
+    beyond = max((call.start for call in answers.lower.calls), default=0) - answers.middle
+    is_read_by_offset = beyond > FUZZ_MS or not _is_ordered(answers)
+    if is_read_by_offset and len(early) > (1 - MIN_INSIDE_SHARE) * len(oldest):
+        return Judgement(
+            "ends",
+            Verdict.FAIL,
+            f"rows start up to {_span(reach)} before the start asked for, and pages in ascending "
+            "order begin there: the start is ignored, or cut to coarse steps",
+        )
+    if beyond > FUZZ_MS:
+        reaches_top = answers.now - answers.middle - beyond < beyond
+        what = "ignored" if reaches_top else "cut to coarse steps"
+        return Judgement(
+            "ends",
+            Verdict.WARNING,
+            f"rows start up to {_span(beyond)} after the end asked for: the end is {what}, so each "
+            "poll reads the whole window by offset",
+        )
+    if early:
+        return Judgement(
+            "ends",
+            Verdict.WARNING,
+            f"rows start up to {_span(reach)} before the start asked for: the start is ignored, or "
+            "cut to coarse steps, and such rows are left out",
+        )
+    return Judgement("ends", Verdict.OK, "rows start between the ends asked for")
+
+
+def _judge_count(answers: Answers, max_unreadable: float) -> Judgement:
+    contradictions = [
+        *_counts_of_whole_ranges(answers, max_unreadable),
+        *_counts_of_the_window(answers, max_unreadable),
+    ]
+    if not contradictions:
+        return Judgement("count", Verdict.OK, "the count is the number of rows")
+    return max(contradictions, key=lambda each: each.verdict is Verdict.FAIL)
+
+
+def _judge_unusable(pages: Sequence[Page]) -> Judgement:
+    received = sum(page.received for page in pages)
+    rejected = sum(page.rejected for page in pages)
+    share = rejected / received if received else 0.0
+    found = f"{rejected:,} of {received:,} rows have no usable id or startTime"
+    if share > MAX_UNUSABLE_SHARE:
+        return Judgement("rows", Verdict.FAIL, f"{found}: has the API changed?")
+    if share > NOTED_UNUSABLE_SHARE:
+        return Judgement("rows", Verdict.WARNING, f"{found}: their calls are not counted")
+    return Judgement("rows", Verdict.OK, "rows have a usable id and startTime")
+
+
+def _judge_page(answers: Answers) -> Judgement:
+    page = answers.newest
+    ids = {call.id for call in page.calls}
+    if answers.next.calls and ids.issuperset(call.id for call in answers.next.calls):
+        return Judgement(
+            "page", Verdict.WARNING, "skip is ignored: each page of a range is its first page"
+        )
+    if answers.limit - page.received > _tolerated(answers.limit) and answers.next.received:
+        return Judgement(
+            "page",
+            Verdict.WARNING,
+            f"a page has at most {page.received} rows, though api.page_size is {answers.limit}: "
+            "polls take more requests than the budget says",
+        )
+    return Judgement("page", Verdict.OK, f"a page has up to {answers.limit} rows, as asked")
+
+
+def _judge_filter(answers: Answers) -> Judgement:
+    if answers.status is None:
+        return Judgement("filter", Verdict.OK, "no row has an outcome to search for")
+    if any(call.status != answers.status for call in answers.outcome.calls):
+        return Judgement(
+            "filter",
+            Verdict.WARNING,
+            "the filter by outcome is ignored: changes of older calls are found by the full scan "
+            "alone, and live calls from before the window not at all",
+        )
+    return Judgement("filter", Verdict.OK, "a search for one outcome brings only that outcome")
+
+
+# --- counts
+
+
+def _counts_of_whole_ranges(answers: Answers, max_unreadable: float) -> Iterator[Judgement]:
+    """Yield what is wrong where all rows of a range are on one page."""
+    full = min(answers.limit, answers.newest.received)
+    for page in (answers.upper, answers.lower, answers.outcome):
+        if page.received >= full:
+            continue
+        missing = page.count - page.received
+        if missing > max(_tolerated(page.count), max_unreadable * page.count):
+            yield Judgement(
+                "count",
+                Verdict.FAIL,
+                f"the API counts {page.count:,} rows and lists {page.received:,} of them",
+            )
+        elif missing > 0:
+            yield Judgement(
+                "count",
+                Verdict.WARNING,
+                f"the API counts {page.count:,} rows and lists {page.received:,} of them: such a "
+                "small difference is allowed for",
+            )
+        elif missing < 0:
+            yield _too_low(page)
+    if answers.nothing.count > _tolerated(0) and not _lies_elsewhere(answers.nothing):
+        yield Judgement(
+            "count",
+            Verdict.FAIL,
+            f"the API counts {answers.nothing.count:,} calls in an hour that had none",
+        )
+
+
+def _counts_of_the_window(answers: Answers, max_unreadable: float) -> Iterator[Judgement]:
+    """Yield what is wrong between the pages of the whole window."""
+    newest, after = answers.newest, answers.next
+    ids = {call.id for call in newest.calls}
+    new = sum(call.id not in ids for call in after.calls)
+    if newest.count < newest.received + new:
+        yield _too_low(newest)
+    missing = newest.count - newest.received
+    if not after.received and missing > max(
+        _tolerated(newest.count), max_unreadable * newest.count
+    ):
+        yield Judgement(
+            "count",
+            Verdict.FAIL,
+            f"the API counts {newest.count:,} rows and lists {newest.received:,} of them",
+        )
+    least, most = sorted((newest.count, answers.oldest.count))
+    if most - least > _tolerated(most):
+        yield Judgement(
+            "count",
+            Verdict.WARNING,
+            f"the same range is counted as {least:,} and as {most:,} calls: is the answer one of "
+            "several copies that differ?",
+        )
+
+
+def _too_low(page: Page) -> Judgement:
+    return Judgement(
+        "count",
+        Verdict.WARNING,
+        f"the API counts {page.count:,} rows and lists more: each read goes on to its end, which "
+        "takes more requests",
+    )
+
+
+def _tolerated(count: int) -> float:
+    """Return how many rows of ``count`` may be counted but not listed."""
+    return max(2.0, 0.01 * count)
+
+
+def _lies_elsewhere(page: Page) -> bool:
+    """Return whether the rows of the long past are of another time: then its ends are wrong."""
+    return any(call.start > _LONG_AGO + DAY_MS for call in page.calls)
+
+
+# --- rows
+
+
+def _is_ordered(answers: Answers) -> bool:
+    down, up = _starts(answers.newest), _starts(answers.oldest)
+    return down == sorted(down, reverse=True) and up == sorted(up)
+
+
+def _left_out(answers: Answers) -> Instant:
+    """Return how far below the middle ``lower`` lacks rows that ``newest`` has, at least."""
+    found = max((call.start for call in answers.lower.calls), default=0)
+    lacking = [call.start for call in answers.newest.calls if found < call.start < answers.middle]
+    down = _starts(answers.lower)
+    is_whole = answers.lower.received < min(answers.limit, answers.newest.received)
+    if not lacking or (not is_whole and down != sorted(down, reverse=True)):
+        return 0  # rows that are lacking may be on a later page
+    return answers.middle - min(lacking)
+
+
+def _usual_status(calls: Sequence[Call]) -> int | None:
+    """Return the most frequent outcome among the calls."""
+    counts = Counter(call.status for call in calls if call.status is not None)
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _starts(page: Page) -> list[Instant]:
+    return [call.start for call in page.calls]
+
+
+def _span(milliseconds: Instant) -> str:
+    """Return a span of time in words, from an hour on rounded as offsets of time zones are."""
+    hours = round(milliseconds / (HOUR_MS / 4)) / 4
+    if hours >= 1:
+        return f"{hours:g} h"
+    minutes = round(milliseconds / 60_000)
+    return f"{minutes} min" if minutes > 1 else f"{milliseconds / 1000:.0f} s"
