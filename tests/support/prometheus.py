@@ -31,8 +31,8 @@ class Prometheus:
 
     def targets(self) -> list[dict[str, Any]]:
         """The targets that it scrapes, with their health and last error."""
-        found: list[dict[str, Any]] = self.ask("/api/v1/targets")["activeTargets"]
-        return found
+        found = self._http.get("/api/v1/targets").json()["data"]
+        return list(found["activeTargets"])
 
     def values(self, query: str) -> dict[Labels, float]:
         """The instant vector of a query as of now, by label set."""
