@@ -157,10 +157,13 @@ class CommittedTracker:
             self._context.observer.met_unknown_codes(field, calls)
         return applied
 
-    def trim_memory(self) -> None:
+    async def trim_memory(self) -> None:
         """Give memory back to the system, if many calls were loaded or applied since the last."""
         if self._is_heap_large:
             self._is_heap_large = False
+            # the event loop holds the result of the commit, with all that was saved, until its
+            # present step ends
+            await asyncio.sleep(0)
             trim_heap()
 
 
