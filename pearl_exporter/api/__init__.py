@@ -72,7 +72,7 @@ at once.
 Clock
 =====
 
-The window of a poll is of the API's time. `ApiClock` learns it from the ``Date`` of pages. Where
+The window of a poll is of the API's time. `ApiClock` learns it from the ``Date`` of answers. Where
 that is far off this machine's clock, polls ask the calls which of the two is right.
 
 Limits

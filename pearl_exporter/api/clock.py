@@ -272,6 +272,16 @@ class ApiClock:
             return self._steady_wall() - self._clock.monotonic()
         return self._header_offset if self.is_header_used else self._anchor.offset
 
+    @property
+    def header_seconds(self) -> float:
+        """The present by the last headers, believed or not, in seconds since the epoch.
+
+        By that clock the API dates what it says in other headers.
+        """
+        if not self._headers:
+            return self.now() / 1000
+        return self._clock.monotonic() + self._header_offset
+
     def now(self) -> Instant:
         """Return the present instant at the API."""
         if self._anchor is None:

@@ -51,7 +51,7 @@ def error_for_status(  # noqa: PLR0913 - what an answer says, by keyword
         status: The HTTP status.
         headers: The headers of the answer.
         start_of_body: The first bytes of its body.
-        now_seconds: The API's present, in seconds since the epoch.
+        now_seconds: The present by the API's headers, in seconds since the epoch.
         is_search: Whether the request was a search of calls.
         has_proxy: Whether ``api.proxy`` is set.
     """

@@ -120,8 +120,8 @@ class Wire:
                 aclosing(await self._transport.handle_async_request(request)) as response,
             ):
                 code = str(response.status_code)
+                self._note_time(response.headers)
                 if response.status_code == httpx.codes.OK:
-                    self._note_time(response.headers)
                     return await _read_capped(response)
                 start = await _skip_body(response)
         except (TimeoutError, httpx.TimeoutException) as error:
@@ -135,7 +135,7 @@ class Wire:
             response.status_code,
             response.headers,
             start_of_body=start,
-            now_seconds=self._api_clock.now() / 1000,
+            now_seconds=self._api_clock.header_seconds,
             is_search=body is not None,
             has_proxy=self._settings.proxy is not None,
         )
@@ -143,8 +143,7 @@ class Wire:
     def _note_time(self, headers: httpx.Headers) -> None:
         """Learn the API's time when the head of an answer comes: its body may take long.
 
-        An answer with ``Age`` was kept by a cache since its ``Date`` (RFC 9111, section 5.1). What
-        is no page may be of a proxy, which has a clock of its own.
+        An answer with ``Age`` was kept by a cache since its ``Date`` (RFC 9111, section 5.1).
         """
         if "age" not in headers:
             self._api_clock.observe(headers.get("date", ""), self._clock.monotonic())

@@ -182,7 +182,7 @@ async def test_a_long_read_publishes_its_progress():
     await world.app.stop()
 
 
-@pytest.mark.parametrize("skew", [-3600, -30, 45, 7200])
+@pytest.mark.parametrize("skew", [-299, -30, 45, 299])
 async def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
     world = world_of(faults=[f"skew:seconds={skew}"])
     poller = world.app.pollers[0]
@@ -190,6 +190,16 @@ async def test_the_api_s_clock_is_followed_from_the_first_poll_on(skew):
     await poller.poll()
     polled_at = poller.snapshot.calls.polled_at
     assert polled_at == pytest.approx(DAWN_MS + skew * 1000, abs=1500)
+
+
+@pytest.mark.parametrize("skew", [-3600, -30, 45, 7200])
+async def test_so_it_is_where_this_machine_s_is_off_and_calls_show_it(skew):
+    """A Date that is an hour off is believed because calls started by that clock."""
+    world = world_of(wall_ahead=lambda: -skew)
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    await poller.poll()
+    assert poller.snapshot.calls.polled_at == pytest.approx(DAWN_MS, abs=1500)
 
 
 async def test_t_does_not_step_back_when_the_correction_ends():
