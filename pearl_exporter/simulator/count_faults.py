@@ -4,45 +4,45 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pearl_exporter.simulator.fault_kind import Answer, Asked, Fault, FaultKind, FaultKinds
+from pearl_exporter.simulator.fault_kind import Answer, AskedSearch, Fault, FaultKind, FaultKinds
 from pearl_exporter.simulator.row_writer import CallRow, call_number
 
 _LARGE = 1e12
 
 
-def _off(fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _off(fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     return replace(answer, count=max(0, answer.count + fault.whole("by")))
 
 
-def _capped(fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _capped(fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     return replace(answer, count=min(answer.count, fault.whole("limit")))
 
 
-def _of_page(_fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _of_page(_fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     return replace(answer, count=len(answer.results or ()))
 
 
-def _page_size(_fault: Fault, answer: Answer, asked: Asked) -> Answer:
+def _page_size(_fault: Fault, answer: Answer, asked: AskedSearch) -> Answer:
     return replace(answer, count=asked.limit)
 
 
-def _fixed(fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _fixed(fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     return replace(answer, count=fault.whole("count"))
 
 
-def _jumping(fault: Fault, answer: Answer, asked: Asked) -> Answer:
+def _jumping(fault: Fault, answer: Answer, asked: AskedSearch) -> Answer:
     by = fault.whole("by")
     return replace(answer, count=max(0, answer.count + asked.random.randint(-by, by)))
 
 
-def _endless(_fault: Fault, answer: Answer, asked: Asked) -> Answer:
+def _endless(_fault: Fault, answer: Answer, asked: AskedSearch) -> Answer:
     """Fill the page with made-up rows of new ids, and count one more page than was asked for."""
     query, real = asked.query, list(answer.results or ())
     made_up = [_made_up_row(asked) for _ in range(query.limit - len(real))]
     return Answer(query.skip + 2 * query.limit, [*real, *made_up])
 
 
-def _made_up_row(asked: Asked) -> CallRow:
+def _made_up_row(asked: AskedSearch) -> CallRow:
     # inside the range, near the end at which its last page ends
     from_ms, to_ms = asked.query.from_ms, min(asked.query.to_ms, asked.now_ms)
     near_ms = max(from_ms, to_ms - 10) if asked.query.ascending else min(to_ms, from_ms + 10)
@@ -59,15 +59,15 @@ def _made_up_row(asked: Asked) -> CallRow:
     }
 
 
-def _results_null(_fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _results_null(_fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     return replace(answer, results=None)
 
 
-def _empty_results_null(_fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _empty_results_null(_fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     return answer if answer.results else replace(answer, results=None)
 
 
-def _missing(fault: Fault, answer: Answer, _asked: Asked) -> Answer:
+def _missing(fault: Fault, answer: Answer, _asked: AskedSearch) -> Answer:
     every, rows = fault.whole("every"), answer.results or ()
     if fault.word("which") == "place":
         return replace(answer, results=[row for at, row in enumerate(rows, 1) if at % every])

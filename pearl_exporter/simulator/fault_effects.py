@@ -9,7 +9,7 @@ from starlette.responses import Response
 from pearl_exporter.simulator.fault_catalogue import FAULTS
 from pearl_exporter.simulator.fault_kind import (
     Answer,
-    Asked,
+    AskedSearch,
     Fault,
     FaultKind,
     RequestFaults,
@@ -26,7 +26,7 @@ def error_response(faults: RequestFaults, now_ms: int) -> Response | None:
     return None
 
 
-def search_answer(faults: RequestFaults, asked: Asked) -> Answer | Response:
+def search_answer(faults: RequestFaults, asked: AskedSearch) -> Answer | Response:
     """Return the answer of a calls search, or the error that it gets for what it asks."""
     for fault, refuse in _effects(faults, lambda kind: kind.refuse):
         refusal = refuse(fault, asked)

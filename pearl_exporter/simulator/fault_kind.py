@@ -32,7 +32,7 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedSearch:
     """A calls search that faults may change.
 
     Attributes:
@@ -79,13 +79,13 @@ class FaultKind:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     moments: frozenset[str] = frozenset()
     instead: "Callable[[Fault, int], Response] | None" = None
-    refuse: "Callable[[Fault, Asked], Response | None] | None" = None
+    refuse: "Callable[[Fault, AskedSearch], Response | None] | None" = None
     on_query: "Callable[[Fault, CallQuery, int], CallQuery] | None" = None
-    on_table: "Callable[[Fault, Asked], None] | None" = None
+    on_table: "Callable[[Fault, AskedSearch], None] | None" = None
     as_of: "Callable[[Fault, int], int] | None" = None
     on_page: "Callable[[Fault, Campaign, CallQuery, int], CallPage] | None" = None
     on_row: "Callable[[Fault, CallLife, Any], Any] | None" = None
-    on_answer: "Callable[[Fault, Answer, Asked], Answer] | None" = None
+    on_answer: "Callable[[Fault, Answer, AskedSearch], Answer] | None" = None
     on_list: "Callable[[Fault, Any], Any] | None" = None
     on_body: "Callable[[Fault, Response], Response] | None" = None
     on_headers: "Callable[[Fault, Response, int], None] | None" = None

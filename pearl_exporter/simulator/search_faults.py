@@ -10,7 +10,7 @@ from pearl_exporter.simulator import responses
 from pearl_exporter.simulator.call_generator import HOUR_MS, MINUTE_MS
 from pearl_exporter.simulator.call_life import CallLife
 from pearl_exporter.simulator.campaign import CallPage, CallQuery, Campaign
-from pearl_exporter.simulator.fault_kind import Asked, Fault, FaultKind, FaultKinds
+from pearl_exporter.simulator.fault_kind import AskedSearch, Fault, FaultKind, FaultKinds
 from pearl_exporter.simulator.splitmix import splitmix64
 
 _EVERYTHING = 1 << 60
@@ -28,7 +28,7 @@ def _clamp(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
     return replace(query, limit=min(query.limit, fault.whole("limit")))
 
 
-def _limit_refused(fault: Fault, asked: Asked) -> Response | None:
+def _limit_refused(fault: Fault, asked: AskedSearch) -> Response | None:
     if asked.limit <= fault.number("limit"):
         return None
     message = f"must be at most {fault.number('limit'):.0f}."

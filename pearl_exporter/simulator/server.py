@@ -23,7 +23,7 @@ from pearl_exporter.simulator.call_life import CallLife
 from pearl_exporter.simulator.campaign import Campaign
 from pearl_exporter.simulator.clock import SimulatedClock
 from pearl_exporter.simulator.control import control_routes
-from pearl_exporter.simulator.fault_kind import Asked, Fault, RequestFaults
+from pearl_exporter.simulator.fault_kind import AskedSearch, Fault, RequestFaults
 from pearl_exporter.simulator.faults import Faults
 from pearl_exporter.simulator.search_body import SearchBodyError, asked_limit, parse_search
 from pearl_exporter.simulator.simulated_platform import ACCOUNT_PATH, LIST_PATH
@@ -151,7 +151,7 @@ class Simulator(SimulatorState):
             query = parse_search(body, max_limit=self.max_limit)
         except SearchBodyError as error:
             return responses.problem_details(400, **{error.field: str(error)})
-        asked = Asked(
+        asked = AskedSearch(
             campaign=campaign,
             query=query,
             limit=asked_limit(body),

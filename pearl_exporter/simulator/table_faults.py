@@ -8,14 +8,14 @@ import math
 from dataclasses import replace
 
 from pearl_exporter.simulator.campaign import CallQuery
-from pearl_exporter.simulator.fault_kind import Answer, Asked, Fault, FaultKind, FaultKinds
+from pearl_exporter.simulator.fault_kind import Answer, AskedSearch, Fault, FaultKind, FaultKinds
 from pearl_exporter.simulator.row_writer import CallRow, call_number
 from pearl_exporter.simulator.splitmix import splitmix64
 
 _EVERYTHING = 1 << 60
 
 
-def _no_rows(_fault: Fault, _answer: Answer, _asked: Asked) -> Answer:
+def _no_rows(_fault: Fault, _answer: Answer, _asked: AskedSearch) -> Answer:
     return Answer(0, [])
 
 
@@ -33,11 +33,11 @@ def _behind(fault: Fault, now_ms: int) -> int:
     return now_ms - fault.milliseconds("seconds")
 
 
-def _retention(fault: Fault, asked: Asked) -> None:
+def _retention(fault: Fault, asked: AskedSearch) -> None:
     asked.campaign.delete_before(asked.now_ms - fault.milliseconds("seconds"), asked.now_ms)
 
 
-def _bulk_deletion(fault: Fault, asked: Asked) -> None:
+def _bulk_deletion(fault: Fault, asked: AskedSearch) -> None:
     """Delete a share of the range's rows."""
     whole = replace(asked.query, skip=0, limit=_EVERYTHING, ascending=True)
     calls = asked.campaign.page(whole, asked.now_ms).calls
@@ -53,7 +53,7 @@ def _bulk_deletion(fault: Fault, asked: Asked) -> None:
         asked.campaign.remove(call, asked.now_ms)
 
 
-def _shifting(_fault: Fault, asked: Asked) -> None:
+def _shifting(_fault: Fault, asked: AskedSearch) -> None:
     """Delete the range's first row, or bring back the row that was deleted last."""
     if not asked.query.skip:
         return

@@ -16,7 +16,7 @@ def test_check_says_what_discovery_finds_and_tries_it(tmp_path: Path) -> None:
         poll = {"interval": "1m"}
         path = write_config(tmp_path, api.url, api.outbound, poll=poll, **ON)
         told = run_pearl(tmp_path, "check", "--config", path)
-    found, skipped, account, one, two, budget = told.stdout.splitlines()
+    found, skipped, account, one, two, *habits, budget = told.stdout.splitlines()
     assert found == (
         "ok    the list of outbounds: 3 outbounds "
         "(1 polled, 1 configured, 1 excluded, 0 paused, 0 over limit)"
@@ -25,6 +25,8 @@ def test_check_says_what_discovery_finds_and_tries_it(tmp_path: Path) -> None:
     assert account == "ok    the account: its status is full_access"
     assert one.startswith(f"ok    one ({api.outbound}): ")
     assert two.startswith(f"ok    appointment-reminders ({api.others[0]}): ")
+    assert habits
+    assert all(line.startswith("ok") for line in habits)
     assert budget.startswith("budget: about ")
     assert (told.stderr, told.returncode) == ("", 0)
 
