@@ -61,7 +61,7 @@ class ApiInMemory(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
         if request.method == "GET":
-            return httpx.Response(200, content=self.listing)
+            return httpx.Response(200, stream=httpx.ByteStream(self.listing))
         asked = json.loads(await request.aread())
         start, end = (parse_instant(asked[key]) or 0 for key in ("fromDate", "toDate"))
         first, last = bisect_left(self._starts, start), bisect_right(self._starts, end)
@@ -71,4 +71,4 @@ class ApiInMemory(httpx.AsyncBaseTransport):
         limit = asked["limit"] if self._has_limit else len(found)
         rows = b",".join(found[asked["skip"] :][:limit])
         body = b'{"count": %d, "results": [%s]}' % (len(found), rows)
-        return httpx.Response(200, content=body)
+        return httpx.Response(200, stream=httpx.ByteStream(body))

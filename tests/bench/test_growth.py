@@ -17,7 +17,7 @@ TOLERATED_EXPONENT = 1.6
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_a_step_that_grows_with_an_answer_is_linear(step: Step) -> None:
     """In CPU of its own thread, which a busy machine hardly stretches."""
-    ((_, _, _, _, exponent, _),) = growth((500, 8_000), [step]).rows
+    ((_, _, _, _, exponent, _),) = growth((250, 4_000), [step]).rows
     assert float(exponent) < TOLERATED_EXPONENT
 
 
