@@ -18,14 +18,14 @@ sys.dont_write_bytecode = False
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 """Each reads and collects all tests for itself, which takes some seconds of a CPU."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Two a core: a third of the time of all tests is waiting for other programs."""
-    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(2 * len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
 LOOPS = {"virtual_time": VirtualLoop, "still_time": StillLoop}

@@ -15,7 +15,7 @@ from pearl_exporter.serving import with_web
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.state.store import MemoryStore
 from pearl_exporter.web.config_watcher import WebConfigWatcher
-from tests.polling.test_schedule import until
+from tests.support.patience import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World, outbound_settings
 

@@ -1,6 +1,6 @@
 """Reloads under load, over real sockets, leave nothing behind.
 
-A few reloads here; ``python -m bench.soak.reloads`` makes more.
+A few reloads here; ``python -m bench.soak.repeat reloads`` makes more.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.reload import Reloader
 from pearl_exporter.simulator import build_simulator, many_campaigns
-from tests.polling.test_schedule import until
+from tests.support.patience import until
 from tests.support.serving import serving
 from tests.support.world import DAWN_MS, outbound_settings
 
@@ -109,7 +109,7 @@ async def held_before_and_after(reloads: int, warm_up: int) -> tuple[Held, Held]
 async def test_reloads_under_load_leave_nothing_behind():
     reloads = int(os.environ.get("RELOADS", "16"))
     before, after = await held_before_and_after(reloads, warm_up=8)
-    print(f"before {reloads} reloads {before}, after {after}")  # noqa: T201 - for bench.soak.reloads
+    print(f"before {reloads} reloads {before}, after {after}")  # noqa: T201 - for bench.soak.repeat
     assert before["Poller"] >= 8  # more, where tests before this one have left some
     # eight new clients; how many of its connections one has open at the moment differs
     assert after.pop("files") - before.pop("files") <= 2 * IN_FLIGHT

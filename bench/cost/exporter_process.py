@@ -19,6 +19,7 @@ from bench.support.process_stats import peak_rss_bytes, rss_bytes
 from bench.support.processes import Figures, measured_arguments, progress
 from bench.support.scrape import sums_by_outbound
 from bench.support.simulated_api import INTERVAL_SECONDS, PAGE_SIZE, set_api_time, traffic
+from bench.support.warm_up import warm_up
 from pearl_exporter.api.clock import Clock
 from pearl_exporter.app import App, build_app
 from pearl_exporter.config import ApiSettings, OutboundSettings, PollSettings, Settings, TokenSource
@@ -131,6 +132,7 @@ def _progress_logger() -> Callable[[str, int, int], None]:
 
 async def measure(arguments: Figures) -> Figures:
     """Make the first read and the polls. Return what each of them cost."""
+    await warm_up(arguments["url"])
     state = Path(arguments["state"])
     exporter = Exporter(
         arguments["url"],

@@ -19,6 +19,7 @@ import msgspec
 from bench.support.process_stats import peak_rss_bytes, rss_bytes
 from bench.support.processes import Figures, measured_arguments
 from bench.support.simulated_api import set_api_time
+from bench.support.warm_up import warm_up
 
 
 class Row(msgspec.Struct, gc=False):
@@ -105,6 +106,7 @@ def main() -> None:
     arguments = measured_arguments()
     searches: Searches = json.loads(Path(arguments["searches"]).read_text())
     path = f"/v1/Outbound/{arguments['outbound']}/Calls"
+    asyncio.run(warm_up(arguments["url"]))
     options: dict[str, Any] = {
         "base_url": arguments["url"],
         "headers": {"Authorization": "Bearer bench:bench", "Content-Type": "application/json"},

@@ -44,7 +44,7 @@ class RecordedPoll(msgspec.Struct):
 
 Write = Callable[[RecordedPoll], None]
 
-_applied: ContextVar[RecordedPoll] = ContextVar("_applied")
+_applied: ContextVar[RecordedPoll | None] = ContextVar("_applied", default=None)
 """What the current task has applied to a tracker and not committed yet."""
 
 
@@ -62,6 +62,9 @@ class RecordingStore:
         """Commit, then write the record of what this task has applied."""
         await self._store.commit(outbound_id, delta)
         poll = _applied.get()
+        assert poll is not None
+        # let go of: a timer that the task starts copies the context, and would keep the rows
+        _applied.set(None)
         poll.outbound = outbound_id
         self._write(poll)
 

@@ -13,15 +13,20 @@ from typing import Any
 Found = list[tuple[Any, ...]]
 Key = tuple[Any, ...]
 
-_MAX_SECONDS = 60.0
+MAX_SECONDS = 60.0
 """A resolver that takes longer does not answer at all."""
 
 
 class ResolverLoop(asyncio.SelectorEventLoop):
-    """Looks each name up in a thread of its own, once for all that ask at the same time."""
+    """Looks each name up in a thread of its own, once for all that ask at the same time.
 
-    def __init__(self) -> None:
+    Args:
+        max_seconds: After how long a look-up is given up.
+    """
+
+    def __init__(self, *, max_seconds: float = MAX_SECONDS) -> None:
         super().__init__()
+        self._max_seconds = max_seconds
         self._looking: dict[Key, asyncio.Future[Found]] = {}
 
     async def getaddrinfo(  # noqa: PLR0913 - asyncio's signature
@@ -54,7 +59,7 @@ class ResolverLoop(asyncio.SelectorEventLoop):
         except RuntimeError as error:  # the system allows no more threads for now
             _end(looking, OSError(str(error)))
         # a resolver that never answers must not keep the name from being looked up again
-        self.call_later(_MAX_SECONDS, _end, looking, OSError("the resolver does not answer"))
+        self.call_later(self._max_seconds, _end, looking, OSError("the resolver does not answer"))
 
     def _look_up(self, key: Key, looking: "asyncio.Future[Found]") -> None:
         found: Found | OSError

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PIPE_SECONDS = 5.0
+PIPE_SECONDS = 5.0
 """How long the writer of a pipe may take. Without a limit a forgotten pipe would hang the start."""
 
 _HINTS = {
@@ -19,13 +19,16 @@ _HINTS = {
 """What to do about an error of the system."""
 
 
-def read_capped(path: Path, max_bytes: int, too_large: str) -> bytes:
+def read_capped(
+    path: Path, max_bytes: int, too_large: str, *, pipe_seconds: float = PIPE_SECONDS
+) -> bytes:
     """Return what is in the file.
 
     Args:
         path: The file.
         max_bytes: The largest size that is accepted.
         too_large: The reason that is raised for a larger file.
+        pipe_seconds: How long the writer of a pipe may take.
 
     Raises:
         ValueError: It can't be read. The message is the reason, without the path.
@@ -33,7 +36,7 @@ def read_capped(path: Path, max_bytes: int, too_large: str) -> bytes:
     # An ordinary open() of a pipe would wait for its writer, without end.
     with os_errors_as_reasons(), open(path, "rb", opener=_open_without_waiting) as file:
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-            content = _read_pipe(file.fileno(), max_bytes + 1)
+            content = _read_pipe(file.fileno(), max_bytes + 1, pipe_seconds)
         else:
             os.set_blocking(file.fileno(), True)
             content = file.read(max_bytes + 1)
@@ -46,15 +49,15 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _read_pipe(descriptor: int, max_bytes: int) -> bytes:
+def _read_pipe(descriptor: int, max_bytes: int, max_seconds: float) -> bytes:
     """Return what is written to a pipe (a shell's ``<(...)``) until its writer closes it."""
-    until, content = time.monotonic() + _PIPE_SECONDS, bytearray()
+    until, content = time.monotonic() + max_seconds, bytearray()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while len(content) < max_bytes:
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise ValueError(f"is a pipe whose writer did not finish within {_PIPE_SECONDS:.0f} s")
+            raise ValueError(f"is a pipe whose writer did not finish within {max_seconds:g} s")
         piece = os.read(descriptor, max_bytes - len(content))
         if not piece:
             break

@@ -210,7 +210,7 @@ class StartIndex(Generic[Id, Item]):
         """Return where to cut ``[start, end)`` into two ranges with as many items each.
 
         Returns:
-            An instant between two different starts; ``start`` if all starts are equal.
+            As `cut` does.
         """
         calls = self._calls_between(self._position(start), self._position(end))
         return self.cut(start, end, calls // 2)
@@ -219,18 +219,32 @@ class StartIndex(Generic[Id, Item]):
         """Return where to cut ``[start, end)`` so that about ``lower`` items are below the cut.
 
         Returns:
-            An instant between two different starts; ``start`` if all starts are equal.
+            An instant above the oldest start, with no item in the millisecond before it; ``start``
+            if there is none. A search from the cut on is asked a millisecond early, and an item
+            there would count as one of the upper range.
         """
         first, last = self._position(start), self._position(end)
         calls = self._calls_between(first, last)
         if calls <= 0:
             return start
+        oldest = self._start_at(first, 0)
         at = self._start_at(first, min(lower, calls - 1))
-        if at > self._start_at(first, 0):
+        while at > oldest and self._holds(at - 1):
+            at -= 1
+        if at > oldest:
             return at
         # the cut would be at the oldest start, with nothing below it: cut above that one instead
-        above = self._position(at + 1)
-        return self._start_at(above, 0) if self._calls_between(above, last) > 0 else start
+        above = self._position(oldest + 1)
+        while self._calls_between(above, last) > 0:
+            at = self._start_at(above, 0)
+            if not self._holds(at - 1):
+                return at
+            above = self._position(at + 1)
+        return start
+
+    def _holds(self, start: Instant) -> bool:
+        """Return whether an item starts at this very millisecond."""
+        return self._calls_between(self._position(start), self._position(start + 1)) > 0
 
     def _block_number(self, start: Instant) -> int:
         """Return the number of the block that a start belongs to."""

@@ -110,11 +110,14 @@ class CommittedTracker:
                 self._tracker = await self._build(predecessor.saved, size)
             else:
                 saved = await self._context.store.load(self._outbound_id)
-                self._tracker = await self._build(lambda: saved, _size_of(saved))
+                if saved is None:
+                    self._tracker = self._tracker_from(None)
+                else:
+                    self._tracker = await self._build(lambda: saved, _size_of(saved))
             self._predecessor = None
         return self._tracker
 
-    async def _build(self, saved: Callable[[], SavedOutbound | None], size: int) -> Tracker:
+    async def _build(self, saved: Callable[[], SavedOutbound], size: int) -> Tracker:
         """Return the tracker of what was saved; in a thread where that is of a large size."""
         if size < self._large_read_rows:
             return self._tracker_from(saved())
@@ -182,17 +185,18 @@ class CommittedTracker:
             self._context.observer.met_unknown_codes(field, calls)
         return applied
 
-    def trim_memory(self) -> None:
+    async def trim_memory(self) -> None:
         """Give memory back to the system, if many calls were loaded or applied since the last."""
         if self._is_heap_large:
             self._is_heap_large = False
+            # the event loop holds the result of the commit, with all that was saved, until its
+            # present step ends
+            await asyncio.sleep(0)
             trim_heap()
 
 
-def _size_of(saved: SavedOutbound | None) -> int:
+def _size_of(saved: SavedOutbound) -> int:
     """Return how many calls were saved, or how many usual ones take as much room."""
-    if saved is None:
-        return 0
     return max(saved.progress.tracked, sum(map(len, saved.blocks.values())) // BYTES_A_CALL)
 
 

@@ -219,7 +219,7 @@ class Poller:
             return await self._poll(lateness_seconds)
         finally:
             # only now, when the frame is gone that held the rows
-            self._tracker.trim_memory()
+            await self._tracker.trim_memory()
 
     async def _poll(self, lateness_seconds: float) -> PollError | None:
         began, began_in_loop = self._context.clock.monotonic(), now()

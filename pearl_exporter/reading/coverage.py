@@ -28,11 +28,14 @@ class PageEnd(NamedTuple):
         start: The page holds all rows of the range from here on.
         remaining: How many rows the API holds below, in the range.
         total: How many rows the API holds in all of the range.
+        before: How many rows of the page start just before the range. A search is asked a
+            millisecond early, so that counts of the range may include them.
     """
 
     start: Instant
     remaining: int
     total: int
+    before: int = 0
 
 
 class Coverage:
@@ -125,7 +128,8 @@ class Coverage:
         if page.received == page.count:
             self.add_range(calls, start, end)
             inside = sum(start <= call.start < end for call in calls)
-            return PageEnd(start, 0, inside + page.rejected)
+            before = sum(call.start < start for call in calls)
+            return PageEnd(start, 0, inside + page.rejected, before)
         if not calls:
             return None
         lower = calls[-1].start + 1

@@ -71,7 +71,7 @@ class DifferenceSearch:
             if page_end is None:
                 return DifferenceResult.UNEXPLAINED
             # all of the part was asked for, and holds fewer rows than when it was counted
-            if middle == start and page_end.total < rows:
+            if middle == start and page_end.total + page_end.before < rows:
                 return DifferenceResult.CONTRADICTED
             # only the upper part is asked for: the rows of the lower one are all the others
             lower = self._part(start, middle, rows - page_end.total)

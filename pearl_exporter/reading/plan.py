@@ -185,7 +185,7 @@ class PollPlan:
 
     def _result(self, *, scanned: bool) -> PollResult:
         state = self._state._replace(
-            covered_from=self._now - self._rules.window_ms, slice_ms=self._catch_up.slice_ms
+            covered_from=self._covered_from(), slice_ms=self._catch_up.slice_ms
         )
         observation = Observation(
             self._coverage.calls,
@@ -194,6 +194,17 @@ class PollPlan:
             self._catch_up.unread,
         )
         return PollResult(observation, scanned, state, self._progress())
+
+    def _covered_from(self) -> Instant:
+        """Return where the next plan begins: the window's start, or just above it.
+
+        A search is asked a millisecond early. A call there is forgotten when this poll is over, and
+        its row would look like one that came late.
+        """
+        start = self._now - self._rules.window_ms
+        while self._tracker.calls.present(start - 1, start):
+            start += 1
+        return start
 
     def _whole(self) -> Searches[None]:
         """Read the window, and what has left it since the last poll, in one range."""

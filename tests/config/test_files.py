@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pearl_exporter.config import files
 from pearl_exporter.config.files import read_capped
 from pearl_exporter.config.load import load_settings
 from pearl_exporter.errors import ConfigError
@@ -27,8 +26,8 @@ def fifo(tmp_path: Path) -> Path:
     return tmp_path / "fifo"
 
 
-def read(path: Path) -> bytes:
-    return read_capped(path, 1024 * 1024, "is too large")
+def read(path: Path, **limits: float) -> bytes:
+    return read_capped(path, 1024 * 1024, "is too large", **limits)
 
 
 def write(descriptor: int) -> None:
@@ -55,13 +54,12 @@ def test_a_shell_s_substitution_is_read_once():
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
-def test_a_pipe_that_is_not_written_whole_is_given_up(fifo, monkeypatch, is_begun):
-    monkeypatch.setattr(files, "_PIPE_SECONDS", 0.1)
+def test_a_pipe_that_is_not_written_whole_is_given_up(fifo, is_begun):
     keeper = os.open(fifo, os.O_RDWR) if is_begun else None
     if keeper is not None:
         os.write(keeper, b"outbounds:")
-    with pytest.raises(ValueError, match="is a pipe whose writer did not finish"):
-        read(fifo)
+    with pytest.raises(ValueError, match=r"did not finish within 0\.1 s"):
+        read(fifo, pipe_seconds=0.1)
     if keeper is not None:
         os.close(keeper)
 

@@ -21,7 +21,7 @@ from pearl_exporter.simulator import CallPage, CallQuery, many_campaigns
 from pearl_exporter.simulator.simulated_platform import LIST_PATH
 from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.store import MemoryStore
-from tests.polling.test_schedule import until
+from tests.support.patience import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World
 

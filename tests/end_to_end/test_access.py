@@ -73,8 +73,9 @@ def until_said(server: Prometheus, wanted: dict[str, str]) -> None:
     """
 
     def as_wanted() -> bool:
-        targets = server._http.get("/api/v1/targets").json()["data"]["activeTargets"]
-        said = {each["scrapePool"]: each["lastError"] or each["health"] for each in targets}
+        said = {
+            each["scrapePool"]: each["lastError"] or each["health"] for each in server.targets()
+        }
         return all(re.search(text, said.get(name, "")) for name, text in wanted.items())
 
     eventually(as_wanted, what=f"Prometheus says {wanted}")

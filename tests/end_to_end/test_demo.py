@@ -230,8 +230,7 @@ def test_no_scrape_failed(demo: Demo) -> None:
 
 
 def _health(demo: Demo) -> set[tuple[str, str]]:
-    targets = demo.prometheus._http.get("/api/v1/targets").json()["data"]["activeTargets"]
-    return {(each["health"], each["lastError"]) for each in targets}
+    return {(each["health"], each["lastError"]) for each in demo.prometheus.targets()}
 
 
 def test_it_logs_nothing_while_all_is_well(demo: Demo) -> None:

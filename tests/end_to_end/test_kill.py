@@ -1,6 +1,6 @@
 """SIGKILL at any moment costs no count: counters never fall, nothing is lost, nothing doubled.
 
-A few kills here; ``python -m bench.soak.kills`` makes more.
+A few kills here; ``python -m bench.soak.repeat kills`` makes more.
 """
 
 import json
@@ -143,7 +143,7 @@ def test_kills_under_load_lose_and_double_nothing(tmp_path):
     kills = int(os.environ.get("KILLS", "10"))
     final = kill_and_compare(tmp_path, kills=kills)
     started = final.value("pearl_calls_started_total")
-    print(f"{kills} kills, {started:.0f} calls started")  # noqa: T201 - for bench.soak.kills
+    print(f"{kills} kills, {started:.0f} calls started")  # noqa: T201 - for bench.soak.repeat
 
 
 def kill_and_compare(folder: Path, *, kills: int) -> Scrape:

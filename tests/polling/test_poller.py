@@ -1,6 +1,7 @@
 """One poll: all or nothing, published when committed, its failures logged and counted."""
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Sequence
@@ -13,14 +14,14 @@ from pearl_exporter.config import TokenSource
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.rows import Rows
-from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
+from pearl_exporter.polling import committed_tracker
 from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
-from tests.polling.test_schedule import until
-from tests.support.patience import HANGING_SECONDS
+from tests.support.patience import HANGING_SECONDS, until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, HOUR_MS, Dated, World
 
@@ -410,6 +411,20 @@ async def test_a_poll_that_was_given_up_commits_nothing_later():
     (applying,) = asyncio.all_tasks() - {asyncio.current_task()}
     await applying
     assert disk.saved is before
+
+
+async def test_what_a_poll_saved_is_free_when_memory_is_trimmed(monkeypatch):
+    """Else the system gets it back after the next large poll at the earliest."""
+    alive = []
+
+    def trim() -> None:
+        gc.collect()
+        alive.append([each for each in gc.get_objects() if isinstance(each, Applied | PollResult)])
+
+    monkeypatch.setattr(committed_tracker, "trim_heap", trim)
+    poller = world_of().new_poller(MemoryStore(), large_read_rows=0)
+    assert await poller.poll() is None
+    assert alive == [[]]
 
 
 async def test_what_was_not_committed_is_not_published():

@@ -9,7 +9,7 @@ import pytest
 
 from pearl_exporter.polling.schedule import HEARTBEAT_TIMEOUT_SECONDS, Schedule
 from pearl_exporter.simulator import many_campaigns
-from tests.support.patience import HANGING_SECONDS
+from tests.support.patience import until
 from tests.support.world import DAWN_MS, World
 
 pytestmark = pytest.mark.virtual_time
@@ -49,12 +49,6 @@ async def running(count: int = 3, interval: float = INTERVAL, **more):
         yield world
     finally:
         await world.app.stop()
-
-
-async def until(condition, *, within: float = HANGING_SECONDS) -> None:
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - what is awaited is published, not announced
-            await asyncio.sleep(0.01)
 
 
 async def test_the_scheduler_sleeps_while_nothing_is_due():

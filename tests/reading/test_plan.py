@@ -1,5 +1,6 @@
 """A poll asks only for what may have changed, and finds what changed."""
 
+import random
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -111,6 +112,43 @@ def test_new_calls_cost_the_pages_that_hold_them():
     outbound.poll()
     assert outbound.requests == 3
     assert outbound.is_right()
+
+
+@pytest.mark.parametrize("offset_ms", [-2, -1, 0, 1])
+def test_a_call_at_the_edge_of_the_window_costs_nothing(offset_ms):
+    """A search is asked a millisecond early, so its count may hold a call that was forgotten."""
+    edge = T0 + 30 * SECOND - HOUR + offset_ms
+    outbound = Outbound(QUIET, more=[done("edge", edge)])
+    outbound.poll()
+    outbound.poll()
+    assert outbound.requests == 1
+    assert outbound.is_right()
+
+
+def test_a_row_just_before_the_window_is_not_a_contradiction():
+    """After a restart it is not known that the row is there: it is found, as a late row is."""
+    outbound = Outbound(QUIET, more=[done("edge", T0 + 30 * SECOND - HOUR - 1)])
+    outbound.poll()
+    outbound.state = PlanState()
+    outbound.poll()
+    assert 2 <= outbound.requests <= 7
+    assert outbound.is_right()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_late_rows_among_close_neighbours_are_found(seed):
+    """Ranges are cut where no call starts in the millisecond before."""
+    numbers = random.Random(seed)
+    outbound = Outbound(QUIET)
+    dense = (T0 - 20 * MINUTE - numbers.randrange(8 * SECOND) for _ in range(1_500))
+    outbound.table.put(*(done(f"dense-{n}", start) for n, start in enumerate(dense)))
+    outbound.poll()
+    for late in range(5):
+        start = T0 - 20 * MINUTE - numbers.randrange(8 * SECOND)
+        outbound.table.put(done(f"late-{late}", start))
+        outbound.poll()
+        assert outbound.requests <= 10
+        assert outbound.is_right()
 
 
 def test_a_call_stuck_live_does_not_widen_the_read():

@@ -29,6 +29,11 @@ class Prometheus:
     def own_metrics(self) -> str:
         return self._http.get("/metrics").text
 
+    def targets(self) -> list[dict[str, Any]]:
+        """The targets that it scrapes, with their health and last error."""
+        found: list[dict[str, Any]] = self.ask("/api/v1/targets")["activeTargets"]
+        return found
+
     def values(self, query: str) -> dict[Labels, float]:
         """The instant vector of a query as of now, by label set."""
         found = self.ask("/api/v1/query", query=query)["result"]
