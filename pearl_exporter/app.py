@@ -6,7 +6,8 @@ anything.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 
 from pearl_exporter.api.budget import Budget
 from pearl_exporter.api.client import PearlClient
@@ -23,7 +24,7 @@ from pearl_exporter.polling.first_polls import FirstPolls
 from pearl_exporter.polling.poller import Poller
 from pearl_exporter.polling.schedule import Schedule
 from pearl_exporter.polling.snapshot import OutboundSnapshot
-from pearl_exporter.reconfigure import ActiveParts, Changes
+from pearl_exporter.reconfigure import ActiveParts, Changes, enumerated
 from pearl_exporter.state.store import MemoryStore, Store
 
 _log = logging.getLogger(__name__)
@@ -108,16 +109,27 @@ class App:
         """
         async with self._change_lock:
             await self.platform.restore()
-            discovered = self._with_discovered(self.platform.settings)
+            discovered = await self._with_discovered(self.platform.settings)
             if discovered.outbounds != self.settings.outbounds:
                 self._active.use_before_start(discovered)
             for poller in self.pollers:
                 await poller.start()
+            self._log_unknown(await self._context.store.known())
             if polling:
                 self._active.log_excess_demand()
                 self._context.first_polls.expect(self._active.pollers)
                 self.schedule.start(self.pollers)
                 self.platform.start()
+
+    def _log_unknown(self, known: AbstractSet[str]) -> None:
+        """Log which outbounds the state has no record of, if it has records of others."""
+        unknown = [each.outbound.name for each in self.pollers if each.outbound.id not in known]
+        if known and unknown:
+            _log.warning(
+                "the state has no record of some outbounds: if they are not new, it may be the "
+                "wrong or an older state",
+                extra={"outbounds": enumerated(unknown), "outbounds_in_the_state": len(known)},
+            )
 
     async def stop(self) -> None:
         """Cancel running polls, close connections and save what is to be saved."""
@@ -148,7 +160,7 @@ class App:
             ConfigError: The exporter is stopping. Nothing has changed.
         """
         async with self._change_lock:
-            changes = await self._change_to(self._with_discovered(settings))
+            changes = await self._change_to(await self._with_discovered(settings))
             await self.platform.configure(settings)
             self._note_configured()
         return changes
@@ -156,7 +168,7 @@ class App:
     async def _poll_what_is_discovered(self) -> None:
         """Poll outbounds that were discovered, and no longer those that vanished."""
         async with self._change_lock:
-            settings = self._with_discovered(self.platform.settings)
+            settings = await self._with_discovered(self.platform.settings)
             if settings.outbounds == self.settings.outbounds:
                 return
             changes = await self._change_to(settings)
@@ -183,8 +195,8 @@ class App:
     def _note_configured(self) -> None:
         self.exporter.configured(successfully=True, at_seconds=self._context.clock.wall())
 
-    def _with_discovered(self, settings: Settings) -> Settings:
-        outbounds = (*settings.outbounds, *self.platform.outbounds(settings))
+    async def _with_discovered(self, settings: Settings) -> Settings:
+        outbounds = (*settings.outbounds, *await self.platform.outbounds(settings))
         return settings.model_copy(update={"outbounds": outbounds})
 
     def _client_of_api(self) -> PearlClient:
@@ -196,13 +208,14 @@ class App:
         return {key: poller.snapshot for key, poller in self._active.pollers.items()}
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - real parts by default, by keyword
     settings: Settings,
     *,
     transport: Transport | None = None,
     clock: Clock | None = None,
     store: Store | None = None,
     on_progress: ProgressListener = lambda _name, _received, _expected: None,
+    log_lines_dropped: Callable[[], int] = lambda: 0,
 ) -> App:
     """Build the parts for these settings and join them, and start nothing.
 
@@ -213,6 +226,7 @@ def build_app(
         store: Where the state is kept; in memory by default.
         on_progress: Called with an outbound's name, the calls read and the calls expected, after
             each page of a whole read.
+        log_lines_dropped: Returns how many log lines were dropped since the start.
 
     Raises:
         ValueError: A token can't be read, which `load_settings` has checked before.
@@ -222,6 +236,7 @@ def build_app(
     exporter = ExporterMetrics(
         budget=lambda: [client.budget for client in app.clients.values()],
         clock_skew_seconds=lambda: api_clock.skew_seconds,
+        log_lines_dropped=log_lines_dropped,
     )
     exposition = Exposition(exporter, api_clock.now)
     first_polls = FirstPolls()

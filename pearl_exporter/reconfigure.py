@@ -2,7 +2,8 @@
 
 A change comes in this order, so that whatever can fail fails while the old settings still hold:
 
-1. Build what the new settings want. A client stays if ``api`` and its token stay.
+1. Build what the new settings want. A client stays if ``api`` and its token stay, and a poller if
+   its settings stay too.
 2. Load the state of added outbounds. From here on nothing fails.
 3. Remove and exchange pollers, each once its running poll has ended. An outbound that stays keeps
    its counters and the time of its next poll.
@@ -10,6 +11,7 @@ A change comes in this order, so that whatever can fail fails while the old sett
 5. Close the clients that nobody uses any more.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -80,7 +82,10 @@ class ActiveParts:
     def use_before_start(self, settings: Settings) -> None:
         """Take settings while no poller has started: nothing is loaded, running or published."""
         self.clients = self._clients_for(settings)
-        self.pollers = self._pollers_for(settings, self.clients)
+        self.pollers = {
+            outbound.id: self._poller_for(outbound, settings, self.clients)
+            for outbound in settings.outbounds
+        }
         self.settings = settings
         self._share_tokens()
 
@@ -104,9 +109,12 @@ class ActiveParts:
             StateError: The state of an added outbound can't be read. Nothing has changed.
         """
         clients = self._clients_for(settings)
-        wanted = self._pollers_for(settings, clients)
-        added = [new for key, new in wanted.items() if key not in self.pollers]
+        wanted: dict[str, Poller] = {}
         try:
+            for outbound in settings.outbounds:
+                wanted[outbound.id] = self._poller_for(outbound, settings, clients)
+                await asyncio.sleep(0)  # there may be thousands, and scrapes must not wait for all
+            added = [new for key, new in wanted.items() if key not in self.pollers]
             for poller in added:
                 await poller.load()
                 check()  # a stop that came meanwhile waits for this change
@@ -115,15 +123,16 @@ class ActiveParts:
             await _close(clients, but=self.clients)
             raise
         self._keep_limits(settings, clients)
-        kept, removed, changed = await self._change_pollers(wanted)
+        removed, changed = await self._change_pollers(wanted)
         for poller in added:
             poller.show()
+            await asyncio.sleep(0)
         self._context.first_polls.expect(poller.outbound.id for poller in added)
         self._schedule.add_staggered(added)
         # again: the API may have asked for more while polls ended
         self._keep_limits(settings, clients)
         unused, self.clients = self.clients, clients
-        self.settings, self.pollers = settings, {**wanted, **kept}
+        self.settings, self.pollers = settings, wanted
         await _close(unused, but=clients)
         self._share_tokens()
         self.log_excess_demand()
@@ -131,29 +140,27 @@ class ActiveParts:
 
     async def _change_pollers(
         self, wanted: Mapping[str, Poller]
-    ) -> tuple[dict[str, Poller], list[Poller], list[Poller]]:
+    ) -> tuple[list[Poller], list[Poller]]:
         """End pollers that are not wanted, or wanted otherwise; start those in their place.
 
         Returns:
-            The old pollers that stay, by id; those removed; and the new ones that took the place
-            of others.
+            Those removed, and the new ones that took the place of others.
         """
-        kept, removed, changed = {}, [], []
+        removed, changed = [], []
         for key, old in self.pollers.items():
+            await asyncio.sleep(0)
             new = wanted.get(key)
             if new is None:
                 await self._schedule.remove(key)
                 self._exposition.remove(key)
                 self._context.first_polls.forget(key)
                 removed.append(old)
-            elif new.polls_like(old):
-                kept[key] = old
-            else:
+            elif new is not old:
                 await self._exchange(old, new)
                 changed.append(new)
             if new is None or new.outbound.token != old.outbound.token:
                 self.clients[old.outbound.token].forget(key)
-        return kept, removed, changed
+        return removed, changed
 
     async def _exchange(self, old: Poller, new: Poller) -> None:
         seconds = self._schedule.seconds_to_regular_poll(old.outbound.id)
@@ -200,19 +207,19 @@ class ActiveParts:
             transport=self._transport,
         )
 
-    def _pollers_for(
-        self, settings: Settings, clients: Mapping[TokenSource, PearlClient]
-    ) -> dict[str, Poller]:
-        return {
-            outbound.id: Poller(
-                outbound,
-                counting_rules(outbound, settings),
-                clients[outbound.token],
-                self._context,
-                page_size=settings.api.page_size,
-            )
-            for outbound in settings.outbounds
-        }
+    def _poller_for(
+        self,
+        outbound: OutboundSettings,
+        settings: Settings,
+        clients: Mapping[TokenSource, PearlClient],
+    ) -> Poller:
+        """Return a poller of an outbound: the one there is, if it would be like it."""
+        rules, client = counting_rules(outbound, settings), clients[outbound.token]
+        old = self.pollers.get(outbound.id)
+        page_size = settings.api.page_size
+        if old is not None and old.polls(outbound, rules, client, page_size=page_size):
+            return old
+        return Poller(outbound, rules, client, self._context, page_size=page_size)
 
 
 def counting_rules(outbound: OutboundSettings, settings: Settings) -> CountingRules:

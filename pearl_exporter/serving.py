@@ -186,6 +186,8 @@ async def run(
     asyncio.get_running_loop().set_exception_handler(log_unhandled)
     web = WebConfigWatcher(app.settings.web.config_file)
     stop = stop_event()
+    if reload is not None:
+        reload = with_web(reload, web, app)
     hangups = None if reload is None else _Hangups(reload, stop)
     if app.settings.web.config_file is not None:
         _log.info("web configuration read", extra=log_fields(web.active.config))
@@ -211,6 +213,19 @@ async def run(
         await _end(app, [server for server, _ in others], serving)
         for _, sock in servers:
             sock.close()  # a server closes its own, but for one that was never started
+
+
+def with_web(reload: Reload, web: WebConfigWatcher, app: App) -> Reload:
+    """Return a reload that reads the web configuration first; if that is refused, nothing else."""
+
+    async def reload_both() -> tuple[str, ...]:
+        problems = await web.reload()
+        if problems:
+            app.exporter.configured(successfully=False, at_seconds=0.0)
+            return problems
+        return await reload()
+
+    return reload_both
 
 
 def hold_hangups() -> None:

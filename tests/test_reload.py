@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from pearl_exporter.config import ApiSettings, PollSettings, TokenSource
@@ -11,8 +12,10 @@ from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.errors import ConfigError, StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.reload import Reloader
+from pearl_exporter.serving import with_web
 from pearl_exporter.simulator import many_campaigns
 from pearl_exporter.state.store import MemoryStore
+from pearl_exporter.web.config_watcher import WebConfigWatcher
 from tests.support.patience import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World, outbound_settings
@@ -311,3 +314,58 @@ async def test_a_new_outbound_with_unreadable_state_changes_nothing():
         disk.is_damaged = False
         assert await Reloader(world.app, lambda: wanted).reload() == ()
         assert [poller.outbound.name for poller in world.app.pollers] == [first.name, third.name]
+
+
+# --- the web configuration
+
+
+async def test_a_reload_that_would_open_a_door_is_refused(tmp_path, caplog):
+    """Also the rest of it: what is refused is refused whole."""
+    path = tmp_path / "web.yml"
+    path.write_text(
+        f"basic_auth_users: {{alice: {bcrypt.hashpw(b'a', bcrypt.gensalt(4)).decode()}}}"
+    )
+    async with running() as world:
+        web, reloaded = WebConfigWatcher(path), []
+
+        async def reload():
+            reloaded.append(True)
+            return ()
+
+        both = with_web(reload, web, world.app)
+        users = path.read_text()
+        path.write_text("")
+        (problem,) = await both()
+        assert "basic_auth_users: passwords are turned off only by a restart" in problem
+        assert f"keeping the old web configuration: {problem}" in caplog.messages
+        assert "pearl_exporter_config_last_reload_successful 0.0" in scraped(world)
+        assert reloaded == []
+        path.write_text(users)
+        assert await both() == ()
+        assert reloaded == [True]
+
+
+# --- the state
+
+
+async def test_a_start_says_what_the_state_has_no_record_of(caplog):
+    """It may be the wrong state, or an older one."""
+
+    class Older(MemoryStore):
+        def __init__(self, *ids: str) -> None:
+            self.ids = frozenset(ids)
+
+        async def known(self):
+            return self.ids
+
+    first, *_ = many_campaigns(3, DAWN_MS, calls_a_day=100_000, history_ms=3_600_000)
+    said = "the state has no record of some outbounds"
+    for known, unknown in (
+        ((first.outbound_id,), "load-002, load-003"),
+        (("another",), "load-001, load-002, load-003"),
+        ((), None),
+    ):
+        caplog.clear()
+        async with running(store=Older(*known)):
+            records = [each for each in caplog.records if each.getMessage().startswith(said)]
+            assert [each.outbounds for each in records] == ([unknown] if unknown else [])

@@ -16,7 +16,7 @@ import msgspec
 
 from pearl_exporter.api.loose_json import number, read_json, whole_number
 from pearl_exporter.counting.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
-from pearl_exporter.counting.labels import looks_personal
+from pearl_exporter.counting.labels import MAX_TAGS_OF_A_CALL, OTHER, looks_personal
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.reading.search import Page
 from pearl_exporter.text import is_unicode
@@ -160,8 +160,14 @@ def _tags(values: Sequence[str | None], known: _SingleTags) -> tuple[str, ...]:
             tag = (values[0] or "").strip()
             found = known[values[0]] = (tag,) if tag else ()
         return found
-    trimmed = (value.strip() for value in values if value is not None)
-    return tuple(dict.fromkeys(tag for tag in trimmed if tag))
+    tags: dict[str, None] = {}
+    for value in values:
+        tag = "" if value is None else value.strip()
+        if tag and tag not in tags:
+            if len(tags) == MAX_TAGS_OF_A_CALL:
+                return (*tags, OTHER)
+            tags[tag] = None
+    return tuple(tags)
 
 
 def _decode_leniently(body: bytes) -> _Answer:

@@ -1,12 +1,12 @@
 """What ``check`` prints about the platform: its list of outbounds, and the account."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pearl_exporter.app import App
 from pearl_exporter.config import Settings
 from pearl_exporter.discovery.platform import LIST_OF_OUTBOUNDS
-from pearl_exporter.discovery.selection import Selection
+from pearl_exporter.discovery.selection import SelectedOutbound, Selection
 from pearl_exporter.errors import PollError
 
 MAX_NAMED = 50
@@ -25,7 +25,7 @@ async def ask_platform(app: App, settings: Settings) -> tuple[list[str], bool]:
     lines = [_failed(subject, error) for subject, error in failures]
     failed = {subject for subject, _ in failures}
     if settings.discovery.enabled and LIST_OF_OUTBOUNDS not in failed:
-        lines += _list_lines(app, settings)
+        lines += _list_lines(await app.platform.choices(settings))
     account = app.platform.snapshot().account
     if account is not None:
         status = next((label for label, is_it in account.statuses.items() if is_it), "unknown")
@@ -37,8 +37,7 @@ def _failed(subject: str, error: PollError) -> str:
     return f"FAIL  {subject}: {error.reason}: {error}"
 
 
-def _list_lines(app: App, settings: Settings) -> Iterator[str]:
-    choices = app.platform.choices(settings)
+def _list_lines(choices: Sequence[SelectedOutbound]) -> Iterator[str]:
     counts = Counter(choice.selection for choice in choices)
     summary = ", ".join(f"{counts[each]} {each.value.replace('_', ' ')}" for each in Selection)
     yield f"ok    {LIST_OF_OUTBOUNDS}: {len(choices)} outbounds ({summary})"

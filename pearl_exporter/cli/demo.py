@@ -24,7 +24,7 @@ from pearl_exporter.config import (
     TokenSource,
     WebSettings,
 )
-from pearl_exporter.logs import set_up_logging
+from pearl_exporter.logs import dropped_lines, log_in_thread, set_up_logging
 from pearl_exporter.serving import listen_on, run
 from pearl_exporter.simulator import (
     Campaign,
@@ -52,6 +52,7 @@ def run_demo(listen: ListenAddress, seed: int) -> None:
         seed: The seed of the simulated calls.
     """
     set_up_logging(LogSettings())
+    log_in_thread()
     run_or_exit(_run(listen_or_exit(listen, "--listen"), seed))
 
 
@@ -69,7 +70,8 @@ async def _run(listener: socket.socket, seed: int) -> None:
         _introduce(url_of(listener), url_of(api), campaigns, seconds)
 
     others = [(simulator_server(simulator), api)]
-    await run(build_app(settings), listener, others, announce=announce)
+    app = build_app(settings, log_lines_dropped=dropped_lines)
+    await run(app, listener, others, announce=announce)
 
 
 def _demo_settings(campaigns: Iterable[Campaign], api_url: str, listen: ListenAddress) -> Settings:

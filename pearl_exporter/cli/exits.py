@@ -18,6 +18,7 @@ import click
 from pearl_exporter.api.resolver import ResolverLoop
 from pearl_exporter.config import ConfigError, ListenAddress, Settings, load_settings
 from pearl_exporter.errors import DiskError, PearlError, StateError
+from pearl_exporter.logs import flush_log
 from pearl_exporter.serving import listen_on
 from pearl_exporter.state.store import Store, open_store
 
@@ -94,11 +95,13 @@ def exit_with_state_error(error: StateError) -> NoReturn:
 
 def exit_with(message: str, code: int) -> NoReturn:
     """Write one line to standard error and end the process."""
+    flush_log()
     click.echo(f"pearl-exporter: {message}", err=True)
     sys.exit(code)
 
 
 def _exit_with_problems(error: ConfigError) -> NoReturn:
+    flush_log()
     for problem in error.problems:
         click.echo(f"pearl-exporter: {problem}", err=True)
     sys.exit(MISUSED)

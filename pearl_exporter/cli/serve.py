@@ -13,7 +13,7 @@ from pearl_exporter.cli.exits import (
     run_or_exit,
 )
 from pearl_exporter.config import ListenAddress, load_settings
-from pearl_exporter.logs import set_up_logging
+from pearl_exporter.logs import dropped_lines, log_in_thread, set_up_logging
 from pearl_exporter.reload import Reloader
 from pearl_exporter.serving import hold_hangups, run
 
@@ -29,6 +29,7 @@ def run_serve(config: Path | None) -> None:
     hold_hangups()
     settings = load_settings_or_exit(config)
     set_up_logging(settings.log)
+    log_in_thread()
     with listen_or_exit(settings.web.listen, "web.listen") as listener:
         address = ListenAddress(*listener.getsockname()[:2])
 
@@ -43,6 +44,10 @@ def run_serve(config: Path | None) -> None:
                 },
             )
 
-        app = build_app(settings, store=open_store_or_exit(settings.state.url))
+        app = build_app(
+            settings,
+            store=open_store_or_exit(settings.state.url),
+            log_lines_dropped=dropped_lines,
+        )
         reloader = Reloader(app, lambda: load_settings(config, os.environ), config)
         run_or_exit(run(app, listener, announce=announce, reload=reloader.reload))

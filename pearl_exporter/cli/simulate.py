@@ -8,7 +8,7 @@ import click
 
 from pearl_exporter.cli.exits import MISUSED, exit_with, listen_or_exit, run_or_exit
 from pearl_exporter.config import ListenAddress, LogSettings
-from pearl_exporter.logs import set_up_logging
+from pearl_exporter.logs import log_in_thread, set_up_logging
 from pearl_exporter.serving import Server, new_server, stop_event
 from pearl_exporter.simulator import (
     FaultError,
@@ -41,6 +41,7 @@ class SimulatorOptions:
 def run_simulate(listen: ListenAddress, options: SimulatorOptions) -> None:
     """Serve the simulated API until SIGTERM or SIGINT; exit with 2 if a fault is wrong."""
     set_up_logging(LogSettings())
+    log_in_thread()
     clock = SimulatedClock(speed=options.speed)
     try:
         simulator = build_simulator(

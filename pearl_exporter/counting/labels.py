@@ -34,8 +34,14 @@ MAX_TAG_LENGTH = 128
 MAX_UNKNOWN_CODES = 20
 """How many unknown codes of one field are admitted."""
 
+MAX_TAGS_OF_A_CALL = 100
+"""How many different tags of one call are looked at; all further ones together are one `OTHER`."""
+
 MAX_FOLDED_REMEMBERED = 10_000
 """How many different folded tags are counted; beyond that, `TagLabels.folded` stands still."""
+
+MAX_REFUSED_REMEMBERED = 10_000
+"""Of how many tags that the rules refuse this is remembered. Of others it is found out again."""
 
 _EMAIL = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
 _PHONE = re.compile(r"\d(?:[\s()\[\].\-/·•_|*~+‐‒–—―−]{0,4}\d){6,}")
@@ -92,13 +98,19 @@ def looks_personal(tag: str) -> bool:
 
 
 class TagLabels:
-    """The labels of one outbound's tags."""
+    """The labels of one outbound's tags.
+
+    Whether a tag is admitted takes about 10 µs to find out, so it is found out once. Tags that are
+    folded are remembered by their hashes, which are salted for each process: the tags themselves
+    cannot be recovered from them.
+    """
 
     def __init__(self, rules: TagRules, admitted: Iterable[str] = ()) -> None:
         """Go on with the labels that were admitted before, or with none."""
         self._rules = rules
         self._labels: dict[str, str] = {tag: tag for tag in admitted}
         self._folded: set[int] = set()
+        self._refused: set[int] = set()
 
     @property
     def admitted(self) -> tuple[str, ...]:
@@ -116,8 +128,28 @@ class TagLabels:
         return tuple(dict.fromkeys(known.get(tag) or self._admit(tag) for tag in tags))
 
     def _admit(self, tag: str) -> str:
-        label = tag if self._is_allowed(tag) and self._has_room(tag) else OTHER
+        label = tag if self._is_admissible(tag, hash(tag)) else OTHER
         return self._labels.setdefault(label, label)
+
+    def _is_admissible(self, tag: str, number: int) -> bool:
+        """Return whether a new tag gets a label of its own; remember the tag if it does not.
+
+        Args:
+            tag: The tag, which has no label yet.
+            number: Its hash.
+        """
+        if number in self._refused or number in self._folded:
+            return False
+        has_room = len(self._labels) - (OTHER in self._labels) < self._rules.max_tags
+        if not has_room and len(self._folded) >= MAX_FOLDED_REMEMBERED:
+            return False  # folded in any case, and no longer counted
+        if not self._is_allowed(tag):
+            if len(self._refused) < MAX_REFUSED_REMEMBERED:
+                self._refused.add(number)
+            return False
+        if not has_room:
+            self._folded.add(number)
+        return has_room
 
     def _is_allowed(self, tag: str) -> bool:
         return (
@@ -132,14 +164,6 @@ class TagLabels:
     def _is_excluded(self, tag: str) -> bool:
         exclude = self._rules.exclude
         return bool(exclude.pattern) and exclude.matches(tag)
-
-    def _has_room(self, tag: str) -> bool:
-        if len(self._labels) - (OTHER in self._labels) < self._rules.max_tags:
-            return True
-        if len(self._folded) < MAX_FOLDED_REMEMBERED:
-            # a hash of the tag: it is salted for each process, so the tag cannot be recovered
-            self._folded.add(hash(tag))
-        return False
 
 
 class CodeLabels:

@@ -59,6 +59,12 @@ class Rows:
         """Return how many rows there are."""
         return len(self._ids)
 
+    @property
+    def size(self) -> int:
+        """How much there is to look at: the rows, and the tags of each."""
+        tags = [len(values[-1]) for values in self._numbered]
+        return len(self) + sum(map(tags.__getitem__, self._numbers))
+
     def __contains__(self, call_id: str) -> bool:
         """Return whether there is a row with this id."""
         return compact_id(call_id) in self._known

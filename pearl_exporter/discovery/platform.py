@@ -7,8 +7,10 @@ start, and calls the app when other outbounds are to be polled.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -45,9 +47,23 @@ VANISHED = "vanished"
 LIST_OF_OUTBOUNDS = "the list of outbounds"
 """What discovery asks for, in messages."""
 
+LARGE_LIST = 1000
+"""From this many outbounds on a list is worked on in a thread, so that scrapes need not wait."""
+
+Result = TypeVar("Result")
+
 _STATES = (*(each.value for each in Selection), VANISHED)
 
 _log = logging.getLogger(__name__)
+
+
+class _Choices(NamedTuple):
+    """What was decided about all known outbounds, and by what: nothing is decided twice."""
+
+    known: tuple[KnownOutbound, ...]
+    rules: SelectionRules
+    polled: Polled
+    choices: tuple[SelectedOutbound, ...]
 
 
 class Platform:
@@ -84,6 +100,8 @@ class Platform:
         self._reconfigure = reconfigure
         self._known: tuple[KnownOutbound, ...] = ()
         self._saved: tuple[DiscoveredOutbound, ...] = ()
+        self._last_choices: _Choices | None = None
+        self._noting = asyncio.Lock()
         self._statuses: Mapping[str, int | None] = {}
         self._found: Mapping[str, int] = {}
         self._listing = PeriodicRequest[Listing](
@@ -170,21 +188,24 @@ class Platform:
         """Whether the first list came or failed, if discovery is on."""
         return not self.settings.discovery.enabled or self._listing.was_tried
 
-    def choices(self, settings: Settings) -> tuple[SelectedOutbound, ...]:
+    async def choices(self, settings: Settings) -> tuple[SelectedOutbound, ...]:
         """Return what these settings make of every outbound that is known."""
         if not settings.discovery.enabled:
             return ()
+        known, rules = self._known, selection_rules(settings.discovery)
         configured = {outbound.id: outbound.name for outbound in settings.outbounds}
         polled = Polled(configured, frozenset(self._unsettled()))
-        return select(self._known, selection_rules(settings.discovery), polled)
+        last = self._last_choices
+        if last is not None and last.known is known and last[1:3] == (rules, polled):
+            return last.choices
+        choices = await _run(partial(select, known, rules, polled), len(known))
+        self._last_choices = _Choices(known, rules, polled, choices)
+        return choices
 
-    def outbounds(self, settings: Settings) -> tuple[OutboundSettings, ...]:
+    async def outbounds(self, settings: Settings) -> tuple[OutboundSettings, ...]:
         """Return the outbounds that discovery adds to these settings."""
-        return tuple(
-            discovered_outbound(choice.outbound.id, choice.label, settings)
-            for choice in self.choices(settings)
-            if choice.selection is Selection.POLLED
-        )
+        choices = await self.choices(settings)
+        return await _run(partial(_polled_outbounds, choices, settings), len(choices))
 
     def snapshot(self) -> PlatformSnapshot:
         """Return what is known right now."""
@@ -209,25 +230,23 @@ class Platform:
     async def _take(self, listing: Listing) -> None:
         self._statuses = {each.id: each.status for each in listing.outbounds}
         if self.settings.discovery.enabled:
-            listing = _without_tokens(listing, self.settings)
-            self._known = merge(self._known, listing, selection_rules(self.settings.discovery))
+            rules = selection_rules(self.settings.discovery)
+            size = len(self._known) + len(listing.outbounds)
+            listing = await _run(partial(_without_tokens, listing, self.settings), size)
+            self._known = await _run(partial(merge, self._known, listing, rules), size)
             await self._note_choices()
             await self._reconfigure()
 
     async def _note_choices(self) -> None:
-        choices = self.choices(self.settings)
-        listed = Counter(
-            VANISHED if choice.outbound.misses else choice.selection.value for choice in choices
-        )
-        is_on = self.settings.discovery.enabled
-        self._found = {state: listed[state] for state in _STATES} if is_on else {}
-        await self._save(
-            tuple(
-                DiscoveredOutbound(choice.outbound.id, shown_name(choice.outbound))
-                for choice in choices
-                if choice.selection is Selection.POLLED
+        # one at a time, so that the last one to save knows all that the others knew
+        async with self._noting:
+            choices = await self.choices(self.settings)
+            is_on = self.settings.discovery.enabled
+            listed = Counter(
+                VANISHED if choice.outbound.misses else choice.selection.value for choice in choices
             )
-        )
+            self._found = {state: listed[state] for state in _STATES} if is_on else {}
+            await self._save(await _run(partial(_discovered, choices), len(choices)))
 
     async def _save(self, saved: tuple[DiscoveredOutbound, ...]) -> None:
         """Save what is discovered; a failure is logged, and made up for by the next change."""
@@ -292,6 +311,29 @@ def _request_snapshot(
     request: PeriodicRequest[Listing] | PeriodicRequest[Account],
 ) -> RequestSnapshot | None:
     return RequestSnapshot(request.is_up, request.last_success) if request.is_on else None
+
+
+async def _run(work: Callable[[], Result], size: int) -> Result:
+    """Return what ``work`` returns, which grows with ``size``: in a thread from `LARGE_LIST` on."""
+    return work() if size < LARGE_LIST else await asyncio.to_thread(work)
+
+
+def _polled_outbounds(
+    choices: Iterable[SelectedOutbound], settings: Settings
+) -> tuple[OutboundSettings, ...]:
+    return tuple(
+        discovered_outbound(choice.outbound.id, choice.label, settings)
+        for choice in choices
+        if choice.selection is Selection.POLLED
+    )
+
+
+def _discovered(choices: Iterable[SelectedOutbound]) -> tuple[DiscoveredOutbound, ...]:
+    return tuple(
+        DiscoveredOutbound(choice.outbound.id, shown_name(choice.outbound))
+        for choice in choices
+        if choice.selection is Selection.POLLED
+    )
 
 
 async def _nothing_to_do(_: object) -> None:

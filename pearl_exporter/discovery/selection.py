@@ -190,12 +190,16 @@ def _labels(
     name. All labels differ.
     """
     taken = {*configured.values(), *configured}
+    next_number: dict[str, int] = {}
     for each in chosen:
         label = shown_name(each)
-        if not label or label in taken or label in ids - {each.id}:
+        if not label or label in taken or (label in ids and label != each.id):
             label = each.id
-        number = 2
+        start = each.id[: MAX_NAME - 8]
         while label in taken:
-            label, number = f"{each.id[: MAX_NAME - 8]}-{number}", number + 1
+            # one goes on where another one with this start has stopped: from 2 on each would try
+            # all numbers that are taken
+            number = next_number.get(start, 2)
+            label, next_number[start] = f"{start}-{number}", number + 1
         taken.add(label)
         yield each.id, label

@@ -1,7 +1,7 @@
 """The exporter's metrics about itself: requests, rows, configuration, build and process."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,6 +13,8 @@ from prometheus_client import (
     platform_collector,
     process_collector,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from pearl_exporter import __version__
 from pearl_exporter.api.budget import Budget
@@ -29,10 +31,15 @@ class ExporterMetrics:
     Args:
         budget: Returns the request budget of each token, as of now.
         clock_skew_seconds: Returns how far this machine's clock is ahead of the API's.
+        log_lines_dropped: Returns how many log lines were dropped since the start.
     """
 
     def __init__(
-        self, *, budget: Callable[[], Iterable[Budget]], clock_skew_seconds: Callable[[], float]
+        self,
+        *,
+        budget: Callable[[], Iterable[Budget]],
+        clock_skew_seconds: Callable[[], float],
+        log_lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         # A switch of the whole library: it would add a sample `_created` to every counter's one,
         # which says no more than `pearl_outbound_tracking_since_timestamp_seconds`.
@@ -101,6 +108,13 @@ class ExporterMetrics:
             "pearl_exporter_config_last_reload_success_timestamp_seconds",
             "Time at which the configuration was last read successfully.",
         )
+        self.registry.register(
+            _CountedElsewhere(
+                "pearl_exporter_log_lines_dropped_total",
+                "Log lines dropped because standard error took no more of them.",
+                log_lines_dropped,
+            )
+        )
         build = Gauge(
             "pearl_exporter_build_info",
             "Versions of the exporter and of Python; always 1.",
@@ -150,3 +164,16 @@ class ExporterMetrics:
         self._reload_succeeded.set(successfully)
         if successfully:
             self._reloaded_at.set(at_seconds)
+
+
+class _CountedElsewhere(Collector):
+    """A counter whose value is returned by a function."""
+
+    def __init__(self, name: str, documentation: str, value: Callable[[], float]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._value = value
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the counter as it is now."""
+        yield CounterMetricFamily(self._name, self._documentation, self._value())

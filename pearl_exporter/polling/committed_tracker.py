@@ -25,7 +25,10 @@ COMMIT_SECONDS = 2.0
 
 LARGE_READ_ROWS = 5_000
 """From here on calls are loaded and applied in a thread, so that scrapes need not wait, and the
-memory that they took is given back to the system."""
+memory that they took is given back to the system. A tag counts as much as a row."""
+
+BYTES_A_CALL = 35
+"""What a usual call takes in the state; one with many tags takes more."""
 
 NewTracker = Callable[[CountingRules, SavedOutbound | None], Tracker]
 
@@ -55,7 +58,8 @@ class CommittedTracker:
             rules: How they are counted.
             context: Has the store, and who hears of unknown codes.
             log: The log of the outbound.
-            large_read_rows: From here on calls are loaded and applied in a thread.
+            large_read_rows: From this many rows and tags on, calls are loaded and applied in a
+                thread.
             commit_seconds: How long a cancelled poll may go on committing.
             new_tracker: Builds the tracker.
         """
@@ -68,34 +72,57 @@ class CommittedTracker:
         self._commit_seconds = commit_seconds
         self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
+        self._predecessor: Tracker | None = None
+        """What has tracked by other rules until now, where there is no tracker by these yet."""
         self._is_abandoned = False
         """Whether a poll was cancelled before it came to its commit: it must not commit later."""
         self._is_heap_large = False
 
     def saved(self) -> SavedOutbound | None:
         """Return what is tracked and counted; None if it has to be loaded."""
-        return None if self._tracker is None else self._tracker.saved()
+        tracker = self._tracker or self._predecessor
+        return None if tracker is None else tracker.saved()
 
     def resume_from(self, old: "CommittedTracker") -> None:
         """Take over what another one of the same outbound has tracked, by this one's rules.
 
         If the old one's last commit failed there is nothing to take over, and the state is loaded.
+        With the same rules its tracker itself is taken over, and with others the next `load` builds
+        another one: that takes a second for a million calls, and many outbounds may change at once.
         """
         self.plan_state = old.plan_state
-        saved = old.saved()
-        if saved is not None:
-            self._tracker = self._tracker_from(saved)
+        rules, tracker, predecessor = old._tracked  # noqa: SLF001 - of this class
+        if rules == self._rules:
+            self._tracker, self._predecessor = tracker, predecessor
+        else:
+            self._predecessor = tracker or predecessor
+
+    @property
+    def _tracked(self) -> tuple[CountingRules, Tracker | None, Tracker | None]:
+        return self._rules, self._tracker, self._predecessor
 
     async def load(self) -> Tracker:
         """Return the tracker; load it if there is none; raise `StateError`."""
         if self._tracker is None:
-            saved = await self._context.store.load(self._outbound_id)
-            if saved is not None and saved.progress.tracked >= self._large_read_rows:
-                self._is_heap_large = True
-                self._tracker = await asyncio.to_thread(self._tracker_from, saved)
+            predecessor = self._predecessor
+            if predecessor is not None:
+                size = len(predecessor.calls)
+                self._tracker = await self._build(predecessor.saved, size)
             else:
-                self._tracker = self._tracker_from(saved)
+                saved = await self._context.store.load(self._outbound_id)
+                if saved is None:
+                    self._tracker = self._tracker_from(None)
+                else:
+                    self._tracker = await self._build(lambda: saved, _size_of(saved))
+            self._predecessor = None
         return self._tracker
+
+    async def _build(self, saved: Callable[[], SavedOutbound], size: int) -> Tracker:
+        """Return the tracker of what was saved; in a thread where that is of a large size."""
+        if size < self._large_read_rows:
+            return self._tracker_from(saved())
+        self._is_heap_large = True
+        return await asyncio.to_thread(lambda: self._tracker_from(saved()))
 
     def _tracker_from(self, saved: SavedOutbound | None) -> Tracker:
         if saved is not None and _has_other_buckets(saved, self._rules):
@@ -127,7 +154,8 @@ class CommittedTracker:
             StateError: It could not be committed.
         """
         apply = partial(tracker.apply, result.observation, now=now, max_gap_ms=max_gap_ms)
-        is_large = len(result.observation.rows) >= self._large_read_rows
+        read = result.observation
+        is_large = read.rows.size + len(read.unreadable_ids) >= self._large_read_rows
         self._is_heap_large |= is_large
         working = asyncio.ensure_future(
             self._apply_then_commit(tracker, apply, result.state, in_thread=is_large)
@@ -165,6 +193,11 @@ class CommittedTracker:
             # present step ends
             await asyncio.sleep(0)
             trim_heap()
+
+
+def _size_of(saved: SavedOutbound) -> int:
+    """Return how many calls were saved, or how many usual ones take as much room."""
+    return max(saved.progress.tracked, sum(map(len, saved.blocks.values())) // BYTES_A_CALL)
 
 
 def _has_other_buckets(saved: SavedOutbound, rules: CountingRules) -> bool:

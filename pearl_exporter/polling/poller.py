@@ -122,12 +122,17 @@ class Poller:
         """Return what is tracked and counted; None if the next poll has to load it."""
         return self._tracker.saved()
 
-    def polls_like(self, other: "Poller") -> bool:
-        """Return whether another poller polls the same outbound in the same way."""
-        return self._arguments() == other._arguments()  # noqa: SLF001 - of this class
-
-    def _arguments(self) -> tuple[object, ...]:
-        return self.outbound, self._rules, self._client, self._page_size
+    def polls(
+        self,
+        outbound: OutboundSettings,
+        rules: CountingRules,
+        client: PearlClient,
+        *,
+        page_size: int,
+    ) -> bool:
+        """Return whether a poller built of these arguments would be like this one."""
+        own = (self.outbound, self._rules, self._client, self._page_size)
+        return own == (outbound, rules, client, page_size)
 
     async def start(self) -> None:
         """Publish the saved counters, or zeros, before any poll; raise `StateError`.

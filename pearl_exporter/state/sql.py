@@ -6,12 +6,15 @@ commits that were published already, and Prometheus would read the lower counter
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, create_engine, event, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import Table
 
 from pearl_exporter.counting.calls import Instant
@@ -27,6 +30,15 @@ from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.schema import blocks, discovered, journal, migrate, outbounds
 from pearl_exporter.state.sqlite import SqliteFile, as_state_errors, configure_connection
 
+CHECKPOINT_SECONDS = 300.0
+"""How often SQLite's log is copied into the state file.
+
+By itself SQLite does it once the log has 1000 pages, which of few outbounds takes a day. What is in
+the log alone is lost with it, if somebody removes it.
+"""
+
+_log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 
 
@@ -41,6 +53,7 @@ def open_sql_store(url: str) -> "SqlStore":
         file.take()
         engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", configure_connection)
+        event.listen(engine, "connect", file.forget_log)
         try:
             with engine.connect() as connection:
                 # In this order: a damaged or foreign file must be refused before any write, and
@@ -63,6 +76,7 @@ class SqlStore:
     def __init__(self, engine: Engine, file: SqliteFile) -> None:
         self._engine = engine
         self._file = file
+        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         # One worker: transactions never overlap, so they never wait for each other's lock.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._upsert_blocks = _upsert(engine, blocks, ("outbound", "key"))
@@ -79,6 +93,11 @@ class SqlStore:
     async def commit(self, outbound_id: str, delta: Delta) -> None:
         """Save what one poll changed in one transaction; see `Store`."""
         await self._in_thread(lambda connection: self._commit(connection, outbound_id, delta))
+
+    async def known(self) -> frozenset[str]:
+        """Return the ids of all outbounds of which something was committed; see `Store`."""
+        find = select(outbounds.c.id)
+        return await self._in_thread(lambda connection: frozenset(connection.scalars(find)))
 
     async def load_discovered(self) -> tuple[DiscoveredOutbound, ...]:
         """Return the discovered outbounds as last saved; see `Store`."""
@@ -101,6 +120,7 @@ class SqlStore:
     async def aclose(self) -> None:
         """Wait for the transaction that has begun, close the database and release its lock."""
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._file.keep_damage_out()
         self._engine.dispose()
         self._file.release()
 
@@ -113,10 +133,27 @@ class SqlStore:
         def run() -> Result:
             with as_state_errors(self._file.path):
                 self._file.check_place()
-                with self._engine.begin() as connection:
-                    return work(connection)
+                try:
+                    with self._engine.begin() as connection:
+                        result = work(connection)
+                    self._checkpoint_if_due()
+                finally:
+                    self._file.note_log()
+                return result
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    def _checkpoint_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._checkpoint_at:
+            return
+        self._checkpoint_at = now + CHECKPOINT_SECONDS
+        try:
+            with self._engine.connect() as connection:
+                self._file.checkpoint(connection)
+        except DBAPIError as error:  # the transaction before is committed all the same
+            extra = {"state": self._file.path, "error": str(error.orig)}
+            _log.warning("the state's log can't be copied into its file", extra=extra)
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
         number = _save_progress(connection, outbound_id, delta.progress)

@@ -5,15 +5,17 @@ import fcntl
 import logging
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from pearl_exporter.errors import STATE_UNCHANGED_HINT, WRITE_ACCESS_HINT, DiskError, StateError
+from pearl_exporter.state.wal import is_log_sound
 
 FOLDER_MESSAGE = "it is a folder: name a file in it, such as pearl-exporter.db"
 
@@ -22,6 +24,12 @@ _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 _MAGIC = b"SQLite format 3\0"
 """The first 16 bytes of every SQLite file (https://www.sqlite.org/fileformat.html)."""
+
+_SHARED_LOCK = (0x40000002, 510)
+"""The bytes on which SQLite's shared lock lies, as start and length (its ``os_unix.c``)."""
+
+_OWN_LOCK = (1 << 62, 1)
+"""The byte of the state file that an exporter locks: far behind all that SQLite reads or locks."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,25 +43,43 @@ def file_beside(path: Path, suffix: str) -> Path:
     return real.with_name(f"{real.name}{suffix}")
 
 
+class _LogStamp(NamedTuple):
+    """Changes whenever anybody writes to SQLite's log."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+
 class SqliteFile:
     """The file at ``path``, relative to the working directory if the path is relative.
 
-    The lock is the kernel's (flock), on a file beside the state. The kernel releases it when the
-    process ends, however it ends. The lock is not on the database itself: closing a descriptor of
-    the database would drop the POSIX locks that SQLite holds on it.
+    Two locks keep a second exporter out. One is on a file beside the state, whose name does not
+    change when the state is replaced. The other one is on the state's inode, which is one file by
+    whatever path: a bind mount of the file alone has another folder. The kernel releases both when
+    the process ends, however it ends.
+
+    The state and its log are watched: what another program does to them while they are in use would
+    be noticed by the next start at the earliest, and then the counters of days may be lost.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock: BinaryIO | None = None
+        self._inode: BinaryIO | None = None
+        """The state itself. It stays open until SQLite has closed it: closing a descriptor of the
+        state drops the POSIX locks that SQLite holds on it."""
         self._identity: tuple[int, int] | None = None
         """Device and inode of the file in use, whatever is at its path by now."""
+        self._log: _LogStamp | None = None
+        """SQLite's log as the last transaction left it; None before one."""
 
     def take(self) -> None:
         """Make the folder and the file if they are missing, and lock out a second exporter.
 
         Raises:
-            StateError: The file is in use, or is no SQLite database.
+            StateError: The file is in use, has several names, or is no SQLite database.
             OSError: The file can't be reached.
         """
         path = Path(self.path)
@@ -69,8 +95,9 @@ class SqliteFile:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists():
                 self._check_magic(path)
-            else:
-                _open_private(path).close()
+            self._inode = _open_private(path)
+            _lock_bytes(self._inode, fcntl.F_WRLCK, _OWN_LOCK)
+            self._check_names(os.fstat(self._inode.fileno()).st_nlink)
             self._identity = _identity(path)
         except BlockingIOError:
             self.release()
@@ -80,6 +107,18 @@ class SqliteFile:
         except BaseException:
             self.release()
             raise
+
+    def _check_names(self, links: int) -> None:
+        """Raise `StateError` if the file has several names.
+
+        SQLite's log lies beside the name by which the file was opened. Opened by another name, the
+        file lacks what is in the log, and is damaged by the first write.
+        """
+        if links > 1:
+            raise StateError(
+                f"it has {links} names (hard links), and SQLite's log lies beside one of them: "
+                "remove the others, or copy the file"
+            )
 
     def _check_magic(self, path: Path) -> None:
         """Raise `StateError` unless the file is an SQLite database, or empty and to become one."""
@@ -91,7 +130,7 @@ class SqliteFile:
             _log.warning("the state is empty: tracking starts over", extra={"state": self.path})
 
     def check_place(self) -> None:
-        """Raise `StateError` if the file in use is no longer the one at its path.
+        """Raise `StateError` if the file in use, or its log, is no longer the one at its path.
 
         SQLite would go on writing to a file that was removed, and a restart would find none of it.
         """
@@ -99,6 +138,67 @@ class SqliteFile:
             raise StateError(
                 "the file was removed or replaced while it was in use: put it back, or restart"
             )
+        now = self._log_stamp()
+        if self._log is None or now == self._log:
+            return
+        if now is None or now[:2] != self._log[:2]:
+            raise StateError(
+                f"its log ({self._log_path.name}) was removed or replaced while it was in use: "
+                "restart"
+            )
+        if not self._is_log_sound():
+            raise StateError(
+                f"its log ({self._log_path.name}) was damaged by another program while it was in "
+                "use: restart"
+            )
+
+    def note_log(self) -> None:
+        """Remember the log as the transaction that has just ended has left it.
+
+        It is the same file for as long as the connection lasts. If it is not, it was taken away
+        meanwhile, and the next `check_place` shall find that.
+        """
+        now = self._log_stamp()
+        if now is not None and (self._log is None or now[:2] == self._log[:2]):
+            self._log = now
+
+    def forget_log(self, *_: object) -> None:
+        """Forget the log: a new connection may make another one."""
+        self._log = None
+
+    @property
+    def _log_path(self) -> Path:
+        return file_beside(Path(self.path), "-wal")
+
+    def _log_stamp(self) -> _LogStamp | None:
+        try:
+            found = self._log_path.stat()
+        except FileNotFoundError:
+            return None
+        return _LogStamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def _is_log_sound(self) -> bool:
+        """Return whether the log is sound; another program may have used SQLite to write there."""
+        return is_log_sound(self._log_path, file_beside(Path(self.path), "-shm"))
+
+    def checkpoint(self, connection: Connection) -> None:
+        """Copy the log into the file, as far as no reader needs the file as it is."""
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def keep_damage_out(self) -> None:
+        """Keep SQLite from copying a damaged log into the file when it closes the file.
+
+        SQLite does that without looking at the checksums. It needs its exclusive lock for it, and a
+        lock of this process, by another open file, prevents that. The next start checks the log,
+        and takes of it what is sound.
+        """
+        now = self._log_stamp()
+        if self._log is None or now is None or self._inode is None:
+            return
+        # where it is another file, SQLite still has the right one open
+        if now != self._log and now[:2] == self._log[:2] and not self._is_log_sound():
+            with suppress(BlockingIOError):  # then SQLite does not get its lock either
+                _lock_bytes(self._inode, fcntl.F_RDLCK, _SHARED_LOCK)
 
     def check(self, connection: Connection) -> None:
         """Raise `StateError` if the database is damaged. To be called before any write to it."""
@@ -112,10 +212,36 @@ class SqliteFile:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     def release(self) -> None:
-        """Give up the lock."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        """Give up the locks. To be called when SQLite has closed the file."""
+        for file in (self._inode, self._lock):
+            if file is not None:
+                file.close()
+        self._inode = self._lock = None
+
+
+def _lock_bytes(file: BinaryIO, kind: int, span: tuple[int, int]) -> None:
+    """Lock bytes of an open file, for as long as it is open; raise `BlockingIOError` if they are.
+
+    This is Linux' lock of an open file description. Closing another descriptor of the file does not
+    drop it, and it is held against this process as well. Where there is none (another system, some
+    network file systems) the lock beside the state remains.
+
+    Args:
+        file: The file.
+        kind: ``F_WRLCK`` or ``F_RDLCK``.
+        span: The first byte and how many.
+    """
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        return
+    start, length = span
+    # struct flock: type, whence, start, length, and a process id that has to be 0
+    request = struct.pack("hhqqi0q", kind, os.SEEK_SET, start, length, 0)
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, request)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise BlockingIOError(errno.EAGAIN, "locked") from None
+        _log.debug("the state file can't be locked", extra={"error": str(error)})
 
 
 def configure_connection(connection: sqlite3.Connection, _record: object = None) -> None:

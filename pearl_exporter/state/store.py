@@ -28,6 +28,9 @@ class Store(Protocol):
     async def commit(self, outbound_id: str, delta: Delta) -> None:
         """Save what one poll changed, all of it or nothing."""
 
+    async def known(self) -> frozenset[str]:
+        """Return the ids of all outbounds of which something was committed."""
+
     async def load_discovered(self) -> tuple[DiscoveredOutbound, ...]:
         """Return the discovered outbounds as last saved, by id."""
 
@@ -51,6 +54,10 @@ class MemoryStore:
 
     async def commit(self, outbound_id: str, delta: Delta) -> None:
         """Do nothing."""
+
+    async def known(self) -> frozenset[str]:
+        """Return no id: nothing outlives the process."""
+        return frozenset()
 
     async def load_discovered(self) -> tuple[DiscoveredOutbound, ...]:
         """Return no outbound: nothing outlives the process."""

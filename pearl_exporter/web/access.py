@@ -1,7 +1,10 @@
 """Limits, basic auth and configured headers, in front of the endpoints.
 
-A request is checked for its size, then by the rate limit, then for a user and password. The first
+A request is checked for its size, then for a user and password, then by the rate limit. The first
 check that fails answers it. Every answer, a refusal too, has the configured headers.
+
+The rate limit comes last, so that who guesses passwords uses up none of the requests of users:
+`passwords` has limits of its own.
 """
 
 import time
@@ -76,19 +79,21 @@ class Access:
         """Return the status to refuse a request with; None if the request is allowed."""
         if scope["path"] in PROBE_PATHS and not scope["query_string"]:
             return None
-        # before the password: its check costs a tenth of a second of CPU
+        if active.config.users:
+            try:
+                if not await self._is_user(active, scope):
+                    return HTTPStatus.UNAUTHORIZED
+            except TooManyChecksError:
+                return HTTPStatus.SERVICE_UNAVAILABLE
         if not active.bucket.take(self._monotonic()):
             return HTTPStatus.TOO_MANY_REQUESTS
-        if not active.config.users:
-            return None
+        return None
+
+    async def _is_user(self, active: ActiveWebConfig, scope: Scope) -> bool:
+        """Return whether a request has the password of a user; raise `TooManyChecksError`."""
         given = Headers(scope=scope).getlist("authorization")
         address = scope["client"][0] if scope.get("client") else ""
-        try:
-            if len(given) == 1 and await active.passwords.admit(given[0], address):
-                return None
-        except TooManyChecksError:
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        return HTTPStatus.UNAUTHORIZED
+        return len(given) == 1 and await active.passwords.admit(given[0], address)
 
 
 def _refuse(status: HTTPStatus) -> Response:

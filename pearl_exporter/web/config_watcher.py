@@ -1,11 +1,14 @@
 """The web configuration in force: read again when its files change; a bad change is refused.
 
 TLS is turned on and off only by a restart: a scraper that is configured for https would find http.
+What clients must show to get in, a password or a certificate, can be added while it runs, and is
+dropped only by a restart: a file that was cut off or emptied by accident must open no door.
 """
 
 import asyncio
 import logging
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +24,9 @@ CHECK_FILES_SECONDS = 1.0
 
 CHECK_DATES_SECONDS = 3600.0
 """How often the dates of a certificate that has not changed are checked."""
+
+_REQUIRED = "RequireAndVerifyClientCert"
+"""The ``client_auth_type`` by which nobody gets in without a certificate."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +83,10 @@ class WebConfigWatcher:
         if stamp != self._last_stamp:
             self._last_stamp = stamp
         elif stamp != dict(self.active.config.files) or self._logged_problems:
-            await self._read()
+            problems = await self._read()
+            # once, not at every check for as long as they last
+            if problems != self._logged_problems:
+                self._log_problems(problems)
 
     async def check_certificate_dates(self, now: float) -> None:
         """Warn if the certificate is expired or not valid yet: when it is new, then every hour.
@@ -98,31 +107,43 @@ class WebConfigWatcher:
                 problem,
             )
 
-    async def _read(self) -> None:
-        assert self._path is not None  # noqa: S101 - without a path there are no files to change
+    async def reload(self) -> tuple[str, ...]:
+        """Read the configuration now, also if it may still be being written.
+
+        Returns:
+            The problems of the new configuration; none if it is in force now.
+        """
+        problems = await self._read()
+        self._log_problems(problems)
+        return problems
+
+    async def _read(self) -> tuple[str, ...]:
+        if self._path is None:
+            return ()
         try:
             config = await asyncio.to_thread(read_web_config, self._path)
-            self._refuse_change_of_scheme(config)
+            self._refuse_what_needs_a_restart(config)
         except ConfigError as error:
-            self._log_problems(error.problems)
-            return
+            return error.problems
+        if config.files == self.active.config.files and not self._logged_problems:
+            return ()  # as it was: what is remembered of passwords stays
         self.active = self._activate(config)
         self._logged_problems = ()
         _log.info("web configuration reloaded", extra=log_fields(config))
+        return ()
 
-    def _refuse_change_of_scheme(self, config: WebConfig) -> None:
-        if (config.context is None) != (self.context is None):
-            turned = "off" if config.context is None else "on"
-            raise ConfigError(
-                [f"{self._path}: tls_server_config: TLS is turned {turned} only by a restart"]
-            )
+    def _refuse_what_needs_a_restart(self, config: WebConfig) -> None:
+        problems = [
+            f"{self._path}: {key}: {problem}"
+            for key, problem in _changes_that_need_a_restart(self.active.config, config)
+        ]
+        if problems:
+            raise ConfigError(problems)
 
     def _log_problems(self, problems: tuple[str, ...]) -> None:
-        """Log problems once, not at every check for as long as they last."""
-        if problems != self._logged_problems:
-            self._logged_problems = problems
-            for problem in problems:
-                _log.error("keeping the old web configuration: %s", problem)
+        self._logged_problems = problems
+        for problem in problems:
+            _log.error("keeping the old web configuration: %s", problem)
 
     def _activate(self, config: WebConfig) -> ActiveWebConfig:
         limit = config.rate_limit
@@ -134,6 +155,27 @@ class WebConfigWatcher:
 
     def _stamp(self) -> object:
         return {path: file_stamp(path) for path in self.active.config.files}
+
+
+def _changes_that_need_a_restart(before: WebConfig, after: WebConfig) -> Iterator[tuple[str, str]]:
+    """Yield the keys whose change is refused while the exporter runs, each with the reason."""
+    if (after.context is None) != (before.context is None):
+        turned = "off" if after.context is None else "on"
+        yield "tls_server_config", f"TLS is turned {turned} only by a restart"
+    if before.users and not after.users:
+        yield "basic_auth_users", "passwords are turned off only by a restart, no user is left"
+    if before.tls is None or after.tls is None:
+        return
+    if before.tls.client_auth_type == _REQUIRED != after.tls.client_auth_type:
+        yield (
+            "tls_server_config.client_auth_type",
+            "clients go without a certificate only after a restart",
+        )
+    elif before.tls.client_allowed_sans and not after.tls.client_allowed_sans:
+        yield (
+            "tls_server_config.client_allowed_sans",
+            "certificates with any name are let in only after a restart, no name is left",
+        )
 
 
 def log_fields(config: WebConfig) -> dict[str, str | int]:

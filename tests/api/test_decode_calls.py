@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pearl_exporter.api.decode_calls import decode_page, format_instant, parse_instant, storable_id
 from pearl_exporter.counting.calls import Call, status_label
+from pearl_exporter.counting.labels import MAX_TAGS_OF_A_CALL, OTHER
 from pearl_exporter.errors import BadResponseError
 from pearl_exporter.reading.search import Page
 
@@ -387,6 +388,14 @@ def test_a_number_of_any_length_costs_only_its_field(field, literal):
 )
 def test_tags_are_trimmed_and_each_is_there_once(tags, read):
     assert call_with(tags=tags).tags == read
+
+
+@pytest.mark.parametrize("count", [MAX_TAGS_OF_A_CALL, MAX_TAGS_OF_A_CALL + 1, 200_000])
+def test_the_tags_of_a_row_beyond_a_hundred_are_one_other(count):
+    named = [f"tag {number}" for number in range(count)]
+    more = () if count == MAX_TAGS_OF_A_CALL else (OTHER,)
+    read = call_with(tags=[*named, *named[:50], " ", None])
+    assert read.tags == (*named[:MAX_TAGS_OF_A_CALL], *more)
 
 
 @pytest.mark.parametrize(

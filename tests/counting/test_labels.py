@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pearl_exporter.counting.labels import (
     MAX_FOLDED_REMEMBERED,
+    MAX_REFUSED_REMEMBERED,
     MAX_TAG_LENGTH,
     OTHER,
     TagLabels,
@@ -122,6 +123,28 @@ def test_what_is_remembered_of_folded_tags_is_bounded():
     for number in range(MAX_FOLDED_REMEMBERED + 5):
         labels.of([f"tag {number}"])
     assert labels.folded == MAX_FOLDED_REMEMBERED
+
+
+def test_whether_a_tag_is_admitted_is_found_out_once(monkeypatch):
+    """That takes 10 µs, and rows of a busy outbound bring the same tags again and again."""
+    looked_at = []
+    monkeypatch.setattr(
+        "pearl_exporter.counting.labels.looks_personal",
+        lambda tag: looked_at.append(tag) or "@" in tag,
+    )
+    labels = TagLabels(TagRules(max_tags=1))
+    tags = ["a", "b", "me@example.com"]
+    for _ in range(3):
+        assert labels.of(tags) == ("a", OTHER)
+    assert looked_at == tags
+
+
+def test_what_is_remembered_of_refused_tags_is_bounded():
+    labels = TagLabels(TagRules())
+    for number in range(MAX_REFUSED_REMEMBERED + 5):
+        assert labels.of([f"me{number}@example.com"]) == (OTHER,)
+    assert len(labels._refused) == MAX_REFUSED_REMEMBERED
+    assert labels.of(["me1@example.com", "you@example.com", "fine"]) == (OTHER, "fine")
 
 
 def test_labels_outlast_a_restart_with_stricter_rules():

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -11,6 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from pearl_exporter.config import DiscoverySettings
+from pearl_exporter.discovery import platform
+from pearl_exporter.discovery.selection import select
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.patterns import Pattern
@@ -18,6 +21,7 @@ from pearl_exporter.simulator import CallPage, CallQuery, many_campaigns
 from pearl_exporter.simulator.simulated_platform import LIST_PATH
 from pearl_exporter.state.records import DiscoveredOutbound
 from pearl_exporter.state.store import MemoryStore
+from tests.support.patience import until
 from tests.support.saving import copied, merged
 from tests.support.world import DAWN_MS, World
 
@@ -473,7 +477,7 @@ async def test_a_name_that_holds_the_token_is_not_shown():
         renamed = change(world, "load-001", name="load-001 account:secret")
         await asyncio.sleep(ROUND)
         assert polled(world) == ALL
-        assert "account:secret" not in str(world.app.platform.choices(world.settings))
+        assert "account:secret" not in str(await world.app.platform.choices(world.settings))
     async with running() as world:
         change(world, "load-002", name="my Secret")
         world.app.platform._known = ()
@@ -481,3 +485,58 @@ async def test_a_name_that_holds_the_token_is_not_shown():
         assert len(polled(world)) == 3
         assert not [name for name in polled(world) if "ecret" in name]
         assert renamed
+
+
+# --- long lists
+
+
+async def test_a_long_list_is_worked_on_in_a_thread(monkeypatch):
+    """Scrapes need not wait: not for the first list, nor where every name is another one."""
+    monkeypatch.setattr("pearl_exporter.discovery.platform.LARGE_LIST", 0)
+    threads: dict[str, set[str]] = {}
+    for name in ("merge", "select", "discovered_outbound", "shown_name"):
+        work = getattr(platform, name)
+
+        def noted(*given, work=work, name=name):
+            threads.setdefault(name, set()).add(threading.current_thread().name)
+            return work(*given)
+
+        monkeypatch.setattr(platform, name, noted)
+    async with running(3) as world:
+        for turn in range(2):
+            for number in range(1, 4):
+                change(world, f"load-{number:03d}", name=f"{number} at turn {turn}")
+            await asyncio.sleep(ROUND)
+        assert polled(world) == {"1 at turn 1", "2 at turn 1", "3 at turn 1"}
+    assert threads.keys() == {"merge", "select", "discovered_outbound", "shown_name"}
+    assert not [name for name, used in threads.items() if "MainThread" in used]
+
+
+async def test_what_was_decided_of_a_list_is_not_decided_again(monkeypatch):
+    decided = []
+
+    def noted(*given):
+        decided.append(given)
+        return select(*given)
+
+    monkeypatch.setattr(platform, "select", noted)
+    async with running() as world:
+        before = len(decided)
+        settings = world.app.platform.settings
+        assert await world.app.platform.choices(settings) is await world.app.platform.choices(
+            settings
+        )
+        assert len(await world.app.platform.outbounds(settings)) == 3
+        assert len(decided) <= before + 1
+
+
+async def test_a_new_name_keeps_the_tracker_itself(monkeypatch):
+    """To build it again takes a second for a million calls, and all names may change at once."""
+    async with running() as world:
+        await until(lambda: all(each.saved() for each in world.app.pollers))
+        before = {each.outbound.id: each._tracker._tracker for each in world.app.pollers}
+        renamed = change(world, "load-001", name="another")
+        await asyncio.sleep(ROUND)
+        after = {each.outbound.id: each for each in world.app.pollers}
+        assert after[renamed].outbound.name == "another"
+        assert {key: each._tracker._tracker for key, each in after.items()} == before

@@ -241,3 +241,13 @@ def test_any_list_gives_valid_and_different_labels(listed, given_):
         assert OutboundEntry(id=outbound_id, name=label).name == label
         assert "4915123456789" not in label
     assert polled(known[::-1], rules(), Polled(given_)) == found
+
+
+@pytest.mark.parametrize("configured", [{}, {"x": "c" * 120}], ids=["none", "in the way"])
+def test_many_ids_with_one_start_get_numbers_in_order(configured):
+    ids = [f"{'c' * 120}{number:03d}" for number in range(500)]
+    taken = {f"cfg-{number}": each for number, each in enumerate(ids)} | configured
+    labels = polled([KnownOutbound(each, "same") for each in ids], rules(), Polled(taken))
+    start = "c" * 120
+    # the first has the name, all others would have their ids, which are taken
+    assert [*labels.values()] == ["same", *(f"{start}-{number}" for number in range(2, 501))]

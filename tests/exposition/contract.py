@@ -77,6 +77,7 @@ EXPORTER = {
     "pearl_exporter_rows_total": ("counter", set()),
     "pearl_exporter_rows_rejected_total": ("counter", set()),
     "pearl_exporter_unknown_codes_total": ("counter", {"field"}),
+    "pearl_exporter_log_lines_dropped_total": ("counter", set()),
     "pearl_exporter_config_last_reload_successful": ("gauge", set()),
     "pearl_exporter_config_last_reload_success_timestamp_seconds": ("gauge", set()),
 }

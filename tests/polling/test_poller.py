@@ -4,17 +4,21 @@ import asyncio
 import gc
 import logging
 import threading
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
 from pearl_exporter.config import TokenSource
+from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.observation import Observation
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.polling import committed_tracker
-from pearl_exporter.reading.plan import PollResult
+from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
 from tests.support.patience import HANGING_SECONDS, until
@@ -322,6 +326,71 @@ async def test_damaged_calls_fail_the_poll_and_say_what_to_do():
     assert "restore a backup, or move it away" in str(failure)
     await again.app.stop()
     await world.app.stop()
+
+
+def row(number: int, tags: Sequence[str] = ()) -> Call:
+    return Call(f"65f1c0ffee65f1c0ffee{number:04d}", DAWN_MS - number, 100, 4, 5.0, tuple(tags))
+
+
+TAGS = tuple(f"tag {number}" for number in range(40))
+
+
+@pytest.mark.parametrize(
+    ("rows", "unreadable", "is_in_thread"),
+    [
+        ([row(number) for number in range(99)], 0, False),
+        ([row(number) for number in range(100)], 0, True),
+        ([row(number, TAGS[:2]) for number in range(34)], 0, True),
+        ([row(number, TAGS) for number in range(3)], 0, True),
+        ([row(0, TAGS), row(1, TAGS)], 0, False),
+        ([row(0)], 99, True),
+    ],
+    ids=["99 rows", "100 rows", "two tags", "many tags", "82 in all", "unreadable"],
+)
+async def test_what_is_applied_in_a_thread_goes_by_all_that_is_read(rows, unreadable, is_in_thread):
+    threads = []
+
+    class Noted(Tracker):
+        def apply(self, *given, **more):
+            threads.append(threading.current_thread())
+            return super().apply(*given, **more)
+
+    world = world_of()
+    poller = world.new_poller(MemoryStore(), large_read_rows=100, new_tracker=Noted)
+    ids = frozenset(f"unreadable {number}" for number in range(unreadable))
+    read = Observation(Rows(rows), [], ids)
+    result = PollResult(read, scanned=False, state=PlanState(), progress=None)
+    tracker = await poller._tracker.load()
+    await poller._tracker.apply_and_commit(tracker, result, now=DAWN_MS, max_gap_ms=0)
+    assert [each is not threading.main_thread() for each in threads] == [is_in_thread]
+
+
+async def test_other_rules_build_the_tracker_in_a_thread_at_the_next_poll():
+    """A reload may change the window of many large outbounds at once."""
+    threads = []
+
+    class Noted(Tracker):
+        def __init__(self, rules, saved=None, **more):
+            if saved is not None:
+                threads.append(threading.current_thread())
+            super().__init__(rules, saved, **more)
+
+    world, disk = world_of(), MemoryStore()
+    old = world.new_poller(disk, large_read_rows=10, new_tracker=Noted)
+    assert await old.poll() is None
+    before = old.saved()
+    world.settings = world.settings.model_copy(
+        update={"metrics": world.settings.metrics.model_copy(update={"max_tags": 7})}
+    )
+    for _ in range(2):  # the second one takes over from one that has not polled
+        new = world.new_poller(disk, large_read_rows=10, new_tracker=Noted)
+        new.resume_from(old)
+        old = new
+    assert threads == []
+    assert copied(new.saved()) == before
+    assert await new.poll() is None
+    assert [each is not threading.main_thread() for each in threads] == [True]
+    assert new.saved().progress.ledger.started >= before.progress.ledger.started
 
 
 async def test_a_poll_that_was_given_up_commits_nothing_later():

@@ -14,8 +14,10 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.state.inspect import find_call
+from pearl_exporter.state.sql import CHECKPOINT_SECONDS
 from pearl_exporter.state.store import open_store
-from tests.state.states import commit, plain, polled_tracker, url_of
+from pearl_exporter.state.wal import is_log_sound
+from tests.state.states import commit, plain, polled_tracker, run_sql, url_of
 from tests.support.saving import RULES, T0, apply_rows
 
 
@@ -180,6 +182,182 @@ async def test_commits_fail_while_the_file_is_gone(path, is_replaced, tmp_path):
     again = open_store(url_of(path))
     assert plain(await again.load("outbound")) == plain(tracker.saved())
     await again.aclose()
+
+
+def test_a_state_with_a_second_name_is_refused(path, tmp_path):
+    """SQLite's log lies beside one of the names: opened by the other, the state is an older one."""
+    asyncio.run(open_store(url_of(path)).aclose())
+    other = tmp_path / "other" / "state.db"
+    other.parent.mkdir()
+    other.hardlink_to(path)
+    for name in (path, other):
+        with pytest.raises(StateError, match=r"it has 2 names \(hard links\)"):
+            open_store(url_of(name))
+    other.unlink()
+    asyncio.run(open_store(url_of(path)).aclose())
+
+
+OPEN = """
+import sys
+from pearl_exporter.errors import StateError
+from pearl_exporter.state.store import open_store
+try: open_store(sys.argv[1])
+except StateError as error: print(error)
+"""
+
+
+def said_by_another_process(*command: str) -> str:
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    return ended.stdout
+
+
+async def test_the_lock_is_on_the_file_by_whatever_path(path, tmp_path):
+    """A bind mount of the file alone has a folder, and so a lock beside it, of its own."""
+    store = open_store(url_of(path))
+    other = tmp_path / "container" / "state.db"
+    other.parent.mkdir()
+    other.touch()
+    script = 'mount --bind "$0" "$1" && exec "$2" -c "$3" "sqlite:///$1"'
+    command = ["sh", "-c", script, str(path), str(other), sys.executable, OPEN]
+    said = await asyncio.to_thread(said_by_another_process, "unshare", "-rm", *command)
+    assert "in use by another pearl-exporter" in said
+    await store.aclose()
+
+
+async def test_sqlites_own_locks_stay_while_the_state_is_in_use(path):
+    """Closing a descriptor of the state would drop them, and a log in use would be removed."""
+    store = open_store(url_of(path))
+    await commit(store, polled_tracker()[1])
+    assert run_sql(path, "SELECT count(*) FROM outbounds") == [(1,)]
+    assert path.with_name("state.db-wal").exists()
+    await commit(store, polled_tracker()[1])
+    await store.aclose()
+
+
+# --- the log
+
+
+def removed(log: Path) -> None:
+    log.unlink()
+
+
+def replaced(log: Path) -> None:
+    other = log.with_suffix(".other")
+    other.write_bytes(log.read_bytes())
+    other.replace(log)
+
+
+def emptied(log: Path) -> None:
+    log.write_bytes(b"")
+
+
+def cut(log: Path) -> None:
+    os.truncate(log, log.stat().st_size // 2)
+
+
+def overwritten(log: Path) -> None:
+    log.write_bytes(os.urandom(log.stat().st_size))
+
+
+DAMAGE = (removed, replaced, emptied, cut, overwritten)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_commits_fail_once_the_log_was_changed_by_another(path, damage):
+    store, (_, applied) = open_store(url_of(path)), polled_tracker()
+    await store.commit("outbound", applied.delta)
+    await asyncio.sleep(0.02)  # longer than the kernel's clock for files stands still
+    damage(path.with_name("state.db-wal"))
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"its log \(state.db-wal\) was (removed|damaged)"):
+            await store.commit("outbound", applied.delta)
+    await store.aclose()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_a_changed_log_costs_no_more_than_what_was_in_it(path, damage, monkeypatch):
+    """The next start finds a sound state: at worst that of the last checkpoint."""
+    monkeypatch.setattr("pearl_exporter.state.sql.CHECKPOINT_SECONDS", 0.0)
+    store, (tracker, applied) = open_store(url_of(path)), polled_tracker()
+    await store.commit("a", applied.delta)
+    copied = tracker.saved()
+    store._checkpoint_at = float("inf")
+    _, other = polled_tracker()
+    await store.commit("b", other.delta)
+    await asyncio.sleep(0.02)
+    damage(path.with_name("state.db-wal"))
+    with pytest.raises(StateError, match="its log"):
+        await store.commit("c", other.delta)
+    await store.aclose()
+    again = open_store(url_of(path))
+    assert plain(await again.load("a")) == plain(copied)
+    if damage in (removed, replaced):  # SQLite still had the log itself, and has copied it
+        assert await again.load("b") is not None
+    assert await again.load("c") is None
+    await again.aclose()
+
+
+async def test_the_log_is_copied_into_the_file_every_few_minutes(path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("pearl_exporter.state.sql.time.monotonic", lambda: clock[0])
+    store, (_, applied) = open_store(url_of(path)), polled_tracker()
+    for at, is_in_the_file in ((1.0, False), (CHECKPOINT_SECONDS, True)):
+        clock[0] = at
+        await store.commit(f"at-{at}", applied.delta)
+        assert (f"at-{at}".encode() in path.read_bytes()) == is_in_the_file
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT count(*) FROM blocks",
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "CREATE TABLE other (a)",
+    ],
+)
+async def test_what_sqlite_itself_writes_is_sound(path, statement):
+    """Also if another program does it, such as one that replicates the state."""
+    store, (tracker, applied) = open_store(url_of(path)), polled_tracker()
+    for _ in range(3):
+        await store.commit("outbound", applied.delta)
+        await asyncio.sleep(0.02)
+        run_sql(path, statement.replace("other", f"t{os.urandom(4).hex()}"))
+        assert is_log_sound(path.with_name("state.db-wal"), path.with_name("state.db-shm"))
+    await store.commit("outbound", applied.delta)
+    await store.aclose()
+    again = open_store(url_of(path))
+    assert plain(await again.load("outbound")) == plain(tracker.saved())
+    await again.aclose()
+
+
+@pytest.mark.parametrize("place", [0, 8, 40, 52, 2000, -1])
+async def test_a_byte_of_the_log_that_is_wrong_is_noticed(path, place):
+    """In the header, in a frame's head, and in pages."""
+    store, (_, applied) = open_store(url_of(path)), polled_tracker()
+    await store.commit("outbound", applied.delta)
+    log = path.with_name("state.db-wal")
+    content = bytearray(log.read_bytes())
+    content[place] ^= 1
+    await asyncio.sleep(0.02)
+    log.write_bytes(content)
+    with pytest.raises(StateError, match="was damaged by another program"):
+        await store.commit("outbound", applied.delta)
+    await store.aclose()
+
+
+async def test_readers_and_a_copy_by_another_program_change_nothing(path, tmp_path):
+    store, (_, applied) = open_store(url_of(path)), polled_tracker()
+    await store.commit("outbound", applied.delta)
+    for _ in range(3):
+        await asyncio.sleep(0.02)
+        assert find_call(str(path), "done")
+        assert run_sql(path, "SELECT count(*) FROM blocks")
+        (tmp_path / "backup.db").unlink(missing_ok=True)
+        run_sql(path, f"VACUUM INTO '{tmp_path / 'backup.db'}'")
+        await store.commit("outbound", applied.delta)
+    await store.aclose()
 
 
 def test_a_truncated_state_says_what_to_do(path):

@@ -154,3 +154,14 @@ async def test_memory_keeps_nothing():
     await commit(store, applied)
     assert await store.load("outbound") is None
     await store.aclose()
+
+
+async def test_it_knows_of_which_outbounds_it_has_something(path):
+    store = open_store(url_of(path))
+    assert await store.known() == frozenset()
+    _, applied = polled_tracker()
+    for outbound in ("a", "b"):
+        await commit(store, applied, outbound)
+    assert await store.known() == {"a", "b"}
+    await store.aclose()
+    assert await MemoryStore().known() == frozenset()

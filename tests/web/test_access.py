@@ -128,6 +128,16 @@ async def test_requests_over_the_rate_limit_are_429_but_for_probes(tmp_path):
         assert (await client.get("/metrics")).status_code == 200
 
 
+async def test_wrong_passwords_use_up_none_of_the_users_requests(tmp_path):
+    limit = {"interval": "1h", "burst": 2}
+    async with client_of(tmp_path, rate_limit=limit, basic_auth_users=USERS) as client:
+        for number in range(9):
+            auth = None if number % 2 else ("alice", f"guess {number % 4}")
+            assert (await client.get("/metrics", auth=auth)).status_code == 401
+        codes = [(await client.get("/metrics", auth=ALICE)).status_code for _ in range(3)]
+        assert codes == [200, 200, 429]
+
+
 async def test_without_a_configuration_everybody_is_let_in():
     web = WebConfigWatcher(None)
     asgi = Access(build_endpoints(a_view(polled())), lambda: web.active)

@@ -117,7 +117,7 @@ async def test_a_bad_pair_keeps_the_last_good_and_is_logged_once(path, made, cap
 
 async def test_a_certificate_that_comes_after_the_file_that_names_it(path, made, caplog):
     web = WebConfigWatcher(path)
-    path.write_text(TLS.replace("server.", "new."))
+    path.write_text(TLS.replace("server.", "new.") + ALICE)
     await settled(web)
     assert "new.crt can't be read" in caplog.text
     (made.folder / "new.crt").write_bytes(made.certificate.read_bytes())
@@ -149,6 +149,84 @@ async def test_tls_is_turned_on_and_off_only_by_a_restart(path, caplog, before, 
     await settled(web)
     assert list(web.active.config.users) == ["alice"]
     assert message in caplog.text
+
+
+CA = ", client_ca_file: ca.pem, client_auth_type: "
+REQUIRED = TLS.replace("}", CA + "RequireAndVerifyClientCert}")
+NAMED = REQUIRED.replace("}", ", client_allowed_sans: [prometheus]}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (ALICE, "", "basic_auth_users: passwords are turned off only by a restart"),
+        (ALICE, "basic_auth_users: {}\n", "basic_auth_users: passwords are turned off"),
+        (ALICE, "rate_limit: {interval: 1s, burst: 9}\n", "basic_auth_users: passwords"),
+        (TLS + ALICE, TLS, "basic_auth_users: passwords are turned off only by a restart"),
+        (TLS + ALICE, "", "tls_server_config: TLS is turned off only by a restart"),
+        (REQUIRED, TLS, "client_auth_type: clients go without a certificate only after"),
+        (
+            REQUIRED,
+            TLS.replace("}", CA + "VerifyClientCertIfGiven}"),
+            "client_auth_type: clients go without a certificate only after a restart",
+        ),
+        (NAMED, REQUIRED, "client_allowed_sans: certificates with any name are let in only"),
+    ],
+    ids=["emptied", "no users", "others", "cut", "all", "no ca", "if given", "any name"],
+)
+async def test_a_door_is_opened_only_by_a_restart(path, caplog, before, after, message):
+    """By the watcher and by a reload; the old configuration stays, and a good one comes after."""
+    path.write_text(before)
+    web = WebConfigWatcher(path)
+    active = web.active
+    path.write_text(after)
+    await settled(web)
+    assert message in caplog.text
+    assert message in " ".join(await web.reload())
+    assert web.active is active
+    path.write_text(before.replace("alice", "bob"))
+    assert await web.reload() == ()
+    assert web.active is not active
+    assert caplog.messages[-1] == "web configuration reloaded"
+
+
+async def test_users_of_an_open_configuration_apply_at_once_and_stay(path, caplog):
+    path.write_text("")
+    web = WebConfigWatcher(path)
+    path.write_text(ALICE)
+    await settled(web)
+    assert list(web.active.config.users) == ["alice"]
+    path.write_text("")
+    await settled(web)
+    assert list(web.active.config.users) == ["alice"]
+    assert "basic_auth_users" in caplog.text
+
+
+async def test_what_clients_must_show_can_be_added_while_it_runs(path):
+    path.write_text(TLS)
+    web = WebConfigWatcher(path)
+    for wanted in (REQUIRED, NAMED, NAMED + ALICE, NAMED.replace("[", "[other, ") + ALICE):
+        path.write_text(wanted)
+        assert await web.reload() == ()
+    assert web.active.config.tls.client_allowed_sans == ("other", "prometheus")
+    assert list(web.active.config.users) == ["alice"]
+
+
+async def test_a_reload_of_what_has_not_changed_changes_nothing(path, caplog):
+    web = WebConfigWatcher(path)
+    before = web.active
+    assert await web.reload() == ()
+    assert web.active is before
+    assert await WebConfigWatcher(None).reload() == ()
+    assert caplog.messages == []
+
+
+async def test_a_reload_says_again_what_is_wrong(path, caplog):
+    web = WebConfigWatcher(path)
+    path.write_text(TLS)
+    for _ in range(2):
+        assert len(await web.reload()) == 1
+    assert len(caplog.records) == 2
 
 
 async def test_what_is_logged_holds_no_hash_and_no_key(path, made, caplog):

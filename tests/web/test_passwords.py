@@ -231,3 +231,104 @@ async def test_guesses_from_many_addresses_cost_no_more_cpu():
         assert not await gate.admit(basic("alice", f"guess {number}"), f"10.0.0.{number}")
     rests = 100 * passwords.REST_FACTOR * CPU_SECONDS
     assert loop.time() - began >= rests - passwords.SHARED_REST_SECONDS - 1
+
+
+# --- floods
+
+
+def guess_of(number: int) -> str:
+    return basic("alice", f"guess {number}")
+
+
+async def flood(gate: Passwords, address, *, seconds: float, a_second: int = 60) -> None:
+    """Guesses without end, each another password; all those asked together come at one moment."""
+    loop = asyncio.get_running_loop()
+    until, numbers, asked = loop.time() + seconds, itertools.count(), []
+    while loop.time() < until:
+        asked += [
+            asyncio.ensure_future(gate.admit(guess_of(number), address(number)))
+            for number in itertools.islice(numbers, a_second // 10)
+        ]
+        await asyncio.sleep(0.1)
+        for each in [each for each in asked if each.done()]:
+            each.exception()  # 503, nearly always
+            asked.remove(each)
+    for each in asked:
+        each.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def scrapes(gate: Passwords, address: str, *, every: float) -> list[tuple[object, float]]:
+    """What five scrapes are answered, and after how many seconds."""
+    loop, answers = asyncio.get_running_loop(), []
+    for _ in range(5):
+        began = loop.time()
+        try:
+            answer = await gate.admit(basic("bob", "b0b"), address)
+        except TooManyChecksError:
+            answer = None
+        answers.append((answer, loop.time() - began))
+        await asyncio.sleep(every)
+    return answers
+
+
+FLOODS = {
+    "the scraper's own address": lambda _: "10.0.0.2",
+    "another address": lambda _: "10.0.0.1",
+    "a few addresses": lambda number: f"10.0.1.{number % 20}",
+    "an address each": lambda number: f"2001:db8::{number:x}",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+@pytest.mark.parametrize("cpu_seconds", [0.1, 1.0])
+@pytest.mark.parametrize("every", [1.5, 15.0])
+async def test_no_flood_of_guesses_keeps_a_scraper_out(checks, name, cpu_seconds, every):
+    """It is let in within three scrapes, and none of them takes as long as a scrape may."""
+    gate = Passwords(USERS, BcryptWorker(itertools.count(0.0, cpu_seconds).__next__))
+    flooding = asyncio.ensure_future(flood(gate, FLOODS[name], seconds=120.0))
+    await asyncio.sleep(20.0)
+    answers = await scrapes(gate, "10.0.0.2", every=every)
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+    # with a check of a second there is a rest of three after each
+    most = 3 if every > 3 * cpu_seconds else 5
+    assert True in [answer for answer, _ in answers[:most]]
+    assert False not in [answer for answer, _ in answers]
+    assert max(seconds for _, seconds in answers) <= passwords.WAIT_SECONDS
+
+
+async def test_who_is_in_stays_in_whatever_is_guessed(checks):
+    gate = Passwords(USERS, costly())
+    assert await gate.admit(basic("bob", "b0b"), "10.0.0.2")
+    flooding = asyncio.ensure_future(flood(gate, lambda _: "10.0.0.2", seconds=60.0))
+    await asyncio.sleep(5.0)
+    assert await scrapes(gate, "10.0.0.2", every=1.0) == [(True, 0.0)] * 5
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+
+
+async def test_a_check_that_nobody_waits_for_any_more_is_made_all_the_same(checks, monkeypatch):
+    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.0)
+    gate = Passwords(USERS, BcryptWorker())
+    with pytest.raises(TooManyChecksError):
+        await gate.admit(basic("bob", "b0b"), "10.0.0.2")
+    await asyncio.sleep(1.0)
+    assert await gate.admit(basic("bob", "b0b"), "10.0.0.2")
+    assert len(checks) == 1
+
+
+async def test_a_flood_costs_a_quarter_of_a_processor(checks):
+    gate = Passwords(USERS, costly())
+    await flood(gate, FLOODS["an address each"], seconds=100.0)
+    # checks take no time here: what is left of the time is the rests
+    rests = len(checks) * CPU_SECONDS * passwords.REST_FACTOR
+    assert rests <= 100.0 + passwords.SHARED_REST_SECONDS + 1
+
+
+async def test_what_is_remembered_of_a_flood_is_bounded(checks, monkeypatch):
+    monkeypatch.setattr(passwords, "MAX_UNCHECKED", 50)
+    worker = BcryptWorker()
+    await flood(Passwords(USERS, worker), FLOODS["an address each"], seconds=2.0)
+    assert len(worker._unchecked) <= 50
+    assert len(worker._waiting) <= passwords.MAX_WAITING

@@ -11,7 +11,7 @@ _EACH = "{{instance}}"
 
 
 def process() -> Panels:
-    """Return panels about the memory, CPU and files of the process."""
+    """Return panels about the memory, CPU, files and log of the process."""
     return [
         panels.time_series(
             PanelInfo(
@@ -33,6 +33,17 @@ def process() -> Panels:
             PanelInfo("Garbage collections", "Runs of Python's garbage collector a second.", "ops"),
             queries.over_range(
                 EXPORTERS.per_second("python_gc_collections_total", "instance"), _EACH
+            ),
+        ),
+        panels.time_series(
+            PanelInfo(
+                "Log lines dropped",
+                "Lines a second that standard error did not take. Above 0: whoever reads the log "
+                "has stopped.",
+                "ops",
+            ),
+            queries.over_range(
+                EXPORTERS.per_second("pearl_exporter_log_lines_dropped_total", "instance"), _EACH
             ),
         ),
     ]
