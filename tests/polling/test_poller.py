@@ -355,7 +355,7 @@ async def test_what_is_applied_in_a_thread_goes_by_all_that_is_read(rows, unread
     assert [each is not threading.main_thread() for each in threads] == [is_in_thread]
 
 
-async def test_other_rules_build_the_tracker_in_a_thread_at_the_next_poll():
+async def test_other_rules_rebuild_the_tracker_in_a_thread():
     """A reload may change the window of many large outbounds at once."""
     threads = []
 

@@ -31,7 +31,9 @@ class Prometheus:
 
     def targets(self) -> list[dict[str, Any]]:
         """The targets that it scrapes, with their health and last error."""
-        found: list[dict[str, Any]] = self.ask("/api/v1/targets")["activeTargets"]
+        # this path takes no POST, which `ask` sends
+        told = self._http.get("/api/v1/targets").json()
+        found: list[dict[str, Any]] = told["data"]["activeTargets"]
         return found
 
     def values(self, query: str) -> dict[Labels, float]:
