@@ -117,7 +117,7 @@ class CommittedTracker:
             self._predecessor = None
         return self._tracker
 
-    async def _build(self, saved: Callable[[], SavedOutbound], size: int) -> Tracker:
+    async def _build(self, saved: Callable[[], SavedOutbound | None], size: int) -> Tracker:
         """Return the tracker of what was saved; in a thread where that is of a large size."""
         if size < self._large_read_rows:
             return self._tracker_from(saved())

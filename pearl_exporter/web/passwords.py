@@ -82,7 +82,7 @@ def _new_future() -> "asyncio.Future[bool | None]":
 
 
 @dataclass(slots=True, eq=False)
-class Check:
+class PasswordCheck:
     """One password to be checked, for every request that sent it meanwhile.
 
     Attributes:
@@ -123,7 +123,7 @@ class BcryptWorker:
     def __init__(self, cpu_seconds: Callable[[], float] = time.thread_time) -> None:
         self._cpu_seconds = cpu_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bcrypt")
-        self._waiting: dict[bytes, Check] = {}  # with the one that is being checked
+        self._waiting: dict[bytes, PasswordCheck] = {}  # with the one that is being checked
         self._requests: Counter[str] = Counter()  # that wait, by address
         self._unchecked: dict[bytes, float] = {}  # when each came first
         self._guessers: dict[str, None] = {}
@@ -131,7 +131,7 @@ class BcryptWorker:
         self._came = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
 
-    async def check(self, check: Check) -> bool:
+    async def check(self, check: PasswordCheck) -> bool:
         """Return whether a password is right.
 
         Raises:
@@ -161,7 +161,7 @@ class BcryptWorker:
             raise TooManyChecksError
         return is_right
 
-    def _queued(self, check: Check) -> Check:
+    def _queued(self, check: PasswordCheck) -> PasswordCheck:
         """Return the check that waits from now on: this one, or one for the same password.
 
         Raises:
@@ -184,7 +184,7 @@ class BcryptWorker:
         self._came.set()
         return waiting
 
-    def _rivals(self, address: str) -> list[Check] | None:
+    def _rivals(self, address: str) -> list[PasswordCheck] | None:
         """Return the checks of which one must go before another one waits; None if none must."""
         of_all = list(self._waiting.values())
         of_address = [each for each in of_all if each.address == address]
@@ -214,25 +214,25 @@ class BcryptWorker:
             finally:
                 self._end(first, is_right=None)
 
-    def _in_order(self, checks: Iterable[Check]) -> list[Check]:
+    def _in_order(self, checks: Iterable[PasswordCheck]) -> list[PasswordCheck]:
         return sorted((each for each in checks if not each.is_running), key=self._rank)
 
-    def _rank(self, check: Check) -> tuple[bool, bool, float]:
+    def _rank(self, check: PasswordCheck) -> tuple[bool, bool, float]:
         """Return what orders checks, the lowest first.
 
         Nobody with a lower rank has to rest longer: see `_rest_before`.
         """
         return not check.has_come_back, self._is_guess(check), check.first_asked
 
-    def _is_guess(self, check: Check) -> bool:
+    def _is_guess(self, check: PasswordCheck) -> bool:
         return check.address in self._guessers
 
-    def _rest_before(self, check: Check) -> float:
+    def _rest_before(self, check: PasswordCheck) -> float:
         rest = self._rested_at - asyncio.get_running_loop().time()
         must_rest = self._is_guess(check) and not check.has_come_back
         return rest if must_rest else rest - SHARED_REST_SECONDS
 
-    async def _verdict(self, check: Check) -> bool:
+    async def _verdict(self, check: PasswordCheck) -> bool:
         """Run bcrypt in the thread, and draw the conclusions for the address and the rest."""
         loop = asyncio.get_running_loop()
         matches, seconds = await loop.run_in_executor(
@@ -247,7 +247,7 @@ class BcryptWorker:
         check.take_verdict(is_right)
         return is_right
 
-    def _end(self, check: Check, *, is_right: bool | None) -> None:
+    def _end(self, check: PasswordCheck, *, is_right: bool | None) -> None:
         """Answer those who wait for a check; None if there is no verdict."""
         self._waiting.pop(check.key, None)
         if not check.done.done():
@@ -314,7 +314,7 @@ class Passwords:
         if verdict is not None:
             return verdict
         hashed = self._hashes.get(name)
-        check = Check(
+        check = PasswordCheck(
             digest,
             password,
             hashed or self._decoy(name),

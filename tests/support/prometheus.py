@@ -31,8 +31,10 @@ class Prometheus:
 
     def targets(self) -> list[dict[str, Any]]:
         """The targets that it scrapes, with their health and last error."""
-        found = self._http.get("/api/v1/targets").json()["data"]
-        return list(found["activeTargets"])
+        # this path takes no POST, which `ask` sends
+        told = self._http.get("/api/v1/targets").json()
+        found: list[dict[str, Any]] = told["data"]["activeTargets"]
+        return found
 
     def values(self, query: str) -> dict[Labels, float]:
         """The instant vector of a query as of now, by label set."""

@@ -308,7 +308,7 @@ async def test_who_is_in_stays_in_whatever_is_guessed(checks):
     await asyncio.gather(flooding, return_exceptions=True)
 
 
-async def test_a_check_that_nobody_waits_for_any_more_is_made_all_the_same(checks, monkeypatch):
+async def test_a_check_is_made_though_nobody_waits_for_it(checks, monkeypatch):
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.0)
     gate = Passwords(USERS, BcryptWorker())
     with pytest.raises(TooManyChecksError):
