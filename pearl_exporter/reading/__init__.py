@@ -56,7 +56,7 @@ cannot shift it. (`coverage`)
 *Many missed at once.* If the parts above have missed more than a tenth of the tracked calls of
 their ranges, or all, one page asks for these calls again. If it has any of them, the answers
 contradict each other, and the poll reads once more from the start. Calls that are gone by this poll
-are asked for again twice before they are. If any answer has one of them, none is gone by this poll.
+are asked for again before they are. If any answer has one of them, none is gone by this poll.
 
 *Older live calls* are searched for once, at a first start: calls that began before the window and
 are still going on.

@@ -151,7 +151,7 @@ def test_a_call_that_was_gone_and_is_back_counts_once():
     assert (back.ledger, back.window.calls, back.missing) == (counted, 1, 0)
 
 
-def test_a_missing_call_that_has_settled_leaves_at_the_windows_edge():
+def test_a_missing_settled_call_leaves_at_the_windows_edge():
     outbound = Outbound()
     outbound.poll(200, answered())
     outbound.poll(3590)
@@ -159,7 +159,7 @@ def test_a_missing_call_that_has_settled_leaves_at_the_windows_edge():
     assert (after.missing, after.window.calls, after.tracked) == (0, 0, 0)
 
 
-def test_a_missing_call_is_followed_out_of_the_window_and_expires():
+def test_a_missing_call_is_followed_and_expires():
     outbound = Outbound(structs.replace(RULES, follow_ms=90 * MINUTE, interval_ms=HOUR))
     outbound.poll(3000, live())
     missing = outbound.poll(3700)
