@@ -237,6 +237,7 @@ def counting_rules(outbound: OutboundSettings, settings: Settings) -> CountingRu
             include=settings.metrics.tag_include,
             exclude=settings.metrics.tag_exclude,
         ),
+        interval_ms=_milliseconds(outbound.interval),
     )
 
 

@@ -44,6 +44,7 @@ def counting_rules() -> CountingRules:
         catch_up_ms=CATCH_UP_SECONDS * 1000,
         scan_every_ms=SCAN_SECONDS * 1000,
         buckets=(),
+        interval_ms=INTERVAL_SECONDS * 1000,
     )
 
 

@@ -23,6 +23,7 @@ _LABELS = {
     "pearl_call_revisions_total": "field",
     "pearl_live_calls": "",
     "pearl_pending_calls": "",
+    "pearl_outbound_missing_calls": "",
     "pearl_outbound_uncounted_seconds_total": "",
 }
 
@@ -38,6 +39,7 @@ def recount_of(polls: Sequence[RecordedPoll], rules: CountingRules) -> Recount:
                 each.unread,
                 each.unreadable_ids,
                 each.window_ms,
+                each.is_contradicted,
             )
             for each in polls
         ],
@@ -63,6 +65,7 @@ def wanted_counters(recount: Recount) -> dict[Series, float]:
         "pearl_untagged_calls_total": {"": recount.untagged},
         "pearl_live_calls": {"": recount.live},
         "pearl_pending_calls": {"": recount.pending},
+        "pearl_outbound_missing_calls": {"": len(recount.missing)},
         "pearl_outbound_uncounted_seconds_total": {"": recount.uncounted_ms / 1000},
     }
     return {

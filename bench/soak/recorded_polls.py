@@ -30,6 +30,7 @@ class RecordedPoll(msgspec.Struct):
         rows: The rows that it read.
         unread: Where the calls begin that an outage has left unread, if there are any.
         unreadable_ids: Ids of rows that could not be decoded.
+        is_contradicted: Whether other answers had calls that it has missed.
     """
 
     outbound: str
@@ -40,6 +41,7 @@ class RecordedPoll(msgspec.Struct):
     rows: list[Call]
     unread: int | None
     unreadable_ids: frozenset[str]
+    is_contradicted: bool = False
 
 
 Write = Callable[[RecordedPoll], None]
@@ -87,6 +89,7 @@ def recording_trackers() -> Iterator[None]:
                 rows=list(observation.rows),
                 unread=None if unread is None else unread[0],
                 unreadable_ids=observation.unreadable_ids,
+                is_contradicted=observation.is_contradicted,
             )
         )
         return applied

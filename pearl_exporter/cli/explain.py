@@ -143,7 +143,14 @@ def _facts(record: CallRecord, tracked: TrackedCall, rules: CountingRules | None
         facts["in_window_until"] = _utc(call.start + rules.window_ms)
     if rules is not None and tracked.phase in {CallPhase.LIVE, CallPhase.PENDING}:
         facts["followed_until"] = _utc(call.start + max(rules.follow_ms, rules.window_ms))
-    if tracked.is_absent:
+    if history.absences:
+        facts["missing"] = [
+            {"from": _utc(each.since), "to": None if each.until is None else _utc(each.until)}
+            for each in history.absences
+        ]
+    if tracked.is_missing:
+        facts["absent"] = "the last poll missed it; it is gone if a later one misses it too"
+    elif tracked.is_absent:
         facts["absent"] = "the API does not list it any more"
     return facts
 
@@ -195,7 +202,7 @@ def _values(values: CallValues, rules: CountingRules | None) -> Facts:
 
 
 def _lines(facts: Facts) -> str:
-    """Return the facts as text: a line for each, and a line for each revision."""
+    """Return the facts as text: a line for each, and for each revision and each absence."""
     width = max(map(len, facts))
     lines = []
     for key, value in facts.items():
@@ -205,6 +212,10 @@ def _lines(facts: Facts) -> str:
                 change = f"{_text(each['from'])} -> {_text(each['to'])}"
                 what = "revised" if each["is_counted"] else "tags relabelled"
                 lines.append(f"{what.ljust(width)}  {each['at']}: {change}")
+        elif key == "missing":
+            for each in value:
+                until = "and still" if each["to"] is None else f"to {each['to']}"
+                lines.append(f"{name}  from {each['from']} {until}")
         else:
             lines.append(f"{name}  {_text(value)}")
     return "\n".join(lines) + "\n"

@@ -6,8 +6,9 @@ All of it is pure: no I/O and no clock. The present, T, is an argument of each p
 
 The platform shows calls as rows of a search. A row has an id and a start, and values that change
 while the call goes on, and for some time after it: outcome, telephony state, duration, tags. Rows
-come late, change in place, are deleted and come back. The exporter reads parts of this table every
-half minute, misses polls, restarts, and has its clock set. Still it publishes two exact things:
+come late, change in place, are deleted and come back, and an answer may lack rows that are there.
+The exporter reads parts of this table every half minute, misses polls, restarts, and has its clock
+set. Still it publishes two exact things:
 
 - *gauges*: the calls that started within the last hour, say, by label (`window`);
 - *counters*: all calls since tracking began, by label. A counter never falls, and each call is
@@ -25,7 +26,7 @@ phase says whether it was counted or still will be (`tracked_call`):
   ───────────┤       └─────┬─────┘ again  │ may change│                   are revisions
              │             │       live   └─────┬─────┘
              │             └─────────┬──────────┘
-             │                       │ is deleted, or followed for too long
+             │                       │ is gone, or followed for too long
              │                       └───────────────────────> LOST      uncounted
              │
              └────────────────────────────────────────────────> HISTORY  never counted
@@ -37,6 +38,29 @@ HISTORY: such a call is *done*.
 A call *settles* at the first good poll that reads it, finished, some time after it ended: 2 minutes
 by default if somebody answered, 30 s if not. Until then the platform may write its outcome and its
 tags. (`settlement`)
+
+# Missing calls
+
+A read that covers a call's start and does not have the call *misses* it. One answer proves little:
+it may be empty by mistake, or come from a replica that is behind. So a call in any phase may be
+missing beside its phase (`tracked_call`):
+
+```
+                misses it                  misses it again, far enough after the first
+   PRESENT ─────────────────> MISSING ─────────────────> GONE   leaves the window;
+      ^                          │                         │    LOST if it was unsettled
+      │        has it            │                         │
+      └──────────────────────────┴─────────────────────────┘
+```
+
+- "Far enough" is the longer of ``poll.settle`` and the interval. Each read in between that covers
+  the start must have missed the call as well. A failed poll is no read.
+- A missing call stays in its phase and in the window, so that no figure changes. It does not
+  settle, since it is not read.
+- It is left out where a read's rows are compared with the API's ``count``: there, what was deleted
+  must not look like a difference in each poll.
+- If it is back, it goes on in its phase. A gone call that is back enters the window again, but a
+  lost call stays lost.
 
 # Which calls count
 
@@ -62,7 +86,7 @@ Invariant 2: every call that was counted and started at the low watermark or lat
   counts at most once, however often it is read.
 - A call that is not tracked counts only if it starts at the low watermark or later. By invariant 2
   it has not been counted before.
-- A deleted call stays tracked, marked absent, until the watermark has passed it. It may come back.
+- A gone call stays tracked until the watermark has passed it. It may come back.
 - Unsettled calls are not forgotten. They are followed for ``poll.follow`` from their start, also
   when they have left the window.
 - If the clock goes back, the watermark falls, but not below the newest start ever read: no call
@@ -71,9 +95,9 @@ Invariant 2: every call that was counted and started at the low watermark or lat
 
 # One poll
 
-`tracker` takes the rows, and which ranges are complete (`observation`). It marks tracked calls
-whose rows are missing as deleted, begins to track new calls, compares known calls with their rows,
-and lets calls leave the window, expire and be forgotten. `transitions` applies each step to four
+`tracker` takes the rows, and which ranges are complete (`observation`). It notes which tracked
+calls were missed, begins to track new calls, compares known calls with their rows, and lets calls
+leave the window, expire and be forgotten. `transitions` applies each step to four
 places:
 
 | | holds | for |
@@ -90,7 +114,8 @@ What comes out is a value: what is to be saved, and what is to be published once
 A window may hold a million calls, so a call takes about 190 bytes of memory and 35 in the state.
 
 - *Dictionary encoding.* Most calls are equal in all but id and start. Their values are stored once,
-  as a kind with a number. A call that is done is one integer: kind, flags, start. (`packing`)
+  as a kind with a number. A call that is done and not missing is one integer: kind, flags, start.
+  (`packing`)
 - *Compact ids.* The platform's 24 hex digits are 12 bytes. (`compact_ids`)
 - *Blocks.* Calls are kept in blocks of some hundred neighbours by start. A range is found by
   bisection (`start_index`), and a poll saves the blocks that changed (`blocks`).

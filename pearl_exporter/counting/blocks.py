@@ -3,9 +3,9 @@
 A block is MessagePack of four columns, about 35 bytes a call::
 
     kinds     the values that the block's calls have: outcome, telephony state, duration, tags
-    ids       of the calls that are done, as `compact_ids.saved_ids` makes them
+    ids       of the packed calls, as `compact_ids.saved_ids` makes them
     columns   of the same calls: index of the kind, start less the block's key, flags
-    objects   the calls that are not done, each with all its fields
+    objects   the calls that are not done or are missing, each with its fields
 
 A block holds its own kinds, so it can be read alone.
 """

@@ -24,6 +24,7 @@ from pearl_exporter.counting.packing import (
 )
 from pearl_exporter.counting.start_index import BLOCK_CALLS, Block, StartIndex
 from pearl_exporter.counting.tracked_call import (
+    GONE,
     UNSETTLED,
     PackedOrTracked,
     TrackedCall,
@@ -58,6 +59,7 @@ class CallView:
         """
         self._kinds = KindTable(max_unused_kinds)
         self._unsettled: dict[str, TrackedCall] = {}
+        self._missing: dict[str, TrackedCall] = {}
         self._index: StartIndex[CompactId, PackedOrTracked] = StartIndex(block_calls)
         # a bound method, since it is called for each row of each poll
         self.entry = self._index.get
@@ -76,16 +78,22 @@ class CallView:
         """Return the calls of a range, in order, absent ones included."""
         return [*map(self._tracked, self._index.ids_between(start, end))]
 
-    def missing(
-        self, start: Instant, end: Instant, read: Container[CompactId]
-    ) -> list[TrackedCall]:
-        """Return the calls of a range that are not among those that were ``read``, in order."""
+    def missed(self, start: Instant, end: Instant, read: Container[CompactId]) -> list[TrackedCall]:
+        """Return the calls of a range that are not among those that were ``read``, in order.
+
+        Calls that are gone are left out: nobody expects them.
+        """
         compacts = self._index.ids_between(start, end)
-        return [self._tracked(compact) for compact in compacts if compact not in read]
+        not_read = [self._tracked(compact) for compact in compacts if compact not in read]
+        return [tracked for tracked in not_read if tracked.missing_since != GONE]
 
     def unsettled(self) -> list[TrackedCall]:
-        """Return the calls that are live or pending, in no order."""
+        """Return the calls that are live or pending, missing ones included, in no order."""
         return list(self._unsettled.values())
+
+    def missing(self) -> list[TrackedCall]:
+        """Return the calls that are missing and not gone, in no order."""
+        return list(self._missing.values())
 
     def present(self, start: Instant, end: Instant) -> int:
         """Return how many calls of a range the API's table holds, as far as is known."""
@@ -102,7 +110,7 @@ class CallView:
     def starts_in_window(
         self, start: Instant, end: Instant, *, codes: frozenset[int], but: Collection[str]
     ) -> list[Instant]:
-        """Return the starts of calls in the window, in order.
+        """Return the starts of calls in the window that the API's table holds, in order.
 
         Args:
             start: Where the range begins.
@@ -114,10 +122,13 @@ class CallView:
         for compact in self._index.ids_between(start, end):
             entry = self._index[compact]
             if isinstance(entry, int):
-                is_asked_for = bool(entry & IS_IN_WINDOW) and kind_number_of(entry) in numbers
+                flags = entry & (IS_IN_WINDOW | IS_ABSENT)
+                is_asked_for = flags == IS_IN_WINDOW and kind_number_of(entry) in numbers
                 at = start_of(entry)
             else:
-                is_asked_for = entry.in_window and entry.call.status in codes
+                is_asked_for = (
+                    entry.in_window and not entry.is_absent and entry.call.status in codes
+                )
                 at = entry.call.start
             if is_asked_for and compact not in left_out:
                 starts.append(at)
@@ -170,8 +181,7 @@ class CallTable(CallView):
                 if entry & IS_ABSENT:
                     self._index.mark_absent(compact, start_of(entry))
                 continue
-            if entry.phase in UNSETTLED:
-                self._unsettled[entry.call.id] = entry
+            self._note(entry)
             if entry.is_absent:
                 self._index.mark_absent(compact, entry.call.start)
             if entry.in_window:
@@ -205,7 +215,7 @@ class CallTable(CallView):
         """Replace a call by what is known of it now, and record it as changed if it is.
 
         Args:
-            old: The call as `get`, `between`, `missing` or `unsettled` returned it.
+            old: The call as `get`, `between`, `missed`, `missing` or `unsettled` returned it.
             new: The same call as it is to be.
         """
         if new == old:
@@ -227,6 +237,9 @@ class CallTable(CallView):
         done = [compact for compact in compacts if full_id(compact) not in self._unsettled]
         for compact in done:
             self._index.remove(compact, self._tracked(compact).call.start)
+        if self._missing:
+            for compact in done:
+                self._missing.pop(full_id(compact), None)
         if self._kinds.has_many_unused(len(self._index)):
             self._drop_unused_kinds()
         return done
@@ -246,12 +259,21 @@ class CallTable(CallView):
         }
 
     def _stored(self, tracked: TrackedCall) -> PackedOrTracked:
-        """Return a call as it is stored, and keep the unsettled calls in step."""
-        if tracked.phase in UNSETTLED:
-            self._unsettled[tracked.call.id] = tracked
-        else:
-            self._unsettled.pop(tracked.call.id, None)
+        """Return a call as it is stored, and keep the unsettled and the missing calls in step."""
+        self._note(tracked)
         return entry_of(tracked, self._kinds)
+
+    def _note(self, tracked: TrackedCall) -> None:
+        """Keep the unsettled and the missing calls in step with a call."""
+        call_id = tracked.call.id
+        if tracked.phase in UNSETTLED:
+            self._unsettled[call_id] = tracked
+        else:
+            self._unsettled.pop(call_id, None)
+        if tracked.is_missing:
+            self._missing[call_id] = tracked
+        else:
+            self._missing.pop(call_id, None)
 
     def _encoded(self, block: Block[CompactId]) -> bytes:
         return encode_block(block, self.entry, self._kinds)

@@ -1,8 +1,9 @@
 """What happened to calls, poll by poll, so that ``explain`` can report on one call. Pure.
 
-An entry says which calls a poll read for the first time, counted, gave up, and which counted calls
-changed. The state keeps the entries of all polls until the calls are forgotten; an id takes 12
-bytes. The counted values are not stored: they are the current ones with the revisions undone.
+An entry says which calls a poll read for the first time, counted, gave up, missed or had back, and
+which counted calls changed. The state keeps the entries of all polls until the calls are forgotten;
+an id takes 12 bytes. The counted values are not stored: they are the current ones with the
+revisions undone.
 """
 
 from collections.abc import Iterable
@@ -47,12 +48,28 @@ class PollEntries(msgspec.Struct, array_like=True):
         settled: Calls that were counted.
         lost: Calls that were given up, by reason.
         revised: Counted calls that changed.
+        missing: Calls that this poll is the first to have missed.
+        back: Calls that earlier polls had missed.
     """
 
     seen: SavedIds
     settled: SavedIds
     lost: dict[str, SavedIds]
     revised: list[Revision]
+    missing: SavedIds = b""
+    back: SavedIds = b""
+
+
+class Absence(NamedTuple):
+    """A time for which polls missed a call.
+
+    Attributes:
+        since: T of the first of these polls.
+        until: T of the poll that had it again; None if no poll had.
+    """
+
+    since: Instant
+    until: Instant | None = None
 
 
 class CallHistory(NamedTuple):
@@ -65,6 +82,7 @@ class CallHistory(NamedTuple):
         lost_as: Why that poll gave it up; None as above.
         revisions: Its changes after it was counted, oldest first, each with T.
         settled_times: How many polls counted it: never more than one.
+        absences: The times for which polls missed it, oldest first.
     """
 
     seen_at: Instant | None = None
@@ -73,6 +91,7 @@ class CallHistory(NamedTuple):
     lost_as: str | None = None
     revisions: tuple[tuple[Instant, Revision], ...] = ()
     settled_times: int = 0
+    absences: tuple[Absence, ...] = ()
 
 
 _encode = msgspec.msgpack.encode
@@ -90,6 +109,8 @@ class Journal:
         self._settled: list[CompactId] = []
         self._lost: dict[str, list[CompactId]] = {}
         self._revised: list[Revision] = []
+        self._missing: list[CompactId] = []
+        self._back: list[CompactId] = []
 
     def add_seen(self, compacts: Iterable[CompactId]) -> None:
         """Note calls that were read for the first time."""
@@ -103,6 +124,14 @@ class Journal:
         """Note a call that was given up."""
         self._lost.setdefault(reason, []).append(compact_id(call_id))
 
+    def add_missing(self, call_id: str) -> None:
+        """Note a call that this poll is the first to have missed."""
+        self._missing.append(compact_id(call_id))
+
+    def add_back(self, call_id: str) -> None:
+        """Note a call that earlier polls had missed."""
+        self._back.append(compact_id(call_id))
+
     def add_revision(self, before: Call, after: Call, *, is_counted: bool) -> None:
         """Note a counted call that changed, if any of its values did; see `Revision`."""
         if before.values != after.values:
@@ -110,10 +139,18 @@ class Journal:
 
     def take(self) -> bytes | None:
         """Return the entries since the last call of this; None if there are none."""
-        if not (self._seen or self._settled or self._lost or self._revised):
+        noted = (self._seen, self._settled, self._lost, self._revised, self._missing, self._back)
+        if not any(noted):
             return None
         lost = {reason: saved_ids(compacts) for reason, compacts in self._lost.items()}
-        entries = PollEntries(saved_ids(self._seen), saved_ids(self._settled), lost, self._revised)
+        entries = PollEntries(
+            saved_ids(self._seen),
+            saved_ids(self._settled),
+            lost,
+            self._revised,
+            saved_ids(self._missing),
+            saved_ids(self._back),
+        )
         taken = _encode(entries)
         self._clear()
         return taken
@@ -158,4 +195,10 @@ def history_of(call_id: str, entries: Iterable[tuple[Instant, bytes]]) -> CallHi
                 history = history._replace(lost_at=at, lost_as=reason)
         revised = tuple((at, each) for each in poll.revised if each.id == call_id)
         history = history._replace(revisions=history.revisions + revised)
+        absences = history.absences
+        if compact in loaded_ids(poll.back) and absences:
+            absences = (*absences[:-1], absences[-1]._replace(until=at))
+        if compact in loaded_ids(poll.missing):
+            absences = (*absences, Absence(at))
+        history = history._replace(absences=absences)
     return history

@@ -1,4 +1,4 @@
-"""A call that will not settle any more, packed into one integer. Pure.
+"""A call that will not settle any more and is not missing, packed into one integer. Pure.
 
 Most calls are equal in all that is published of them but id and start: same outcome, same duration
 in whole seconds, same tags. So these values are stored once, as a `CallKind` with a number, and

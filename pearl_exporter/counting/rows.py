@@ -7,6 +7,7 @@ In columns a row takes about 100 bytes, and most of them are its id, which is st
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
@@ -68,6 +69,11 @@ class Rows:
     def __contains__(self, call_id: str) -> bool:
         """Return whether there is a row with this id."""
         return compact_id(call_id) in self._known
+
+    @property
+    def ids(self) -> AbstractSet[CompactId]:
+        """The ids of all rows; not a copy."""
+        return self._known
 
     def __iter__(self) -> Iterator[Call]:
         """Iterate over the rows in the order in which their ids first came."""

@@ -33,6 +33,7 @@ class Progress(msgspec.Struct, frozen=True, rename=_SAVED_AS):
         tag_rules: The tag rules by which the tracked calls got their labels, as
             `labels.TagRules.text`; `SEVERAL_TAG_RULES` if they got them by more than one.
         outcomes: The calls that settled in the last hours, by outcome.
+        missing: How many tracked calls are missing.
     """
 
     tracking_since: Instant
@@ -49,6 +50,7 @@ class Progress(msgspec.Struct, frozen=True, rename=_SAVED_AS):
     newest: Instant = 0
     tag_rules: str = ""
     outcomes: OutcomeHistory = OutcomeHistory()
+    missing: int = 0
 
 
 class SavedOutbound(NamedTuple):

@@ -53,6 +53,7 @@ class CountingRules(msgspec.Struct, frozen=True):
         scan_every_ms: How often a scan reads the whole window.
         buckets: Upper bounds of the duration buckets, in seconds.
         tags: Which tags have a label of their own.
+        interval_ms: How far apart polls are, as configured.
     """
 
     window_ms: int
@@ -63,6 +64,7 @@ class CountingRules(msgspec.Struct, frozen=True):
     scan_every_ms: int
     buckets: tuple[float, ...]
     tags: TagRules = TagRules()
+    interval_ms: int = 0
 
     def settles_at(self, call: Call, seen_live_at: Instant | None) -> Instant:
         """Return when a finished call's values are taken as final.
@@ -85,6 +87,15 @@ class CountingRules(msgspec.Struct, frozen=True):
         # the latest start with `settles_at(call, None) <= tracking_since`
         settled = cutoffs.tracking_since - planned_end(0, values.duration) - self._wait_ms(values)
         return max(forgotten, settled)
+
+    @property
+    def gone_after_ms(self) -> int:
+        """How far apart two reads must be that have missed a call, for it to be gone.
+
+        It is as long for unanswered calls, which settle sooner: some answers in a row that come
+        from a replica that is behind must not end a call.
+        """
+        return max(self.settle_ms, self.interval_ms)
 
     def _wait_ms(self, call: Call | CallValues) -> int:
         return self.settle_ms if is_answered(call) else self.settle_unanswered_ms

@@ -1,15 +1,15 @@
 """What is known of one call that is tracked: its values and its phase. Pure.
 
-A call that may still settle is stored as an object, a `TrackedCall`. A call that is done is stored
-as one integer (see `packing`), which takes a third of the memory. The phases and the steps between
-them are drawn in the text of the package.
+A call that may still settle, or is missing, is stored as an object, a `TrackedCall`. Any other call
+is stored as one integer (see `packing`), which takes a third of the memory. The phases and the
+steps between them are drawn in the text of the package.
 """
 
 from enum import IntEnum
 
 import msgspec
 
-from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.counting.calls import MIN_INSTANT, Call, Instant
 from pearl_exporter.counting.packing import (
     ABSENT,
     IN_WINDOW,
@@ -31,7 +31,7 @@ class CallPhase(IntEnum):
         LIVE: Going on.
         PENDING: Finished, but its outcome and tags may still change.
         SETTLED: Counted. Later changes count as revisions.
-        LOST: Counted as uncounted: it was deleted, or followed for too long, before it settled.
+        LOST: Counted as uncounted: it was gone, or followed for too long, before it settled.
     """
 
     HISTORY = 0
@@ -44,13 +44,16 @@ class CallPhase(IntEnum):
 UNSETTLED = (CallPhase.LIVE, CallPhase.PENDING)
 """The phases of calls that may still be counted."""
 
+GONE: Instant = MIN_INSTANT
+"""In the place of the first read that missed a call, once a second one has confirmed it."""
+
 _PHASES = tuple(CallPhase)
 
 # The name under which a state of schema version 4 holds this field.
 _SAVED_AS = {"unknown_codes": "odd_codes"}
 
 
-class TrackedCall(msgspec.Struct, frozen=True, gc=False, rename=_SAVED_AS):
+class TrackedCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename=_SAVED_AS):
     """One tracked call; it is changed by `call_table.CallTable.replace` alone.
 
     Attributes:
@@ -58,7 +61,8 @@ class TrackedCall(msgspec.Struct, frozen=True, gc=False, rename=_SAVED_AS):
         phase: Whether it was counted, or still will be.
         seen_live_at: T of the last poll that saw it live; not kept once the call is done.
         in_window: Whether the window counts it.
-        is_absent: Whether it was missing from the API's table when it was last looked for.
+        missing_since: T of the first of the reads that have missed it in a row; `GONE` once two
+            of them were far enough apart; None if the last read that covered its start had it.
         unknown_codes: Which of its fields have had a code of no table: bits of `packing`.
     """
 
@@ -66,8 +70,18 @@ class TrackedCall(msgspec.Struct, frozen=True, gc=False, rename=_SAVED_AS):
     phase: CallPhase
     seen_live_at: Instant | None = None
     in_window: bool = False
-    is_absent: bool = False
+    missing_since: Instant | None = None
     unknown_codes: int = 0
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the API's table does not hold it as far as is known: it is missing or gone."""
+        return self.missing_since is not None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether reads have missed it, but none that would confirm that it is gone."""
+        return self.missing_since is not None and self.missing_since != GONE
 
 
 PackedOrTracked = int | TrackedCall
@@ -75,9 +89,9 @@ PackedOrTracked = int | TrackedCall
 
 
 def entry_of(tracked: TrackedCall, kinds: KindTable) -> PackedOrTracked:
-    """Return a call as it is stored: packed if it is done, as it is otherwise."""
+    """Return a call as it is stored: packed if it is done and not missing, else as it is."""
     call = tracked.call
-    if tracked.phase in UNSETTLED or not can_be_packed(call.start):
+    if tracked.phase in UNSETTLED or tracked.is_missing or not can_be_packed(call.start):
         return tracked
     flags = tracked.phase | tracked.unknown_codes << UNKNOWN_CODES_SHIFT
     if tracked.in_window:
@@ -97,6 +111,6 @@ def tracked_of(call_id: str, entry: PackedOrTracked, kinds: KindTable) -> Tracke
         _PHASES[flags & PHASE],
         None,
         bool(flags & IN_WINDOW),
-        bool(flags & ABSENT),
+        GONE if flags & ABSENT else None,
         flags >> UNKNOWN_CODES_SHIFT,
     )

@@ -1,8 +1,8 @@
 """The tracker of one outbound: takes what a poll has read, and keeps every count in step. Pure.
 
 For each row the tracker decides which transition the call makes (`transitions` applies it), and it
-finds the calls that were deleted, that leave the window, that are followed for too long and that
-can be forgotten. The text of the package says what these words mean, and why each call counts
+finds the calls that are missing, that leave the window, that are followed for too long and that can
+be forgotten. The text of the package says what these words mean, and why each call counts
 exactly once.
 """
 
@@ -17,7 +17,7 @@ from pearl_exporter.counting.compact_ids import compact_ids, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.labels import TagLabels, call_status_labels, status_labels
 from pearl_exporter.counting.ledger import Ledger, LedgerSnapshot
-from pearl_exporter.counting.observation import Observation
+from pearl_exporter.counting.observation import Observation, disjoint
 from pearl_exporter.counting.outcome_history import OutcomeHistory
 from pearl_exporter.counting.packing import (
     IN_WINDOW,
@@ -31,7 +31,7 @@ from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.saved import SEVERAL_TAG_RULES, Delta, Progress, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.start_index import BLOCK_CALLS
-from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
+from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
 from pearl_exporter.counting.transitions import Transitions
 from pearl_exporter.counting.window import Window, WindowSnapshot
 
@@ -53,6 +53,7 @@ class TrackerSnapshot(NamedTuple):
         polled_at: T of the last good poll; None before a poll.
         folded_tags: How many different tags found no room for a label of their own.
         outcomes: The calls that settled in the last hours, by outcome.
+        missing: How many calls are missing: those in the window, and unsettled ones.
     """
 
     ledger: LedgerSnapshot
@@ -65,6 +66,7 @@ class TrackerSnapshot(NamedTuple):
     polled_at: Instant | None
     folded_tags: int
     outcomes: OutcomeHistory = OutcomeHistory()
+    missing: int = 0
 
 
 class Applied(NamedTuple):
@@ -105,6 +107,7 @@ def snapshot_of(progress: Progress, rules: CountingRules) -> TrackerSnapshot:
         pending=ledger.started - done - progress.live,
         oldest_live_start=progress.oldest_live_start,
         tracked=progress.tracked,
+        missing=progress.missing,
     )
 
 
@@ -201,9 +204,33 @@ class Tracker:
         """Return whether a pending call settles at ``now``, if it is read and has not changed."""
         return now >= self.rules.settles_at(tracked.call, tracked.seen_live_at)
 
+    def missing_due(self, now: Instant) -> list[TrackedCall]:
+        """Return the missing calls that are gone at ``now`` if they are missed again.
+
+        Those that were missed by the same poll first are together, newest first; and those that
+        have been missing for longest come first.
+
+        Calls that are done and have left the window are left out: nothing depends on them.
+        """
+        followed_from = now - self.rules.follow_ms
+        due = [
+            each
+            for each in self._calls.missing()
+            if each.missing_since is not None
+            and now - each.missing_since >= self.rules.gone_after_ms
+            and (each.in_window or (each.phase in UNSETTLED and each.call.start >= followed_from))
+        ]
+        return sorted(due, key=lambda tracked: (tracked.missing_since, -tracked.call.start))
+
     def in_window(self, codes: frozenset[int]) -> int:
-        """Return how many calls of the window had one of these outcomes at the last good poll."""
-        return self._window.count(codes)
+        """Return how many calls of the window had one of these outcomes at the last good poll.
+
+        Missing calls are left out, since the API does not count them.
+        """
+        missing = sum(
+            each.in_window and each.call.status in codes for each in self._calls.missing()
+        )
+        return self._window.count(codes) - missing
 
     def apply(self, observation: Observation, *, now: Instant, max_gap_ms: int) -> Applied:
         """Bring every count in step with what one poll has read.
@@ -278,6 +305,7 @@ class Tracker:
             polled_at=progress.polled_at if progress else None,
             folded_tags=self._tags.folded,
             outcomes=progress.outcomes if progress else OutcomeHistory(),
+            missing=self._missing(),
         )
 
     def _cutoffs(self, now: Instant) -> Cutoffs:
@@ -308,9 +336,9 @@ class Tracker:
         The columns of the rows, large at a first read, are let go before the delta is made.
         """
         rows, is_first = observation.rows.by_start(), self._progress is None
-        # Deleted calls first: the table does not hold the new ones yet, and has fewer to check. New
+        # Missed calls first: the table does not hold the new ones yet, and has fewer to check. New
         # calls before known ones: both admit labels, and the order decides which tags find room.
-        self._delete_missing(rows, observation)
+        self._miss(observation, cutoffs)
         new, known = self._split(rows, cutoffs)
         late_rows = self._late(new.starts)
         if not is_first:  # what was there at T0 needs no entry in the journal
@@ -321,14 +349,19 @@ class Tracker:
         newest = max([self._progress.newest if self._progress else 0, *rows.starts[-1:]])
         return _RowsTaken(len(new.ids), late_rows, newest)
 
-    def _delete_missing(self, rows: RowsByStart, observation: Observation) -> None:
-        """Delete the tracked calls of the ranges read that are not among the rows."""
+    def _miss(self, observation: Observation, cutoffs: Cutoffs) -> None:
+        """Note the tracked calls of the ranges read that are not among the rows."""
         if not len(self._calls):
             return
-        read = {*rows.ids, *compact_ids(observation.unreadable_ids)}
-        for start, end in observation.ranges:
-            for tracked in self._calls.missing(start, end, read):
-                self._transitions.delete(tracked)
+        read = observation.rows.ids
+        if observation.unreadable_ids:
+            read = {*read, *compact_ids(observation.unreadable_ids)}
+        # each call once: a poll is one read, although it may have read a range twice
+        for start, end in disjoint(observation.ranges):
+            for tracked in self._calls.missed(start, end, read):
+                self._transitions.miss(
+                    tracked, cutoffs, may_be_gone=not observation.is_contradicted
+                )
 
     def _split(self, rows: RowsByStart, cutoffs: Cutoffs) -> tuple[RowsByStart, RowsByStart]:
         """Return the rows of calls that are to be tracked, and those of calls that are.
@@ -426,6 +459,7 @@ class Tracker:
             newest=newest,
             tag_rules=SEVERAL_TAG_RULES if is_relabelling else self.rules.tags.text,
             outcomes=outcomes,
+            missing=self._missing(),
         )
 
     def _delta(self, progress: Progress) -> Delta:
@@ -433,6 +467,9 @@ class Tracker:
         starts = (tracked.call.start for tracked in self._calls.unsettled())
         journal_from = min(self._window_start, progress.low_watermark, *starts)
         return Delta(progress, self._calls.take_changes(), self._journal.take(), journal_from)
+
+    def _missing(self) -> int:
+        return sum(each.in_window or each.phase in UNSETTLED for each in self._calls.missing())
 
     def _live_starts(self) -> list[Instant]:
         return [

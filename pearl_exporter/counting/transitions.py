@@ -7,7 +7,9 @@ window, ledger and journal consistent. ``+`` adds a call to the window, ``-`` ta
     begin           + if inside        started, if it counts   seen (noted by the tracker)
     observe         - old, + new       revision, if settled    revised, if settled
     … that settles                     settled                 settled
-    delete          -                  uncounted, if not done  lost, if not done
+    … that is back                                             back
+    miss            + if inside                                missing, the first time
+    … that is gone  -                  uncounted, if not done  lost, if not done
     expire                             uncounted               lost
     leave_window    -
     forget                             its exemplar goes
@@ -29,7 +31,7 @@ from pearl_exporter.counting.ledger import Ledger
 from pearl_exporter.counting.packing import UNKNOWN_CALL_STATUS, UNKNOWN_STATUS, CallKind
 from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
-from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
+from pearl_exporter.counting.tracked_call import GONE, UNSETTLED, CallPhase, TrackedCall
 from pearl_exporter.counting.window import Window
 
 _NO_UNKNOWN_CODES = {"status": 0, "call_status": 0}
@@ -93,31 +95,47 @@ class Transitions:
         """
         # the order matters: the window loses the old values before it gets the new ones, and the
         # call settles with the values of this row
-        found = tracked
+        found = self._back(tracked)
         if found.call != call:
             found = self._revised(found, call, kind)
-        if found.is_absent:
-            found = replace(found, is_absent=False)
         if found.phase in UNSETTLED:
             found = self._advanced(found, cutoffs.now)
         self._calls.replace(tracked, self._into_window(found, cutoffs))
 
     def keep_unreadable(self, call_ids: Iterable[str], cutoffs: Cutoffs) -> None:
-        """Keep tracked calls whose rows are there but cannot be read.
+        """Keep tracked calls whose rows are there but cannot be read; they are not missing.
 
         Such a call enters the window if its start is in it now. Where the clock has gone back, a
         call may be ahead of T for a while, and out of the window.
         """
         for tracked in map(self._calls.get, call_ids):
-            if tracked is not None and not tracked.is_absent:
-                self._calls.replace(tracked, self._into_window(tracked, cutoffs))
+            if tracked is not None and tracked.missing_since != GONE:
+                self._calls.replace(tracked, self._into_window(self._back(tracked), cutoffs))
 
-    def delete(self, tracked: TrackedCall) -> None:
-        """Note that a call is not in the API's table any more."""
-        gone = replace(self._out_of_window(tracked), is_absent=True)
-        if gone.phase in UNSETTLED:
-            gone = self._lost(gone, "deleted")
-        self._calls.replace(tracked, gone)
+    def miss(self, tracked: TrackedCall, cutoffs: Cutoffs, *, may_be_gone: bool) -> None:
+        """Note that a read which covered a call's start did not have the call.
+
+        The first such read makes it missing. It is gone once another one, far enough after the
+        first, has not had it either, and no read in between had it.
+
+        Args:
+            tracked: The call, which is not gone.
+            cutoffs: The instants by which it is judged.
+            may_be_gone: Whether the read's answers did not contradict each other.
+        """
+        since = tracked.missing_since
+        if since is None:
+            self._journal.add_missing(tracked.call.id)
+            since = cutoffs.now
+        elif may_be_gone and cutoffs.now - since >= self._rules.gone_after_ms:
+            gone = replace(self._out_of_window(tracked), missing_since=GONE)
+            if gone.phase in UNSETTLED:
+                gone = self._lost(gone, "deleted")
+            self._calls.replace(tracked, gone)
+            return
+        # a missing call stays in the window, and comes into it as a call that was read does
+        missing = self._into_window(replace(tracked, missing_since=since), cutoffs)
+        self._calls.replace(tracked, missing)
 
     def leave_window(self, start: Instant, end: Instant) -> None:
         """Take the calls that start in ``[start, end)`` out of the window."""
@@ -131,6 +149,11 @@ class Transitions:
         for tracked in self._calls.unsettled():
             if tracked.seen_live_at is not None and tracked.seen_live_at > now:
                 self._calls.replace(tracked, replace(tracked, seen_live_at=now))
+        # and one missed in the future would be gone that much later
+        for tracked in self._calls.missing():
+            since = tracked.missing_since
+            if since is not None and since > now:
+                self._calls.replace(tracked, replace(tracked, missing_since=now))
 
     def expire(self, before: Instant) -> None:
         """Give up the unsettled calls that started before an instant."""
@@ -216,7 +239,16 @@ class Transitions:
         """Count an unsettled call as uncounted; return it as lost."""
         self._ledger.count_lost(reason)
         self._journal.add_lost(tracked.call.id, reason)
-        return replace(tracked, phase=CallPhase.LOST)
+        # nothing more is to be confirmed of a missing call that is given up
+        missing_since = GONE if tracked.is_absent else None
+        return replace(tracked, phase=CallPhase.LOST, missing_since=missing_since)
+
+    def _back(self, tracked: TrackedCall) -> TrackedCall:
+        """Return a call that was read as one that is not missing."""
+        if tracked.missing_since is None:
+            return tracked
+        self._journal.add_back(tracked.call.id)
+        return replace(tracked, missing_since=None)
 
     def _into_window(self, tracked: TrackedCall, cutoffs: Cutoffs) -> TrackedCall:
         """Add a call to the window if its start is there; return the call so marked."""

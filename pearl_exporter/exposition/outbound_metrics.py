@@ -298,6 +298,14 @@ OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
         _single(lambda outbound: outbound.calls.tracked),
     ),
     OutboundMetric(
+        "pearl_outbound_missing_calls",
+        "gauge",
+        "Calls that are kept although the API does not list them any more; if a later poll "
+        f"misses them again they are given up, {_AS_OF}.",
+        (),
+        _single(lambda outbound: outbound.calls.missing),
+    ),
+    OutboundMetric(
         "pearl_outbound_catching_up",
         "gauge",
         "Whether calls of an outage are still to be counted; 1 from the first missed interval on.",

@@ -14,6 +14,9 @@ from pearl_exporter.reading.plan import PlanState
 PROGRESS_SECONDS = 10.0
 """How often a long read logs how far it has come."""
 
+MANY_MISSED_SECONDS = 600.0
+"""How often the log says that many calls went missing at once."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -24,6 +27,8 @@ class PollLog:
         self.outbound = outbound
         self._extra = {"outbound": outbound}
         self._backlog_logged_at: float | None = None
+        self._many_missed_logged_at: float | None = None
+        self._is_missing_logged = False
 
     def ended(
         self,
@@ -67,6 +72,9 @@ class PollLog:
         if last_reason is not None:
             _log.info("polls succeed again", extra=self._extra)
         self._catching_up(success.unread, now)
+        if polled_at is None or success.polled_at >= polled_at:
+            # after a step back, calls that start later than T are looked for too early
+            self._missed(success, now)
         _log.debug("polled", extra={**self._extra, "rows": success.rows})
 
     def _catching_up(self, unread: tuple[Instant, Instant] | None, now: float) -> None:
@@ -82,6 +90,26 @@ class PollLog:
         elif unread is None and logged_at is not None:
             _log.info("caught up", extra=self._extra)
             self._backlog_logged_at = None
+
+    def _missed(self, success: PollSuccess, now: float) -> None:
+        """Log that many calls went missing at once, and later that none is missing any more."""
+        logged_at = self._many_missed_logged_at
+        if success.many_missed is not None:
+            if logged_at is not None and now - logged_at < MANY_MISSED_SECONDS:
+                return  # a balancer may have many missing in every other poll
+            missed, expected = success.many_missed
+            _log.warning(
+                "the API does not list many of the calls that it listed before: they are kept as "
+                "missing until a later read misses them again"
+                if missed < expected
+                else "the API lists none of the calls that it listed before: they are kept as "
+                "missing until a later read misses them again",
+                extra={**self._extra, "missing": missed, "expected": expected},
+            )
+            self._many_missed_logged_at, self._is_missing_logged = now, True
+        elif self._is_missing_logged and not success.calls.missing:
+            _log.info("no call is missing any more", extra=self._extra)
+            self._is_missing_logged = False
 
     def internal_error(self) -> None:
         """Log an exception that is a bug; to be called while it is handled."""

@@ -19,6 +19,8 @@ class PollSuccess(msgspec.Struct, frozen=True):
         scanned: Whether the whole window has been read by now, at once or in slices.
         missed: Whether a poll that was due before this one did not happen.
         unread: The range that an outage has left unread, ``[start, end)``; None if there is none.
+        many_missed: How many calls it is the first to have missed, and how many it should have
+            read; None unless they are many.
     """
 
     polled_at: Instant
@@ -28,6 +30,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
     scanned: bool
     missed: bool
     unread: tuple[Instant, Instant] | None
+    many_missed: tuple[int, int] | None = None
 
 
 class PollOutcome(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ class PollFindings(msgspec.Struct, frozen=True, gc=False):
         late: How many of those start where an earlier poll had read already.
         settled: Calls that were counted.
         revised: Changes to calls that were counted before.
-        deleted: Unsettled calls that vanished.
+        deleted: Unsettled calls that are gone.
     """
 
     new: int = 0

@@ -300,16 +300,17 @@ class Poller:
             polled_at: T, the moment as of which it was read.
             due: The monotonic second at which the poll was due.
         """
-        before = self._snapshot.calls
-        missed = before.polled_at is not None and polled_at - before.polled_at > self._max_gap_ms
+        before, missed = self._snapshot.calls, result.missed
+        gap_ms = 0 if before.polled_at is None else polled_at - before.polled_at
         success = PollSuccess(
             polled_at=polled_at,
             rows=len(result.observation.rows),
             calls=applied.snapshot,
             found=findings_between(before.ledger, applied),
             scanned=result.scanned,
-            missed=missed,
+            missed=gap_ms > self._max_gap_ms,
             unread=result.observation.unread,
+            many_missed=((len(missed.newly), missed.present) if missed.is_many_to_log else None),
         )
         self._idle.polled(success.calls, is_behind=success.unread is not None, at=due)
         if self._idle.interval > self.outbound.interval:

@@ -20,9 +20,9 @@ Ask for ``[a, b)``, newest first. Let ``p`` lie just above the start of the page
    older                                                          newer
  ──┼──────────────────────────────────┼─────────────────────────────┼──
    a                                  p                             b
-   │  remaining = count minus rows    │  [p, b) is proven: a call   │
+   │  remaining = count minus rows    │  [p, b) is read: a call     │
    │  of the page: how many rows      │  that is not on the page    │
-   │  the API holds here              │  is not in the API's table  │
+   │  the API holds here              │  was missed                 │
 ```
 
 Rows that start exactly at the oldest row's millisecond may continue on the next page. So these rows
@@ -44,11 +44,19 @@ cannot shift it. (`coverage`)
 3. *Unsettled calls.* A call that ends changes no count. So calls below the head that are live, or
    are about to be counted, are read again: the live ones by one search for their outcome codes, the
    others by the page that runs down from them.
-4. *Deeper look.* A settled row that changes in place changes no count either. A poll with a request
+4. *Missing calls.* A call that was missed before is not counted among the tracked ones, so that the
+   counts agree without it. If it has been missing for long enough, the page that runs down from it
+   is read again: it is back, or it is gone.
+5. *Deeper look.* A settled row that changes in place changes no count either. A poll with a request
    to spare uses it for one of two things, in turn. Either it counts the calls whose outcome is in
    one of four sets; for any two outcomes there is a set that holds only one of them
    (`outcome_counts`). Or it reads the next slice of a scan through the whole window; only the scan
    sees changed tags and durations.
+
+*Many missed at once.* If the parts above have missed more than a tenth of the tracked calls of
+their ranges, or all, one page asks for these calls again. If it has any of them, the answers
+contradict each other, and the poll reads once more from the start. Calls that are gone by this poll
+are asked for again before they are. If any answer has one of them, none is gone by this poll.
 
 *Older live calls* are searched for once, at a first start: calls that began before the window and
 are still going on.

@@ -8,17 +8,46 @@
 ```
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from pearl_exporter.counting.call_table import CallView
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
-from pearl_exporter.counting.observation import Range
+from pearl_exporter.counting.compact_ids import compact_ids
+from pearl_exporter.counting.observation import Range, disjoint
 from pearl_exporter.counting.rows import Rows
 from pearl_exporter.reading.range_read import RangeRead, RangeResult, is_newest_first, rows_from
 from pearl_exporter.reading.search import Page, Search, Searches
+
+MANY_MISSED = 10
+MANY_MISSED_SHARE = 0.1
+"""More calls that are missed at once than both of these, as a number and as a share, are many."""
+
+
+class Missed(NamedTuple):
+    """The tracked calls that a poll should have read and did not: their starts, by id.
+
+    Attributes:
+        newly: Those that no poll has missed before.
+        due: Those that are gone if this poll is to be believed.
+        present: How many calls the ranges that it has read were known to hold.
+    """
+
+    newly: Mapping[str, Instant]
+    due: Mapping[str, Instant]
+    present: int
+
+    @property
+    def is_many(self) -> bool:
+        """Whether so many are more likely to be missed by a wrong answer than to be deleted."""
+        return self.is_many_to_log or len(self.newly) == self.present > 1
+
+    @property
+    def is_many_to_log(self) -> bool:
+        """The same, but not for all of a handful."""
+        return len(self.newly) > max(MANY_MISSED, MANY_MISSED_SHARE * self.present)
 
 
 class PageEnd(NamedTuple):
@@ -44,7 +73,7 @@ class Coverage:
     Attributes:
         calls: The rows, each once.
         ranges: The ranges that were read whole: a tracked call of one that is not among ``calls``
-            is not in the API's table any more.
+            was missed.
         unreadable_ids: Ids of rows that are in the table, but could not be read.
         rejected: How many such rows the pages held, rows without an id included.
         asked: Requests made, except those of a read of the whole window.
@@ -102,6 +131,39 @@ class Coverage:
             each is not None and not each.is_absent and self.covers(each.call.start)
             for each in unreadable
         )
+
+    def missed(self, calls: CallView, due: Container[str]) -> Missed:
+        """Return which tracked calls of the ranges read so far are not among the rows.
+
+        Args:
+            calls: The tracked calls.
+            due: The ids of the missing calls that are gone if they are missed again.
+        """
+        read = self.calls.ids
+        if self.unreadable_ids:
+            read = {*read, *compact_ids(self.unreadable_ids)}
+        ranges = disjoint(self.ranges)
+        missed = [each for start, end in ranges for each in calls.missed(start, end, read)]
+        return Missed(
+            {each.call.id: each.call.start for each in missed if not each.is_missing},
+            {each.call.id: each.call.start for each in missed if each.call.id in due},
+            sum(calls.present(start, end) for start, end in ranges),
+        )
+
+    def ask_again(self, starts: Mapping[str, Instant]) -> Searches[bool]:
+        """Ask for calls that were missed: one page of the newest of them.
+
+        Args:
+            starts: Their starts, by id.
+
+        Returns:
+            Whether the API has any of them. The rows of the page are kept.
+        """
+        page = yield self.search(min(starts.values()), max(starts.values()) + 1)
+        self.unreadable_ids |= page.rejected_ids
+        self.calls.extend([call for call in page.calls if call.id not in self.calls])
+        found = {*page.rejected_ids, *(call.id for call in page.calls)}
+        return not found.isdisjoint(starts)
 
     def covers(self, at: Instant) -> bool:
         """Return whether a range that was read whole holds this instant."""

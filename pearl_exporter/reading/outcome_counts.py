@@ -180,18 +180,20 @@ class OutcomeCount:
         ]
 
     def _superseded(self) -> dict[str, TrackedCall]:
-        """Return the calls of the window that this poll has read, or found to be deleted."""
+        """Return the calls of the window that this poll has read, or is the first to miss."""
         known = (self._tracker.calls.get(call.id) for call in self._coverage.calls)
         news = {each.call.id: each for each in known if each is not None}
-        # a tracked call of a range that was read whole is either among the rows or deleted
+        # a tracked call of a range that was read whole is either among the rows or was missed
         for start, end in self._coverage.ranges:
             news.update((each.call.id, each) for each in self._tracker.calls.between(start, end))
-        return {key: each for key, each in news.items() if each.in_window}
+        # those that are missing already are not counted by the tracker
+        return {key: each for key, each in news.items() if each.in_window and not each.is_absent}
 
     def _unread_unsettled(self) -> int:
         """Return how many calls may have changed unseen: not settled, and not read by this poll."""
         return sum(
             each.call.start >= self._low
+            and not each.is_missing
             and each.call.id not in self._coverage.calls
             and not self._coverage.covers(each.call.start)
             for each in self._tracker.unsettled()

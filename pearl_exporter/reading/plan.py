@@ -7,13 +7,18 @@ numbers are not those of that text):
    window is small, `PollPlan._whole` reads everything.
 2. `PollPlan._older_live`, at a first start only.
 3. `PollPlan._unsettled` reads calls below the head that are not settled.
-4. What an outage left unread; else, if the poll has a request to spare, `PollPlan._look_deeper`.
+4. `PollPlan._missing` reads again where calls have been missing for long enough to be gone.
+5. What an outage left unread; else, if the poll has a request to spare, `PollPlan._look_deeper`.
+
+If all this has missed many tracked calls at once, one page asks for them again. If the API has any
+of them after all, the poll reads once more from the start. Calls that would be gone by this poll
+are asked for again as well, by `PollPlan._is_contradicted`.
 
 A plan is a generator: it yields a `Step`, is sent the page of the step's search, and in the end
 returns a `PollResult`. It decides and does no I/O.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
@@ -22,7 +27,7 @@ from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
 from pearl_exporter.reading.cost import USUAL_MAX_REQUESTS, PlanLimits
-from pearl_exporter.reading.coverage import Coverage
+from pearl_exporter.reading.coverage import Coverage, Missed
 from pearl_exporter.reading.difference import DifferenceResult, DifferenceSearch
 from pearl_exporter.reading.extent import backlog, whole_read_start
 from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
@@ -43,6 +48,16 @@ COUNT_EVERY = 4
 MAX_UNEXPLAINED_COUNTS = 3
 """After this many counts of outcomes in a row that found no changed row, they are given up."""
 
+MISSING_REQUESTS = 3
+"""About how many requests a poll may make to look for missing calls."""
+
+ASKED_BEFORE_GONE = 2
+ASKED_IN_DOUBT = 6
+"""How many requests ask again for the calls that are gone if no answer has any of them: usually,
+and for `DOUBT_MS` after missing calls were back."""
+
+DOUBT_MS = 3_600_000
+
 MAX_POLLS_WITHOUT_SPARE = 3
 """After this many polls in a row without a request to spare, the next looks deeper all the same."""
 
@@ -61,6 +76,7 @@ class PlanState(NamedTuple):
         unexplained_counts: How many counts of outcomes in a row found no changed row.
         polls_without_spare: How many polls in a row had no request to spare.
         slice_ms: How much time the next slice of a backlog covers.
+        doubted_at: When missing calls were last back; None if that never happened.
     """
 
     by_offset: bool = False
@@ -73,6 +89,7 @@ class PlanState(NamedTuple):
     unexplained_counts: int = 0
     polls_without_spare: int = 0
     slice_ms: int = FIRST_SLICE_MS
+    doubted_at: Instant | None = None
 
 
 class PollResult(NamedTuple):
@@ -83,12 +100,14 @@ class PollResult(NamedTuple):
         scanned: Whether with this poll all of the window has been read, now or in slices.
         state: For the next plan.
         progress: How far the read of the whole window came; None if there was none.
+        missed: Which tracked calls it should have read and did not.
     """
 
     observation: Observation
     scanned: bool
     state: PlanState
     progress: ReadProgress | None
+    missed: Missed
 
 
 class PollPlan:
@@ -106,12 +125,19 @@ class PollPlan:
     ) -> None:
         self._tracker = tracker
         self._rules = tracker.rules
-        self._state = state
         self._now = now
         self._limits = limits
+        self._begin(state)
+
+    def _begin(self, state: PlanState) -> None:
+        """Begin with nothing read."""
+        self._state = self._state_before = state
         self._whole_read: RangeRead | None = None
-        self._coverage = Coverage(limits.page_size)
-        self._catch_up = CatchUp(backlog(tracker, now), state.slice_ms, by_offset=state.by_offset)
+        # whether counts contradicted each other, as they do if rows come and go between two answers
+        self._is_table_changing = False
+        self._coverage = Coverage(self._limits.page_size)
+        unread = backlog(self._tracker, self._now)
+        self._catch_up = CatchUp(unread, state.slice_ms, by_offset=state.by_offset)
 
     def steps(self) -> Steps[PollResult]:
         """Yield the searches of the poll, each with its purpose; be sent the page of each.
@@ -121,6 +147,22 @@ class PollPlan:
 
         Raises:
             Inconsistent: The answers contradicted each other each time a range was read.
+        """
+        scanned = yield from self._read()
+        missed = self._missed()
+        if missed.is_many and (yield from self._ask_again(missed.newly)):
+            # what this misses as well is believed to be missing
+            self._begin(self._state_before)
+            scanned = yield from self._read()
+            missed = self._missed()
+        is_contradicted = self._is_table_changing or (yield from self._is_contradicted(missed.due))
+        return self._result(missed, scanned=scanned, is_contradicted=is_contradicted)
+
+    def _read(self) -> Steps[bool]:
+        """Read all parts of the plan, in order.
+
+        Returns:
+            Whether with this poll all of the window has been read.
         """
         # The order matters: the later parts leave out what the earlier ones have read.
         low = self._low()
@@ -132,6 +174,7 @@ class PollPlan:
         # a whole read by offset includes them
         if not self._state.by_offset:
             yield from self._steps_for(Purpose.UNSETTLED, self._unsettled())
+            yield from self._steps_for(Purpose.MISSING, self._missing())
         if self._catch_up.unread is not None:
             slices = self._catch_up.searches(
                 self._coverage, self._limits.page_size, self._limits.catch_up_requests
@@ -139,7 +182,7 @@ class PollPlan:
             yield from self._steps_for(Purpose.CATCH_UP, slices)
         elif low is not None and not scanned and self._has_spare_request():
             scanned = yield from self._look_deeper(low)
-        return self._result(scanned=scanned)
+        return scanned
 
     def _steps_for(self, purpose: Purpose, searches: Searches[T]) -> Steps[T]:
         """Yield the searches of one part of the plan as steps.
@@ -183,17 +226,49 @@ class PollPlan:
         calls = self._tracker.calls.present(start, self._now + 1)
         return calls <= self._limits.max_whole_read_pages * self._limits.page_size
 
-    def _result(self, *, scanned: bool) -> PollResult:
+    def _result(self, missed: Missed, *, scanned: bool, is_contradicted: bool) -> PollResult:
         state = self._state._replace(
             covered_from=self._covered_from(), slice_ms=self._catch_up.slice_ms
         )
+        if any(each.call.id in self._coverage.calls for each in self._tracker.calls.missing()):
+            state = state._replace(doubted_at=self._now)
         observation = Observation(
             self._coverage.calls,
             self._coverage.ranges,
             frozenset(self._coverage.unreadable_ids),
             self._catch_up.unread,
+            is_contradicted,
         )
-        return PollResult(observation, scanned, state, self._progress())
+        return PollResult(observation, scanned, state, self._progress(), missed)
+
+    def _missed(self) -> Missed:
+        due = {each.call.id for each in self._tracker.missing_due(self._now)}
+        return self._coverage.missed(self._tracker.calls, due)
+
+    def _ask_again(self, starts: Mapping[str, Instant]) -> Steps[bool]:
+        """Ask for calls that were missed; return whether the API has any of them."""
+        return (yield from self._steps_for(Purpose.MISSING, self._coverage.ask_again(starts)))
+
+    def _is_contradicted(self, starts: Mapping[str, Instant]) -> Steps[bool]:
+        """Ask again for the calls that are gone if this poll is to be believed.
+
+        More than one request, since a balancer may give every other one to a replica that is
+        behind, and so the same part of each poll.
+
+        Args:
+            starts: Their starts, by id.
+
+        Returns:
+            Whether the API has any of them, so that the poll is not to be believed.
+        """
+        doubted_at = self._state.doubted_at
+        is_in_doubt = doubted_at is not None and self._now - doubted_at < DOUBT_MS
+        for _ in range(ASKED_IN_DOUBT if is_in_doubt else ASKED_BEFORE_GONE):
+            if not starts:
+                return False
+            if (yield from self._ask_again(starts)):
+                return True
+        return False
 
     def _covered_from(self) -> Instant:
         """Return where the next plan begins: the window's start, or just above it.
@@ -240,6 +315,7 @@ class PollPlan:
         """
         result = yield from self._try_head(low)
         if result is DifferenceResult.CONTRADICTED:
+            self._is_table_changing = True
             self._coverage.start_over()
             result = yield from self._try_head(low)
         return result is DifferenceResult.EXPLAINED
@@ -288,6 +364,7 @@ class PollPlan:
             if each.call.start >= since
             and not self._coverage.covers(each.call.start)
             and (each.phase is CallPhase.LIVE or self._tracker.is_due(each, self._now))
+            and not each.is_missing
             and not self._is_stuck(each)
         ]
         # one search for live calls shows most of them to be as they were
@@ -299,6 +376,21 @@ class PollPlan:
             # newest first: each page runs down from a call, and may cover the next ones as well
             if each.call.id not in seen and not self._coverage.covers(each.call.start):
                 yield from self._coverage.down(left[-1].call.start, each.call.start + 1)
+
+    def _missing(self) -> Searches[None]:
+        """Read again where calls have been missing for long enough to be gone.
+
+        The API's counts agree without them, so that no other part of the plan leads to them. One
+        that is back, or is a neighbour of the call that is looked for, is read by the same page.
+        """
+        due = self._tracker.missing_due(self._now)
+        low = min((each.call.start for each in due), default=self._now)
+        budget = self._coverage.asked + MISSING_REQUESTS
+        for each in due:
+            if self._coverage.asked >= budget:
+                return
+            if not self._coverage.covers(each.call.start):
+                yield from self._coverage.down(low, each.call.start + 1)
 
     def _is_stuck(self, each: TrackedCall) -> bool:
         """Return whether a call is live by codes that no search can ask for, and was just read."""

@@ -60,6 +60,7 @@ class Purpose(StrEnum):
     NEW_CALLS = "new calls"
     DIFFERENCE = "search for a difference"
     UNSETTLED = "unsettled calls"
+    MISSING = "missing calls"
     OUTCOME_COUNT = "count of outcomes"
     SCAN = "slice of the full scan"
     WHOLE_WINDOW = "whole window"

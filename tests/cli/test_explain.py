@@ -107,6 +107,23 @@ def test_the_whole_life_of_a_call_in_two_outbounds(tmp_path: Path) -> None:
         assert re.search(line, one), (line, one)
 
 
+def test_a_call_that_was_missing_for_a_while_says_so(tmp_path: Path) -> None:
+    state, live = tmp_path / "state.db", [Call("call", T0 + 1000, 40, 3)]
+    life = [(0, []), (30, live), (60, []), (90, []), (120, live), (150, [])]
+    kept(state, life, "a" * 24)
+    url = {"url": f"sqlite:///{state}"}
+    path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
+    told = CliRunner().invoke(main, ["explain", "call", "--config", str(path)])
+    assert [line.split(maxsplit=1) for line in told.output.splitlines() if "missing" in line] == [
+        ["missing", "from 2026-11-18T11:07:40.000Z to 2026-11-18T11:08:40.000Z"],
+        ["missing", "from 2026-11-18T11:09:10.000Z and still"],
+    ]
+    assert "absent                    the last poll missed it" in told.output
+    told = CliRunner().invoke(main, ["explain", "call", "--json", "--config", str(path)])
+    (fact,) = json.loads(told.output)["found"]
+    assert [each["to"] for each in fact["missing"]] == ["2026-11-18T11:08:40.000Z", None]
+
+
 def test_a_machine_reads_every_moment_as_rfc_3339(tmp_path: Path) -> None:
     state = tmp_path / "state.db"
     live = [Call("call", T0 + 1000, 40, 3)]
@@ -139,14 +156,17 @@ def test_a_call_whose_id_is_stored_as_a_hash_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        ([], "not counted: deleted, 2026-"),
-        ([Call("call", T0 + 1000, 40, 3)], "live, last seen live at 2026-"),
-        ([Call("call", T0 + 1000, 100, 4, 50.0)], "finished, counts at 2026-"),
+        ([(60, []), (180, [])], "not counted: deleted, 2026-"),
+        ([(60, [])], "live, last seen live at 2026-"),
+        ([(60, [Call("call", T0 + 1000, 40, 3)])], "live, last seen live at 2026-"),
+        ([(60, [Call("call", T0 + 1000, 100, 4, 50.0)])], "finished, counts at 2026-"),
     ],
 )
-def test_a_call_that_is_not_counted_says_why(tmp_path: Path, last: list[Call], said: str) -> None:
+def test_a_call_that_is_not_counted_says_why(
+    tmp_path: Path, last: list[tuple[int, list[Call]]], said: str
+) -> None:
     state = tmp_path / "state.db"
-    kept(state, [(0, []), (30, [Call("call", T0 + 1000, 40, 3)]), (60, last)], "a" * 24)
+    kept(state, [(0, []), (30, [Call("call", T0 + 1000, 40, 3)]), *last], "a" * 24)
     url = {"url": f"sqlite:///{state}"}
     path = write_config(tmp_path, "http://127.0.0.1:1", "a" * 24, state=url)
     told = CliRunner().invoke(main, ["explain", "call", "--config", str(path)])

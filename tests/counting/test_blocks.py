@@ -2,6 +2,7 @@
 
 from array import array
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from pearl_exporter.counting.compact_ids import CompactId, compact_id, compact_i
 from pearl_exporter.counting.packing import KindTable
 from pearl_exporter.counting.start_index import Block
 from pearl_exporter.counting.tracked_call import (
+    GONE,
     UNSETTLED,
     CallPhase,
     TrackedCall,
@@ -34,14 +36,14 @@ calls = st.builds(
     st.sampled_from([(), ("vip",), ("_other", "zurück")]),
 )
 tracked = st.builds(
-    lambda call, phase, seen, in_window, is_absent, unknown_codes: TrackedCall(
-        call, phase, seen if phase in UNSETTLED else None, in_window, is_absent, unknown_codes
+    lambda call, phase, seen, in_window, missing_since, unknown_codes: TrackedCall(
+        call, phase, seen if phase in UNSETTLED else None, in_window, missing_since, unknown_codes
     ),
     calls,
     st.sampled_from(CallPhase),
     st.none() | st.integers(T0, T0 + 10**6),
     st.booleans(),
-    st.booleans(),
+    st.none() | st.just(GONE) | st.integers(T0, T0 + 10**6),
     st.integers(0, 3),
 )
 
@@ -63,6 +65,16 @@ def test_what_is_saved_is_what_is_loaded(listed):
     found = [tracked_of(full_id(compact), entry, theirs) for compact, entry in loaded.items()]
     assert sorted(found, key=repr) == sorted(listed, key=repr)
     assert [each.call.start for each in found] == list(starts)
+
+
+def test_calls_of_before_they_could_be_missing_are_read():
+    """A state of schema version 4 may hold objects with ``is_absent`` and all other fields."""
+    call = {"id": "call", "start": T0, "status": 40, "call_status": 3, "duration": 0.0, "tags": []}
+    saved = {"call": call, "phase": 1, "seen_live_at": T0, "in_window": True, "is_absent": False}
+    content = msgspec.msgpack.encode([[], b"", [[], [], b""], [{**saved, "odd_codes": 2}]])
+    _, entries = decode_block(T0, content, KindTable())
+    wanted = TrackedCall(Call("call", T0, 40, 3), CallPhase.LIVE, T0, True, None, 2)
+    assert entries == {"call": wanted}
 
 
 def test_an_id_of_the_platform_takes_half_its_length():

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pearl_exporter.counting.call_table import CallTable
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.compact_ids import full_id
-from pearl_exporter.counting.tracked_call import UNSETTLED, CallPhase, TrackedCall
+from pearl_exporter.counting.tracked_call import GONE, UNSETTLED, CallPhase, TrackedCall
 
 T0 = 1_795_000_000_000
 END = T0 + 100
@@ -27,7 +27,7 @@ tracked_calls = st.builds(
     ),
     st.sampled_from(CallPhase),
     in_window=st.booleans(),
-    is_absent=st.booleans(),
+    missing_since=st.sampled_from([None, None, GONE, T0]),
 )
 # a call is added, or replaced by another value; None forgets all that is done
 steps = st.lists(st.none() | tracked_calls, max_size=40)
@@ -56,7 +56,7 @@ def test_it_answers_as_a_plain_dict_would(steps, range_, block_calls, max_unused
             table.replace(old, step)
             plain[step.call.id] = step
         else:
-            new = replace(step, is_absent=False)
+            new = replace(step, missing_since=None)
             table.add(new)
             plain[step.call.id] = new
         saved |= table.take_changes()
@@ -69,7 +69,12 @@ def test_it_answers_as_a_plain_dict_would(steps, range_, block_calls, max_unused
     assert table.present(start, end) == sum(not each.is_absent for each in inside)
     wanted = [each for each in plain.values() if each.phase in UNSETTLED]
     assert in_order(table.unsettled()) == in_order(wanted)
-    starts = [each.call.start for each in inside if each.in_window and each.call.status == 100]
+    missing = [each for each in plain.values() if each.missing_since == T0]
+    assert in_order(table.missing()) == in_order(missing)
+    expected = [each for each in inside if each.missing_since != GONE]
+    assert in_order(table.missed(start, end, ())) == in_order(expected)
+    shown = [each.call for each in inside if each.in_window and not each.is_absent]
+    starts = [call.start for call in shown if call.status == 100]
     codes = frozenset({100})
     assert table.starts_in_window(start, end, codes=codes, but=()) == sorted(starts)
     # what was taken as changed, step by step, adds up to all
@@ -81,11 +86,13 @@ def test_a_loaded_table_is_the_one_that_was_saved(steps):
     table = CallTable(block_calls=2)
     for step in steps:
         if step is not None and table.get(step.call.id) is None:
-            table.add(replace(step, is_absent=False))
+            table.add(new := replace(step, missing_since=None))
+            table.replace(new, step)
     loaded = CallTable(block_calls=2)
     in_window = loaded.load(table.saved())
     assert in_order(loaded.between(0, END)) == in_order(table.between(0, END))
     assert in_order(loaded.unsettled()) == in_order(table.unsettled())
+    assert in_order(loaded.missing()) == in_order(table.missing())
     assert loaded.present(0, END) == table.present(0, END)
     calls = sum(each.in_window for each in table.between(0, END))
     assert sum(in_window.kinds.values()) + len(in_window.objects) == calls

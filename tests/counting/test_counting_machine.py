@@ -1,8 +1,10 @@
 """Any history of calls gives the counts of a brute-force recount: nothing lost, nothing doubled.
 
 Rows appear late, change, go live again, can't be read, are deleted and come back; polls come at any
-time, with long gaps, over any page size, and the table may change while it is read. The recount
-gets what was read. That this is what the API holds is shown by the tests of `reading`.
+time, with long gaps, over any page size, and the table may change while it is read. Answers are
+empty, lack rows or come from a replica that is behind, for a whole poll or for some of its
+requests. The recount gets what was read. That this is what the API holds is shown by the tests of
+`reading`.
 """
 
 from functools import partial
@@ -65,6 +67,7 @@ class Histories(RuleBasedStateMachine):
         catch_up=st.sampled_from([0, 40, 1440]),
         catch_up_requests=st.sampled_from([1, 3, 10]),
         scan_every=st.sampled_from([0, 0, 10]),
+        interval=st.sampled_from([0, 1000, MINUTE]),
         max_whole_read_pages=st.sampled_from([-1, -1, 1, 3]),
         block_calls=st.sampled_from([1, 2, 4, 256]),
         max_unused_kinds=st.sampled_from([0, 1, 10_000]),
@@ -85,6 +88,7 @@ class Histories(RuleBasedStateMachine):
         catch_up,
         catch_up_requests,
         scan_every,
+        interval,
         max_whole_read_pages,
         block_calls,
         max_unused_kinds,
@@ -104,6 +108,7 @@ class Histories(RuleBasedStateMachine):
             catch_up_ms=catch_up * MINUTE,
             scan_every_ms=scan_every,
             buckets=BOUNDS,
+            interval_ms=interval,
         )
         self.max_whole_read_pages = max_whole_read_pages
         self.new_tracker = partial(
@@ -128,6 +133,7 @@ class Histories(RuleBasedStateMachine):
         self.polls: list[Poll] = []
         self.plan_state = PlanState()
         self.saved: SavedOutbound | None = None
+        self.replica: dict[str, Call] = {}
 
     def _row(self, data, key: str, start: int) -> Call:
         return Call(
@@ -220,6 +226,44 @@ class Histories(RuleBasedStateMachine):
             self.table.on_search = lambda _: None
         self.check()
 
+    @rule()
+    def replicate(self):
+        """A replica is brought up to date, and falls behind from here on."""
+        self.replica = dict(self.table.rows)
+
+    @rule(
+        limit=st.sampled_from([1, 2, 3, 100]),
+        data=st.data(),
+        fault=st.sampled_from(["empty", "dropped", "lagging"]),
+        first=st.integers(0, 3),
+        answers=st.sampled_from([1, 2, 1_000_000]),
+    )
+    def poll_with_bad_answers(self, limit, data, fault, first, answers):
+        """The API knows no rows, not all of them, or those of some time ago."""
+        table, asked = self.table, len(self.table.searches)
+        dropped = frozenset[str]()
+        if fault == "dropped" and table.rows:
+            dropped = data.draw(st.frozensets(st.sampled_from(sorted(table.rows))))
+        shown = {
+            "empty": lambda _: {},
+            "dropped": lambda rows: {key: rows[key] for key in rows if key not in dropped},
+            "lagging": lambda _: self.replica,
+        }
+
+        def choose(table: Table) -> None:
+            is_bad = first <= len(table.searches) - asked < first + answers
+            table.shown = shown[fault] if is_bad else dict
+
+        choose(table)
+        table.on_search = choose
+        try:
+            self.read(limit)
+        except Inconsistent:
+            return
+        finally:
+            table.on_search, table.shown = lambda _: None, dict
+        self.check()
+
     def read(self, limit: int) -> PollResult:
         limits = PlanLimits(limit, self.catch_up_requests, self.max_whole_read_pages)
         plan = PollPlan(self.tracker, self.plan_state, now=self.now, limits=limits)
@@ -230,7 +274,14 @@ class Histories(RuleBasedStateMachine):
         unread = None if observation.unread is None else observation.unread[0]
         rows = by_id(observation.rows)
         self.polls.append(
-            Poll(self.now, tuple(observation.ranges), rows, unread, observation.unreadable_ids)
+            Poll(
+                self.now,
+                tuple(observation.ranges),
+                rows,
+                unread,
+                observation.unreadable_ids,
+                is_contradicted=observation.is_contradicted,
+            )
         )
         self.saved = merged(self.saved, applied.delta)
         return reading
@@ -253,7 +304,9 @@ class Histories(RuleBasedStateMachine):
         self.check()
         now = self.polls[-1].now
         start = now - self.rules.window_ms
-        window, spoiled = by_id(Recount(self.polls, self.rules).window), self.table.rejected
+        wanted = Recount(self.polls, self.rules)
+        window, spoiled = by_id(wanted.window), self.table.rejected
+        window = {key: call for key, call in window.items() if key not in wanted.missing}
         held = {key: c for key, c in self.table.rows.items() if start <= c.start <= now}
         assert {key: c for key, c in window.items() if key not in spoiled} == {
             key: c for key, c in held.items() if key not in spoiled
@@ -279,6 +332,7 @@ class Histories(RuleBasedStateMachine):
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
         assert ledger.uncounted_seconds == pytest.approx(wanted.uncounted_ms / 1000)
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
+        assert found.missing == len(wanted.missing)
         assert positive(found.window.by_status) == window.by_status
         assert positive(found.window.by_call_status) == window.by_call_status
         assert positive(found.window.by_tag) == window.by_tag

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from msgspec import structs
 
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.compact_ids import compact_id
-from pearl_exporter.counting.journal import CallHistory, Journal, history_of
+from pearl_exporter.counting.journal import Absence, CallHistory, Journal, history_of
 from pearl_exporter.counting.labels import TagRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import StateError
@@ -20,6 +21,24 @@ from pearl_exporter.state.store import open_store
 from tests.support.saving import RULES, T0, apply_rows
 
 IDS = st.one_of(st.integers(0, 9).map("{:024x}".format), st.text(st.characters(codec="utf-8")))
+
+
+def test_the_journal_has_each_time_for_which_a_call_was_missing():
+    entries = []
+    for at, add in enumerate(["add_missing", "add_back", "add_missing", "add_back", "add_missing"]):
+        journal = Journal()
+        for call_id in ("call", "other") if at % 2 else ("call",):
+            getattr(journal, add)(call_id)
+        entries.append((at, journal.take() or b""))
+    wanted = (Absence(0, 1), Absence(2, 3), Absence(4))
+    assert history_of("call", entries).absences == wanted
+    assert history_of("other", entries).absences == ()
+
+
+def test_entries_of_before_calls_could_be_missing_are_read():
+    """A state of schema version 4 may hold entries without these two columns."""
+    entries = msgspec.msgpack.encode([b"", ["call"], {}, []])
+    assert history_of("call", [(7, entries)]) == CallHistory(settled_at=7, settled_times=1)
 
 
 @given(polls=st.lists(st.tuples(st.lists(IDS), st.lists(IDS), st.lists(IDS))), asked=IDS)
@@ -107,12 +126,13 @@ def test_entries_of_forgotten_calls_are_deleted(tmp_path):
     rows = [Call(f"{n:024x}", T0 + n * hour, 100, 4, 5.0) for n in range(1, 9)]
     rows[-1] = Call(rows[-1].id, rows[-1].start, 40, 3)
     polls = [(row.start + hour // 6, [row]) for row in rows]
-    deleted = polls[-1][0] + 1
-    asyncio.run(play(path, (T0, []), *polls, (deleted, [])))
+    deleted = polls[-1][0] + 1 + RULES.settle_ms
+    missing = (polls[-1][0] + 1, [])
+    asyncio.run(play(path, (T0, []), *polls, missing, (deleted, [])))
     with sqlite3.connect(path) as connection:
         kept = [at for (at,) in connection.execute("SELECT polled_at FROM journal")]
     connection.close()
-    assert kept == [deleted - 1, deleted]
+    assert kept == [polls[-1][0], missing[0], deleted]
     (known,) = find_call(str(path), rows[-1].id)
     assert (known.history.lost_as, known.history.lost_at) == ("deleted", deleted)
 

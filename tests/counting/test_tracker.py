@@ -139,10 +139,11 @@ def test_a_call_is_never_counted_twice():
 def test_a_settled_call_that_comes_back_is_not_recounted():
     outbound = Outbound()
     outbound.poll(200, success(at=1))
-    gone = outbound.poll(230)
+    outbound.poll(230)
+    gone = outbound.poll(350)
     assert gone.window is not None
     assert gone.window.calls == 0
-    back = outbound.poll(260, success(at=1))
+    back = outbound.poll(380, success(at=1))
     assert back.window is not None
     assert (back.window.calls, counted(back)) == (1, {"success": 1})
 
@@ -178,7 +179,8 @@ def test_the_watermark_stays_when_the_clock_goes_back():
 def test_a_deleted_unsettled_call_is_uncounted_for_good():
     outbound = Outbound()
     outbound.poll(10, ringing(at=1))
-    assert outbound.poll(40).ledger.uncounted == {"deleted": 1, "follow_expired": 0}
+    assert outbound.poll(40).ledger.uncounted == {"deleted": 0, "follow_expired": 0}
+    assert outbound.poll(160).ledger.uncounted == {"deleted": 1, "follow_expired": 0}
     back = outbound.poll(300, success(at=1))
     assert counted(back) == {}
     assert back.ledger.uncounted["deleted"] == 1
@@ -301,7 +303,8 @@ def test_the_oldest_live_call_is_reported():
     outbound = Outbound()
     snapshot = outbound.poll(60, ringing("a", at=30), ringing("b", at=10), success("c", at=1))
     assert snapshot.oldest_live_start == T0 + 10 * SECOND
-    assert outbound.poll(61).oldest_live_start is None
+    assert outbound.poll(61).oldest_live_start == T0 + 10 * SECOND  # both are missing, not gone
+    assert outbound.poll(61 + 120).oldest_live_start is None
 
 
 def test_nothing_can_be_saved_before_the_first_read():
@@ -312,7 +315,9 @@ def test_what_was_deleted_stays_deleted_over_a_restart():
     outbound = Outbound()
     outbound.poll(100, success("done", at=1), success("lost", at=99, duration=60.0))
     outbound.poll(101)
+    outbound.poll(221)
     again = Tracker(RULES, outbound.tracker.saved())
+    assert again.calls.missing() == []
     assert [each.is_absent for each in again.calls.between(T0, T0 + HOUR)] == [True, True]
     assert again.calls.present(T0, T0 + HOUR) == 0
 

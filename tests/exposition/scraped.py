@@ -94,6 +94,7 @@ def polled(
         tracking_since=NOW - 9_000_000,
         polled_at=NOW - 20_000,
         folded_tags=7,
+        missing=2,
     )
     health = Health(
         up=True,

@@ -19,12 +19,14 @@ from pearl_exporter.reading.cost import (
 )
 from pearl_exporter.reading.outcome_counts import SETS
 from pearl_exporter.reading.plan import (
+    ASKED_BEFORE_GONE,
     COUNT_EVERY,
     MAX_UNEXPLAINED_COUNTS,
     PlanState,
     PollPlan,
     PollResult,
 )
+from tests.support.oracle import positive
 from tests.support.table import Table, by_id, run_plan
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
@@ -82,15 +84,16 @@ class Outbound:
         return sum(T0 <= call.start <= self.now - age_ms for call in self.table.rows.values())
 
     def is_right(self) -> bool:
+        """Return whether the window, without its missing calls, is what the API holds."""
         window = self.tracker.snapshot().window
         start = self.now - self.rules.window_ms
         held = [call for call in self.table.rows.values() if start <= call.start <= self.now]
-        by_status = {name: count for name, count in window.by_status.items() if count}
+        missing = [each.call for each in self.tracker.calls.missing() if each.in_window]
         wanted: dict[str, int] = {}
-        for call in held:
+        for call in [*held, *missing]:
             name = {100: "success", 40: "on_call", 150: "unreachable"}[call.status]
             wanted[name] = wanted.get(name, 0) + 1
-        return by_status == wanted
+        return positive(window.by_status) == wanted
 
 
 def test_the_first_poll_reads_the_window_and_older_live_calls():
@@ -204,11 +207,20 @@ def test_an_ignored_filter_by_statuses_is_not_used_again():
 
 
 @pytest.mark.parametrize("which", ["old-0150", "old-0777", "old-1850"])
-def test_a_deleted_row_is_gone_by_the_next_poll(which):
-    outbound = Outbound()
+def test_a_deleted_row_is_missed_by_the_next_poll(which):
+    """From then on it costs nothing, and some pages when it is due to be gone."""
+    outbound = Outbound(QUIET)
     del outbound.table.rows[which]
     outbound.poll()
     assert outbound.requests <= 8
+    assert outbound.is_right()
+    for _ in range(3):
+        assert outbound.tracker.snapshot().missing == 1
+        outbound.poll()
+        assert outbound.requests <= 2
+    outbound.poll()
+    assert outbound.requests <= 3 + ASKED_BEFORE_GONE
+    assert outbound.tracker.snapshot().missing == 0
     assert outbound.is_right()
 
 
@@ -232,6 +244,9 @@ def test_what_leaves_the_window_is_read_one_last_time():
         outbound.poll()
         del outbound.table.rows[f"live-{turn}"]
         outbound.poll()
+        assert outbound.tracker.snapshot().missing == 1
+        for _ in range(4):
+            outbound.poll()
         ledger = outbound.tracker.snapshot().ledger
         assert ledger.started == 2 * (turn + 1)
         assert ledger.uncounted["deleted"] == turn + 1

@@ -40,7 +40,7 @@ from pearl_exporter.reading.cost import PlanLimits
 from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
 from pearl_exporter.state.store import open_store
-from tests.counting.test_counting_machine import Histories
+from tests.counting.test_counting_machine import MINUTE, Histories
 from tests.support.observed_runner import ObservedRunner
 from tests.support.oracle import Poll, Recount, positive
 from tests.support.saving import calls_of
@@ -312,7 +312,12 @@ class Crashes(Histories):
         unread = None if observation.unread is None else observation.unread[0]
         rows = by_id(observation.rows)
         self.under_way = Poll(
-            now, tuple(observation.ranges), rows, unread, observation.unreadable_ids
+            now,
+            tuple(observation.ranges),
+            rows,
+            unread,
+            observation.unreadable_ids,
+            is_contradicted=observation.is_contradicted,
         )
 
     def read(self, limit: int) -> PollResult:
@@ -342,6 +347,16 @@ class Crashes(Histories):
             self.cut(limit)
         finally:
             self.client.fault = None
+
+    @precondition(lambda self: self.polls and self.table.rows)
+    @rule(data=st.data(), milliseconds=st.sampled_from([MINUTE, 5 * MINUTE]))
+    def rows_vanish_about_a_failed_poll(self, data, milliseconds):
+        """A failed poll is no read: it neither confirms that a call is gone nor resets."""
+        self.delete(data)
+        for _ in range(2):
+            self.poll_cut_at_a_request(100, 0, ConnectionFailedError)
+            self.wait(milliseconds)
+            self.cut(100)
 
     @rule(
         limit=st.sampled_from([1, 2, 3, 100]),
@@ -396,6 +411,7 @@ class Crashes(Histories):
         assert positive(ledger.revisions) == positive(wanted.revisions)
         assert positive(ledger.uncounted) == positive(wanted.uncounted)
         assert (found.live, found.pending) == (wanted.live, wanted.pending)
+        assert found.missing == len(wanted.missing)
         self.check_journal()
 
     def check_journal(self) -> None:

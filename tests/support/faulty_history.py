@@ -14,6 +14,7 @@ from pearl_exporter.polling.poller import Poller
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.simulator import default_campaigns
 from tests.support.bad_answers import BAIT, Bad
+from tests.support.saving import calls_of
 from tests.support.world import DAWN_MS, HOUR_MS, World
 
 WINDOW_SECONDS = 1200.0
@@ -28,7 +29,7 @@ class HistoryResult(NamedTuple):
     """What came of a history.
 
     ``complaints`` are errors in the log, and log lines that quote an answer; ``is_right`` says
-    whether the window equals the API's table in the end.
+    whether the window, without its missing calls, equals the API's table in the end.
     """
 
     requests: int
@@ -74,10 +75,20 @@ async def history(bad: Mapping[int, Bad], *, is_sticky: bool = False) -> History
     finally:
         logging.getLogger("pearl_exporter").removeHandler(heard)
     calls = polls.poller.snapshot.calls
-    held = {name: count for name, count in calls.window.by_status.items() if count}
+    held = {name: count for name, count in _listed(polls.poller).items() if count}
     return HistoryResult(
         requests, frozenset(polls.reasons), tuple(heard.lines), held == _truth(world), calls.ledger
     )
+
+
+def _listed(poller: Poller) -> dict[str, int]:
+    """The window's calls by outcome, without those that are missing and not gone yet."""
+    found, saved = dict(poller.snapshot.calls.window.by_status), poller.saved()
+    assert saved is not None
+    for each in calls_of(saved).values():
+        if each.is_missing and each.in_window:
+            found[status_label(each.call.status)] -= 1
+    return found
 
 
 def _truth(world: World) -> dict[str, int]:

@@ -44,6 +44,7 @@ class Poll:
         unread: Where the calls begin that an outage has left unread, if there are any.
         unreadable_ids: Ids of rows that were there but could not be decoded.
         window_ms: The window in force at this poll, if it differs from that of the rules.
+        is_contradicted: Whether other answers had calls that it has missed, so that none is gone.
     """
 
     now: int
@@ -52,6 +53,7 @@ class Poll:
     unread: int | None = None
     unreadable_ids: frozenset[str] = frozenset()
     window_ms: int | None = None
+    is_contradicted: bool = False
 
     def covers(self, start: int) -> bool:
         return any(first <= start < end for first, end in self.ranges)
@@ -103,7 +105,9 @@ class Recount:
         self.low_watermark: int
         """What starts before it is forgotten, or never counted if it was not read yet."""
         self.window: list[Call] = []
-        """What the window holds, as far as the polls could see."""
+        """What the window holds, as far as the polls could see; missing calls are in it."""
+        self.missing: set[str] = set()
+        """The calls that are missing: those of the window, and those that are unsettled."""
         self._rules = rules
         self._polls = polls
         self._watermarks = list(self._watermarks_of(polls))
@@ -149,8 +153,10 @@ class Recount:
 
     def _recount(self, key: str) -> None:
         rules, tracking_since = self._rules, self._polls[0].now
-        # of one call: its phase, its last row, the last poll that saw it live, whether it is there
-        phase, last, seen_live, there = None, None, None, False
+        gone_after = max(rules.settle_ms, rules.interval_ms)
+        # of one call: its phase, its last row, the last poll that saw it live, whether it is there,
+        # and the first of the reads that have missed it in a row
+        phase, last, seen_live, there, missing_since = None, None, None, False, None
         for poll, (low_watermark, watermark_after) in zip(
             self._polls, self._watermarks, strict=True
         ):
@@ -158,13 +164,18 @@ class Recount:
             # a clock that was ahead has said something about moments that are yet to come
             tracking_since = min(tracking_since, poll.now)
             seen_live = seen_live and min(seen_live, poll.now)
+            missing_since = missing_since and min(missing_since, poll.now)
             row = poll.rows.get(key)
-            is_read = last is not None and poll.covers(last.start)
-            if row is None and is_read and key not in poll.unreadable_ids:
-                there = False
-                if phase in ("live", "pending"):
-                    self.uncounted["deleted"] += 1
-                    phase = "lost"
+            if row is not None or key in poll.unreadable_ids:
+                missing_since = None
+            elif there and last is not None and poll.covers(last.start):
+                if missing_since is None:
+                    missing_since = poll.now
+                elif poll.now - missing_since >= gone_after and not poll.is_contradicted:
+                    there, missing_since = False, None
+                    if phase in ("live", "pending"):
+                        self.uncounted["deleted"] += 1
+                        phase = "lost"
             if row is not None and (
                 last is not None
                 or low_watermark is None
@@ -191,15 +202,22 @@ class Recount:
             if last is not None and last.start < window_start:
                 if phase in ("live", "pending") and last.start < poll.now - rules.follow_ms:
                     self.uncounted["follow_expired"] += 1
-                    phase = "lost"
+                    phase, there, missing_since = "lost", missing_since is None, None
                 if phase not in ("live", "pending") and last.start < watermark_after:
-                    last = seen_live = phase = None
-        now = self._polls[-1].now
-        if there and last is not None:
-            if now - self._window_ms(self._polls[-1]) <= last.start <= now:
-                self.window.append(last)
+                    last = seen_live = phase = missing_since = None
+        if last is not None:
+            self._sum_up(last, phase, there=there, is_missing=missing_since is not None)
+
+    def _sum_up(self, last: Call, phase: str, *, there: bool, is_missing: bool) -> None:
+        """Add a call that is tracked in the end to what the polls left."""
+        now, window_ms = self._polls[-1].now, self._window_ms(self._polls[-1])
+        in_window = there and now - window_ms <= last.start <= now
+        if in_window:
+            self.window.append(last)
         if phase in ("live", "pending"):
-            self.unsettled[key] = last
+            self.unsettled[last.id] = last
+        if is_missing and (in_window or phase in ("live", "pending")):
+            self.missing.add(last.id)
         self.live += phase == "live"
         self.pending += phase == "pending"
 

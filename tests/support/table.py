@@ -1,6 +1,6 @@
 """A table of calls that answers searches in each way that the API's documentation leaves open."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,6 +36,8 @@ class Table:
     rejected: frozenset[str] = frozenset()
     """Ids of the rows that cannot be used; the rows lack the id too if ``without_ids``."""
     without_ids: bool = False
+    shown: Callable[[Mapping[str, Call]], Mapping[str, Call]] = dict
+    """What of the rows the server knows that answers: by default all of them."""
     on_search: Callable[["Table"], None] = lambda _: None
     searches: list[Search] = field(default_factory=list)
 
@@ -49,7 +51,7 @@ class Table:
         end = search.end // self.coarse_ms * self.coarse_ms
         found = [
             call
-            for call in self.rows.values()
+            for call in self.shown(self.rows).values()
             if (self.ignores_statuses or not search.statuses or call.status in search.statuses)
             and (start <= call.start if self.inclusive_start else start < call.start)
             and (call.start <= end if self.inclusive_end else call.start < end)

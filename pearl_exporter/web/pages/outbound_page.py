@@ -185,6 +185,11 @@ def _status(
         headline = "Its polls succeed"
     if health.catching_up and health.up:
         lines.append("Calls of an outage are still being read, oldest first.")
+    if missing := outbound.calls.missing:
+        lines.append(
+            f"Calls that the API does not list any more: {missing:,}. They stay counted as they "
+            "were until a later poll misses them again."
+        )
     return PollStatus(
         headline,
         mood,
