@@ -216,10 +216,19 @@ class ActiveParts:
         """Return a poller of an outbound: the one there is, if it would be like it."""
         rules, client = counting_rules(outbound, settings), clients[outbound.token]
         old = self.pollers.get(outbound.id)
-        page_size = settings.api.page_size
-        if old is not None and old.polls(outbound, rules, client, page_size=page_size):
+        page_size, max_unreadable = settings.api.page_size, settings.poll.max_unreadable
+        if old is not None and old.polls(
+            outbound, rules, client, page_size=page_size, max_unreadable=max_unreadable
+        ):
             return old
-        return Poller(outbound, rules, client, self._context, page_size=page_size)
+        return Poller(
+            outbound,
+            rules,
+            client,
+            self._context,
+            page_size=page_size,
+            max_unreadable=max_unreadable,
+        )
 
 
 def counting_rules(outbound: OutboundSettings, settings: Settings) -> CountingRules:

@@ -71,10 +71,10 @@ def outcome(read, body: bytes):
 
 
 def leniently(body: bytes) -> Page:
-    answer = _decode_leniently(body)
+    answer, bad_tags = _decode_leniently(body)
     if answer.count < 0:
         raise BadResponseError("the answer's count is negative")
-    return _page(answer.count, answer.results or ())
+    return _page(answer.count, answer.results or (), bad_tags)
 
 
 @often

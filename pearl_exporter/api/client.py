@@ -52,6 +52,7 @@ class _Request(NamedTuple, Generic[Answer]):
         decode: Turns the body of the answer into what is returned.
         outbound_id: The outbound that it is about; None if it is about the account.
         on_sent: Called each time that the request has got its slot.
+        is_repeated: Whether it was answered before, so that its answer is no progress.
     """
 
     path: str
@@ -59,6 +60,7 @@ class _Request(NamedTuple, Generic[Answer]):
     decode: Callable[[bytes], Answer]
     outbound_id: str | None
     on_sent: Callable[[], None]
+    is_repeated: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -139,11 +141,16 @@ class PearlClient:
 
         Args:
             outbound_id: The outbound that is polled.
-            deadline: How long the poll goes on without a good answer.
+            deadline: How long the poll goes on without a good answer to a new question.
         """
+        answered: set[int] = set()  # hashes: a first read may make ten thousand searches
 
         async def send(search: Search, on_sent: Callable[[], None]) -> Page:
-            return await self._send(_search_request(outbound_id, search, on_sent), deadline)
+            request = _search_request(outbound_id, search, on_sent)
+            key = hash(search)
+            page = await self._send(request._replace(is_repeated=key in answered), deadline)
+            answered.add(key)
+            return page
 
         return Session(
             outbound_id, send, breaker=self._breaker, token=self.token, clock=self._clock
@@ -278,7 +285,8 @@ class PearlClient:
             raise
         self.trouble = None
         self.limiter.succeeded()
-        deadline.reset()
+        if not request.is_repeated:
+            deadline.reset()
         return answer
 
     def _note_failure(self, request: _Request[Any], sent: float, error: ApiError) -> None:

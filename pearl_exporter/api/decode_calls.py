@@ -3,11 +3,12 @@
 A page is decoded at once into `_Row` structs, which costs a third of a microsecond a row. If that
 fails (a wrong type somewhere, half a surrogate pair, bytes that are not UTF-8), the page is decoded
 again leniently and row by row, so that one bad row costs one row. A bad field counts as null; a row
-without a usable ``id`` or ``startTime`` is rejected.
+without a usable ``id`` or ``startTime`` is rejected. Each of these fields is noted (`UnusableRow`).
+A number in quotes is read as the number it is.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -18,7 +19,7 @@ from pearl_exporter.api.loose_json import number, read_json, whole_number
 from pearl_exporter.counting.calls import ALIASES, CALL_STATUS_LABELS, STATUS_LABELS, Call, Instant
 from pearl_exporter.counting.labels import MAX_TAGS_OF_A_CALL, OTHER, looks_personal
 from pearl_exporter.errors import BadResponseError
-from pearl_exporter.reading.search import Page
+from pearl_exporter.reading.search import Page, UnusableRow
 from pearl_exporter.text import is_unicode
 
 MAX_ID_LENGTH = 256
@@ -26,6 +27,12 @@ MAX_CALL_CODE = 999_999
 MAX_DURATION_SECONDS = 31 * 86_400.0
 """Beyond these limits a field is a mistake and counts as null. A longer code never becomes a label:
 it might be a phone number."""
+
+_WRONG_CODE = MAX_CALL_CODE + 1
+_WRONG_DURATION = -1.0
+"""What a value of a wrong type is read as: beyond the limits, so that it counts as unusable."""
+
+_QUOTED_NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 _USUAL_ID_LENGTH = 24
 _HEX_ID = re.compile(r"#?(?=.*[a-fA-F])[0-9a-fA-F-]{16,}")
@@ -61,13 +68,14 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 def decode_page(body: bytes) -> Page:
     """Return the page that a body holds; raise `BadResponseError` if it holds none."""
+    bad_tags: Collection[int] = ()
     try:
         answer = _decode_answer(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        answer = _decode_leniently(body)
+        answer, bad_tags = _decode_leniently(body)
     if answer.count < 0:
         raise BadResponseError("the answer's count is negative")
-    return _page(answer.count, answer.results or ())
+    return _page(answer.count, answer.results or (), bad_tags)
 
 
 def storable_id(call_id: str) -> str:
@@ -104,42 +112,69 @@ def format_instant(instant: Instant) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def _page(count: int, rows: Iterable[_Row]) -> Page:
+def _page(count: int, rows: Iterable[_Row], bad_tags: Collection[int]) -> Page:
+    """Return the page of some rows.
+
+    Args:
+        count: How many calls the whole range holds.
+        rows: The rows; a value of a wrong type is null or beyond the limits in them.
+        bad_tags: The positions of the rows whose tags were of a wrong type.
+    """
     calls: list[Call] = []
     rejected_ids = []
     rejected = 0
     call: Call | None = None
     tags: _SingleTags = {}
-    for row in rows:
-        call = _call(row, tags)
+    unusable: list[UnusableRow] = []
+    fields: list[str] = []
+    for position, row in enumerate(rows):
+        call = _call(row, tags, fields)
         if call is not None:
             calls.append(call)
-            continue
-        rejected += 1
-        if row.id and len(row.id) <= MAX_ID_LENGTH:  # a longer id is never tracked
-            rejected_ids.append(storable_id(row.id))
+        else:
+            rejected += 1
+            if row.id and len(row.id) <= MAX_ID_LENGTH:  # a longer id is never tracked
+                rejected_ids.append(storable_id(row.id))
+        if position in bad_tags:
+            fields.append("tags")
+        if fields:
+            # nothing better than its place tells a row that has neither id nor start
+            key = hash(row.id or row.startTime or position)
+            unusable.append(UnusableRow(key, tuple(fields)))
+            fields.clear()
     ends_usably = call is not None or not rejected
-    return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably)
+    return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably, tuple(unusable))
 
 
-def _call(row: _Row, tags: _SingleTags) -> Call | None:
+def _call(row: _Row, tags: _SingleTags, unusable: list[str]) -> Call | None:
     """Return the row as a call, None if it has no usable id or start.
 
     Every row passes here, so usual values are recognised without a function call.
+
+    Args:
+        row: The row.
+        tags: The tags that rows of the page had.
+        unusable: Takes the names of the row's fields that cannot be used.
     """
     call_id, started = row.id, row.startTime
-    if not call_id or len(call_id) > MAX_ID_LENGTH or not started:
-        return None
-    start = parse_instant(started)
+    if not call_id or len(call_id) > MAX_ID_LENGTH:
+        call_id = None
+        unusable.append("id")
+    start = parse_instant(started) if started else None
     if start is None:
-        return None
+        unusable.append("start_time")
     status, call_status, duration = row.conversationStatus, row.status, row.duration
     if status not in _USUAL:
-        status = _code(status)
+        status = _code(status, "conversation_status", unusable)
     if call_status not in _USUAL:
-        call_status = _code(call_status)
-    if duration is None or not 0 <= duration <= MAX_DURATION_SECONDS:
+        call_status = _code(call_status, "status", unusable)
+    if duration is None:
         duration = 0.0
+    elif not 0 <= duration <= MAX_DURATION_SECONDS:
+        duration = 0.0
+        unusable.append("duration")
+    if call_id is None or start is None:
+        return None
     if len(call_id) != _USUAL_ID_LENGTH or not call_id.encode().isalnum():
         call_id = storable_id(call_id)
     return Call(
@@ -147,8 +182,11 @@ def _call(row: _Row, tags: _SingleTags) -> Call | None:
     )
 
 
-def _code(value: int | None) -> int | None:
-    if value is None or not -MAX_CALL_CODE <= value <= MAX_CALL_CODE:
+def _code(value: int | None, field: str, unusable: list[str]) -> int | None:
+    if value is None:
+        return None
+    if not -MAX_CALL_CODE <= value <= MAX_CALL_CODE:
+        unusable.append(field)
         return None
     return ALIASES.get(value, value)
 
@@ -170,7 +208,8 @@ def _tags(values: Sequence[str | None], known: _SingleTags) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _decode_leniently(body: bytes) -> _Answer:
+def _decode_leniently(body: bytes) -> tuple[_Answer, frozenset[int]]:
+    """Return an answer row by row, and the positions of the rows whose tags are of a wrong type."""
     try:
         answer = read_json(body)
     except ValueError:
@@ -181,7 +220,9 @@ def _decode_leniently(body: bytes) -> _Answer:
     count, results = answer.get("count"), answer.get("results", ...)
     if type(count) is not int or not (results is None or isinstance(results, list)):
         raise BadResponseError("the answer is a JSON object without a usable count and results")
-    return _Answer(count, [_lenient_row(row) for row in results or ()])
+    rows = results or ()
+    bad_tags = (place for place, row in enumerate(rows) if not _has_usable_tags(row))
+    return _Answer(count, [_lenient_row(row) for row in rows]), frozenset(bad_tags)
 
 
 def _lenient_row(row: Any) -> _Row:
@@ -190,11 +231,39 @@ def _lenient_row(row: Any) -> _Row:
     return _Row(
         _text(row.get("id")),
         _text(row.get("startTime")),
-        whole_number(row.get("conversationStatus")),
-        whole_number(row.get("status")),
-        number(row.get("duration")),
+        _lenient_code(row.get("conversationStatus")),
+        _lenient_code(row.get("status")),
+        _lenient_duration(row.get("duration")),
         _texts(row.get("tags")),
     )
+
+
+def _lenient_code(value: Any) -> int | None:
+    if value is None:
+        return None
+    code = whole_number(_unquoted(value))
+    return _WRONG_CODE if code is None else code
+
+
+def _lenient_duration(value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = number(_unquoted(value))
+    return _WRONG_DURATION if seconds is None else seconds
+
+
+def _unquoted(value: Any) -> Any:
+    """Return the number that a text of digits stands for; any other value as it is."""
+    if not isinstance(value, str) or not _QUOTED_NUMBER.fullmatch(value):
+        return value
+    return float(value) if "." in value else int(value)
+
+
+def _has_usable_tags(row: Any) -> bool:
+    tags = row.get("tags") if isinstance(row, dict) else None
+    if tags is None:
+        return True
+    return isinstance(tags, list) and all(tag is None or isinstance(tag, str) for tag in tags)
 
 
 def _text(value: Any) -> str | None:

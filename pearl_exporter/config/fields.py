@@ -116,6 +116,18 @@ def above_zero(high: float) -> Check:
     return Check(checked, accepts=accepts)
 
 
+def share() -> Check:
+    """Return a check of shares, from 0 to 1."""
+    accepts = "number from 0 to 1"
+
+    def checked(value: object) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+        raise ValueError(f"wanted a {accepts}")
+
+    return Check(checked, accepts=accepts)
+
+
 def _buckets(value: object) -> tuple[float, ...]:
     wanted = f"wanted 1 to {MAX_BUCKETS} ascending numbers above 0, such as [10, 60, 300]"
     if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= MAX_BUCKETS:

@@ -86,6 +86,11 @@ class PollSettings(Timings):
     catch_up: Annotated[float, fields.duration(0, MONTH)] = Field(
         default=DAY, description="How far back calls are counted after an outage."
     )
+    max_unreadable: Annotated[float, fields.share()] = Field(
+        default=0.01,
+        description="Share of the calls that the API counts and does not list, up to which a poll "
+        "is good; 2 calls always may be missing.",
+    )
 
 
 class OutboundEntry(Section):

@@ -108,6 +108,11 @@ class Rows:
         """Return the rows that start at ``start`` or later."""
         return Rows(call for call in self if call.start >= start)
 
+    @property
+    def span(self) -> tuple[Instant, Instant] | None:
+        """The earliest and the latest start; None if there are no rows."""
+        return (min(self._starts), max(self._starts)) if self._starts else None
+
     def by_start(self) -> RowsByStart:
         """Return all rows in the order of their starts."""
         ids, starts, numbers = self._ids, self._starts, self._numbers

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from pearl_exporter import __version__
 from pearl_exporter.api.budget import Budget
+from pearl_exporter.reading.search import UNUSABLE_FIELDS
 
 _REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 
@@ -93,6 +94,17 @@ class ExporterMetrics:
             "pearl_exporter_rows_rejected_total",
             "Rows skipped because they have no usable id or startTime.",
         )
+        self._unusable_fields = self._counter(
+            "pearl_exporter_unusable_fields_total",
+            "Calls with a value of a wrong type or beyond what is believed, by field; once a call.",
+            ["field"],
+        )
+        for field in UNUSABLE_FIELDS:
+            self._unusable_fields.labels(field)
+        self._rows_outside = self._counter(
+            "pearl_exporter_rows_outside_range_total",
+            "Rows that start over a second outside the range that was asked for.",
+        )
         self._unknown_codes = self._counter(
             "pearl_exporter_unknown_codes_total",
             "Calls with a code that the API's documentation does not list, by field.",
@@ -154,6 +166,14 @@ class ExporterMetrics:
         """Count the rows of one page, and those among them that were skipped."""
         self._rows.inc(received)
         self._rejected.inc(rejected)
+
+    def read_rows_outside(self, rows: int) -> None:
+        """Count rows of one page that start outside the range that was asked for."""
+        self._rows_outside.inc(rows)
+
+    def met_unusable_fields(self, field: str, calls: int) -> None:
+        """Count calls that had a value in this field that can't be used for the first time."""
+        self._unusable_fields.labels(field).inc(calls)
 
     def met_unknown_codes(self, field: str, calls: int) -> None:
         """Count calls that had an unknown code in this field for the first time."""

@@ -306,6 +306,14 @@ OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
         _single(lambda outbound: outbound.calls.missing),
     ),
     OutboundMetric(
+        "pearl_outbound_unreadable_rows",
+        "gauge",
+        "Rows that the API counts in the window and that could not be read: not given, without a "
+        f"usable id or start, or out of place; {_AS_OF}.",
+        (),
+        _single(lambda outbound: outbound.health.unreadable_rows),
+    ),
+    OutboundMetric(
         "pearl_outbound_catching_up",
         "gauge",
         "Whether calls of an outage are still to be counted; 1 from the first missed interval on.",

@@ -19,6 +19,12 @@ class PollObserver(Protocol):
     def read_rows(self, received: int, rejected: int) -> None:
         """A page came with this many rows, of which this many can't be used."""
 
+    def read_rows_outside(self, rows: int) -> None:
+        """This many rows of a page start outside the range that was asked for."""
+
+    def met_unusable_fields(self, field: str, calls: int) -> None:
+        """Calls have been met for the first time whose value in this field can't be used."""
+
     def met_unknown_codes(self, field: str, calls: int) -> None:
         """Calls have been read for the first time whose code in this field is in no table."""
 

@@ -9,13 +9,20 @@ from pearl_exporter.api.decode_calls import format_instant
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import PollError, Reason
 from pearl_exporter.polling.outcome import PollOutcome, PollSuccess
-from pearl_exporter.reading.plan import PlanState
+from pearl_exporter.reading.contradictions import RowSums, unusable_text
+from pearl_exporter.reading.plan import PlanState, PollResult
+from pearl_exporter.reading.range_read import OffsetCause
 
 PROGRESS_SECONDS = 10.0
 """How often a long read logs how far it has come."""
 
 MANY_MISSED_SECONDS = 600.0
 """How often the log says that many calls went missing at once."""
+_READ_BY_OFFSET = {
+    OffsetCause.ORDER: "the API ignores the order asked for, reading by offset",
+    OffsetCause.END: "the API ignores the end asked for, reading by offset",
+    OffsetCause.DATES: "the API cuts the end asked for to a coarser date, reading by offset",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +36,8 @@ class PollLog:
         self._backlog_logged_at: float | None = None
         self._many_missed_logged_at: float | None = None
         self._is_missing_logged = False
+        self._has_unreadable = False
+        self._has_unusable = False
 
     def ended(
         self,
@@ -148,18 +157,47 @@ class PollLog:
         _log.info("reading calls", extra=extra)
         return now
 
-    def oddities(self, state: PlanState, before: PlanState) -> None:
+    def oddities(self, result: PollResult, before: PlanState) -> None:
         """Log how the API was found to differ from its documentation.
 
         Args:
-            state: What this poll's plan leaves to the next.
+            result: What this poll read, and what its plan leaves to the next.
             before: What the last poll's plan left to this one.
         """
-        if state.by_offset and not before.by_offset:
-            _log.info(
-                "the API ignores the order or end asked for, reading by offset", extra=self._extra
+        state, cause = result.state, result.state.offset_cause
+        if state.by_offset and not before.by_offset and cause is not None:
+            _log.info(_READ_BY_OFFSET[cause], extra=self._extra)
+        if state.is_count_useless and not before.is_count_useless:
+            _log.warning(
+                "the API counts fewer calls than it lists, reading the whole window each poll",
+                extra=self._extra,
             )
         if state.ignores_statuses and not before.ignores_statuses:
             _log.info(
                 "the API ignores the filter by statuses, searching without it", extra=self._extra
             )
+        self._unreadable(state.unreadable_count)
+        self._unusable(result.rows)
+
+    def _unreadable(self, rows: int) -> None:
+        """Log that rows are counted which can't be read: once when it begins, and when it ends."""
+        if rows and not self._has_unreadable:
+            _log.warning(
+                "the API counts calls that can't be read",
+                extra={**self._extra, "rows": rows},
+            )
+        elif self._has_unreadable and not rows:
+            _log.info("all calls that the API counts can be read again", extra=self._extra)
+        self._has_unreadable = rows > 0
+
+    def _unusable(self, rows: RowSums) -> None:
+        """Log that many rows have unusable fields, once when it begins, and when it ends."""
+        if rows.is_notable and not self._has_unusable:
+            _log.warning(
+                "many rows of the API can't be used as they are: has it changed?",
+                extra={**self._extra, "rows": unusable_text(rows)},
+            )
+        elif self._has_unusable and not rows.unusable:
+            _log.info("the rows of the API can be used again", extra=self._extra)
+        # less than notable, but not none, is neither a begin nor an end
+        self._has_unusable = rows.is_notable or (self._has_unusable and rows.unusable > 0)

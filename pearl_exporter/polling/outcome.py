@@ -18,6 +18,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
         found: What changed.
         scanned: Whether the whole window has been read by now, at once or in slices.
         missed: Whether a poll that was due before this one did not happen.
+        unreadable_rows: How many rows the API counts that could not be read.
         unread: The range that an outage has left unread, ``[start, end)``; None if there is none.
         many_missed: How many calls it is the first to have missed, and how many it should have
             read; None unless they are many.
@@ -29,6 +30,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
     found: PollFindings
     scanned: bool
     missed: bool
+    unreadable_rows: int
     unread: tuple[Instant, Instant] | None
     many_missed: tuple[int, int] | None = None
 

@@ -52,7 +52,7 @@ class PlanRunner:
         log: The log of the outbound.
         limits: What the plan may ask for.
         asked: Takes down what is asked, also if the poll fails.
-        on_page: Called with each page.
+        on_page: Called with each page and what was asked for it.
         on_read_progress: Called at most once in `PUBLISH_SECONDS` while everything is read.
     """
 
@@ -64,7 +64,7 @@ class PlanRunner:
         limits: PlanLimits,
         *,
         asked: Asked,
-        on_page: Callable[[Page], None],
+        on_page: Callable[[Search, Page], None],
         on_read_progress: Callable[[ReadProgress], None],
     ) -> None:
         self._search = search
@@ -125,14 +125,14 @@ class PlanRunner:
         plan = PollPlan(tracker, state, now=now, limits=self._limits)
         result = await drive(plan.steps(), ask)
         self._report(result.progress)
-        self._log.oddities(result.state, state)
+        self._log.oddities(result, state)
         return now, result
 
     async def _page(self, purpose: str, search: Search) -> Page:
         self._asked.note(purpose, search)
         page = await self._search(search)
         self._asked.answer(page)
-        self._on_page(page)
+        self._on_page(search, page)
         return page
 
     async def _is_another_clock_right(self) -> bool:

@@ -26,6 +26,7 @@ class Health(msgspec.Struct, frozen=True):
         catching_up: Whether calls of an outage are not counted yet.
         caught_up_at: When counting last caught up with an outage, or began.
         full_scan_at: End of the last good read of the whole window.
+        unreadable_rows: Rows that the API counts and that the last good poll could not read.
         last_reason: Why the last poll failed, or did not happen; None if it succeeded.
         last_message: The same, for people.
     """
@@ -42,6 +43,7 @@ class Health(msgspec.Struct, frozen=True):
     catching_up: bool = False
     caught_up_at: Instant | None = None
     full_scan_at: Instant | None = None
+    unreadable_rows: int | None = None
     last_reason: Reason | None = None
     last_message: str | None = None
 
@@ -97,6 +99,7 @@ def _after_success(health: Health, success: PollSuccess, ended: Instant) -> Heal
         up=True,
         last_success=ended,
         full_scan_at=ended if success.scanned else health.full_scan_at,
+        unreadable_rows=success.unreadable_rows,
         catching_up=catching_up,
         caught_up_at=ended if was_behind and not catching_up else health.caught_up_at,
         last_reason=None,

@@ -33,9 +33,11 @@ from pearl_exporter.polling.plan_runner import PlanRunner
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked, PollRecord, findings_between, with_poll
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
+from pearl_exporter.polling.unusable_fields import UnusableFields
+from pearl_exporter.reading.contradictions import MAX_UNREADABLE, outside
 from pearl_exporter.reading.cost import PlanLimits, catch_up_requests
 from pearl_exporter.reading.plan import PlanState, PollResult
-from pearl_exporter.reading.search import Page, ReadProgress
+from pearl_exporter.reading.search import Page, ReadProgress, Search
 
 
 class Poller:
@@ -49,6 +51,7 @@ class Poller:
         context: PollContext,
         *,
         page_size: int,
+        max_unreadable: float = MAX_UNREADABLE,
         large_read_rows: int = LARGE_READ_ROWS,
         commit_seconds: float = COMMIT_SECONDS,
         new_runner: Callable[..., PlanRunner] = PlanRunner,
@@ -62,6 +65,7 @@ class Poller:
             client: The API as seen with the outbound's token.
             context: What all pollers share.
             page_size: Rows to ask for in one request.
+            max_unreadable: The share of the rows that may be counted and not given.
             large_read_rows: From here on calls are loaded and applied in a thread.
             commit_seconds: How long a cancelled poll may go on committing.
             new_runner: Builds what reads, from `PlanRunner`'s arguments.
@@ -72,8 +76,10 @@ class Poller:
         self._client = client
         self._context = context
         self._page_size = page_size
+        self._max_unreadable = max_unreadable
         self._new_runner = new_runner
         self._log = PollLog(outbound.name)
+        self._unusable_fields = UnusableFields()
         self._tracker = CommittedTracker(
             outbound.id,
             rules,
@@ -129,10 +135,11 @@ class Poller:
         client: PearlClient,
         *,
         page_size: int,
+        max_unreadable: float,
     ) -> bool:
         """Return whether a poller built of these arguments would be like this one."""
-        own = (self.outbound, self._rules, self._client, self._page_size)
-        return own == (outbound, rules, client, page_size)
+        own = (self.outbound, self._rules, self._client, self._page_size, self._max_unreadable)
+        return own == (outbound, rules, client, page_size, max_unreadable)
 
     async def start(self) -> None:
         """Publish the saved counters, or zeros, before any poll; raise `StateError`.
@@ -165,6 +172,7 @@ class Poller:
         What is published of its calls stays as it is until the first poll of this one.
         """
         self._tracker.resume_from(old._tracker)  # noqa: SLF001 - of this class
+        self._unusable_fields = old._unusable_fields  # noqa: SLF001
         before = old.snapshot
         self._set(
             calls=before.calls,
@@ -273,15 +281,20 @@ class Poller:
             session.search,
             self._context,
             self._log,
-            PlanLimits(self._page_size, to_spare),
+            PlanLimits(self._page_size, to_spare, max_unreadable=self._max_unreadable),
             asked=asked,
             on_page=self._note_page,
             on_read_progress=self._show_read_progress,
         )
         return await runner.read(tracker, self.plan_state)
 
-    def _note_page(self, page: Page) -> None:
-        self._context.observer.read_rows(page.received, page.rejected)
+    def _note_page(self, search: Search, page: Page) -> None:
+        observer = self._context.observer
+        observer.read_rows(page.received, page.rejected)
+        if strays := outside(page.calls, search.start, search.end):
+            observer.read_rows_outside(len(strays))
+        for field, calls in self._unusable_fields.count(page.unusable).items():
+            observer.met_unusable_fields(field, calls)
         if not self._snapshot.was_tried:
             self._set(health=replace(self._snapshot.health, had_page=True))
 
@@ -309,6 +322,7 @@ class Poller:
             found=findings_between(before.ledger, applied),
             scanned=result.scanned,
             missed=gap_ms > self._max_gap_ms,
+            unreadable_rows=result.state.unreadable_count,
             unread=result.observation.unread,
             many_missed=((len(missed.newly), missed.present) if missed.is_many_to_log else None),
         )

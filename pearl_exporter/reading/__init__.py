@@ -79,6 +79,18 @@ and for one millisecond that holds more rows than a page. Each page begins with 
 page before it, so that a shift shows. All rows together must come to ``count``, or the range is
 read again. An outbound that was found to need this is read by offset until the exporter restarts.
 
+# What is believed
+
+No answer alone. Each page is judged by what was asked and by what is known (`contradictions`):
+
+- *Its rows.* If over half are unusable, or under a tenth start in the range asked, it is no answer.
+- *Its count.* A whole read must bring as many rows as are counted, but for a small share. A count
+  that is too low is found out, as a full page is never taken for the last one.
+- *Its range.* A server that takes a range for another one contradicts nothing by itself. So other
+  ranges are asked for as well, where that is suspected: `PollPlan._probe`.
+
+What is tolerated is counted. Beyond it the poll fails, and nothing is concluded.
+
 # What cannot be known
 
 - A row that comes late, with a start before the window, is never seen.

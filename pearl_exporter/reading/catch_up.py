@@ -5,7 +5,6 @@ A slice covers a span of time. How long the span is follows from how many rows t
 
 from pearl_exporter.counting.observation import Range
 from pearl_exporter.reading.coverage import Coverage
-from pearl_exporter.reading.range_read import RangeRead, RangeResult
 from pearl_exporter.reading.search import Searches
 
 SLICE_PAGES = 5
@@ -40,7 +39,10 @@ class CatchUp:
         while self.unread is not None and coverage.asked < budget:
             start, end = self.unread
             cut = min(start + self.slice_ms, end)
-            result = yield from self._slice(start, cut, limit)
+            # too many rows are not read, unless the span can't be cut
+            max_rows = 2 * SLICE_PAGES * limit if cut - start > 1 else None
+            read = coverage.range_read(start, cut, by_offset=self._by_offset, max_rows=max_rows)
+            result = yield from read.searches()
             coverage.asked += result.pages
             if not result.is_whole:
                 # too many rows: try again with a span that should hold SLICE_PAGES
@@ -51,12 +53,6 @@ class CatchUp:
             self.unread = None if cut >= end else (cut, end)
             if result.pages <= SLICE_PAGES // 2:
                 self._stretch(2.0)
-
-    def _slice(self, start: int, end: int, limit: int) -> Searches[RangeResult]:
-        """Read a slice; give it up after its first page if it is too large and can be cut."""
-        max_rows = 2 * SLICE_PAGES * limit if end - start > 1 else None
-        read = RangeRead(start, end, limit, by_offset=self._by_offset, max_rows=max_rows)
-        return (yield from read.searches())
 
     def _stretch(self, factor: float) -> None:
         stretched = round(self.slice_ms * factor)

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from pearl_exporter.reading.contradictions import MAX_UNREADABLE
+
 MAX_WHOLE_READ_PAGES = 3
 """A window of at most this many pages is read whole; the incremental plan would not be cheaper."""
 
@@ -21,11 +23,13 @@ class PlanLimits(NamedTuple):
         page_size: Rows to ask for in one page.
         catch_up_requests: About how many requests to spend on what an outage left unread.
         max_whole_read_pages: A window of at most this many pages is read whole.
+        max_unreadable: The share of the rows of a range that may be counted and not given.
     """
 
     page_size: int
     catch_up_requests: int = MIN_CATCH_UP_REQUESTS
     max_whole_read_pages: int = MAX_WHOLE_READ_PAGES
+    max_unreadable: float = MAX_UNREADABLE
 
 
 def usual_requests(calls: int, page_size: int, new_share: float) -> float:

@@ -8,7 +8,7 @@
 ```
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.compact_ids import compact_ids
 from pearl_exporter.counting.observation import Range, disjoint
 from pearl_exporter.counting.rows import Rows
+from pearl_exporter.reading.contradictions import FULL_PAGE, MAX_UNREADABLE, MIN_TOLERATED
 from pearl_exporter.reading.range_read import RangeRead, RangeResult, is_newest_first, rows_from
 from pearl_exporter.reading.search import Page, Search, Searches
 
@@ -76,15 +77,29 @@ class Coverage:
             was missed.
         unreadable_ids: Ids of rows that are in the table, but could not be read.
         rejected: How many such rows the pages held, rows without an id included.
+        min_tolerated: How many rows of any range may be counted and not given: as many as of all
+            the window, since they may lie together.
         asked: Requests made, except those of a read of the whole window.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(
+        self, limit: int, *, latest: Instant | None = None, max_unreadable: float = MAX_UNREADABLE
+    ) -> None:
+        """Begin with nothing read.
+
+        Args:
+            limit: Rows to ask for in one page.
+            latest: The poll's present, after which no call starts.
+            max_unreadable: The share of the rows of a range that may be counted and not given.
+        """
         self._limit = limit
+        self._latest = latest
+        self._max_unreadable = max_unreadable
         self.calls = Rows()
         self.ranges: list[Range] = []
         self.unreadable_ids: set[str] = set()
         self.rejected = 0
+        self.min_tolerated = MIN_TOLERATED
         self.asked = 0
 
     def search(self, start: Instant, end: Instant) -> Search:
@@ -107,6 +122,32 @@ class Coverage:
             # a first read may hold a million rows: they are not copied
             self.calls = result.calls
         self.unreadable_ids |= result.unreadable_ids
+
+    def range_read(  # noqa: PLR0913 - the options of a `RangeRead`
+        self,
+        start: Instant,
+        end: Instant,
+        *,
+        by_offset: bool = False,
+        statuses: tuple[int, ...] = (),
+        max_rows: int | None = None,
+        believes_count: bool = True,
+        known: Callable[[Instant, Instant], int] = lambda _start, _end: 0,
+    ) -> RangeRead:
+        """Return the whole read of a range, by the bounds of this poll; as `RangeRead` else."""
+        return RangeRead(
+            start,
+            end,
+            self._limit,
+            by_offset=by_offset,
+            statuses=statuses,
+            max_rows=max_rows,
+            max_unreadable=self._max_unreadable,
+            min_tolerated=self.min_tolerated,
+            believes_count=believes_count,
+            known=known,
+            latest=self._latest,
+        )
 
     def start_over(self) -> None:
         """Drop the rows and ranges read so far; requests made stay counted."""
@@ -187,7 +228,9 @@ class Coverage:
             return None
         if page.received > page.count:
             return None
-        if page.received == page.count:
+        # of a full page the count may be the page's own: it is believed with the rows below it
+        is_full = bool(calls) and page.received >= min(self._limit, FULL_PAGE)
+        if page.received == page.count and not is_full:
             self.add_range(calls, start, end)
             inside = sum(start <= call.start < end for call in calls)
             before = sum(call.start < start for call in calls)
@@ -202,7 +245,7 @@ class Coverage:
         else:
             # one millisecond holds more rows than a page: a page of it proves nothing by itself
             lower = end - 1
-            result = yield from RangeRead(lower, end, self._limit).searches()
+            result = yield from self.range_read(lower, end).searches()
             self.take(result)
             above = len(result.calls) + rows_from(end, calls)
         repeated = rows_from(end, calls)
@@ -234,7 +277,7 @@ class Coverage:
             The calls; None if the API answers with other outcomes, and so ignores the filter.
         """
         statuses = tuple(sorted(LIVE_STATUSES))
-        read = RangeRead(start, end, self._limit, statuses=statuses)
+        read = self.range_read(start, end, statuses=statuses)
         result = yield from read.searches()
         self.asked += result.pages
         return list(result.calls) if result.is_whole else None

@@ -149,7 +149,9 @@ class OutcomeCount:
             cut=self._cut,
         )
         for start, upper in ranges:
-            yield from self._coverage.down(start, upper)
+            page_end = yield from self._coverage.down(start, upper)
+            if page_end is not None and page_end.start > start:  # the page was full
+                yield from self._coverage.down(start, page_end.start)
         # what was read explains the difference if it changes what is expected
         return CountResult.UNEXPLAINED if self._expected() == before else CountResult.FOUND
 

@@ -25,16 +25,39 @@ from pearl_exporter.counting.calls import LIVE_STATUSES, Call, Instant
 from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.tracked_call import CallPhase, TrackedCall
 from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
+from pearl_exporter.reading.contradictions import (
+    FUZZ_MS,
+    MIN_INSIDE,
+    MIN_MOVED,
+    ZONE_STEP_MS,
+    RowSums,
+    check_page,
+    check_probe,
+    check_usable,
+    moved_text,
+    tolerated,
+    wider,
+)
 from pearl_exporter.reading.cost import USUAL_MAX_REQUESTS, PlanLimits
-from pearl_exporter.reading.coverage import Coverage, Missed
+from pearl_exporter.reading.coverage import Coverage, Missed, PageEnd
 from pearl_exporter.reading.difference import DifferenceResult, DifferenceSearch
 from pearl_exporter.reading.extent import backlog, whole_read_start
 from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
-from pearl_exporter.reading.range_read import RangeRead
-from pearl_exporter.reading.search import Purpose, ReadProgress, Searches, Step, Steps
+from pearl_exporter.reading.range_read import OffsetCause, RangeRead, RangeResult
+from pearl_exporter.reading.search import Page, Purpose, ReadProgress, Search, Searches, Step, Steps
 
 T = TypeVar("T")
+
+USUAL_PAGES = frozenset({10, 20, 25, 50})
+"""Lengths at which servers cut pages off, beside the one asked for."""
+
+MAX_LOW_COUNTS = 3
+"""After this many polls in a row with a count that is too low, the count is of no use."""
+
+PROBE_EVERY_MS = 6 * 3_600_000
+"""How often a wider range is asked for while the window is empty."""
 
 MAX_CALL_MS = 7_200_000
 """No call lasts longer; one that is live for longer is stuck."""
@@ -67,6 +90,9 @@ class PlanState(NamedTuple):
 
     Attributes:
         by_offset: Whether the server's order or dates forbid reading downward.
+        offset_cause: Why.
+        low_counts: How many polls in a row met a count that was too low.
+        probed_at: When a wider range was last asked for; None after a start.
         ignores_statuses: Whether the filter by ``statuses`` brought codes that were not asked for.
         covered_from: From this start on every call is tracked; None after a start.
         unreadable_count: How many rows the API counts that cannot be read.
@@ -80,6 +106,9 @@ class PlanState(NamedTuple):
     """
 
     by_offset: bool = False
+    offset_cause: OffsetCause | None = None
+    low_counts: int = 0
+    probed_at: Instant | None = None
     ignores_statuses: bool = False
     covered_from: Instant | None = None
     unreadable_count: int = 0
@@ -91,6 +120,11 @@ class PlanState(NamedTuple):
     slice_ms: int = FIRST_SLICE_MS
     doubted_at: Instant | None = None
 
+    @property
+    def is_count_useless(self) -> bool:
+        """Whether nothing can be concluded from the API's counts."""
+        return self.low_counts >= MAX_LOW_COUNTS
+
 
 class PollResult(NamedTuple):
     """What one poll has read, as of one moment.
@@ -101,6 +135,7 @@ class PollResult(NamedTuple):
         state: For the next plan.
         progress: How far the read of the whole window came; None if there was none.
         missed: Which tracked calls it should have read and did not.
+        rows: How usable the rows were.
     """
 
     observation: Observation
@@ -108,6 +143,7 @@ class PollResult(NamedTuple):
     state: PlanState
     progress: ReadProgress | None
     missed: Missed
+    rows: RowSums
 
 
 class PollPlan:
@@ -135,7 +171,15 @@ class PollPlan:
         self._whole_read: RangeRead | None = None
         # whether counts contradicted each other, as they do if rows come and go between two answers
         self._is_table_changing = False
-        self._coverage = Coverage(self._limits.page_size)
+        self._begins_early = False
+        self._rows = RowSums()
+        # of the whole read, each once
+        self._unusable_keys: set[int] = set()
+        self._coverage = Coverage(
+            self._limits.page_size,
+            latest=self._now + 1,
+            max_unreadable=self._limits.max_unreadable,
+        )
         unread = backlog(self._tracker, self._now)
         self._catch_up = CatchUp(unread, state.slice_ms, by_offset=state.by_offset)
 
@@ -146,7 +190,8 @@ class PollPlan:
             What was read.
 
         Raises:
-            Inconsistent: The answers contradicted each other each time a range was read.
+            Inconsistent: The answers contradict each other, or what was asked.
+            BadResponseError: Most of the rows are no rows of calls.
         """
         scanned = yield from self._read()
         missed = self._missed()
@@ -165,10 +210,15 @@ class PollPlan:
             Whether with this poll all of the window has been read.
         """
         # The order matters: the later parts leave out what the earlier ones have read.
+        wide = None
+        if self._state.probed_at is None:
+            # before all else: in a long read, calls begin that would seem to lie in the future
+            wide = yield from self._steps_for(Purpose.PROBE, self._wide_page())
         low = self._low()
         scanned = low is None or not (yield from self._head(low))
         if scanned:
             yield from self._steps_for(Purpose.WHOLE_WINDOW, self._whole())
+        yield from self._steps_for(Purpose.PROBE, self._probe(wide))
         if self._tracker.polled_at is None:
             yield from self._steps_for(Purpose.OLDER_LIVE, self._older_live())
         # a whole read by offset includes them
@@ -199,17 +249,33 @@ class PollPlan:
             while True:
                 # out goes a Step; back comes the Page of its search, which the part is waiting for
                 page = yield Step(search, purpose, self._progress())
+                self._judge(search, page)
                 search = searches.send(page)
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def _judge(self, search: Search, page: Page) -> None:
+        """Raise if a page contradicts what was asked, or what was known before."""
+        self._rows = self._rows.plus(page)
+        if self._whole_read is not None:
+            self._unusable_keys.update(row.key for row in page.unusable)
+        check_page(search, page, self._now)
+        if self._tracker.polled_at is not None:
+            moved = moved_text(page, self._known_start)
+            if moved is not None:
+                raise Inconsistent(moved)
+
+    def _known_start(self, call_id: str) -> Instant | None:
+        known = self._tracker.calls.get(call_id)
+        return None if known is None else known.call.start
 
     def _progress(self) -> ReadProgress | None:
         return None if self._whole_read is None else self._whole_read.progress
 
     def _low(self) -> Instant | None:
         """Return the start from which on the plan reads; None if it must read everything."""
-        if self._state.by_offset or self._is_small():
+        if self._state.by_offset or self._state.is_count_useless or self._is_small():
             return None
         tracker, window_start = self._tracker, self._now - self._rules.window_ms
         # after an outage longer than the window, nothing that is tracked lies in it
@@ -239,7 +305,7 @@ class PollPlan:
             self._catch_up.unread,
             is_contradicted,
         )
-        return PollResult(observation, scanned, state, self._progress(), missed)
+        return PollResult(observation, scanned, state, self._progress(), missed, self._rows)
 
     def _missed(self) -> Missed:
         due = {each.call.id for each in self._tracker.missing_due(self._now)}
@@ -288,18 +354,134 @@ class PollPlan:
         start = whole_read_start(self._tracker, self._now)
         if self._state.by_offset and (oldest := self._oldest_unsettled()) is not None:
             start = min(start, oldest)  # by offset, they cannot be looked for one by one
-        self._whole_read = RangeRead(
-            start, self._now + 1, self._limits.page_size, by_offset=self._state.by_offset
+        self._whole_read = self._coverage.range_read(
+            start,
+            self._now + 1,
+            by_offset=self._state.by_offset,
+            believes_count=not self._state.is_count_useless,
+            known=self._tracker.calls.present,
         )
         result = yield from self._whole_read.searches()
+        self._check_usable(result)
+        if result.offset_cause is OffsetCause.END:
+            yield from self._check_end_is_ignored(result)
         self._coverage.take(result)
+        self._coverage.min_tolerated = tolerated(result.expected, self._limits.max_unreadable)
+        self._begins_early = result.begins_early
         # a whole read is a full scan as well: the one under way ends
         self._state = self._state._replace(
             by_offset=result.by_offset,
+            offset_cause=result.offset_cause or self._state.offset_cause,
+            low_counts=self._low_counts_after(result),
             unreadable_count=result.unreadable_count,
             scan_position=None,
             scan_began=self._now,
         )
+
+    def _check_usable(self, result: RangeResult) -> None:
+        """Raise if most rows of the window are unusable, each row counted once."""
+        lost = result.unreadable_count
+        unusable = max(lost, len(self._unusable_keys))
+        check_usable(RowSums(len(result.calls) + lost, lost, unusable, self._rows.fields))
+
+    def _low_counts_after(self, result: RangeResult) -> int:
+        """Return how many polls in a row met a count that was too low, after a whole read."""
+        allowed = tolerated(result.expected, self._limits.max_unreadable)
+        if self._state.is_count_useless or result.low_by > allowed:
+            return MAX_LOW_COUNTS
+        # one poll alone may meet rows that come between a count and its page, or between two pages
+        is_low = result.low_by > 0 or result.grew_by > allowed
+        return self._state.low_counts + 1 if is_low else 0
+
+    def _check_end_is_ignored(self, result: RangeResult) -> Searches[None]:
+        """Raise if the server does not ignore the end, as it seems, but takes it for another one.
+
+        If it takes the ends of a range for local time, the oldest rows of the window are never
+        given. So it is asked for the time before the oldest row that came: a server that ignores
+        the end answers with all rows, one that knows it with none.
+        """
+        span = result.calls.span
+        if span is None or span[0] - result.start <= ZONE_STEP_MS:
+            return
+        oldest = span[0]
+        length = min(oldest - result.start - FUZZ_MS, (self._now - oldest) // 2)
+        if length > 0:
+            page = yield self._coverage.search(result.start, result.start + length)
+            if 0 < page.count < (1 - MIN_INSIDE) * result.expected:
+                raise Inconsistent(
+                    "the rows start after the end asked for, by less than if it were ignored: is "
+                    "toDate taken for UTC?"
+                )
+
+    def _probe(self, wide: Page | None) -> Searches[None]:
+        """Ask for other ranges where the server may have answered for another one than was asked.
+
+        So it is asked once after a start, where calls are gone that were the newest or the oldest,
+        and now and then while there are no calls at all. The server may take the ends of a range
+        for local time, cut them to days, or give the starts of calls in local time.
+
+        Args:
+            wide: The newest page of a wider range, if this poll has asked for it already.
+        """
+        span, is_start = self._coverage.calls.span, wide is not None
+        if wide is None and (self._is_probe_due(span) or self._has_lost_calls(span)):
+            wide = yield from self._wide_page()
+        if wide is not None:
+            self._check_probe(wide)
+            self._state = self._state._replace(probed_at=self._now)
+        is_old = span is not None and span[1] < self._now - ZONE_STEP_MS
+        if span is not None and is_old and (is_start or self._begins_early):
+            # calls that began since, and seem to have begun before, would be found here
+            page = yield self._coverage.search(span[1] + 2 * FUZZ_MS + 2, self._now + 1)
+            self._check_probe(page)
+
+    def _wide_page(self) -> Searches[Page]:
+        """Ask for the newest page of a wider range, and find out whether its count is of use.
+
+        If all rows that are counted are on a page of a length at which servers cut pages off, the
+        count may be that of the page alone: what lies below it is asked for.
+        """
+        start = self._now - self._rules.window_ms
+        search = wider(start, self._now, self._limits.page_size)
+        page = yield from self._one_page(search)
+        if page.calls and page.received == page.count and page.received in USUAL_PAGES:
+            oldest = page.calls[-1].start
+            below = yield from self._one_page(search._replace(end=oldest))
+            if any(call.start < oldest for call in below.calls):
+                self._state = self._state._replace(low_counts=MAX_LOW_COUNTS)
+        return page
+
+    def _check_probe(self, page: Page) -> None:
+        start, coverage = self._now - self._rules.window_ms, self._coverage
+        unread = [
+            call
+            for call in page.calls
+            if start <= call.start <= self._now
+            and call.id not in coverage.calls
+            and coverage.covers(call.start)
+        ]
+        check_probe(page, unread, read=len(coverage.calls), now=self._now)
+
+    def _is_probe_due(self, span: tuple[Instant, Instant] | None) -> bool:
+        probed_at = self._state.probed_at
+        is_empty = span is None and not self._tracker.calls.present(
+            self._now - self._rules.window_ms, self._now + 1
+        )
+        return is_empty and probed_at is not None and self._now - probed_at >= PROBE_EVERY_MS
+
+    def _has_lost_calls(self, span: tuple[Instant, Instant] | None) -> bool:
+        """Return whether the newest or the oldest known calls of the window are gone."""
+        polled_at, present = self._tracker.polled_at, self._tracker.calls.present
+        if polled_at is None:
+            return False
+        start = self._now - self._rules.window_ms
+        if span is None:
+            return present(start, polled_at + 1) > 0
+        oldest, newest = span
+        if present(max(start, newest + 1), polled_at + 1) > 0:
+            return True
+        is_cut_off = self._whole_read is not None and oldest - start > ZONE_STEP_MS
+        return is_cut_off and present(start, oldest) >= MIN_MOVED
 
     def _oldest_unsettled(self) -> Instant | None:
         return self._tracker.oldest_unsettled(since=self._now - self._rules.follow_ms)
@@ -325,10 +507,11 @@ class PollPlan:
         page_end = yield from self._steps_for(
             Purpose.NEW_CALLS, self._coverage.down(low, self._now + 1)
         )
-        if page_end is None:
+        if page_end is None or (yield from self._goes_on_below(page_end, low)):
             return DifferenceResult.UNEXPLAINED
         # the first page's count is that of all the range, as of the poll's beginning
         total = page_end.total
+        self._coverage.min_tolerated = tolerated(total, self._limits.max_unreadable)
         # calls that started since the last poll are unknown: what lies above it must be read
         while page_end.start > new_from:
             page_end = yield from self._steps_for(
@@ -345,6 +528,27 @@ class PollPlan:
         if result is DifferenceResult.EXPLAINED:
             self._note_unreadable(low, total)
         return result
+
+    def _goes_on_below(self, page_end: PageEnd, low: Instant) -> Steps[bool]:
+        """Return whether the API has calls below a first page that is said to hold all of them.
+
+        That is asked only where known calls would be gone. Then the count is of no use.
+        """
+        span = self._coverage.calls.span
+        oldest = self._now + 1 if span is None else span[0]
+        if page_end.start > low or self._tracker.calls.present(low, oldest) < MIN_MOVED:
+            return False
+        below = Search(low - 1, oldest, 0, self._limits.page_size)
+        page = yield from self._steps_for(Purpose.DIFFERENCE, self._one_page(below))
+        seen = self._coverage.calls
+        if not any(low <= call.start < oldest and call.id not in seen for call in page.calls):
+            return False
+        self._state = self._state._replace(low_counts=MAX_LOW_COUNTS)
+        return True
+
+    def _one_page(self, search: Search) -> Searches[Page]:
+        self._coverage.asked += 1
+        return (yield search)
 
     def _note_unreadable(self, low: Instant, counted: int) -> None:
         """Count the rows that cannot be read: those that the API counts and nobody knows.

@@ -31,6 +31,23 @@ class Search(NamedTuple):
     statuses: tuple[int, ...] = ()
 
 
+UNUSABLE_FIELDS = ("id", "start_time", "conversation_status", "status", "duration", "tags")
+"""The fields of a row that may be unusable, as `UnusableRow` names them."""
+
+
+class UnusableRow(NamedTuple):
+    """A row with fields that cannot be used: of a wrong type, or beyond what is believed.
+
+    Attributes:
+        key: Tells the row from others as long as this process runs, by its id where it has one.
+        fields: Its unusable fields, of `UNUSABLE_FIELDS`. A null or absent one is usable, but a
+            row needs an id and a start.
+    """
+
+    key: int
+    fields: tuple[str, ...]
+
+
 class Page(msgspec.Struct, frozen=True):
     """The answer to a `Search`.
 
@@ -40,6 +57,7 @@ class Page(msgspec.Struct, frozen=True):
         rejected: How many rows had no usable id or start.
         rejected_ids: The ids of the rejected rows that have one.
         ends_usably: Whether the last row is one of ``calls``.
+        unusable: The rows with a field that cannot be used, among them the rejected ones.
     """
 
     count: int
@@ -47,11 +65,17 @@ class Page(msgspec.Struct, frozen=True):
     rejected: int = 0
     rejected_ids: frozenset[str] = frozenset()
     ends_usably: bool = True
+    unusable: Sequence[UnusableRow] = ()
 
     @property
     def received(self) -> int:
         """All rows of the page, rejected ones included."""
         return len(self.calls) + self.rejected
+
+    @property
+    def unusable_count(self) -> int:
+        """Rows with a field that cannot be used, rejected ones included."""
+        return max(self.rejected, len(self.unusable))
 
 
 class Purpose(StrEnum):
@@ -66,6 +90,7 @@ class Purpose(StrEnum):
     WHOLE_WINDOW = "whole window"
     OLDER_LIVE = "older live calls"
     CATCH_UP = "catching up"
+    PROBE = "wider range"
 
 
 class ReadProgress(NamedTuple):

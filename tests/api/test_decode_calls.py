@@ -277,7 +277,9 @@ def test_the_ids_of_rejected_rows_are_returned():
 
 
 @pytest.mark.parametrize("field", ["conversationStatus", "status", "from", "to"])
-@pytest.mark.parametrize("value", [ABSENT, None, "4", "", True, [4], {"code": 4}, 4.5, 1e300])
+@pytest.mark.parametrize(
+    "value", [ABSENT, None, "4 ", "four", "", True, [4], {"code": 4}, 4.5, 1e300]
+)
 def test_a_bad_code_counts_as_null_and_the_row_stays(field, value):
     attribute = {"conversationStatus": "status", "status": "call_status"}.get(field)
     call = call_with(**{field: value})
@@ -339,7 +341,9 @@ def test_200_was_replaced_by_500_and_counts_as_error(field):
         (10**400, 0.0),
         (None, 0.0),
         (ABSENT, 0.0),
-        ("61", 0.0),
+        ("61", 61.0),
+        ("61.5", 61.5),
+        ("61 s", 0.0),
         (True, 0.0),
         ([61], 0.0),
         (float("nan"), 0.0),
@@ -581,3 +585,46 @@ def test_an_id_that_is_too_long_is_not_looked_at():
     row = {"id": "\u0344" * 1_000_000 + "1" * 7}
     page = decode_page(msgspec.json.encode({"count": 1, "results": [row]}))
     assert (page.rejected, page.rejected_ids) == (1, frozenset())
+
+
+@pytest.mark.parametrize(("text", "code"), [("4", 4), ("-1", -1), ("130.0", 130), ("200", 500)])
+@pytest.mark.parametrize("field", ["conversationStatus", "status"])
+def test_a_code_in_quotes_is_the_number_it_is(field, text, code):
+    page = decode_page(body_of(row_with(**{field: text})))
+    attribute = {"conversationStatus": "status", "status": "call_status"}[field]
+    assert getattr(page.calls[0], attribute) == code
+    assert not page.unusable
+
+
+UNUSABLE = {
+    "id": ([None, 7, "", "x" * 300, ["a"]], "id"),
+    "startTime": ([None, 7, "", "yesterday", {}], "start_time"),
+    "conversationStatus": (["Complete", "4 ", True, [4], 4.5, 10**7], "conversation_status"),
+    "status": (["Completed", False, {}, -(10**7)], "status"),
+    "duration": (["12 s", True, [], -1, 10**9], "duration"),
+    "tags": (["vip", 7, {}, ["vip", 7], [["vip"]]], "tags"),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [(field, value, name) for field, (values, name) in UNUSABLE.items() for value in values],
+    ids=in_short,
+)
+def test_an_unusable_field_is_named(field, value, name):
+    page = decode_page(body_of(GOOD_ROW, row_with(**{field: value})))
+    assert [row.fields for row in page.unusable] == [(name,)]
+    assert page.unusable_count == 1
+
+
+@pytest.mark.parametrize("field", ["conversationStatus", "status", "duration", "tags", "from"])
+@pytest.mark.parametrize("value", [None, ABSENT])
+def test_a_field_that_is_null_or_absent_is_usable(field, value):
+    assert not decode_page(body_of(row_with(**{field: value}))).unusable
+
+
+def test_an_unusable_row_is_known_again_by_its_id():
+    bad = [row_with(duration="x", tags=[7], startTime=None), row_with(duration="y")]
+    first, again = (decode_page(body_of(row)).unusable for row in bad)
+    assert first[0].key == again[0].key
+    assert set(first[0].fields) == {"start_time", "duration", "tags"}

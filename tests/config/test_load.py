@@ -31,6 +31,7 @@ def test_every_default_is_the_contracts():
         "full_scan_every": 900,
         "follow": 86_400,
         "catch_up": 86_400,
+        "max_unreadable": 0.01,
         "stale_after": 300,
         "give_up": 60,
     }

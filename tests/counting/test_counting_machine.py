@@ -20,6 +20,7 @@ from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import Inconsistent
+from pearl_exporter.reading.contradictions import MIN_TOLERATED
 from pearl_exporter.reading.cost import PlanLimits
 from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
 from tests.support.oracle import (
@@ -179,7 +180,8 @@ class Histories(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.table.rows)))
         self.gone[key] = self.table.rows.pop(key)
 
-    @precondition(lambda self: self.table.rows)
+    # of more unusable rows than two, and than half, a poll may fail: see `contradictions`
+    @precondition(lambda self: self.table.rows and len(self.table.rejected) < MIN_TOLERATED)
     @rule(data=st.data())
     def spoil(self, data):
         self.table.rejected |= {data.draw(st.sampled_from(sorted(self.table.rows)))}

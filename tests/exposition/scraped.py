@@ -108,6 +108,7 @@ def polled(
         catching_up=False,
         caught_up_at=NOW - 8_000_000,
         full_scan_at=NOW - 19_250,
+        unreadable_rows=4,
     )
     return OutboundSnapshot(
         name=name,

@@ -25,6 +25,8 @@ def test_each_event_is_counted() -> None:
     world.exporter.waited(1.5)
     world.exporter.retried()
     world.exporter.read_rows(100, 3)
+    world.exporter.read_rows_outside(4)
+    world.exporter.met_unusable_fields("duration", 5)
     world.exporter.met_unknown_codes("call_status", 2)
     world.exporter.configured(successfully=False, at_seconds=NOW)
     assert world.samples("pearl_exporter_api_requests_total")[key({}, code="503")] == 1
@@ -34,6 +36,8 @@ def test_each_event_is_counted() -> None:
     assert world.samples("pearl_exporter_api_retries_total") == {key({}): 1}
     assert world.samples("pearl_exporter_rows_total") == {key({}): 100}
     assert world.samples("pearl_exporter_rows_rejected_total") == {key({}): 3}
+    assert world.samples("pearl_exporter_rows_outside_range_total") == {key({}): 4}
+    assert world.samples("pearl_exporter_unusable_fields_total")[key({}, field="duration")] == 5
     assert world.samples("pearl_exporter_unknown_codes_total")[key({}, field="call_status")] == 2
     assert world.samples("pearl_exporter_config_last_reload_successful") == {key({}): 0}
     reloaded = "pearl_exporter_config_last_reload_success_timestamp_seconds"

@@ -128,6 +128,8 @@ def test_the_whole_of_a_scrape(format_: Format, file: str) -> None:
     world.exporter.retried()
     world.exporter.waited(1.5)
     world.exporter.read_rows(79, 2)
+    world.exporter.read_rows_outside(3)
+    world.exporter.met_unusable_fields("tags", 2)
     world.exporter.met_unknown_codes("status", 1)
     own = re.compile(r"(# \w+ )?(process|python)_")
     lines = [line for line in world.text(format_).splitlines() if not own.match(line)]

@@ -86,7 +86,7 @@ async def test_what_a_poll_asked_is_remembered_as_it_was_asked():
 async def test_each_search_is_remembered_with_what_it_is_for():
     polled = await Polled().begin()
     first = polled.poller.snapshot.polls[0].asked.purposes
-    assert list(first) == ["whole window", "older live calls"]
+    assert list(first) == ["wider range", "whole window", "older live calls"]
     steady = [list((await polled.poll()).asked.purposes) for _ in range(COUNT_EVERY)]
     assert all(each[0] == "new calls" for each in steady)
     assert "count of outcomes" in steady[-1]

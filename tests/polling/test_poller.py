@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import itertools
+import json
 import logging
 import threading
 import time
 from collections.abc import Sequence
 from itertools import pairwise
 
+import httpx
 import pytest
 
 from pearl_exporter.api.token_breaker import MAX_BACKOFF_SECONDS
@@ -554,3 +556,28 @@ async def test_no_slow_outbound_delays_another():
     assert loop.time() - began < 2
     assert await stuck is None
     assert loop.time() - began > 20
+
+
+class _Changing(httpx.AsyncBaseTransport):
+    """Answers after 20 s, each time with another outcome of the one call, and too high a count."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(20)
+        asked = json.loads(await request.aread())
+        now = asyncio.get_running_loop().time()
+        row = {"id": "call", "startTime": asked["fromDate"], "conversationStatus": int(now) % 999}
+        answer = {"count": 9, "results": [row] if not asked["skip"] else []}
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(answer).encode()))
+
+
+async def test_answers_to_the_same_question_do_not_put_off_giving_up():
+    """They are no progress, whatever arrives."""
+    world = world_of(transport=lambda _: _Changing(), outbound={"give_up": 70.0})
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    began = asyncio.get_running_loop().time()
+    failure = await poller.poll()
+    assert failure is not None
+    assert failure.reason == "timeout"
+    # four different questions: the wider range, the window, and twice below its oldest row
+    assert asyncio.get_running_loop().time() - began <= 4 * 20 + 70 + 1

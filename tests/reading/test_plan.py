@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pearl_exporter.counting.calls import Call
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker
+from pearl_exporter.errors import BadResponseError
 from pearl_exporter.reading.catch_up import SLICE_PAGES
 from pearl_exporter.reading.cost import (
     MAX_WHOLE_READ_PAGES,
@@ -98,7 +99,8 @@ class Outbound:
 
 def test_the_first_poll_reads_the_window_and_older_live_calls():
     outbound = Outbound()
-    assert outbound.requests == 20 + 1
+    # the window's pages, the calls before it that are live, and a wider range
+    assert outbound.requests == 20 + 1 + 1
     assert outbound.is_right()
 
 
@@ -334,13 +336,19 @@ def test_a_scan_takes_at_most_a_quarter_of_the_requests():
     assert polls / 2 < scanning <= polls * USUAL_MAX_REQUESTS / 4
 
 
-def test_a_page_of_unreadable_rows_stops_no_scan():
-    unreadable = frozenset(f"old-{number:04d}" for number in range(600, 850))
+def test_pages_with_many_unreadable_rows_stop_no_scan():
+    unreadable = frozenset(f"old-{number:04d}" for number in range(600, 850) if number % 5 > 2)
     outbound, scans = Outbound(rejected=unreadable), 0
     for _ in range(60):
         scans += outbound.poll().scanned
         assert outbound.requests <= 4
     assert scans == 1
+
+
+def test_a_page_of_unreadable_rows_fails_the_poll():
+    unreadable = frozenset(f"old-{number:04d}" for number in range(600, 850))
+    with pytest.raises(BadResponseError, match="94 without a usable id, startTime"):
+        Outbound(rejected=unreadable)
 
 
 def test_after_a_short_outage_all_that_is_new_is_read_at_once():
@@ -395,7 +403,7 @@ def test_what_left_the_window_while_catching_up_is_counted_once():
 
 def test_catching_up_goes_on_after_a_restart():
     outbound = Outbound()
-    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(6_000)))
+    outbound.table.put(*(done(f"new-{n:04d}", T0 + n * 5_000) for n in range(5_700)))
     before = outbound.poll(8 * 3_600).observation.unread
     outbound.tracker, outbound.state = Tracker(RULES, outbound.tracker.saved()), PlanState()
     after = outbound.poll().observation.unread

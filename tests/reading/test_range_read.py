@@ -212,9 +212,34 @@ def test_a_page_of_rejected_rows_does_not_stop_the_read():
     assert set(read_whole(RangeRead(START, END, 2), table)) == set(table.rows) - table.rejected
 
 
-def test_two_equal_reads_overrule_a_wrong_count():
-    table = table_of(*range(START, START + 5), miscount=3)
-    assert read_whole(RangeRead(START, END, 10), table) == inside(table)
+@pytest.mark.parametrize("miscount", [-3, -1, 1, 2])
+def test_two_equal_reads_overrule_a_wrong_count(miscount):
+    table = table_of(*range(START, START + 5), miscount=miscount)
+    result = read_range(RangeRead(START, END, 10), table)
+    assert by_id(result.calls) == inside(table)
+    assert result.unreadable_count == max(0, miscount)
+
+
+@pytest.mark.parametrize(
+    ("calls", "missing", "share", "is_good"),
+    [
+        (5, 3, 0.01, False),
+        (300, 3, 0.01, True),
+        (300, 4, 0.01, False),
+        (300, 30, 0.1, True),
+        (5, 2, 0.0, True),
+        (0, 310, 1.0, True),
+    ],
+)
+def test_a_shortfall_is_bounded(calls, missing, share, is_good):
+    """By two rows, or the share of the rows that is configured."""
+    table = table_of(*range(START, START + calls), miscount=missing)
+    read = RangeRead(START, END, 100, max_unreadable=share)
+    if is_good:
+        assert read_range(read, table).unreadable_count == missing
+    else:
+        with pytest.raises(Inconsistent, match=rf"give {missing} of them.*poll\.max_unreadable"):
+            read_range(read, table)
 
 
 @pytest.mark.parametrize("limit", [3, 10])
@@ -277,8 +302,8 @@ def test_progress_is_calls_read_of_calls_expected():
     assert all(100 <= each <= 101 for each in expected)
 
 
-async def test_a_count_of_no_calls_with_rows_is_read_again():
-    pages = [Page(0, calls_at(START + 1)), Page(0, ())] * 2
+async def test_a_count_of_no_calls_with_rows_is_not_believed():
+    pages = [Page(0, calls_at(START + 1)), Page(0, ())] * 4
 
     async def ask(_search: Search) -> Page:
         return pages.pop(0)

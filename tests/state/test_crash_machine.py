@@ -284,6 +284,8 @@ class Crashes(Histories):
                 api_clock=self.api_clock,
                 observer=SimpleNamespace(
                     read_rows=lambda received, rejected: None,
+                    read_rows_outside=lambda rows: None,
+                    met_unusable_fields=lambda field, calls: None,
                     met_unknown_codes=lambda field, calls: None,
                 ),
                 publish=lambda snapshot: None,

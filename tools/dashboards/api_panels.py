@@ -99,8 +99,9 @@ def rows() -> Panels:
         panels.time_series(
             PanelInfo(
                 "Rows not understood",
-                "Rows a minute without a usable id or start, which are skipped, and calls with a "
-                "code that is in no table. If they grow, the platform has changed.",
+                "Rows a minute without a usable id or start, which are skipped, calls with a code "
+                "that is in no table or a value of a wrong type, and rows outside the range asked "
+                "for. If they grow, the platform has changed.",
                 "suffix:rows/min",
             ),
             queries.over_range(
@@ -109,6 +110,13 @@ def rows() -> Panels:
             queries.over_range(
                 EXPORTERS.per_minute("pearl_exporter_unknown_codes_total", "field"),
                 "unknown {{field}}",
+            ),
+            queries.over_range(
+                EXPORTERS.per_minute("pearl_exporter_unusable_fields_total", "field"),
+                "unusable {{field}}",
+            ),
+            queries.over_range(
+                EXPORTERS.per_minute("pearl_exporter_rows_outside_range_total"), "out of place"
             ),
         ),
     ]

@@ -125,6 +125,17 @@ def counting() -> Panels:
         panels.ranked(
             panels.time_series(
                 PanelInfo(
+                    "Rows that can't be read",
+                    "Rows that the API counts in the window and that the last good poll could not "
+                    "read. By so many calls the window may be too low.",
+                    COUNT,
+                ),
+                queries.over_range(POLLED.sum("pearl_outbound_unreadable_rows", "outbound"), _EACH),
+            )
+        ),
+        panels.ranked(
+            panels.time_series(
+                PanelInfo(
                     "Calls in memory", "Calls of the window and calls not yet settled.", COUNT
                 ),
                 queries.over_range(POLLED.sum("pearl_outbound_tracked_calls", "outbound"), _EACH),
