@@ -473,15 +473,62 @@ def rejected_rows_without_rows(name: str) -> Scenario:
     return Scenario(rows(name, counter((60, 100)))[1:], asked)
 
 
-def codes(name: str, status: str) -> list:
+@scenario
+def rows_outside_the_range(name: str) -> Scenario:
+    labels, alert = target(name), "PearlRowsOutsideRange"
+    outside = f"{counter((10, 0), (15, 100))} {absent(1)} {counter((34, 0))}"
+    world = [
+        series("pearl_exporter_rows_total", counter((LENGTH, 1000)), labels),
+        series("pearl_exporter_rows_outside_range_total", outside, labels),
+    ]
+    asked = [quiet(m, alert, labels) for m in (9, 12, 55)]
+    return Scenario(world, [*asked, *(firing(m, alert, labels) for m in (20, 25.5, 28))])
+
+
+@scenario
+def few_rows_outside_the_range(name: str) -> Scenario:
+    labels = target(name)
+    world = [
+        series("pearl_exporter_rows_total", counter((LENGTH, 1000)), labels),
+        series("pearl_exporter_rows_outside_range_total", counter((LENGTH, 5)), labels),
+    ]
+    return Scenario(world, [quiet(m, "PearlRowsOutsideRange", labels) for m in (20, 59)])
+
+
+@scenario
+def rows_outside_the_range_without_rows(name: str) -> Scenario:
+    labels = target(name)
+    world = [series("pearl_exporter_rows_outside_range_total", counter((LENGTH, 100)), labels)]
+    return Scenario(world, [quiet(m, "PearlRowsOutsideRange", labels) for m in (20, 59)])
+
+
+@scenario
+def rows_that_are_counted_and_not_listed(name: str) -> Scenario:
+    labels, alert = spring(name), "PearlRowsUnreadable"
+    rows_ = f"{gauge((10, 2), (20, 30))} {absent(1)} {gauge((9, 30), (20, 2))}"
+    world = [series("pearl_outbound_unreadable_rows", rows_, labels)]
+    asked = [quiet(m, alert, labels) for m in (9, 24, 50)]
+    return Scenario(world, [*asked, *(firing(m, alert, labels) for m in (27, 30.5, 35, 39))])
+
+
+@scenario
+def log_lines_dropped(name: str) -> Scenario:
+    labels, alert = target(name), "PearlLogLinesDropped"
+    dropped = f"{counter((10, 0), (5, 10), (10, 0))} {absent(1)} {counter((34, 0))}"
+    world = [series("pearl_exporter_log_lines_dropped_total", dropped, labels)]
+    asked = [quiet(m, alert, labels) for m in (9, 35, 59)]
+    return Scenario(world, [*asked, *(firing(m, alert, labels) for m in (12, 25.5, 28))])
+
+
+def codes(name: str, status: str, counter_: str = "unknown_codes") -> list:
     labels = {**target(name), "outbound": "spring"}
     other = {**labels, "outbound": "autumn"}
     return [
         series("pearl_calls_started_total", counter((LENGTH, 60)), labels),
         series("pearl_calls_started_total", counter((LENGTH, 40)), other),
-        series("pearl_exporter_unknown_codes_total", status, target(name), field="status"),
+        series(f"pearl_exporter_{counter_}_total", status, target(name), field="status"),
         series(
-            "pearl_exporter_unknown_codes_total",
+            f"pearl_exporter_{counter_}_total",
             gauge((LENGTH, 0)),
             target(name),
             field="call_status",
@@ -516,6 +563,22 @@ def few_codes_that_are_not_known(name: str) -> Scenario:
 def unknown_codes_without_calls(name: str) -> Scenario:
     asked = [quiet(m, "PearlUnknownCodes", target(name)) for m in (20, 59)]
     return Scenario(codes(name, counter((60, 5)))[2:], asked)
+
+
+@scenario
+def fields_of_a_wrong_type(name: str) -> Scenario:
+    """Two in a hundred calls of all outbounds, from minute 5 on, and a restart."""
+    labels, alert = target(name), "PearlFieldsUnusable"
+    unusable = f"{counter((5, 0), (25, 4))} {absent(1)} {counter((29, 4))}"
+    asked = [quiet(m, alert, labels) for m in (4, 15)]
+    asked += [firing(m, alert, labels, field="status") for m in (29, 31, 59)]
+    return Scenario(codes(name, unusable, "unusable_fields"), asked)
+
+
+@scenario
+def few_fields_of_a_wrong_type(name: str) -> Scenario:
+    world = codes(name, counter((60, 0.5)), "unusable_fields")
+    return Scenario(world, [quiet(m, "PearlFieldsUnusable", target(name)) for m in (20, 59)])
 
 
 @scenario
