@@ -81,7 +81,8 @@ async def ask_habits(
         ApiError: A request failed.
     """
     start = now - round(outbound.window * 1000)
-    steps = try_habits(start, now, app.settings.api.page_size)
+    page_size, unreadable = app.settings.api.page_size, app.settings.poll.max_unreadable
+    steps = try_habits(start, now, page_size, max_unreadable=unreadable)
     return await drive(steps, _asking(app, outbound, notice_seconds))
 
 

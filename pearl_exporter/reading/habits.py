@@ -20,26 +20,26 @@ of it, or if what they publish is wrong.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.errors import BadResponseError
+from pearl_exporter.reading.contradictions import (
+    FUZZ_MS,
+    MAX_UNREADABLE,
+    MIN_INSIDE,
+    MIN_TOLERATED,
+    RowSums,
+    check_usable,
+    tolerated,
+    unusable_text,
+)
 from pearl_exporter.reading.search import Page, Search, Searches
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-
-FUZZ_MS = 1000
-"""A row this far outside of the range may be there for dates that are cut to seconds."""
-
-MIN_INSIDE_SHARE = 0.1
-"""A page with a smaller share of rows inside the range contradicts the question."""
-
-MAX_UNUSABLE_SHARE = 0.5
-"""A page with a larger share of unusable rows is not read."""
-
-NOTED_UNUSABLE_SHARE = 0.01
 
 _LONG_AGO: Instant = 946_684_800_000
 """2000-01-01T00:00:00Z, before the platform had any calls."""
@@ -85,7 +85,7 @@ class Answers(NamedTuple):
 
 
 def try_habits(
-    start: Instant, now: Instant, limit: int, *, max_unreadable: float = 0.0
+    start: Instant, now: Instant, limit: int, *, max_unreadable: float = MAX_UNREADABLE
 ) -> Searches[list[Judgement]]:
     """Yield the searches that tell the habits of an API apart, at most seven.
 
@@ -174,8 +174,8 @@ def _nothing_usable(page: Page) -> Judgement:
 def _judge_zone(page: Page, start: Instant, now: Instant) -> Judgement:
     late = [call for call in page.calls if call.start > now + FUZZ_MS]
     early = [call for call in page.calls if call.start < start - FUZZ_MS]
-    too_few_inside = len(late) + len(early) > (1 - MIN_INSIDE_SHARE) * len(page.calls)
-    if len(late) > _tolerated(len(page.calls)) or (late and too_few_inside):
+    too_few_inside = len(late) + len(early) > (1 - MIN_INSIDE) * len(page.calls)
+    if len(late) > tolerated(len(page.calls), MAX_UNREADABLE) or (late and too_few_inside):
         ahead = max(call.start for call in late) - now
         how_many = "" if too_few_inside else f"{len(late)} of {len(page.calls)} "
         return Judgement(
@@ -227,7 +227,7 @@ def _judge_ends(answers: Answers) -> Judgement:
     reach = answers.start - min(early, default=answers.start)
     beyond = max((call.start for call in answers.lower.calls), default=0) - answers.middle
     is_read_by_offset = beyond > FUZZ_MS or not _is_ordered(answers)
-    if is_read_by_offset and len(early) > (1 - MIN_INSIDE_SHARE) * len(oldest):
+    if is_read_by_offset and len(early) > (1 - MIN_INSIDE) * len(oldest):
         return Judgement(
             "ends",
             Verdict.FAIL,
@@ -263,16 +263,19 @@ def _judge_count(answers: Answers, max_unreadable: float) -> Judgement:
     return max(contradictions, key=lambda each: each.verdict is Verdict.FAIL)
 
 
-def _judge_unusable(pages: Sequence[Page]) -> Judgement:
-    received = sum(page.received for page in pages)
-    rejected = sum(page.rejected for page in pages)
-    share = rejected / received if received else 0.0
-    found = f"{rejected:,} of {received:,} rows have no usable id or startTime"
-    if share > MAX_UNUSABLE_SHARE:
-        return Judgement("rows", Verdict.FAIL, f"{found}: has the API changed?")
-    if share > NOTED_UNUSABLE_SHARE:
-        return Judgement("rows", Verdict.WARNING, f"{found}: their calls are not counted")
-    return Judgement("rows", Verdict.OK, "rows have a usable id and startTime")
+def _judge_unusable(pages: Iterable[Page]) -> Judgement:
+    sums = RowSums()
+    for page in pages:
+        sums = sums.plus(page)
+    try:
+        check_usable(sums)
+    except BadResponseError as error:
+        return Judgement("rows", Verdict.FAIL, str(error))
+    if sums.is_notable:
+        return Judgement(
+            "rows", Verdict.WARNING, f"{unusable_text(sums)}: such fields count as null"
+        )
+    return Judgement("rows", Verdict.OK, "rows have usable fields")
 
 
 def _judge_page(answers: Answers) -> Judgement:
@@ -282,7 +285,10 @@ def _judge_page(answers: Answers) -> Judgement:
         return Judgement(
             "page", Verdict.WARNING, "skip is ignored: each page of a range is its first page"
         )
-    if answers.limit - page.received > _tolerated(answers.limit) and answers.next.received:
+    if (
+        answers.limit - page.received > tolerated(answers.limit, MAX_UNREADABLE)
+        and answers.next.received
+    ):
         return Judgement(
             "page",
             Verdict.WARNING,
@@ -315,7 +321,7 @@ def _counts_of_whole_ranges(answers: Answers, max_unreadable: float) -> Iterator
         if page.received >= full:
             continue
         missing = page.count - page.received
-        if missing > max(_tolerated(page.count), max_unreadable * page.count):
+        if missing > tolerated(page.count, max_unreadable):
             yield Judgement(
                 "count",
                 Verdict.FAIL,
@@ -330,7 +336,7 @@ def _counts_of_whole_ranges(answers: Answers, max_unreadable: float) -> Iterator
             )
         elif missing < 0:
             yield _too_low(page)
-    if answers.nothing.count > _tolerated(0) and not _lies_elsewhere(answers.nothing):
+    if answers.nothing.count > MIN_TOLERATED and not _lies_elsewhere(answers.nothing):
         yield Judgement(
             "count",
             Verdict.FAIL,
@@ -346,16 +352,14 @@ def _counts_of_the_window(answers: Answers, max_unreadable: float) -> Iterator[J
     if newest.count < newest.received + new:
         yield _too_low(newest)
     missing = newest.count - newest.received
-    if not after.received and missing > max(
-        _tolerated(newest.count), max_unreadable * newest.count
-    ):
+    if not after.received and missing > tolerated(newest.count, max_unreadable):
         yield Judgement(
             "count",
             Verdict.FAIL,
             f"the API counts {newest.count:,} rows and lists {newest.received:,} of them",
         )
     least, most = sorted((newest.count, answers.oldest.count))
-    if most - least > _tolerated(most):
+    if most - least > tolerated(most, MAX_UNREADABLE):
         yield Judgement(
             "count",
             Verdict.WARNING,
@@ -371,11 +375,6 @@ def _too_low(page: Page) -> Judgement:
         f"the API counts {page.count:,} rows and lists more: each read goes on to its end, which "
         "takes more requests",
     )
-
-
-def _tolerated(count: int) -> float:
-    """Return how many rows of ``count`` may be counted but not listed."""
-    return max(2.0, 0.01 * count)
 
 
 def _lies_elsewhere(page: Page) -> bool:
