@@ -1,6 +1,7 @@
 """Start-up with a large state: a real `serve`, until saved counters and a first poll."""
 
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def _start(runs: Runs, workload: Workload) -> Figures:
     api.set_time(int(time.time() * 1000), running=True)
     port, config, log = free_port(), runs.folder / "started.yml", runs.folder / "started.log"
     config.write_text(
-        f"api: {{url: '{api.url}', token: bench, rate_limit: 1000, page_size: {PAGE_SIZE}}}\n"
+        f"api: {{url: '{api.url}', token: simulated, rate_limit: 1000, page_size: {PAGE_SIZE}}}\n"
         f"poll: {{interval: {INTERVAL_SECONDS:.0f}s, window: {workload.window_seconds:.0f}s}}\n"
         f"state: {{url: 'sqlite:///{state}'}}\n"
         f"web: {{listen: '127.0.0.1:{port}'}}\n"
@@ -81,15 +82,17 @@ def _start(runs: Runs, workload: Workload) -> Figures:
     progress(f"pearl-exporter: start-up with {workload.calls:,} calls")
     began = time.monotonic()
     with running(*PEARL, "serve", "--config", str(config), log=log) as serve:
-        figures = _scrape_until_polled(f"http://127.0.0.1:{port}/metrics", began, log)
+        figures = _scrape_until_polled(serve, f"http://127.0.0.1:{port}/metrics", began, log)
         figures["rss"] = rss_bytes(serve.pid)
     state.unlink()
     return figures
 
 
-def _scrape_until_polled(url: str, began: float, log: Path) -> Figures:
+def _scrape_until_polled(
+    serve: subprocess.Popen[str], url: str, began: float, log: Path
+) -> Figures:
     figures: Figures = {"longest_scrape": 0.0}
-    while time.monotonic() - began < _TIMEOUT_SECONDS:
+    while time.monotonic() - began < _TIMEOUT_SECONDS and serve.poll() is None:
         scrape_began = time.monotonic()
         try:
             text = fetch(url)
