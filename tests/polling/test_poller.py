@@ -22,6 +22,8 @@ from pearl_exporter.counting.tracker import Applied, Tracker
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
 from pearl_exporter.polling import committed_tracker
+from pearl_exporter.reading.contradictions import RowSums
+from pearl_exporter.reading.coverage import Missed
 from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.simulator import default_campaigns
 from pearl_exporter.state.store import MemoryStore
@@ -363,7 +365,14 @@ async def test_what_is_applied_in_a_thread_goes_by_all_that_is_read(rows, unread
     poller = world.new_poller(MemoryStore(), large_read_rows=100, new_tracker=Noted)
     ids = frozenset(f"unreadable {number}" for number in range(unreadable))
     read = Observation(Rows(rows), [], ids)
-    result = PollResult(read, scanned=False, state=PlanState(), progress=None)
+    result = PollResult(
+        read,
+        scanned=False,
+        state=PlanState(),
+        progress=None,
+        missed=Missed({}, {}, 0),
+        rows=RowSums(),
+    )
     tracker = await poller._tracker.load()
     await poller._tracker.apply_and_commit(tracker, result, now=DAWN_MS, max_gap_ms=0)
     assert [each is not threading.main_thread() for each in threads] == [is_in_thread]

@@ -18,6 +18,7 @@ from pearl_exporter.reading.plan import (
     PollPlan,
     PollResult,
 )
+from pearl_exporter.reading.search import Purpose
 from tests.reading.test_plan import HOUR, LIMIT, MINUTE, QUIET, RULES, SECOND, T0, Outbound, done
 from tests.support.oracle import positive
 from tests.support.table import Table, run_plan
@@ -46,7 +47,7 @@ def test_an_empty_poll_empties_no_window():
     before = outbound.tracker.snapshot()
     shows(outbound, nothing, answers=ALWAYS)
     reading = outbound.poll()
-    assert outbound.requests == 2
+    assert outbound.table.purposes.count(Purpose.MISSING) == 1
     calls, found = before.window.calls, outbound.tracker.snapshot()
     assert (found.window, found.missing) == (before.window, calls)
     assert (len(reading.missed.newly), reading.missed.present) == (calls, calls)
@@ -78,7 +79,6 @@ def test_many_calls_missed_at_once_are_asked_for_again(tracked, missed, is_asked
     table.put(*(done(f"call-{n:03d}", T0 - MINUTE - n * SECOND) for n in range(tracked)))
 
     def poll(now: int, state: PlanState) -> PollResult:
-        table.searches.clear()
         result = run_plan(PollPlan(tracker, state, now=now, limits=PlanLimits(LIMIT)), table)
         tracker.apply(result.observation, now=now, max_gap_ms=0)
         return result
@@ -87,7 +87,7 @@ def test_many_calls_missed_at_once_are_asked_for_again(tracked, missed, is_asked
     for number in range(missed):
         del table.rows[f"call-{number:03d}"]
     result = poll(T0 + 30 * SECOND, state)
-    assert len(table.searches) == (2 if is_asked_again else 1)
+    assert table.purposes.count(Purpose.MISSING) == is_asked_again
     assert len(result.missed.newly) == tracker.snapshot().missing == missed
 
 

@@ -136,7 +136,7 @@ def test_a_row_just_before_the_window_is_not_a_contradiction():
     outbound.poll()
     outbound.state = PlanState()
     outbound.poll()
-    assert 2 <= outbound.requests <= 7
+    assert 2 <= outbound.requests <= 8
     assert outbound.is_right()
 
 

@@ -8,7 +8,7 @@ from pearl_exporter.counting.calls import Call
 from pearl_exporter.polling.plan_runner import drive
 from pearl_exporter.reading.plan import PollPlan, PollResult
 from pearl_exporter.reading.range_read import RangeRead, RangeResult
-from pearl_exporter.reading.search import Page, Search
+from pearl_exporter.reading.search import Page, Purpose, Search, Step
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class Table:
     """What of the rows the server knows that answers: by default all of them."""
     on_search: Callable[["Table"], None] = lambda _: None
     searches: list[Search] = field(default_factory=list)
+    purposes: list[Purpose] = field(default_factory=list)
+    """What the searches of the last plan were for."""
 
     def put(self, *calls: Call) -> None:
         for call in calls:
@@ -77,9 +79,15 @@ def by_id(calls: Iterable[Call]) -> dict[str, Call]:
 
 
 def run_plan(plan: PollPlan, table: Table) -> PollResult:
-    """Run a plan over a table by the driver of real polls."""
+    """Run a plan over a table by the driver of real polls; ``table`` notes what it asked for."""
     ask = _asking(table)
-    return _completed(drive(plan.steps(), lambda step: ask(step.search)))
+    table.purposes.clear()
+
+    def answer(step: Step) -> Coroutine[Any, Any, Page]:
+        table.purposes.append(step.purpose)
+        return ask(step.search)
+
+    return _completed(drive(plan.steps(), answer))
 
 
 def read_range(read: RangeRead, table: Table) -> RangeResult:
