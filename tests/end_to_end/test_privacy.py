@@ -1,6 +1,7 @@
 """Planted numbers, addresses and secrets come out nowhere: no answer, log, state, error or page."""
 
 import base64
+import html
 import re
 import signal
 import socket
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, chdir
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import bcrypt
 import httpx
@@ -149,8 +150,9 @@ class Told:
             answer = self.client.get(path)
             self.note(path, answer)
             links = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
-            left += [urlsplit(link)._replace(fragment="").geturl() for link in links]
-            assert all(link.startswith(("/", "#")) for link in links), "leads elsewhere"
+            paths = [urldefrag(urljoin(path, html.unescape(link))).url for link in links]
+            assert all(link.startswith("/") for link in paths), "leads elsewhere"
+            left += paths
 
     def breaker(self, canary: Canary) -> None:
         """What comes of requests that are wrong, with bait in them."""

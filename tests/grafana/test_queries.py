@@ -45,7 +45,8 @@ EXPECTED = {
     "outbound": OUTBOUNDS,
     "reason": {"auth", "not_found", "rate_limited", "timeout", "connection", "server_error"}
     | {"bad_request", "bad_response", "inconsistent", "state", "deleted", "follow_expired"},
-    "field": {"status", "call_status", "duration", "tags"},
+    "field": {"id", "start_time", "conversation_status", "status", "call_status"}
+    | {"duration", "tags"},
     "code": {"200", "none"},  # none: on a busy machine a request may get no answer in time
 }
 """The values of labels that are known beforehand."""

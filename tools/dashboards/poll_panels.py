@@ -136,6 +136,17 @@ def counting() -> Panels:
         panels.ranked(
             panels.time_series(
                 PanelInfo(
+                    "Missing calls",
+                    "Calls that the last poll should have read and that the API did not list. They "
+                    "are kept until a later poll misses them again.",
+                    COUNT,
+                ),
+                queries.over_range(POLLED.sum("pearl_outbound_missing_calls", "outbound"), _EACH),
+            )
+        ),
+        panels.ranked(
+            panels.time_series(
+                PanelInfo(
                     "Calls in memory", "Calls of the window and calls not yet settled.", COUNT
                 ),
                 queries.over_range(POLLED.sum("pearl_outbound_tracked_calls", "outbound"), _EACH),
