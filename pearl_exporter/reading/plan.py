@@ -45,7 +45,7 @@ from pearl_exporter.reading.coverage import Coverage, Missed, PageEnd
 from pearl_exporter.reading.difference import DifferenceResult, DifferenceSearch
 from pearl_exporter.reading.extent import backlog, whole_read_start
 from pearl_exporter.reading.outcome_counts import SETS, CountResult, OutcomeCount
-from pearl_exporter.reading.range_read import OffsetCause, RangeRead, RangeResult
+from pearl_exporter.reading.range_read import OffsetCause, RangeRead, RangeResult, is_newest_first
 from pearl_exporter.reading.search import Page, Purpose, ReadProgress, Search, Searches, Step, Steps
 
 T = TypeVar("T")
@@ -428,6 +428,10 @@ class PollPlan:
             wide = yield from self._wide_page()
         if wide is not None:
             self._check_probe(wide)
+            if span is None and wide.count > wide.received and not is_newest_first(wide.calls):
+                # the newest calls are on the last page of a server with another order
+                last = max(0, wide.count - self._limits.page_size)
+                self._check_probe((yield from self._one_page(self._wider()._replace(skip=last))))
             self._state = self._state._replace(probed_at=self._now)
         is_old = span is not None and span[1] < self._now - ZONE_STEP_MS
         if span is not None and is_old and (is_start or self._begins_early):
@@ -435,14 +439,16 @@ class PollPlan:
             page = yield self._coverage.search(span[1] + 2 * FUZZ_MS + 2, self._now + 1)
             self._check_probe(page)
 
+    def _wider(self) -> Search:
+        return wider(self._now - self._rules.window_ms, self._now, self._limits.page_size)
+
     def _wide_page(self) -> Searches[Page]:
         """Ask for the newest page of a wider range, and find out whether its count is of use.
 
         If all rows that are counted are on a page of a length at which servers cut pages off, the
         count may be that of the page alone: what lies below it is asked for.
         """
-        start = self._now - self._rules.window_ms
-        search = wider(start, self._now, self._limits.page_size)
+        search = self._wider()
         page = yield from self._one_page(search)
         if page.calls and page.received == page.count and page.received in USUAL_PAGES:
             oldest = page.calls[-1].start

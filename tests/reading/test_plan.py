@@ -136,7 +136,8 @@ def test_a_row_just_before_the_window_is_not_a_contradiction():
     outbound.poll()
     outbound.state = PlanState()
     outbound.poll()
-    assert 2 <= outbound.requests <= 8
+    # one of them is for a wider range, after the start
+    assert 2 + 1 <= outbound.requests <= 7 + 1
     assert outbound.is_right()
 
 
