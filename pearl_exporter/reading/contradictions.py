@@ -179,6 +179,8 @@ def check_probe(page: Page, unread: Sequence[Call], *, read: int, now: Instant) 
         read: How many calls the read of the range brought.
         now: The poll's present; no call starts after it.
     """
+    if not page.received:
+        check_shortfall(page.count, page.count, MIN_TOLERATED)
     future = [call for call in page.calls if call.start > now + LATE_MS]
     if len(future) > MIN_TOLERATED or 0 < len(future) == len(page.calls):
         raise Inconsistent(offset_text(Search(now, now + 1, 0, 1), future))

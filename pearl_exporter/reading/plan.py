@@ -50,8 +50,9 @@ from pearl_exporter.reading.search import Page, Purpose, ReadProgress, Search, S
 
 T = TypeVar("T")
 
-USUAL_PAGES = frozenset({10, 20, 25, 50})
-"""Lengths at which servers cut pages off, beside the one asked for."""
+MIN_PAGE = 10
+ROUND_LENGTHS = (5, 16)
+"""Servers cut pages off at multiples of these from `MIN_PAGE` on, beside the length asked for."""
 
 MAX_LOW_COUNTS = 3
 """After this many polls in a row with a count that is too low, the count is of no use."""
@@ -445,15 +446,21 @@ class PollPlan:
     def _wide_page(self) -> Searches[Page]:
         """Ask for the newest page of a wider range, and find out whether its count is of use.
 
-        If all rows that are counted are on a page of a length at which servers cut pages off, the
-        count may be that of the page alone: what lies below it is asked for.
+        If all rows that are counted are on a page of a round length, at which servers cut pages
+        off, the count may be that of the page alone: what lies below it is asked for.
         """
         search = self._wider()
         page = yield from self._one_page(search)
-        if page.calls and page.received == page.count and page.received in USUAL_PAGES:
+        length = page.received
+        is_round = length >= MIN_PAGE and any(length % each == 0 for each in ROUND_LENGTHS)
+        if page.calls and length == page.count and is_round:
+            seen = {call.id for call in page.calls}
             oldest = page.calls[-1].start
             below = yield from self._one_page(search._replace(end=oldest))
-            if any(call.start < oldest for call in below.calls):
+            if any(call.start > oldest and call.id in seen for call in below.calls):
+                # it ignores the end
+                below = yield from self._one_page(search._replace(skip=length))
+            if not seen.issuperset(call.id for call in below.calls):
                 self._state = self._state._replace(low_counts=MAX_LOW_COUNTS)
         return page
 
@@ -546,8 +553,8 @@ class PollPlan:
             return False
         below = Search(low - 1, oldest, 0, self._limits.page_size)
         page = yield from self._steps_for(Purpose.DIFFERENCE, self._one_page(below))
-        seen = self._coverage.calls
-        if not any(low <= call.start < oldest and call.id not in seen for call in page.calls):
+        # rows at the very end are known; rows above it come from a server that ignores the end
+        if all(call.start == oldest for call in page.calls):
             return False
         self._state = self._state._replace(low_counts=MAX_LOW_COUNTS)
         return True

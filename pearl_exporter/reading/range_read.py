@@ -272,8 +272,11 @@ class RangeRead:
         self._check_bound()
         self._is_past_count = run.received >= page.count
         if self._reaches_start(page):
-            # what is counted besides lies before the range
-            self._finish(missing=0)
+            if page.received >= min(self._limit, FULL_PAGE):
+                # what is counted besides lies before the range, there was no room for it
+                self._finish(missing=0)
+            else:
+                self._end_run()
         elif not is_further or (run.received == page.count and not self._may_be_full(page)):
             self._end_run()
         elif not self._by_offset:
@@ -386,12 +389,7 @@ class RangeRead:
         """Return whether the page's oldest row lies below the range, so that nothing is left."""
         if self._by_offset or not self._run.is_steady:
             return False  # rows that shifted may lie on a page that was read before they did
-        if not page.calls or page.calls[-1].start >= self._start:
-            return False
-        # what is counted and not on the page lies below the range, if there was no room for it
-        is_full = page.received >= min(self._limit, FULL_PAGE)
-        is_far_below = page.calls[-1].start < self._start - FUZZ_MS
-        return is_full or is_far_below or self._run.received >= page.count
+        return bool(page.calls) and page.calls[-1].start < self._start
 
     def _descend(self, page: Page) -> None:
         """Go on below the page's oldest row, if that leads down; else go on by offset."""
@@ -414,12 +412,18 @@ class RangeRead:
         """Finish if the run agrees with its count or with the run before it; else read again."""
         run = self._run
         self._reads += 1
+        if run.repeats_itself and run.calls == self._previous:
+            raise Inconsistent(
+                f"pages that leave out {run.received:,} rows hold the same rows as those before "
+                "them: does the API ignore skip?"
+            )
         if (
             run.agrees
             or run.calls == self._previous
             or (run.is_gapless and (self._reads > 1 or run.pages > MAX_PAGES_READ_AGAIN))
         ):
-            self._finish(missing=max(0, run.count - run.received))
+            # a server that ignores skip gives rows of every place, and the same ones
+            self._finish(missing=max(0, run.count - run.different))
             return
         if self._reads >= MAX_READS:
             raise Inconsistent(
@@ -544,6 +548,7 @@ class _Run:
         count: How many rows the search has, as its last page says.
         is_steady: Whether no row came twice or shifted, and all pages name the same count.
         has_gap: Whether rows may lie between two pages that were on neither.
+        repeats_itself: Whether a page of several rows brought none that was not seen.
         is_page_asked_again: Whether the last page was not taken: it is asked for again.
     """
 
@@ -556,6 +561,7 @@ class _Run:
         self.count = 0
         self.is_steady = True
         self.has_gap = False
+        self.repeats_itself = False
         self.is_page_asked_again = False
         self._rejected_ids: set[str] = set()
         # how many of the rows received are asked for again with the next page
@@ -568,6 +574,11 @@ class _Run:
         return self.received - self._overlap
 
     @property
+    def different(self) -> int:
+        """How many different rows were received, rejected ones included."""
+        return len(self.calls) + self.rejected
+
+    @property
     def agrees(self) -> bool:
         """Whether the run has as many rows as its pages count, and none shifted."""
         return self.is_steady and self.received == self.count
@@ -575,7 +586,7 @@ class _Run:
     @property
     def is_gapless(self) -> bool:
         """Whether the run came to its end without a gap; some of its rows may be deleted since."""
-        return not self.has_gap and self.received >= self.count
+        return not self.has_gap and min(self.received, self.different) >= self.count
 
     def take(self, page: Page) -> bool:
         """Take the next page.
@@ -605,6 +616,7 @@ class _Run:
         if unseen < len(calls):
             self.is_steady = False
             self.has_gap = True
+        self.repeats_itself |= self.has_gap and not unseen and len(calls) > 1
         before, end = self.received, skip + page.received
         # where rows before it were deleted, a page ends earlier than those before it let expect
         self.received = end if self._wide_overlap and not self.has_gap else max(before, end)

@@ -283,6 +283,9 @@ async def test_the_log_says_once_what_is_odd(name, line, caplog):
     assert sum(line in record.getMessage() for record in caplog.records) == 1
 
 
+MAX_TOGETHER = 2
+"""How many habits come together. With three, an API can pretend to be any other one."""
+
 COUNTS = [habit.count for name, habit in HABITS.items() if name.startswith("count")]
 HIGH_COUNTS = {
     WELL_BEHAVED.count,
@@ -305,13 +308,13 @@ any_habit = st.builds(
     ignores_end=st.sampled_from([False, False, False, True]),
     ignores_start=st.sampled_from([False, False, False, True]),
     ignores_skip=st.sampled_from([False, False, False, True]),
-    max_page=st.sampled_from([100, 100, 50, 37]),
+    max_page=st.sampled_from([100, 100, 50, 40]),
     seconds_a_request=st.sampled_from([0.0, 0.0, 0.5]),
 )
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(habit=any_habit, scene=st.sampled_from(list(SCENES)[:3]), begins=st.sampled_from([0, 2]))
 def test_a_good_poll_is_right_or_says_by_how_much_it_is_off(habit, scene, begins):
     """Whatever habits come together, but for two pairs that look like an outbound without calls.
@@ -319,6 +322,8 @@ def test_a_good_poll_is_right_or_says_by_how_much_it_is_off(habit, scene, begins
     Rows are withheld and not counted either; or no range of a day has rows, and where a wider one
     has, their starts are too early.
     """
+    odd = [name for name, value in vars(habit).items() if value != getattr(WELL_BEHAVED, name)]
+    assume(len(set(odd) - {"zone"}) <= MAX_TOGETHER)
     assume(habit.label_ms >= 0 or habit.coarse_ms < DAY_MS)
     assume(habit.count in HIGH_COUNTS or not (habit.null_results or habit.rows in WITHHOLDS))
     outcomes = run_virtually(life(habit, SCENES[scene], begins=begins))
