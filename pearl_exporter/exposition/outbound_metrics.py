@@ -314,6 +314,14 @@ OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
         _single(lambda outbound: outbound.health.unreadable_rows),
     ),
     OutboundMetric(
+        "pearl_outbound_reads_by_offset",
+        "gauge",
+        "Whether the window is read page by page by offset, since the API's order, ends or dates "
+        f"forbid reading downward; {_AS_OF}.",
+        (),
+        _single(lambda outbound: outbound.health.reads_by_offset),
+    ),
+    OutboundMetric(
         "pearl_outbound_catching_up",
         "gauge",
         "Whether calls of an outage are still to be counted; 1 from the first missed interval on.",

@@ -19,6 +19,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
         scanned: Whether the whole window has been read by now, at once or in slices.
         missed: Whether a poll that was due before this one did not happen.
         unreadable_rows: How many rows the API counts that could not be read.
+        reads_by_offset: Whether the server's order or dates forbid reading downward.
         unread: The range that an outage has left unread, ``[start, end)``; None if there is none.
         many_missed: How many calls it is the first to have missed, and how many it should have
             read; None unless they are many.
@@ -31,6 +32,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
     scanned: bool
     missed: bool
     unreadable_rows: int
+    reads_by_offset: bool
     unread: tuple[Instant, Instant] | None
     many_missed: tuple[int, int] | None = None
 

@@ -27,6 +27,8 @@ class Health(msgspec.Struct, frozen=True):
         caught_up_at: When counting last caught up with an outage, or began.
         full_scan_at: End of the last good read of the whole window.
         unreadable_rows: Rows that the API counts and that the last good poll could not read.
+        reads_by_offset: Whether the last good poll found that the server's order or dates forbid
+            reading downward; None before any.
         last_reason: Why the last poll failed, or did not happen; None if it succeeded.
         last_message: The same, for people.
     """
@@ -44,6 +46,7 @@ class Health(msgspec.Struct, frozen=True):
     caught_up_at: Instant | None = None
     full_scan_at: Instant | None = None
     unreadable_rows: int | None = None
+    reads_by_offset: bool | None = None
     last_reason: Reason | None = None
     last_message: str | None = None
 
@@ -100,6 +103,7 @@ def _after_success(health: Health, success: PollSuccess, ended: Instant) -> Heal
         last_success=ended,
         full_scan_at=ended if success.scanned else health.full_scan_at,
         unreadable_rows=success.unreadable_rows,
+        reads_by_offset=success.reads_by_offset,
         catching_up=catching_up,
         caught_up_at=ended if was_behind and not catching_up else health.caught_up_at,
         last_reason=None,

@@ -323,6 +323,7 @@ class Poller:
             scanned=result.scanned,
             missed=gap_ms > self._max_gap_ms,
             unreadable_rows=result.state.unreadable_count,
+            reads_by_offset=result.state.by_offset,
             unread=result.observation.unread,
             many_missed=((len(missed.newly), missed.present) if missed.is_many_to_log else None),
         )

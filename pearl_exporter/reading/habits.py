@@ -199,10 +199,15 @@ def _judge_order(answers: Answers) -> Judgement:
     up = _starts(answers.oldest)
     if _is_ordered(answers):
         return Judgement("order", Verdict.OK, "rows come newest first and oldest first, as asked")
+    if down == sorted(down, reverse=True) and up == sorted(up, reverse=True):
+        return Judgement(
+            "order",
+            Verdict.WARNING,
+            "rows come newest first, whatever is asked: polls ask for that order, unless they have "
+            "to read by offset",
+        )
     if down == sorted(down) and up == sorted(up):
         order = "oldest first"
-    elif down == sorted(down, reverse=True) and up == sorted(up, reverse=True):
-        order = "newest first"
     else:
         order = "in the order of another field"
     return Judgement(

@@ -44,6 +44,7 @@ class Habit:
         says: A line of `check` that is not ok, by a regular expression; "" if all lines are.
         fails: The reasons for which polls may fail, all of them; none if they read right.
         off_by: How many calls the window may be off.
+        by_offset: Whether polls read the whole window by offset.
         may_be_right: Whether a poll may also read right, as it happens.
     """
 
@@ -51,6 +52,7 @@ class Habit:
     says: str = ""
     fails: frozenset[str] = frozenset()
     off_by: int = 0
+    by_offset: bool = False
     may_be_right: bool = False
 
     @property
@@ -60,6 +62,10 @@ class Habit:
 
 def reads_right(fault: str, says: str = "", *, off_by: int = 0) -> Habit:
     return Habit(fault, says, off_by=off_by)
+
+
+def by_offset(fault: str, says: str = "") -> Habit:
+    return Habit(fault, says, by_offset=True)
 
 
 def fails(fault: str, says: str, reasons: frozenset[str] = CONTRADICTS) -> Habit:
@@ -93,21 +99,21 @@ HABITS = [
     fails("local_ends:hours=-5", "zone: the window has no calls, but"),
     fails("local_ends:hours=0.25", "ends: .* are left out"),
     # ends, order, filter and pages
-    reads_right("ends_ignored", "ends: .* after the end asked for: .* ignored"),
+    by_offset("ends_ignored", "ends: .* after the end asked for: .* ignored"),
     reads_right("ends_ignored:which=from", "ends: .* before the start asked for"),
     fails("ends_ignored:which=both", "ends: "),
-    reads_right("coarse_ends:unit=second"),
-    reads_right("coarse_ends:unit=second,cut=down"),
-    reads_right("coarse_ends:unit=minute", "ends: .* coarse steps"),
+    by_offset("coarse_ends:unit=second"),
+    by_offset("coarse_ends:unit=second,cut=down"),
+    by_offset("coarse_ends:unit=minute", "ends: .* coarse steps"),
     fails("coarse_ends:unit=day", "ends: .* coarse steps"),
     fails("coarse_ends:unit=day,cut=down", "zone: the window has no calls, but"),
     reads_right("exclusive_to"),
     reads_right("exclusive_from"),
-    reads_right("order_ignored", "order: rows come oldest first"),
+    by_offset("order_ignored", "order: rows come oldest first"),
     reads_right("order_ignored:order=descending", "order: rows come newest first"),
-    reads_right("order_ignored:order=scrambled", "order: rows come in the order of another field"),
-    reads_right("sorted_by:field=end", "order: "),
-    reads_right("sorted_by:field=duration", "order: "),
+    by_offset("order_ignored:order=scrambled", "order: rows come in the order of another field"),
+    by_offset("sorted_by:field=end", "order: "),
+    by_offset("sorted_by:field=duration", "order: "),
     reads_right("statuses_ignored", "filter: "),
     reads_right("skip_ignored", "page: skip is ignored"),
     reads_right("clamp:limit=10", "page: a page has at most 10 rows"),
@@ -201,6 +207,8 @@ async def test_a_poll_reads_right_or_fails(habit: Habit):
         if habit.is_right or (habit.may_be_right and error is None):
             assert error is None
             assert published(world, "pearl_outbound_up") == [1]
+            reads_by_offset = published(world, "pearl_outbound_reads_by_offset")
+            assert reads_by_offset == [habit.by_offset] or habit.may_be_right
             total = sum(recounted(world).values())
             assert abs(sum(published(world, "pearl_window_calls")) - total) <= habit.off_by
         else:

@@ -56,6 +56,7 @@ OUTBOUND_HEALTH = {
     "pearl_outbound_tracked_calls": ("gauge", {"outbound"}),
     "pearl_outbound_missing_calls": ("gauge", {"outbound"}),
     "pearl_outbound_unreadable_rows": ("gauge", {"outbound"}),
+    "pearl_outbound_reads_by_offset": ("gauge", {"outbound"}),
     "pearl_outbound_catching_up": ("gauge", {"outbound"}),
     "pearl_outbound_caught_up_timestamp_seconds": ("gauge", {"outbound"}),
     "pearl_outbound_full_scan_success_timestamp_seconds": ("gauge", {"outbound"}),

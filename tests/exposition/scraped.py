@@ -109,6 +109,7 @@ def polled(
         caught_up_at=NOW - 8_000_000,
         full_scan_at=NOW - 19_250,
         unreadable_rows=4,
+        reads_by_offset=True,
     )
     return OutboundSnapshot(
         name=name,

@@ -512,6 +512,25 @@ def rows_that_are_counted_and_not_listed(name: str) -> Scenario:
 
 
 @scenario
+def an_outbound_that_is_read_by_offset(name: str) -> Scenario:
+    """From minute 5 to 50; it is absent at minute 40, as in a restart."""
+    labels, alert = spring(name), "PearlReadingByOffset"
+    by_offset = f"{gauge((5, 0), (35, 1))} {absent(1)} {gauge((9, 1), (10, 0))}"
+    world = [series("pearl_outbound_reads_by_offset", by_offset, labels)]
+    asked = [quiet(m, alert, labels) for m in (4, 20, 34, 56)]
+    return Scenario(world, [*asked, *(firing(m, alert, labels) for m in (36, 40.5, 44, 49, 53))])
+
+
+@scenario
+def an_outbound_that_is_not_read_by_offset_for_long(name: str) -> Scenario:
+    """For 25 minutes: after the next start, the API keeps to the order again."""
+    labels = spring(name)
+    world = [series("pearl_outbound_reads_by_offset", gauge((5, 0), (25, 1), (30, 0)), labels)]
+    asked = [quiet(m, "PearlReadingByOffset", labels) for m in (4, 20, 29, 36, 59)]
+    return Scenario(world, asked)
+
+
+@scenario
 def log_lines_dropped(name: str) -> Scenario:
     labels, alert = target(name), "PearlLogLinesDropped"
     dropped = f"{counter((10, 0), (5, 10), (10, 0))} {absent(1)} {counter((34, 0))}"

@@ -11,6 +11,7 @@ from tools.dashboards.promql import EXPORTERS, POLLED
 _EACH = "{{outbound}}"
 _POLLS_A_MINUTE = "suffix:polls/min"
 _CATCHING_UP = {"0": ("no", "green"), "1": ("catching up", "orange")}
+_READ_BY_OFFSET = {"0": ("no", "green"), "1": ("by offset", "orange")}
 
 
 def polls() -> Panels:
@@ -143,6 +144,16 @@ def counting() -> Panels:
                 ),
                 queries.over_range(POLLED.sum("pearl_outbound_missing_calls", "outbound"), _EACH),
             )
+        ),
+        panels.state_timeline(
+            PanelInfo(
+                "Read by offset",
+                "Outbounds whose whole window each poll reads by offset, since the API ignores the "
+                "order or the end asked for, or cuts it to a coarser date.",
+                COUNT,
+            ),
+            _READ_BY_OFFSET,
+            queries.over_range(POLLED.max("pearl_outbound_reads_by_offset", "outbound"), _EACH),
         ),
         panels.ranked(
             panels.time_series(
