@@ -3,19 +3,16 @@
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import click
 
-from pearl_exporter.api.client import PearlClient
-from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
-from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App, build_app
-from pearl_exporter.cli.check_habits import Present, ask_habits, believed_present, busiest
+from pearl_exporter.cli.check_habits import Finding, Trial, busiest, clock_note
 from pearl_exporter.cli.check_platform import ask_platform
 from pearl_exporter.cli.exits import FAILED, load_settings_or_exit, run_or_exit
 from pearl_exporter.cli.wait_notices import NOTICE_SECONDS, notices_while_waiting
-from pearl_exporter.config import LogSettings, OutboundSettings, Settings, TokenSource
+from pearl_exporter.config import LogSettings, Settings, TokenSource
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.config.web.certificate_dates import date_problem
 from pearl_exporter.config.web.load import read_web_config
@@ -23,15 +20,6 @@ from pearl_exporter.errors import ApiError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reading.cost import usual_requests
 from pearl_exporter.reading.habits import Judgement, Verdict
-from pearl_exporter.reading.search import Search
-
-
-class Finding(NamedTuple):
-    """The result of one outbound's request: how many calls its window holds, or the error."""
-
-    outbound: OutboundSettings
-    calls: int | None
-    error: ApiError | None
 
 
 def run_check(config: Path | None, *, notice_seconds: float = NOTICE_SECONDS) -> NoReturn:
@@ -73,16 +61,18 @@ async def check_app(
         lines, is_well = await ask_platform(app, settings)
     for line in lines:
         echo(line)
+    trial = Trial(app, notice_seconds)
     for outbound in app.settings.outbounds:
-        finding = await _try(app, outbound, notice_seconds)
-        if not findings and abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
-            finding = await _try(app, outbound, notice_seconds)  # again, by the API's clock
+        finding = await trial.window(outbound)
+        if not findings:
+            # the first answer shows the API's clock, by which all others are asked
+            finding = await trial.by_the_right_clock(finding)
         findings.append(finding)
         echo(_line(finding))
     if not app.settings.outbounds:
         found = " or found" if settings.discovery.enabled else ""
         echo(f"no outbounds configured{found}: nothing to check")
-    verdicts = await _habits(app, findings, notice_seconds, echo)
+    verdicts = await _habits(app, trial, findings, echo)
     for line in (*_certificate_lines(settings), *_budget_lines(settings, findings)):
         echo(line)
     are_asked = all(finding.error is None for finding in findings)
@@ -90,45 +80,32 @@ async def check_app(
 
 
 async def _habits(
-    app: App, findings: Iterable[Finding], notice_seconds: float, echo: Callable[[str], None]
+    app: App, trial: Trial, findings: list[Finding], echo: Callable[[str], None]
 ) -> set[Verdict]:
     """Print a line for each habit of the API, for each token; return the verdicts."""
     verdicts: set[Verdict] = set()
-    present: Present | None = None
-    for outbound in busiest((each.outbound, each.calls) for each in findings):
+    tried = [await trial.by_the_right_clock(finding) for finding in busiest(findings)]
+    for finding in tried:
         try:
-            present = present or await believed_present(app, outbound, notice_seconds)
-            judgements = await ask_habits(app, outbound, present.now, notice_seconds)
+            judgements = await trial.habits(finding)
         except ApiError as error:
             judgements = [Judgement("habits", Verdict.FAIL, f"{error.reason}: {error}")]
         for subject, verdict, text in judgements:
             verdicts.add(verdict)
-            echo(f"{verdict:<4}  {outbound.name}, {subject}: {text}")
-    if abs(app.api_clock.skew_seconds) > TOLERATED_SKEW_SECONDS:
-        echo(f"note  {app.api_clock.skew_text}: {present.because if present else 'allowed for'}")
+            echo(f"{verdict:<4}  {finding.outbound.name}, {subject}: {text}")
+    note = clock_note(app.api_clock, [*findings, *tried])
+    if note is not None:
+        echo(f"note  {note}")
     return verdicts
 
 
-async def _try(app: App, outbound: OutboundSettings, notice_seconds: float) -> Finding:
-    client: PearlClient = app.clients[outbound.token]
-    now = app.api_clock.now()
-    search = Search(now - round(outbound.window * 1000), now, skip=0, limit=1)
-    deadline = Deadline(outbound.give_up, retries=False)
-    try:
-        async with notices_while_waiting(app, lambda: outbound.name, notice_seconds):
-            page = await client.search(outbound.id, search, deadline)
-    except ApiError as error:
-        return Finding(outbound, None, error)
-    return Finding(outbound, page.count, None)
-
-
 def _line(finding: Finding) -> str:
-    outbound, calls, error = finding
+    outbound, error = finding.outbound, finding.error
     who = outbound.name if outbound.name == outbound.id else f"{outbound.name} ({outbound.id})"
     if error is not None:
         return f"FAIL  {who}: {error.reason}: {error}"
     window = format_duration(outbound.window)
-    return f"ok    {who}: {_plural(calls or 0, 'call')} in its window of {window}"
+    return f"ok    {who}: {_plural(finding.calls or 0, 'call')} in its window of {window}"
 
 
 def _certificate_lines(settings: Settings) -> list[str]:

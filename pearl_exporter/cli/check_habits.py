@@ -3,97 +3,161 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
+from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS, ApiClock
 from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App
 from pearl_exporter.cli.wait_notices import notices_while_waiting
 from pearl_exporter.config import OutboundSettings, TokenSource
-from pearl_exporter.counting.calls import Instant
-from pearl_exporter.polling.plan_runner import drive
-from pearl_exporter.reading.habits import DAY_MS, Judgement, nearer_clock, try_habits
+from pearl_exporter.errors import ApiError
+from pearl_exporter.polling.clock_evidence import ClockVerdict
+from pearl_exporter.polling.plan_runner import decide_clock, drive
+from pearl_exporter.reading.habits import Judgement, try_habits
 from pearl_exporter.reading.search import Page, Search
 
-MAX_BELIEVED_SKEW_SECONDS = 300.0
-"""If the clocks differ by more, rows decide which of them is right."""
 
-_MINUTE_MS = 60_000
+class Finding(NamedTuple):
+    """What the API answered about the calls of one outbound's window.
 
-
-class Present(NamedTuple):
-    """The present at the API, and why this clock is used, in words."""
-
-    now: Instant
-    because: str
-
-
-def busiest(calls: Iterable[tuple[OutboundSettings, int | None]]) -> list[OutboundSettings]:
-    """Return for each token the outbound with the most calls.
-
-    Args:
-        calls: Outbounds with the number of calls in their windows, None if it is not known.
+    Attributes:
+        outbound: The outbound.
+        search: What was asked.
+        asked_at: The monotonic second at which it was asked.
+        page: The answer; None if there was none.
+        error: Why there was none.
+        clock: What the outbound's calls say about clocks that are far apart; None if nobody asked.
     """
-    best: dict[TokenSource, tuple[int, OutboundSettings]] = {}
-    for outbound, count in calls:
-        if count is not None and (outbound.token not in best or count > best[outbound.token][0]):
-            best[outbound.token] = (count, outbound)
-    return [outbound for _, outbound in best.values()]
+
+    outbound: OutboundSettings
+    search: Search
+    asked_at: float
+    page: Page | None = None
+    error: ApiError | None = None
+    clock: ClockVerdict | None = None
+
+    @property
+    def calls(self) -> int | None:
+        """How many calls the window holds."""
+        return None if self.page is None else self.page.count
 
 
-async def believed_present(app: App, outbound: OutboundSettings, notice_seconds: float) -> Present:
-    """Return the present by the clock that rows bear out.
-
-    Clocks that differ by minutes cost one request, for the newest row of the last day.
-
-    Args:
-        app: The application that sends the request.
-        outbound: The outbound that is asked about.
-        notice_seconds: How often to say what the command waits for.
-
-    Raises:
-        ApiError: The request failed.
-    """
-    skew_seconds = app.api_clock.skew_seconds
-    if abs(skew_seconds) <= MAX_BELIEVED_SKEW_SECONDS:
-        return Present(app.api_clock.now(), "allowed for")
-    local = round(app.clock.wall() * 1000)
-    api = round(local - skew_seconds * 1000)
-    first, last = min(local, api), max(local, api)
-    ask = _asking(app, outbound, notice_seconds)
-    page = await ask(Search(first - DAY_MS, last + _MINUTE_MS, 0, 1))
-    newest = max((call.start for call in page.calls), default=None)
-    now = nearer_clock(newest, local, api)
-    which = "the API's" if now == api else "this machine's"
-    cause = "there is no row" if newest is None else f"the newest row is nearer to {which}"
-    return Present(now, f"{cause}, so {which} is used")
+def busiest(findings: Iterable[Finding]) -> list[Finding]:
+    """Return for each token the outbound with the most calls in its window."""
+    best: dict[TokenSource, Finding] = {}
+    for finding in findings:
+        token, calls = finding.outbound.token, finding.calls
+        if calls is not None and (token not in best or calls > (best[token].calls or 0)):
+            best[token] = finding
+    return list(best.values())
 
 
-async def ask_habits(
-    app: App, outbound: OutboundSettings, now: Instant, notice_seconds: float
-) -> list[Judgement]:
-    """Return the habits of the API, found out with at most seven requests about one outbound.
+class Trial:
+    """Asks what a check has to know: about windows, clocks and habits.
 
     Args:
         app: The application that sends the requests.
-        outbound: The outbound that is asked about.
-        now: The present at the API.
         notice_seconds: How often to say what the command waits for.
-
-    Raises:
-        ApiError: A request failed.
     """
-    start = now - round(outbound.window * 1000)
-    page_size, unreadable = app.settings.api.page_size, app.settings.poll.max_unreadable
-    steps = try_habits(start, now, page_size, max_unreadable=unreadable)
-    return await drive(steps, _asking(app, outbound, notice_seconds))
+
+    def __init__(self, app: App, notice_seconds: float) -> None:
+        self._app = app
+        self._notice_seconds = notice_seconds
+
+    async def window(self, outbound: OutboundSettings, limit: int = 1) -> Finding:
+        """Ask for the newest calls of an outbound's window, by the clock that is gone by."""
+        now, asked_at = self._app.api_clock.now(), self._app.clock.monotonic()
+        search = Search(now - round(outbound.window * 1000), now, skip=0, limit=limit)
+        try:
+            page = await self._asking(outbound)(search)
+        except ApiError as error:
+            return Finding(outbound, search, asked_at, error=error)
+        return Finding(outbound, search, asked_at, page)
+
+    async def by_the_right_clock(self, finding: Finding) -> Finding:
+        """Let calls decide between clocks that are far apart, as polls do; ask again if need be.
+
+        It takes at most three requests. The last of them is the first one of `habits` as well.
+        """
+        if finding.error is not None:
+            return finding
+        outbound, limit = finding.outbound, self._app.settings.api.page_size
+        try:
+            verdict = await decide_clock(
+                self._app.api_clock, outbound.name, limit, self._asking(outbound)
+            )
+        except ApiError as error:
+            return finding._replace(page=None, error=error)
+        verdict = verdict or finding.clock
+        if self._is_outdated(finding):
+            finding = await self.window(outbound, limit)
+        return finding._replace(clock=verdict)
+
+    def _is_outdated(self, finding: Finding) -> bool:
+        """Return whether the present that was asked by has turned out to be wrong."""
+        elapsed_ms = (self._app.clock.monotonic() - finding.asked_at) * 1000
+        moved_ms = self._app.api_clock.now() - finding.search.end - elapsed_ms
+        return abs(moved_ms) > TOLERATED_SKEW_SECONDS * 1000
+
+    async def habits(self, finding: Finding) -> list[Judgement]:
+        """Return the habits of the API, found out with at most seven requests about one outbound.
+
+        Args:
+            finding: The outbound, and what was answered about it so far.
+
+        Raises:
+            ApiError: A request failed.
+        """
+        if finding.error is not None:
+            raise finding.error
+        settings, ask = self._app.settings, self._asking(finding.outbound)
+
+        async def ask_once(search: Search) -> Page:
+            if finding.page is not None and search == finding.search:
+                return finding.page
+            return await ask(search)
+
+        steps = try_habits(
+            finding.search.start,
+            finding.search.end,
+            settings.api.page_size,
+            max_unreadable=settings.poll.max_unreadable,
+        )
+        return await drive(steps, ask_once)
+
+    def _asking(self, outbound: OutboundSettings) -> Callable[[Search], Awaitable[Page]]:
+        client = self._app.clients[outbound.token]
+
+        async def ask(search: Search) -> Page:
+            deadline = Deadline(outbound.give_up, retries=False)
+            async with notices_while_waiting(
+                self._app, lambda: outbound.name, self._notice_seconds
+            ):
+                return await client.search(outbound.id, search, deadline)
+
+        return ask
 
 
-def _asking(
-    app: App, outbound: OutboundSettings, notice_seconds: float
-) -> Callable[[Search], Awaitable[Page]]:
-    client = app.clients[outbound.token]
+def clock_note(api_clock: ApiClock, findings: Iterable[Finding]) -> str | None:
+    """Return which clock is used, and why, in words; None if the clocks do not differ."""
+    if abs(api_clock.skew_seconds) <= TOLERATED_SKEW_SECONDS:
+        return None
+    verdicts = [each.clock for each in findings if each.clock is not None]
+    decided = [each for each in verdicts if each.is_other_right is not None] or verdicts
+    return f"{api_clock.skew_text}: {_because(decided[-1] if decided else None)}"
 
-    async def ask(search: Search) -> Page:
-        deadline = Deadline(outbound.give_up, retries=False)
-        async with notices_while_waiting(app, lambda: outbound.name, notice_seconds):
-            return await client.search(outbound.id, search, deadline)
 
-    return ask
+def _because(verdict: ClockVerdict | None) -> str:
+    if verdict is None:
+        return "allowed for"
+    doubt, is_other_right = verdict
+    if is_other_right is None:
+        return "no call shows which clock is right, so this machine's is used"
+    right, wrong = "the API's", "this machine's"
+    if is_other_right is not doubt.is_other_header:
+        right, wrong = wrong, right
+    is_later_right = is_other_right is (doubt.other > doubt.used)
+    cause = (
+        f"some calls start in the future by {wrong}"
+        if is_later_right
+        else f"the newest row is nearer to {right}"
+    )
+    return f"{cause}, so {right} is used"

@@ -18,6 +18,8 @@ Both questions ask whether there is any such call, so the order in which the API
 matter. Rows that are not in the range that was asked for are ignored.
 """
 
+from typing import NamedTuple
+
 from pearl_exporter.api.clock import Doubt
 from pearl_exporter.reading.search import Page, Search, Searches
 
@@ -33,6 +35,18 @@ _TOLERATED_MS = 60_000
 
 _MAX_SPAN_MS = 7 * 86_400_000
 """The API may refuse longer ranges, and a clock may be off by decades."""
+
+
+class ClockVerdict(NamedTuple):
+    """What calls say about two clocks.
+
+    Attributes:
+        doubt: The two clocks.
+        is_other_right: Whether the clock that was not gone by is right; None if no call tells.
+    """
+
+    doubt: Doubt
+    is_other_right: bool | None
 
 
 def is_other_right(doubt: Doubt, limit: int) -> Searches[bool | None]:

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import TypeVar
 
-from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS
+from pearl_exporter.api.clock import TOLERATED_SKEW_SECONDS, ApiClock
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import Tracker
 from pearl_exporter.errors import BadRequestError
-from pearl_exporter.polling.clock_evidence import PURPOSE, is_other_right
+from pearl_exporter.polling.clock_evidence import PURPOSE, ClockVerdict, is_other_right
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.poll_history import Asked
@@ -41,6 +41,30 @@ async def drive(steps: Generator[S, Page, T], ask: Callable[[S], Awaitable[Page]
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+async def decide_clock(
+    api_clock: ApiClock, outbound: str, limit: int, ask: Callable[[Search], Awaitable[Page]]
+) -> ClockVerdict | None:
+    """Let an outbound's calls decide between clocks that are far apart, with at most two searches.
+
+    Args:
+        api_clock: Takes the verdict.
+        outbound: The name of the outbound.
+        limit: How many rows to ask for.
+        ask: Gets a page of the outbound's calls.
+
+    Returns:
+        The verdict; None if there was no need to ask, or the outbound was asked lately.
+    """
+    doubt = api_clock.doubt(outbound)
+    if doubt is None:
+        return None
+    verdict: bool | None = None
+    with suppress(BadRequestError):  # of a range that the API does not like: no call tells
+        verdict = await drive(is_other_right(doubt, limit), ask)
+    api_clock.decide(doubt, outbound, is_other_right=verdict)
+    return ClockVerdict(doubt, verdict)
 
 
 class PlanRunner:
@@ -137,16 +161,13 @@ class PlanRunner:
 
     async def _is_another_clock_right(self) -> bool:
         """Let calls decide between clocks that are far apart; return whether the time changes."""
-        api_clock = self._context.api_clock
-        doubt = api_clock.doubt(self._log.outbound)
-        if doubt is None:
-            return False
-        questions = is_other_right(doubt, self._limits.page_size)
-        verdict: bool | None = None
-        with suppress(BadRequestError):  # of a range that the API does not like: no call tells
-            verdict = await drive(questions, lambda search: self._page(PURPOSE, search))
-        api_clock.decide(doubt, self._log.outbound, is_other_right=verdict)
-        return verdict is True
+        verdict = await decide_clock(
+            self._context.api_clock,
+            self._log.outbound,
+            self._limits.page_size,
+            lambda search: self._page(PURPOSE, search),
+        )
+        return verdict is not None and verdict.is_other_right is True
 
     def _report(self, progress: ReadProgress | None) -> None:
         """Show how far the read of the whole window has come, if there is one."""

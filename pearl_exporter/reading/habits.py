@@ -131,19 +131,6 @@ def try_habits(
     ]
 
 
-def nearer_clock(newest_start: Instant | None, local: Instant, api: Instant) -> Instant:
-    """Return which of two presents the newest row bears out; ``local`` if there is no row.
-
-    Args:
-        newest_start: The newest start of a row, up to the later of the two.
-        local: The present by this machine's clock.
-        api: The present by the ``Date`` of the API's answers.
-    """
-    if newest_start is None:
-        return local
-    return min(local, api, key=lambda present: abs(newest_start - present))
-
-
 # --- one habit each
 
 

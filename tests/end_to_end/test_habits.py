@@ -197,6 +197,26 @@ async def test_check_tells_a_habit(habit: Habit):
     assert len(world.requests) <= MAX_CHECK_REQUESTS
 
 
+@pytest.mark.parametrize("hours", [-3, -0.25, 0.25, 3])
+@pytest.mark.parametrize("calls", [True, False], ids=["calls", "no calls"])
+async def test_check_asks_by_the_clock_that_polls_go_by(hours, calls):
+    """This machine's clock is wrong; calls bear out the API's, and without calls nothing does."""
+    faults = [] if calls else ["no_rows"]
+    world, lines = world_with(*faults, wall_ahead=lambda: hours * 3600), []
+    await check_app(world.app, world.settings, 1.0, lines.append)
+    await world.app.stop()
+    total = sum(recounted(world).values())
+    (note,) = (line for line in lines if line.startswith("note"))
+    if calls:
+        assert re.search(rf": {total} calls? in its window", lines[0])
+        why = "some calls start in the future by this" if hours < 0 else "the newest row is nearer"
+        assert f"the API's: {why}" in note
+        assert note.endswith("so the API's is used")
+    else:
+        assert note.endswith("no call shows which clock is right, so this machine's is used")
+    assert len(world.requests) <= MAX_CHECK_REQUESTS
+
+
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.fault)
 async def test_a_poll_reads_right_or_fails(habit: Habit):
     world = world_with(habit.fault)
