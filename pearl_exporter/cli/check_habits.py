@@ -142,12 +142,14 @@ def clock_note(api_clock: ApiClock, findings: Iterable[Finding]) -> str | None:
         return None
     verdicts = [each.clock for each in findings if each.clock is not None]
     decided = [each for each in verdicts if each.is_other_right is not None] or verdicts
-    return f"{api_clock.skew_text}: {_because(decided[-1] if decided else None)}"
+    if not decided:
+        why = "allowed for" if api_clock.is_header_used else "this machine's is used"
+    else:
+        why = _because(decided[-1])
+    return f"{api_clock.skew_text}: {why}"
 
 
-def _because(verdict: ClockVerdict | None) -> str:
-    if verdict is None:
-        return "allowed for"
+def _because(verdict: ClockVerdict) -> str:
     doubt, is_other_right = verdict
     if is_other_right is None:
         return "no call shows which clock is right, so this machine's is used"

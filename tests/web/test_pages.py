@@ -80,6 +80,17 @@ def test_each_reason_has_words_beside_its_code():
         assert "no such outbound (not_found)" in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("bad_response", ["firewall", "proxy", "api.url", "can't be used"]),
+        ("inconsistent", ["UTC", "poll.max_unreadable", "poll.window", "pearl-exporter check"]),
+    ],
+)
+def test_it_says_what_an_operator_can_do_about_odd_answers(reason, words):
+    assert all(word in next_step(reason, "now") for word in words)
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_it_is_never_the_api_that_asks_again(reason):
     assert "It asks again" not in next_step(reason, "now")

@@ -42,10 +42,18 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
         "server_error": f"The API fails. {_RETRIED} The next poll is {{when}}.",
         "bad_request": "The API refuses the request, so sending it again within a poll would not "
         "help. The next poll is {when}. Check the outbound's id and api.url.",
-        "bad_response": "The response is not an answer of the calls search: it may come from a "
-        "proxy or a login page. Nothing of it is counted. The next poll is {when}. Check api.url.",
-        "inconsistent": "The answers contradicted each other each time they were read. Nothing of "
-        "them is counted. The next poll, {when}, reads again.",
+        "bad_response": "The response is not an answer of the calls search, or most of its rows "
+        "can't be used. Nothing of it is counted. The next poll is {when}. The message above says "
+        "which it is. A page of HTML or no content comes from a firewall, a proxy or a login page "
+        "in front of the API: let the exporter's address through there, and check api.url and "
+        "api.proxy. Rows that can't be used are a change of the API: report it to NLPearl.",
+        "inconsistent": "The answers contradict each other, what was asked or what was known. "
+        "Nothing of them is counted. The next poll, {when}, reads again. The "
+        "message above says what the API contradicts, and pearl-exporter check tries it out. Rows "
+        "outside the range, or a range without calls: times are not UTC, or the ends are cut, "
+        "which NLPearl has to mend. Calls that are counted and not listed: if they are calls that "
+        "your account never lists, set poll.max_unreadable to their share. A table that changes "
+        "too fast: make poll.window shorter.",
         "state": "The state can't be read or written, so nothing is published. The next poll, "
         "{when}, tries again. Check the disk, and the file that state.url names.",
     }
