@@ -57,7 +57,7 @@ async def test_every_figure_equals_the_recount(faults, page_size):
         outbound={"window": 1200.0, "settle": 60.0, "interval": 30.0},
     )
     watches = [Watch(world, index) for index in range(3)]
-    for _ in range(45):
+    for _ in range(50):
         for watch in watches:
             await watch.poll()
         await world.wait(30)
