@@ -9,7 +9,7 @@ from pearl_exporter.api.decode_calls import format_instant
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.errors import PollError, Reason
 from pearl_exporter.polling.outcome import PollOutcome, PollSuccess
-from pearl_exporter.reading.contradictions import RowSums, unusable_text
+from pearl_exporter.reading.contradictions import MAX_UNREADABLE, RowSums, tolerated, unusable_text
 from pearl_exporter.reading.plan import PlanState, PollResult
 from pearl_exporter.reading.range_read import OffsetCause
 
@@ -38,6 +38,7 @@ class PollLog:
         self._is_missing_logged = False
         self._has_unreadable = False
         self._has_unusable = False
+        self._has_outside = False
 
     def ended(
         self,
@@ -178,6 +179,9 @@ class PollLog:
             )
         self._unreadable(state.unreadable_count)
         self._unusable(result.rows)
+        # a server that ignores or cuts the end sends such rows as well, and that has its own line
+        if cause not in (OffsetCause.END, OffsetCause.DATES):
+            self._outside(result.rows, is_whole=result.scanned)
 
     def _unreadable(self, rows: int) -> None:
         """Log that rows are counted which can't be read: once when it begins, and when it ends."""
@@ -201,3 +205,20 @@ class PollLog:
             _log.info("the rows of the API can be used again", extra=self._extra)
         # less than notable, but not none, is neither a begin nor an end
         self._has_unusable = rows.is_notable or (self._has_unusable and rows.unusable > 0)
+
+    def _outside(self, rows: RowSums, *, is_whole: bool) -> None:
+        """Log that rows come that were not asked for, once when it begins, and when it ends.
+
+        Args:
+            rows: How many rows came, and how many of them start outside the range asked for.
+            is_whole: Whether all of the window was read; a few pages may show none by chance.
+        """
+        if rows.outside > tolerated(rows.received, MAX_UNREADABLE) and not self._has_outside:
+            _log.warning(
+                "the API sends calls from outside the range asked for, leaving them out",
+                extra={**self._extra, "rows": rows.outside},
+            )
+            self._has_outside = True
+        elif self._has_outside and is_whole and not rows.outside:
+            _log.info("the API keeps to the range asked for again", extra=self._extra)
+            self._has_outside = False

@@ -98,21 +98,24 @@ class RowSums(NamedTuple):
         rejected: How many of them have no usable id or start.
         unusable: How many have any field that cannot be used, rejected ones included.
         fields: The fields that could not be used, of `UNUSABLE_FIELDS`.
+        outside: How many start outside the range that was asked for.
     """
 
     received: int = 0
     rejected: int = 0
     unusable: int = 0
     fields: frozenset[str] = frozenset()
+    outside: int = 0
 
-    def plus(self, page: Page) -> "RowSums":
-        """Return the sums with one more page."""
+    def plus(self, page: Page, outside: int = 0) -> "RowSums":
+        """Return the sums with one more page, of which some rows start outside the range."""
         met = {field for row in page.unusable for field in row.fields}
         return RowSums(
             self.received + page.received,
             self.rejected + page.rejected,
             self.unusable + page.unusable_count,
             self.fields | met if met else self.fields,
+            self.outside + outside,
         )
 
     @property

@@ -37,6 +37,7 @@ from pearl_exporter.reading.contradictions import (
     check_probe,
     check_usable,
     moved_text,
+    outside,
     tolerated,
     wider,
 )
@@ -136,7 +137,7 @@ class PollResult(NamedTuple):
         state: For the next plan.
         progress: How far the read of the whole window came; None if there was none.
         missed: Which tracked calls it should have read and did not.
-        rows: How usable the rows were.
+        rows: How usable the rows were, and how many were not asked for.
     """
 
     observation: Observation
@@ -258,7 +259,8 @@ class PollPlan:
 
     def _judge(self, search: Search, page: Page) -> None:
         """Raise if a page contradicts what was asked, or what was known before."""
-        self._rows = self._rows.plus(page)
+        strays = outside(page.calls, search.start, search.end)
+        self._rows = self._rows.plus(page, len(strays))
         if self._whole_read is not None:
             self._unusable_keys.update(row.key for row in page.unusable)
         check_page(search, page, self._now)

@@ -240,6 +240,57 @@ async def test_a_poll_reads_right_or_fails(habit: Habit):
     await world.app.stop()
 
 
+CHANGES = [
+    "the API ignores",
+    "the API cuts",
+    "the API counts",
+    "the API sends",
+    "the API keeps",
+    "all calls that",
+    "many rows",
+    "the rows of",
+]
+"""How the lines about an API's habits begin."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines"),
+    [
+        ("skew:0", []),
+        ("retention:seconds=1200", []),
+        ("order_ignored", ["the API ignores the order asked for, reading by offset"]),
+        ("ends_ignored", ["the API ignores the end asked for, reading by offset"]),
+        ("coarse_ends:unit=minute", ["the API ignores the end asked for, reading by offset"]),
+        ("ends_ignored:which=from", ["the API sends calls from outside the range asked for"]),
+        (
+            "ends_ignored:which=from,begin=100,lasting=600",
+            [
+                "the API sends calls from outside the range asked for",
+                "the API keeps to the range asked for again",
+            ],
+        ),
+        ("statuses_ignored", ["the API ignores the filter by statuses"]),
+        ("count_of_page", ["the API counts fewer calls than it lists"]),
+        ("count_off", ["the API counts calls that can't be read"]),
+        ("odd_field:field=tags,form=word,share=0.05", ["many rows of the API can't be used"]),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+async def test_the_log_tells_a_habit_once(fault, lines, caplog):
+    caplog.set_level("INFO", "pearl_exporter.polling")
+    world = world_with(fault)
+    await world.app.start(polling=False)
+    (poller,) = world.app.pollers
+    for _ in range(60):
+        await poller.poll()
+        await world.wait(INTERVAL_SECONDS)
+    await world.app.stop()
+    messages = [record.getMessage() for record in caplog.records]
+    told = [message for message in messages if message.startswith(tuple(CHANGES))]
+    assert len(told) == len(lines), told
+    assert all(message.startswith(line) for message, line in zip(told, lines, strict=True))
+
+
 # --- habits that begin while polls go on, and end
 
 HISTORY_POLLS = 60
