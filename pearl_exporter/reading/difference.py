@@ -71,7 +71,9 @@ class DifferenceSearch:
             if page_end is None:
                 return DifferenceResult.UNEXPLAINED
             # all of the part was asked for, and holds fewer rows than when it was counted
-            if middle == start and page_end.total + page_end.before < rows:
+            # (of the oldest part, read to its start, the oldest rows were deleted meanwhile)
+            is_all_read = start == low and page_end.start == start
+            if middle == start and page_end.total + page_end.before < rows and not is_all_read:
                 return DifferenceResult.CONTRADICTED
             # only the upper part is asked for: the rows of the lower one are all the others
             lower = self._part(start, middle, rows - page_end.total)

@@ -309,7 +309,7 @@ class RangeRead:
             Whether that is so, and the page is not to be kept.
         """
         forecast = self._forecast
-        if forecast is None or self._run.pages:
+        if forecast is None or self._run.pages or (self._is_past_count and not page.calls):
             return False
         # a server whose end is inclusive counts the rows at the very end once more
         repeated = rows_from(self._upper, page.calls)
@@ -335,6 +335,7 @@ class RangeRead:
             self._calls = self._calls.from_start(forecast.upper)
             self._proven = len(self._calls)
             self._begin_at(forecast.upper, forecast.boundary)
+            self._is_past_count = False
             self._missing = missing
         return True
 
@@ -398,7 +399,8 @@ class RangeRead:
         run = self._run
         if lower >= self._upper or not run.is_steady:
             return
-        self._keep(run, since=lower)
+        # rows below it come again, unless this is all that is counted: what follows is a question
+        self._keep(run, since=self._start if self._is_past_count else lower)
         upper, boundary_above, missing = self._upper, self._boundary, self._missing
         above = rows_from(lower, run.rows)
         self._proven += above - rows_from(upper, run.rows)
@@ -493,6 +495,7 @@ class RangeRead:
         self._cause = cause
         self._calls = Rows()
         self._proven = self._unreadable_count = self._deleted = 0
+        self._is_past_count = False
         self._begin_at(self._end)
 
 
