@@ -55,6 +55,10 @@ LAG_MS = 60_000
 MAX_COUNT = 10_000_000
 """No outbound has so many calls in any range."""
 
+MAX_PAGE_TIMES = 10
+"""A page may have this many times the rows that were asked for, but not more: a server that ignores
+the limit would fill the memory."""
+
 FULL_PAGE = 100
 """The most rows that the platform is known to send in one page."""
 
@@ -76,11 +80,17 @@ def check_page(search: Search, page: Page, now: Instant) -> None:
         now: The poll's present; no call starts after it.
 
     Raises:
-        BadResponseError: Over half of the rows are unusable, or the count is beyond belief.
+        BadResponseError: Over half of the rows are unusable, the page is far longer than was asked
+            for, or the count is beyond belief.
         Inconsistent: Under a tenth of the rows are inside the range.
     """
     if page.count > MAX_COUNT:
         raise BadResponseError(f"the API counts {page.count:,} calls: no outbound has so many")
+    if page.received > MAX_PAGE_TIMES * max(search.limit, FULL_PAGE):
+        raise BadResponseError(
+            f"the API gives {page.received:,} rows in a page of {search.limit:,}: does it ignore "
+            "limit?"
+        )
     if page.received >= MIN_JUDGED_PAGE:
         check_usable(RowSums().plus(page))
     # rows after the asked end, but not after the present, are left to those who asked: a server
