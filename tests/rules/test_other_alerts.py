@@ -378,9 +378,12 @@ def a_list_that_fails_for_a_while_alone(name: str) -> Scenario:
 
 @scenario
 def calls_deleted_before_they_settled(name: str) -> Scenario:
-    """Two at minute 10; the counter is saved, so the restart at minute 40 changes nothing."""
+    """Twenty at minute 10, and five, as are usual, at minute 46.
+
+    The counter is saved, so the restart at minute 40 changes nothing.
+    """
     labels, alert = spring(name), "PearlCallsUncounted"
-    lost = f"{gauge((10, 0), (30, 2))} {absent(1)} {gauge((19, 2))}"
+    lost = f"{gauge((10, 0), (30, 20))} {absent(1)} {gauge((5, 20), (14, 25))}"
     world = [
         series("pearl_calls_uncounted_total", lost, labels, reason="deleted"),
         series("pearl_calls_uncounted_total", counter((60, 1)), labels, reason="follow_expired"),
