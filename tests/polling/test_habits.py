@@ -143,10 +143,15 @@ def is_honest(outcome: Outcome) -> bool:
     return outcome.off_by <= outcome.may_be_off
 
 
+CASES = [
+    *((name, scene, 0) for name in HABITS for scene in SCENES),
+    # in mid-run the scenes take turns
+    *((name, [*SCENES][number % len(SCENES)], 3) for number, name in enumerate(HABITS)),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("begins", [0, 3], ids=["from the start", "in mid-run"])
-@pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("name", HABITS)
+@pytest.mark.parametrize(("name", "scene", "begins"), CASES)
 @pytest.mark.virtual_time
 async def test_no_habit_makes_a_number_silently_wrong(name, scene, begins):
     outcomes = await life(HABITS[name], SCENES[scene], begins=begins)
@@ -314,7 +319,7 @@ any_habit = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(habit=any_habit, scene=st.sampled_from(list(SCENES)[:3]), begins=st.sampled_from([0, 2]))
 def test_a_good_poll_is_right_or_says_by_how_much_it_is_off(habit, scene, begins):
     """Whatever habits come together, but for two pairs that look like an outbound without calls.
