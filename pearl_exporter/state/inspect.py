@@ -28,7 +28,7 @@ from pearl_exporter.state.schema import (
     outbounds,
     read_version,
 )
-from pearl_exporter.state.sqlite import FOLDER_MESSAGE, file_beside, is_damage
+from pearl_exporter.state.sqlite import FOLDER_MESSAGE, FileStamp, file_beside, is_damage
 from pearl_exporter.text import is_unicode
 
 Result = TypeVar("Result")
@@ -144,15 +144,12 @@ class _Stamp(NamedTuple):
     """Shows whether a file changed, and whether SQLite's log is beside it."""
 
     has_log: bool
-    inode: int
-    size: int
-    modified_ns: int
+    file: FileStamp
 
 
 def _stamp(file: Path) -> _Stamp:
-    found = file.stat()
-    has_log = file_beside(file, "-wal").exists()
-    return _Stamp(has_log, found.st_ino, found.st_size, found.st_mtime_ns)
+    found = FileStamp.of(file.stat())
+    return _Stamp(file_beside(file, "-wal").exists(), found)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -43,13 +43,31 @@ def file_beside(path: Path, suffix: str) -> Path:
     return real.with_name(f"{real.name}{suffix}")
 
 
-class _LogStamp(NamedTuple):
-    """Changes whenever anybody writes to SQLite's log."""
+class FileStamp(NamedTuple):
+    """Changes whenever anybody writes to a file, or puts another one in its place."""
 
     device: int
     inode: int
     size: int
     modified_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        """Return the stamp of a file that was looked up."""
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Which file it is, whatever has been written to it."""
+        return self.device, self.inode
+
+
+def _stamp_at(path: Path) -> FileStamp | None:
+    """Return the stamp of the file at a path; None if there is none."""
+    try:
+        return FileStamp.of(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 class SqliteFile:
@@ -72,7 +90,7 @@ class SqliteFile:
         state drops the POSIX locks that SQLite holds on it."""
         self._identity: tuple[int, int] | None = None
         """Device and inode of the file in use, whatever is at its path by now."""
-        self._log: _LogStamp | None = None
+        self._log: FileStamp | None = None
         """SQLite's log as the last transaction left it; None before one."""
 
     def take(self) -> None:
@@ -138,10 +156,10 @@ class SqliteFile:
             raise StateError(
                 "the file was removed or replaced while it was in use: put it back, or restart"
             )
-        now = self._log_stamp()
+        now = _stamp_at(self._log_path)
         if self._log is None or now == self._log:
             return
-        if now is None or now[:2] != self._log[:2]:
+        if now is None or now.identity != self._log.identity:
             raise StateError(
                 f"its log ({self._log_path.name}) was removed or replaced while it was in use: "
                 "restart"
@@ -158,8 +176,8 @@ class SqliteFile:
         It is the same file for as long as the connection lasts. If it is not, it was taken away
         meanwhile, and the next `check_place` shall find that.
         """
-        now = self._log_stamp()
-        if now is not None and (self._log is None or now[:2] == self._log[:2]):
+        now = _stamp_at(self._log_path)
+        if now is not None and (self._log is None or now.identity == self._log.identity):
             self._log = now
 
     def forget_log(self, *_: object) -> None:
@@ -169,13 +187,6 @@ class SqliteFile:
     @property
     def _log_path(self) -> Path:
         return file_beside(Path(self.path), "-wal")
-
-    def _log_stamp(self) -> _LogStamp | None:
-        try:
-            found = self._log_path.stat()
-        except FileNotFoundError:
-            return None
-        return _LogStamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _is_log_sound(self) -> bool:
         """Return whether the log is sound; another program may have used SQLite to write there."""
@@ -192,11 +203,11 @@ class SqliteFile:
         lock of this process, by another open file, prevents that. The next start checks the log,
         and takes of it what is sound.
         """
-        now = self._log_stamp()
+        now = _stamp_at(self._log_path)
         if self._log is None or now is None or self._inode is None:
             return
         # where it is another file, SQLite still has the right one open
-        if now != self._log and now[:2] == self._log[:2] and not self._is_log_sound():
+        if now != self._log and now.identity == self._log.identity and not self._is_log_sound():
             with suppress(BlockingIOError):  # then SQLite does not get its lock either
                 _lock_bytes(self._inode, fcntl.F_RDLCK, _SHARED_LOCK)
 
@@ -303,11 +314,8 @@ def _hint(error: OSError) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return (found.st_dev, found.st_ino)
+    found = _stamp_at(path)
+    return None if found is None else found.identity
 
 
 def _open_private(path: Path) -> BinaryIO:
