@@ -93,12 +93,7 @@ class SlowResponse(Response):
         send: Send,
     ) -> None:
         """Send the headers, then the body piece by piece, with a pause before each."""
-        await send(_start(self))
-        for place in range(0, len(self.body), self._step):
-            await self._sleep(self._pause)
-            piece = self.body[place : place + self._step]
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        await _send_in_pieces(self, send, self._step, lambda: self._sleep(self._pause))
 
 
 class ChunkedResponse(Response):
@@ -117,11 +112,7 @@ class ChunkedResponse(Response):
         send: Send,
     ) -> None:
         """Send the headers, then the body chunk by chunk."""
-        await send(_start(self))
-        for place in range(0, len(self.body), self._size):
-            piece = self.body[place : place + self._size]
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        await _send_in_pieces(self, send, self._size)
 
 
 class SurroundedResponse(Response):
@@ -184,6 +175,26 @@ def connection(send: Send) -> asyncio.WriteTransport | None:
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     return cast("asyncio.WriteTransport | None", transport)
+
+
+async def _send_in_pieces(
+    response: Response, send: Send, size: int, pause: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Send a response piece by piece.
+
+    Args:
+        response: The response.
+        send: The ASGI connection.
+        size: How many bytes a piece has.
+        pause: Awaited before each piece; None for no pause.
+    """
+    await send(_start(response))
+    for place in range(0, len(response.body), size):
+        if pause is not None:
+            await pause()
+        piece = response.body[place : place + size]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _start(response: Response) -> dict[str, Any]:
