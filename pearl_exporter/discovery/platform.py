@@ -232,8 +232,10 @@ class Platform:
         if self.settings.discovery.enabled:
             rules = selection_rules(self.settings.discovery)
             size = len(self._known) + len(listing.outbounds)
-            listing = await _run(partial(_without_tokens, listing, self.settings), size)
-            self._known = await _run(partial(merge, self._known, listing, rules), size)
+            known, settings = self._known, self.settings
+            self._known = await _run(
+                lambda: merge(known, _without_tokens(listing, settings), rules), size
+            )
             await self._note_choices()
             await self._reconfigure()
 
