@@ -314,11 +314,7 @@ def _counts_of_whole_ranges(answers: Answers, max_unreadable: float) -> Iterator
             continue
         missing = page.count - page.received
         if missing > tolerated(page.count, max_unreadable):
-            yield Judgement(
-                "count",
-                Verdict.FAIL,
-                f"the API counts {page.count:,} rows and lists {page.received:,} of them",
-            )
+            yield _lists_fewer(page)
         elif missing > 0:
             yield Judgement(
                 "count",
@@ -345,11 +341,7 @@ def _counts_of_the_window(answers: Answers, max_unreadable: float) -> Iterator[J
         yield _too_low(newest)
     missing = newest.count - newest.received
     if not after.received and missing > tolerated(newest.count, max_unreadable):
-        yield Judgement(
-            "count",
-            Verdict.FAIL,
-            f"the API counts {newest.count:,} rows and lists {newest.received:,} of them",
-        )
+        yield _lists_fewer(newest)
     least, most = sorted((newest.count, answers.oldest.count))
     if most - least > tolerated(most, MAX_UNREADABLE):
         yield Judgement(
@@ -358,6 +350,14 @@ def _counts_of_the_window(answers: Answers, max_unreadable: float) -> Iterator[J
             f"the same range is counted as {least:,} and as {most:,} calls: is the answer one of "
             "several copies that differ?",
         )
+
+
+def _lists_fewer(page: Page) -> Judgement:
+    return Judgement(
+        "count",
+        Verdict.FAIL,
+        f"the API counts {page.count:,} rows and lists {page.received:,} of them",
+    )
 
 
 def _too_low(page: Page) -> Judgement:
