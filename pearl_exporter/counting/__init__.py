@@ -97,8 +97,7 @@ Invariant 2: every call that was counted and started at the low watermark or lat
 
 `tracker` takes the rows, and which ranges are complete (`observation`). It notes which tracked
 calls were missed, begins to track new calls, compares known calls with their rows, and lets calls
-leave the window, expire and be forgotten. `transitions` applies each step to four
-places:
+leave the window, expire and be forgotten. `transitions` applies each step to four places:
 
 | | holds | for |
 |---|---|---|

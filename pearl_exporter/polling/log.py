@@ -18,6 +18,7 @@ PROGRESS_SECONDS = 10.0
 
 MANY_MISSED_SECONDS = 600.0
 """How often the log says that many calls went missing at once."""
+
 _READ_BY_OFFSET = {
     OffsetCause.ORDER: "the API ignores the order asked for, reading by offset",
     OffsetCause.END: "the API ignores the end asked for, reading by offset",

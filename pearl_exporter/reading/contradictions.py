@@ -53,7 +53,7 @@ LAG_MS = 60_000
 """A call that began less than this before the poll may have been listed only just now."""
 
 MAX_COUNT = 10_000_000
-"""No outbound has so many calls in any range."""
+"""No outbound has more calls than this in any range."""
 
 MAX_PAGE_TIMES = 10
 """A page may have this many times the rows that were asked for, but not more: a server that ignores

@@ -42,7 +42,7 @@ class Missed(NamedTuple):
 
     @property
     def is_many(self) -> bool:
-        """Whether so many are more likely to be missed by a wrong answer than to be deleted."""
+        """Whether a wrong answer is a likelier cause than deletions."""
         return self.is_many_to_log or len(self.newly) == self.present > 1
 
     @property

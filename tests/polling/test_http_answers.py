@@ -28,7 +28,7 @@ ANSWERS: dict[str, tuple[Callable[[], httpx.Response], str]] = {
 
 
 class Between(httpx.AsyncBaseTransport):
-    """Answers every so many requests in the place of the API; 0 for none."""
+    """Answers every n-th request in the place of the API; 0 for none."""
 
     def __init__(
         self, transport: httpx.AsyncBaseTransport, answer: Callable[[], httpx.Response]

@@ -202,7 +202,7 @@ class Campaign:
 
 FAULTS = ("fresh", "empty", "dropped", "lagging", "flipping")
 BAD_POLLS = 3
-"""So many polls in a row may be answered badly: less than what makes a call gone."""
+"""At most this many polls in a row are answered badly: less than what makes a call gone."""
 
 
 @settings(max_examples=60, deadline=None)

@@ -128,7 +128,7 @@ def counting() -> Panels:
                 PanelInfo(
                     "Rows that can't be read",
                     "Rows that the API counts in the window and that the last good poll could not "
-                    "read. By so many calls the window may be too low.",
+                    "read. The window may be too low by this many calls.",
                     COUNT,
                 ),
                 queries.over_range(POLLED.sum("pearl_outbound_unreadable_rows", "outbound"), _EACH),
