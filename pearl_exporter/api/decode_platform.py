@@ -98,7 +98,7 @@ def decode_account(body: bytes) -> Account:
     account = Account(
         number(answer.get("creditBalance")),
         _whole(answer.get("status")),
-        _whole(answer.get("totalAgents")),
+        _not_negative(_whole(answer.get("totalAgents"))),
     )
     if account.credit_balance is None and account.agents is None:
         raise BadResponseError("the answer is an object without creditBalance and totalAgents")
@@ -140,3 +140,7 @@ def _json(body: bytes) -> Any:
 def _whole(value: Any) -> int | None:
     code = whole_number(value)
     return code if code is not None and abs(code) <= MAX_NUMBER else None
+
+
+def _not_negative(value: int | None) -> int | None:
+    return None if value is not None and value < 0 else value

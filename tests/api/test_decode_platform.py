@@ -97,6 +97,7 @@ def test_only_a_documented_status_says_whether_it_runs(status, runs):
         ({"creditBalance": 10**400, "totalAgents": 1}, (None, None, 1)),
         ({"creditBalance": float("nan"), "totalAgents": 1}, (None, None, 1)),
         ({"creditBalance": True, "totalAgents": 1}, (None, None, 1)),
+        ({"creditBalance": -3.5, "totalAgents": -1}, (-3.5, None, None)),
     ],
 )
 def test_an_account_is_read_field_by_field(answer, account):
