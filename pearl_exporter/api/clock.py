@@ -46,6 +46,9 @@ Trusting an absurd one at the first poll would count all history, or exceed Pyth
 MAX_UNPROVED_SKEW_SECONDS = 300.0
 """A header that is further off is believed only if calls bear it out."""
 
+LOG_SKEW_SECONDS = 300.0
+"""At most once in this long the log says how far this machine's clock is corrected."""
+
 _ASK_AGAIN_SECONDS = 300.0
 """How often each outbound is asked for calls that decide between two clocks."""
 
@@ -162,6 +165,8 @@ class ApiClock:
         self._asked: set[str] = set()
         self._asked_since = clock.monotonic()
         self._logged_why = ""
+        self._logged_skew = 0.0
+        self._may_log_skew_at = clock.monotonic()
 
     @property
     def is_known(self) -> bool:
@@ -183,11 +188,11 @@ class ApiClock:
             return
         # the header is cut to whole seconds: half a second later is the best guess
         self._headers.append(date + 0.5 - received)
-        if self._anchor is not None:
-            return
-        for clock in (self._wall_offset, self._steady_wall.offset):
-            if _is_near(self._header_offset, clock):
-                self._anchor = _Anchor(self._header_offset, near=clock)
+        if self._anchor is None:
+            for clock in (self._wall_offset, self._steady_wall.offset):
+                if _is_near(self._header_offset, clock):
+                    self._anchor = _Anchor(self._header_offset, near=clock)
+        self._log_correction()
 
     def doubt(self, outbound: str) -> Doubt | None:
         """Return the two clocks between which an outbound's calls may decide.
@@ -227,6 +232,7 @@ class ApiClock:
             self._anchor = _Anchor(doubt.other_offset, near=doubt.other_offset)
         if is_other_right is doubt.is_other_header:  # the header is right
             self._logged_why = ""
+            self._log_correction()
             return
         why = "no call shows which clock is right" if is_other_right is None else "calls differ"
         if why != self._logged_why and (doubt.is_other_header or is_other_right):
@@ -235,6 +241,23 @@ class ApiClock:
                 "the Date of the API's answers is far off, not using it",
                 extra={"skew": self.skew_text, "why": why},
             )
+
+    def _log_correction(self) -> None:
+        """Log that this machine's clock is corrected by more or less than was logged before."""
+        if not self.is_header_used:
+            return  # `decide` logs that
+        skew, monotonic = self.skew_seconds, self._clock.monotonic()
+        if abs(skew - self._logged_skew) <= TOLERATED_SKEW_SECONDS:
+            return
+        if monotonic < self._may_log_skew_at:
+            return  # two servers that differ may answer in turns
+        self._may_log_skew_at = monotonic + LOG_SKEW_SECONDS
+        if abs(skew) > TOLERATED_SKEW_SECONDS:
+            self._logged_skew = skew
+            _log.warning("clocks differ, using the API's", extra={"skew": self.skew_text})
+        else:
+            self._logged_skew = 0.0
+            _log.info("clocks agree again")
 
     @property
     def _header_offset(self) -> float:

@@ -133,14 +133,6 @@ class PollLog:
             extra=self._extra,
         )
 
-    def skew(self, text: str) -> None:
-        """Log that the API's clock differs from this machine's.
-
-        Args:
-            text: Which clock is where.
-        """
-        _log.warning("clocks differ, using the API's", extra={**self._extra, "skew": text})
-
     def progress(self, received: int, expected: int, *, logged_at: float, now: float) -> float:
         """Log how far a long read has come, if that was not logged lately.
 

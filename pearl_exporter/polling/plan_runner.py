@@ -141,8 +141,6 @@ class PlanRunner:
                 is_sure = True
                 elapsed_ms = (clock.monotonic() - began) * 1000
                 if abs(api_clock.now() - now - elapsed_ms) > TOLERATED_SKEW_SECONDS * 1000:
-                    if api_clock.is_header_used:
-                        self._log.skew(api_clock.skew_text)
                     raise _ClockCorrectedError
             return page
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pearl_exporter.api.clock import STEP_CONFIRM_SECONDS, ApiClock, Clock
+from pearl_exporter.api.clock import LOG_SKEW_SECONDS, STEP_CONFIRM_SECONDS, ApiClock, Clock
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 
@@ -301,3 +301,26 @@ def test_the_machines_own_clocks_are_the_default():
     assert clock.wall() == pytest.approx(time.time(), abs=5)
     first = clock.monotonic()
     assert clock.monotonic() >= first
+
+
+def test_the_log_says_when_a_correction_begins_and_ends(caplog):
+    """At most once in five minutes: two servers that differ may answer in turns."""
+    machine = Machine()
+    with caplog.at_level("INFO", "pearl_exporter.api"):
+        for wrong_by, seconds in [(0.0, 600), (200.0, 600), (204.0, 200), (0.0, 600)]:
+            for _ in range(seconds // 10):
+                machine.hear(wrong_by)
+                machine.true_seconds += 10
+    assert [(r.message, getattr(r, "skew", "")) for r in caplog.records] == [
+        ("clocks differ, using the API's", "this machine's clock is 200 s behind the API's"),
+        ("clocks differ, using the API's", "this machine's clock is 204 s behind the API's"),
+        ("clocks agree again", ""),
+    ]
+
+
+def test_a_correction_that_flickers_floods_no_log(caplog):
+    machine = Machine()
+    for number in range(3600):
+        machine.hear(30.0 * (number // 5 % 2))
+        machine.true_seconds += 1
+    assert 2 <= len(caplog.records) <= 3600 / LOG_SKEW_SECONDS + 1
