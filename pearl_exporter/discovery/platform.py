@@ -16,6 +16,7 @@ import msgspec
 
 from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.deadline import Deadline
+from pearl_exporter.api.deadline import now as loop_time
 from pearl_exporter.api.decode_platform import Account, Listing, is_running
 from pearl_exporter.config import (
     DiscoverySettings,
@@ -36,7 +37,7 @@ from pearl_exporter.discovery.selection import (
     shown_name,
 )
 from pearl_exporter.discovery.snapshot import PlatformSnapshot, RequestSnapshot
-from pearl_exporter.errors import PollError, StateError
+from pearl_exporter.errors import Inconsistent, PollError, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.state.records import DiscoveredOutbound
@@ -49,6 +50,12 @@ LIST_OF_OUTBOUNDS = "the list of outbounds"
 
 LARGE_LIST = 1000
 """From this many outbounds on a list is worked on in a thread, so that scrapes need not wait."""
+
+EMPTY_LIST_SECONDS = 3600.0
+"""A list that had outbounds is believed to be empty once it has been so for this long.
+
+Nobody deletes all outbounds at once, but a token of another account lists none.
+"""
 
 Result = TypeVar("Result")
 
@@ -103,6 +110,8 @@ class Platform:
         self._last_choices: _Choices | None = None
         self._noting = asyncio.Lock()
         self._statuses: Mapping[str, int | None] = {}
+        # the loop's second since which the list is empty, though outbounds are known
+        self._emptied_at: float | None = None
         self._found: Mapping[str, int] = {}
         self._listing = PeriodicRequest[Listing](
             LIST_OF_OUTBOUNDS, self._send_for_listing, self._take, context.api_clock.now
@@ -228,6 +237,7 @@ class Platform:
         return self.settings.poll.give_up
 
     async def _take(self, listing: Listing) -> None:
+        self._check_not_emptied(listing)
         self._statuses = {each.id: each.status for each in listing.outbounds}
         if self.settings.discovery.enabled:
             rules = selection_rules(self.settings.discovery)
@@ -238,6 +248,21 @@ class Platform:
             )
             await self._note_choices()
             await self._reconfigure()
+
+    def _check_not_emptied(self, listing: Listing) -> None:
+        """Raise `Inconsistent` if a list is empty that had outbounds a moment ago."""
+        listed_before = sum(not each.misses for each in self._known)
+        if listing.outbounds or not listed_before:
+            self._emptied_at = None
+            return
+        now = loop_time()
+        if self._emptied_at is None:
+            self._emptied_at = now
+        if now - self._emptied_at < EMPTY_LIST_SECONDS:
+            raise Inconsistent(
+                f"the list is empty, and had {listed_before:,} outbounds before: they are polled "
+                "until it has been empty for an hour"
+            )
 
     async def _note_choices(self) -> None:
         # one at a time, so that the last one to save knows all that the others knew

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from pearl_exporter.config import DiscoverySettings
 from pearl_exporter.discovery import platform
+from pearl_exporter.discovery.platform import EMPTY_LIST_SECONDS
 from pearl_exporter.discovery.selection import select
 from pearl_exporter.errors import StateError
 from pearl_exporter.exposition.render import Format
@@ -179,6 +180,37 @@ async def test_an_outbound_missing_from_three_lists_is_removed():
         change(world, "load-002", gone=False)
         await asyncio.sleep(ROUND)
         assert polled(world) == ALL
+
+
+async def test_a_list_that_is_empty_all_at_once_is_not_believed(caplog):
+    """For an hour; then it counts as any other, and three more lists end the outbounds."""
+    async with running() as world:
+        await asyncio.sleep(60)
+        for name in ALL:
+            change(world, name, gone=True)
+        await asyncio.sleep(EMPTY_LIST_SECONDS)
+        assert polled(world) == ALL
+        assert samples(world)["pearl_discovery_up"] == 0.0
+        errors = [getattr(record, "error", "") for record in caplog.records]
+        assert any("the list is empty, and had 3 outbounds before" in error for error in errors)
+        await asyncio.sleep(2 * ROUND)
+        assert named(world, "pearl_discovery_outbounds")["vanished"] == 3.0
+        assert polled(world) == ALL
+        await asyncio.sleep(3 * ROUND)
+        assert polled(world) == set()
+        assert samples(world)["pearl_discovery_up"] == 1.0
+
+
+async def test_a_list_that_was_empty_for_a_while_has_ended_nothing():
+    async with running() as world:
+        ids = [change(world, name, gone=True) for name in sorted(ALL)]
+        await asyncio.sleep(5 * ROUND)
+        for name in ALL:
+            change(world, name, gone=False)
+        await asyncio.sleep(ROUND)
+        assert len(ids) == len(polled(world)) == 3
+        assert samples(world)["pearl_discovery_up"] == 1.0
+        assert named(world, "pearl_discovery_outbounds")["vanished"] == 0.0
 
 
 async def test_one_that_vanished_is_kept_if_wanted():
