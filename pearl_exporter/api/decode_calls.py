@@ -8,7 +8,8 @@ A number in quotes is read as the number it is.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -112,7 +113,7 @@ def format_instant(instant: Instant) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def _page(count: int, rows: Iterable[_Row], bad_tags: Collection[int]) -> Page:
+def _page(count: int, rows: Sequence[_Row], bad_tags: Collection[int]) -> Page:
     """Return the page of some rows.
 
     Args:
@@ -127,6 +128,7 @@ def _page(count: int, rows: Iterable[_Row], bad_tags: Collection[int]) -> Page:
     tags: _SingleTags = {}
     unusable: list[UnusableRow] = []
     fields: list[str] = []
+    nameless: Counter[str] = Counter()
     for position, row in enumerate(rows):
         call = _call(row, tags, fields)
         if call is not None:
@@ -138,9 +140,13 @@ def _page(count: int, rows: Iterable[_Row], bad_tags: Collection[int]) -> Page:
         if position in bad_tags:
             fields.append("tags")
         if fields:
-            # nothing better than its place tells a row that has neither id nor start
-            key = hash(row.id or row.startTime or position)
-            unusable.append(UnusableRow(key, tuple(fields)))
+            name: str | tuple[str, int] | None = row.id or row.startTime
+            if not name:
+                # only its place tells such a row: after which call it came, as which one
+                neighbour = calls[-1].id if calls else next((r.id for r in rows if r.id), "")
+                nameless[neighbour] += 1
+                name = (neighbour, nameless[neighbour])
+            unusable.append(UnusableRow(hash(name), tuple(fields)))
             fields.clear()
     ends_usably = call is not None or not rejected
     return Page(count, calls, rejected, frozenset(rejected_ids), ends_usably, tuple(unusable))

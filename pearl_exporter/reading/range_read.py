@@ -42,7 +42,7 @@ from pearl_exporter.reading.contradictions import (
     FUZZ_MS,
     LATE_MS,
     MAX_UNREADABLE,
-    MIN_MOVED,
+    MIN_EVIDENCE,
     MIN_TOLERATED,
     check_shortfall,
     max_rows,
@@ -382,7 +382,7 @@ class RangeRead:
             return True
         # calls that were there a moment ago are said to be gone
         oldest = page.calls[-1].start if page.calls and not self._by_offset else self._start
-        if self._known(self._start, oldest) >= MIN_MOVED:
+        if self._known(self._start, oldest) >= MIN_EVIDENCE:
             return True
         return not self._believes_count and page.received > 0
 
@@ -631,7 +631,8 @@ class _Run:
         # a page of one row that overlapped its predecessor would lead nowhere
         can_overlap = page.received > 1 and page.ends_usably and bool(page.calls)
         self._overlap = min(self._wide_overlap or 1, self.received) if can_overlap else 0
-        return unseen > 0 or (page.rejected > 0 and end > before)
+        # rows that nobody can use lead further only as long as rows are counted there
+        return unseen > 0 or (page.rejected > 0 and before < min(end, page.count))
 
     def _repeated(self, calls: Sequence[Call]) -> int:
         """Return how many rows a page repeats: it begins with the last rows of the run, or not."""

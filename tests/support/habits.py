@@ -151,7 +151,8 @@ class HabitApi(httpx.AsyncBaseTransport):
                 for place in range(size - len(page))
             ]
         for row in page:
-            row["startTime"] = self._shown(row["startTime"])
+            if row:
+                row["startTime"] = self._shown(row["startTime"])
         answer = {
             "count": habit.count(len(found), len(page), asked),
             "results": None if habit.null_results else page,
@@ -247,6 +248,8 @@ HABITS: Mapping[str, Habit] = {
     "two thirds of the rows unusable": usable_rows(0.33, id=None),
     "words for outcomes": each_row(lambda row: {**row, "conversationStatus": "Complete"}),
     "words for durations": each_row(lambda row: {**row, "duration": "12 s"}),
+    "durations in milliseconds": each_row(lambda row: {**row, "duration": row["duration"] * 1000}),
+    "one row of each page null": Habit(rows=lambda rows: [*rows[:7], {}, *rows[8:]]),
     "tags as one text": each_row(lambda row: {**row, "tags": "vip"}),
     "numbers in quotes": each_row(
         lambda row: {
