@@ -603,6 +603,31 @@ def few_fields_of_a_wrong_type(name: str) -> Scenario:
     return Scenario(world, [quiet(m, "PearlFieldsUnusable", target(name)) for m in (20, 59)])
 
 
+def outcomes(name: str, unknown: str, known: str) -> list:
+    return [
+        series("pearl_window_calls", unknown, spring(name), status="unknown"),
+        series("pearl_window_calls", known, spring(name), status="success"),
+    ]
+
+
+@scenario
+def outcomes_that_are_missing(name: str) -> Scenario:
+    """From minute 10 on, one call in five has none; the exporter is restarted meanwhile."""
+    labels, alert = spring(name), "PearlOutcomesMissing"
+    unknown = f"{gauge((10, 5), (10, 40))} {absent(1)} {gauge((9, 40), (30, 5))}"
+    asked = [quiet(m, alert, labels) for m in (9, 14, 45)]
+    asked += [firing(m, alert, labels) for m in (17, 21.5, 28)]
+    return Scenario(outcomes(name, unknown, gauge((60, 160))), asked)
+
+
+@scenario
+def few_outcomes_that_are_missing(name: str) -> Scenario:
+    """Nine of ten calls are no evidence, and ten of two hundred are usual."""
+    asked = [quiet(m, "PearlOutcomesMissing", spring(name)) for m in (20, 59)]
+    world = outcomes(name, gauge((30, 9), (30, 10)), gauge((30, 1), (30, 190)))
+    return Scenario(world, asked)
+
+
 @scenario
 def clocks_that_differ(name: str) -> Scenario:
     """This machine is behind by three minutes, then a second ahead."""
