@@ -5,10 +5,10 @@ two answers, an end of a range that is cut to seconds. They are tolerated within
 and counted. Beyond the bounds an answer is no basis for any number, and the poll fails. Pure.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.counting.calls import Call, Instant, is_live, planned_end
 from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.search import UNUSABLE_FIELDS, Page, Search
 
@@ -62,13 +62,21 @@ the limit would fill the memory."""
 FULL_PAGE = 100
 """The most rows that the platform is known to send in one page."""
 
-MIN_MOVED = 3
-"""This many calls of a page with another start than before are evidence of another clock."""
+MIN_EVIDENCE = 3
+"""This many calls that contradict an answer, or what was known before it, are no chance."""
 
 _API_NAMES = {"start_time": "startTime", "conversation_status": "conversationStatus"}
 
 _SAMPLE = 10
-"""How many rows of a page are compared with the starts that are known."""
+"""How many rows of a page are compared with what is known of their calls."""
+
+_LASTING_VALUES: Mapping[str, Callable[[Call], bool]] = {
+    "conversationStatus": lambda call: call.status is not None,
+    "status": lambda call: call.call_status is not None,
+    "duration": lambda call: call.duration > 0,
+}
+"""What a call that is over keeps, and whether a row has it. Tags are no such thing: people remove
+them from past calls."""
 
 
 def check_page(search: Search, page: Page, now: Instant) -> None:
@@ -82,7 +90,8 @@ def check_page(search: Search, page: Page, now: Instant) -> None:
     Raises:
         BadResponseError: Over half of the rows are unusable, the page is far longer than was asked
             for, or the count is beyond belief.
-        Inconsistent: Under a tenth of the rows are inside the range.
+        Inconsistent: Under a tenth of the rows are inside the range, or most calls that are over
+            end after the present.
     """
     if page.count > MAX_COUNT:
         raise BadResponseError(f"the API counts {page.count:,} calls: no outbound has so many")
@@ -98,6 +107,21 @@ def check_page(search: Search, page: Page, now: Instant) -> None:
     misplaced = outside(page.calls, search.start, max(search.end, now + LATE_MS))
     if page.calls and len(page.calls) - len(misplaced) < MIN_INSIDE * len(page.calls):
         raise Inconsistent(offset_text(search, misplaced))
+    _check_ends(page.calls, now)
+
+
+def _check_ends(calls: Sequence[Call], now: Instant) -> None:
+    """Raise `Inconsistent` if most calls that are over end after the present."""
+    latest = now + LATE_MS
+    timed = [call for call in calls if call.duration]
+    ahead = [call for call in timed if planned_end(call.start, call.duration) > latest]
+    over = [call for call in ahead if not is_live(call)]
+    if len(over) >= MIN_EVIDENCE and len(over) > len(timed) / 2:
+        longest = max(call.duration for call in over)
+        raise Inconsistent(
+            f"{len(over)} calls are over and would end after the present, with a duration of up to "
+            f"{longest:,.0f} s: is duration in seconds?"
+        )
 
 
 class RowSums(NamedTuple):
@@ -205,26 +229,49 @@ def check_probe(page: Page, unread: Sequence[Call], *, read: int, now: Instant) 
         )
 
 
-def moved_text(page: Page, known_start: Callable[[str], Instant | None]) -> str | None:
-    """Return in words that the calls of a page have other starts than before; None if not.
+def check_known(page: Page, known_call: Callable[[str], Call | None]) -> None:
+    """Raise `Inconsistent` if the calls of a page contradict what was read of them before.
+
+    Calls do not change their starts, and a call that is over does not lose its outcome or duration.
+    That a few do has harmless causes. If nearly all calls do, the API has changed.
 
     Args:
         page: A page of calls.
-        known_start: Returns the start that a call had when it was read before, None if it was not.
+        known_call: Returns a call as it was read before, None if it was not.
     """
     step = max(1, len(page.calls) // _SAMPLE)
-    offsets = [
-        call.start - known
-        for call in page.calls[::step]
-        if (known := known_start(call.id)) is not None
+    pairs = [
+        (known, call) for call in page.calls[::step] if (known := known_call(call.id)) is not None
     ]
+    for text in (_moved_text(pairs), _lost_text(pairs)):
+        if text is not None:
+            raise Inconsistent(text)
+
+
+def _moved_text(pairs: Sequence[tuple[Call, Call]]) -> str | None:
+    offsets = [call.start - known.start for known, call in pairs]
     moved = [offset for offset in offsets if abs(offset) > FUZZ_MS]
-    if len(moved) < MIN_MOVED or len(moved) <= (1 - MIN_INSIDE) * len(offsets):
-        return None
-    if max(moved) - min(moved) > 2 * FUZZ_MS:
+    if not _are_most(len(moved), len(offsets)) or max(moved) - min(moved) > 2 * FUZZ_MS:
         return None
     direction = "later" if moved[0] > 0 else "earlier"
     return f"calls start {_span(abs(moved[0]))} {direction} than they did before: is startTime UTC?"
+
+
+def _lost_text(pairs: Sequence[tuple[Call, Call]]) -> str | None:
+    finished = [(known, call) for known, call in pairs if not is_live(known)]
+    for field, has_value in _LASTING_VALUES.items():
+        had = [call for known, call in finished if has_value(known)]
+        lost = [call for call in had if not has_value(call)]
+        if _are_most(len(lost), len(had)):
+            return (
+                f"{len(lost)} of {len(had)} calls had a {field} before and have none now: has the "
+                "API changed?"
+            )
+    return None
+
+
+def _are_most(changed: int, compared: int) -> bool:
+    return changed >= MIN_EVIDENCE and changed > (1 - MIN_INSIDE) * compared
 
 
 def tolerated(counted: int, max_unreadable: float) -> int:

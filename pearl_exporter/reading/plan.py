@@ -29,14 +29,14 @@ from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
 from pearl_exporter.reading.contradictions import (
     FUZZ_MS,
+    MIN_EVIDENCE,
     MIN_INSIDE,
-    MIN_MOVED,
     ZONE_STEP_MS,
     RowSums,
+    check_known,
     check_page,
     check_probe,
     check_usable,
-    moved_text,
     outside,
     tolerated,
     wider,
@@ -265,13 +265,11 @@ class PollPlan:
             self._unusable_keys.update(row.key for row in page.unusable)
         check_page(search, page, self._now)
         if self._tracker.polled_at is not None:
-            moved = moved_text(page, self._known_start)
-            if moved is not None:
-                raise Inconsistent(moved)
+            check_known(page, self._known_call)
 
-    def _known_start(self, call_id: str) -> Instant | None:
+    def _known_call(self, call_id: str) -> Call | None:
         known = self._tracker.calls.get(call_id)
-        return None if known is None else known.call.start
+        return None if known is None else known.call
 
     def _progress(self) -> ReadProgress | None:
         return None if self._whole_read is None else self._whole_read.progress
@@ -496,7 +494,7 @@ class PollPlan:
         if present(max(start, newest + 1), polled_at + 1) > 0:
             return True
         is_cut_off = self._whole_read is not None and oldest - start > ZONE_STEP_MS
-        return is_cut_off and present(start, oldest) >= MIN_MOVED
+        return is_cut_off and present(start, oldest) >= MIN_EVIDENCE
 
     def _oldest_unsettled(self) -> Instant | None:
         return self._tracker.oldest_unsettled(since=self._now - self._rules.follow_ms)
@@ -551,7 +549,7 @@ class PollPlan:
         """
         span = self._coverage.calls.span
         oldest = self._now + 1 if span is None else span[0]
-        if page_end.start > low or self._tracker.calls.present(low, oldest) < MIN_MOVED:
+        if page_end.start > low or self._tracker.calls.present(low, oldest) < MIN_EVIDENCE:
             return False
         below = Search(low - 1, oldest, 0, self._limits.page_size)
         page = yield from self._steps_for(Purpose.DIFFERENCE, self._one_page(below))

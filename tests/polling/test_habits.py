@@ -19,6 +19,7 @@ from tests.support.habits import (
     WELL_BEHAVED,
     Habit,
     HabitApi,
+    each_row,
     retention_of,
 )
 from tests.support.oracle import recount_window
@@ -200,6 +201,8 @@ VERDICTS = {
     "two thirds of the rows unusable": "bad_response",
     "words for outcomes": "bad_response",
     "words for durations": "bad_response",
+    "durations in milliseconds": "inconsistent",
+    "one row of each page null": "off",
     "tags as one text": "bad_response",
     "numbers in quotes": "right",
     "fields null": "right",
@@ -221,6 +224,23 @@ def test_each_habit_has_a_verdict():
 async def test_what_a_poll_makes_of_a_habit(name):
     outcomes = await life(HABITS[name], SCENES["600 calls of 10 minutes"])
     assert {outcome.verdict for outcome in outcomes} == {VERDICTS[name]}, outcomes
+
+
+LOSSES = {
+    "outcomes": {"conversationStatus": None},
+    "telephony states": {"status": None},
+    "both": {"conversationStatus": None, "status": None},
+    "durations": {"duration": None},
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(("begins", "reason"), [(0, ""), (2, "inconsistent")])
+@pytest.mark.virtual_time
+async def test_a_field_may_be_null_but_not_become_so(name, begins, reason):
+    habit = each_row(lambda row: {**row, **LOSSES[name]})
+    outcomes = await life(habit, SCENES["600 calls of 10 minutes"], begins=begins)
+    assert {outcome.reason for outcome in outcomes} == {reason}, outcomes
 
 
 @pytest.mark.virtual_time
