@@ -70,7 +70,8 @@ def read_yaml(text: str) -> Document:
     try:
         return _read(text)
     except YamlError as error:
-        line = text.splitlines()[error.line - 1] if error.line else ""
+        # the fault may lie behind the last line, and in none if the line is 0
+        line = dict(enumerate(text.splitlines(), 1)).get(error.line, "")
         problem = placeholder_problem_of_line(line)
         if problem is None:
             raise

@@ -78,7 +78,7 @@ def test_a_document_with_faults_is_still_read():
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a: [", 1), ("? [a]\n: b", 1), ("a:\n- \x07", 2), ("--- a\n--- b", 2)],
+    [("a: [", 1), ("? [a]\n: b", 1), ("a:\n- \x07", 2), ("--- a\n--- b", 2), ("'\n", 2)],
 )
 def test_what_can_not_be_read_has_a_line(text, line):
     with pytest.raises(YamlError) as caught:
