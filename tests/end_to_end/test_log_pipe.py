@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ SHORT_QUEUE = """
 from pearl_exporter.cli import main
 from pearl_exporter.logs import QueuedLines
 
-QueuedLines.__init__.__defaults__ = (20,)
+QueuedLines.__init__.__defaults__ = (8,)
 main()
 """
 """The program with a queue that is full after seconds and not after a minute."""
@@ -31,23 +32,32 @@ main()
 
 @contextmanager
 def serving_into_a_pipe(config: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Runs ``serve``, whose log is read until it listens; gives the process and its URL."""
+    """Runs ``serve``, whose log is read until it listens; gives the process and its URL.
+
+    Then the pipe is filled, which the lines of a few polls alone would take a minute for.
+    """
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     command = [sys.executable, "-c", SHORT_QUEUE, "serve", "--config", str(config)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=writer)
-    os.close(writer)
     try:
         read = b""
         while (found := re.search(rb"msg=listening address=(\S+) ", read)) is None:
             piece = os.read(reader, 512)
             assert piece, read
             read += piece
+        # in a thread: it waits for ever if lines of the program are in the pipe already
+        Thread(target=fill, args=(writer,), daemon=True).start()
         yield process, f"http://{found[1].decode()}"
     finally:
         process.kill()
         process.wait()
-        os.close(reader)
+        os.close(reader)  # which ends the thread
+
+
+def fill(writer: int) -> None:
+    with suppress(BrokenPipeError), os.fdopen(writer, "wb", buffering=0) as pipe:
+        pipe.write(b"." * PIPE_BYTES)
 
 
 def value(url: str, series: str) -> float:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -119,6 +120,7 @@ def metrics_of_platform() -> Metrics:
     return {row.name: ("gauge", frozenset(row.labels)) for row in PLATFORM_METRICS}
 
 
+@cache
 def all_metrics() -> Metrics:
     return metrics_of_outbounds() | metrics_of_platform() | metrics_of_exporter()
 

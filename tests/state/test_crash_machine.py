@@ -36,6 +36,7 @@ from pearl_exporter.errors import ConnectionFailedError, Inconsistent, RateLimit
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.plan_runner import PlanRunner
 from pearl_exporter.polling.poller import Poller
+from pearl_exporter.reading.contradictions import LATE_MS
 from pearl_exporter.reading.cost import PlanLimits
 from pearl_exporter.reading.plan import PollResult
 from pearl_exporter.reading.search import Page, Search
@@ -384,6 +385,15 @@ class Crashes(Histories):
         for _ in range(2):  # what the failed commit left out of the state would count twice now
             self.cut(limit)
             self.restart()
+
+    @precondition(lambda self: self.polls)
+    @rule(limit=st.sampled_from([1, 2, 3]))
+    def rest(self, limit):
+        """A clock that is far behind is set right: without a Date, polls may fail until then."""
+        if not self.has_date and self.ahead_seconds < -LATE_MS / 1000:
+            self.clock_is_set_right()
+            self.restart()
+        super().rest(limit)
 
     def cut(self, limit: int) -> None:
         published = self.running().snapshot.calls
