@@ -151,6 +151,8 @@ class RangeRead:
         self._cause: OffsetCause | None = None
         self._calls = Rows()
         self._pages = 0
+        # the rows of all pages, those that came again included
+        self._received = 0
         self._expected = 0
         self._low_by = 0
         self._grew_by = 0
@@ -209,12 +211,14 @@ class RangeRead:
         while not self._is_done:
             page = yield self._search()
             self._pages += 1
+            self._received += page.received
             self._unreadable_ids |= page.rejected_ids
             if self._statuses and any(call.status not in self._statuses for call in page.calls):
                 return self._result(is_whole=False)
             if self._pages == 1:
                 self._counted = page.count
             self._take(page)
+            self._check_bound()
             if self._pages == 1 and self._max_rows is not None and self._expected > self._max_rows:
                 return self._result(is_whole=False)
             if self._is_done and self._deleted:
@@ -269,17 +273,14 @@ class RangeRead:
         if run.is_page_asked_again:
             return
         self._expected = self._proven + max(page.count, run.received)
-        self._check_bound()
         self._is_past_count = run.received >= page.count
-        if self._reaches_start(page):
-            if page.received >= min(self._limit, FULL_PAGE):
-                # what is counted besides lies before the range, there was no room for it
-                self._finish(missing=0)
-            else:
-                self._end_run()
+        reaches_start = self._reaches_start(page)
+        if reaches_start and page.received >= min(self._limit, FULL_PAGE):
+            # what is counted besides lies before the range, there was no room for it
+            self._finish(missing=0)
         elif not is_further or (run.received == page.count and not self._may_be_full(page)):
             self._end_run()
-        elif not self._by_offset:
+        elif not self._by_offset and not reaches_start:
             self._descend(page)
         # else go on by offset, until a page brings nothing that was not seen
 
@@ -368,9 +369,10 @@ class RangeRead:
 
     def _check_bound(self) -> None:
         """Raise if more rows came than the first count can explain."""
-        received = self._proven + max(self._run.received, len(self._run.calls))
+        kept = self._proven + max(self._run.received, len(self._run.calls))
         bound = max_rows(self._counted)
-        if received > bound:
+        # as many again for rows of one millisecond, which come with each step down to it
+        if kept > bound or self._received > 2 * bound:
             raise Inconsistent(
                 f"the API counted {self._counted:,} calls, gave over {bound:,} and goes on: does "
                 "it ignore skip and the range asked for?"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pearl_exporter.counting.calls import Call
@@ -43,6 +43,14 @@ page_sizes = st.integers(1, 12)
     inclusive_start=st.booleans(),
     inclusive_end=st.booleans(),
     coarse_ms=st.sampled_from([1, 1, 1, 10, 1000]),
+)
+@example(
+    starts=[START - 1] * 4,
+    limit=2,
+    clamp=1,
+    inclusive_start=True,
+    inclusive_end=False,
+    coarse_ms=1,
 )
 def test_a_quiet_table_is_read_exactly(
     starts, limit, clamp, inclusive_start, inclusive_end, coarse_ms
