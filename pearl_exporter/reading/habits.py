@@ -20,18 +20,19 @@ of it, or if what they publish is wrong.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant
-from pearl_exporter.errors import BadResponseError
+from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.contradictions import (
     FUZZ_MS,
     MAX_UNREADABLE,
     MIN_INSIDE,
     MIN_TOLERATED,
     RowSums,
+    check_ends,
     check_usable,
     tolerated,
     unusable_text,
@@ -40,6 +41,9 @@ from pearl_exporter.reading.search import Page, Search, Searches
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+
+MAX_WITHOUT_OUTCOME = 0.1
+"""A larger share of calls without an outcome is worth a warning."""
 
 _LONG_AGO: Instant = 946_684_800_000
 """2000-01-01T00:00:00Z, before the platform had any calls."""
@@ -101,11 +105,11 @@ def try_habits(
     newest = yield Search(start, now, 0, limit)
     if not newest.calls:
         if newest.received or newest.count:
-            return [_nothing_usable(newest)]
+            return [_nothing_usable(newest, now)]
         wide = yield Search(min(start, now - DAY_MS), now + DAY_MS, 0, limit)
         return [_judge_empty_window(wide, start, now)]
     zone = _judge_zone(newest, start, now)
-    unusable = _judge_unusable([newest])
+    unusable = _judge_unusable([newest], now)
     if Verdict.FAIL in (zone.verdict, unusable.verdict):
         return [zone, unusable]
     starts = sorted((call.start for call in newest.calls), reverse=True)
@@ -125,7 +129,7 @@ def try_habits(
         _judge_order(answers),
         _judge_ends(answers),
         _judge_count(answers, max_unreadable),
-        _judge_unusable([newest, oldest, upper, lower]),
+        _judge_unusable([newest, oldest, upper, lower], now),
         _judge_page(answers),
         _judge_filter(answers),
     ]
@@ -150,12 +154,12 @@ def _judge_empty_window(wide: Page, start: Instant, now: Instant) -> Judgement:
     )
 
 
-def _nothing_usable(page: Page) -> Judgement:
+def _nothing_usable(page: Page, now: Instant) -> Judgement:
     if not page.received:
         return Judgement(
             "count", Verdict.FAIL, f"the API counts {page.count:,} calls and lists none of them"
         )
-    return _judge_unusable([page])
+    return _judge_unusable([page], now)
 
 
 def _judge_zone(page: Page, start: Instant, now: Instant) -> Judgement:
@@ -255,17 +259,27 @@ def _judge_count(answers: Answers, max_unreadable: float) -> Judgement:
     return max(contradictions, key=lambda each: each.verdict is Verdict.FAIL)
 
 
-def _judge_unusable(pages: Iterable[Page]) -> Judgement:
+def _judge_unusable(pages: Sequence[Page], now: Instant) -> Judgement:
     sums = RowSums()
     for page in pages:
         sums = sums.plus(page)
+    calls = {call.id: call for page in pages for call in page.calls}
     try:
         check_usable(sums)
-    except BadResponseError as error:
+        check_ends([*calls.values()], now)
+    except (BadResponseError, Inconsistent) as error:
         return Judgement("rows", Verdict.FAIL, str(error))
     if sums.is_notable:
         return Judgement(
             "rows", Verdict.WARNING, f"{unusable_text(sums)}: such fields count as null"
+        )
+    without = sum(call.status is None for call in calls.values())
+    if without > MAX_WITHOUT_OUTCOME * len(calls):
+        return Judgement(
+            "rows",
+            Verdict.WARNING,
+            f"{without} of {len(calls)} calls have no conversationStatus: they count as unknown, "
+            "so shares of errors are too low",
         )
     return Judgement("rows", Verdict.OK, "rows have usable fields")
 

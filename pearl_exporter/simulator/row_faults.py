@@ -87,6 +87,9 @@ _FORMS: Mapping[str, Callable[[str, Any, CallLife], Any]] = {
     "number": lambda name, _value, call: call.start if name == "startTime" else call.number,
     "word": lambda name, _value, _call: _WORDS[name],
     "quoted": lambda _name, value, _call: str(value),
+    "thousandfold": lambda _name, value, _call: (
+        value * 1000 if type(value) in (int, float) else value
+    ),
     "list": lambda _name, value, _call: [value],
     "object": lambda _name, value, _call: {"value": value},
 }
@@ -114,8 +117,8 @@ ROW_FAULTS: FaultKinds = {
     ),
     "odd_field": FaultKind(
         help="one field has another form, in this share of the rows, always the same ones; number "
-        "is a number in place of a text, word a word in place of a number or a time, and quoted "
-        "the value as a text",
+        "is a number in place of a text, word a word in place of a number or a time, quoted the "
+        "value as a text, and thousandfold a number of milliseconds in place of seconds",
         settings={"share": 1.0, "field": "id", "form": "renamed"},
         words={"field": tuple(FIELDS), "form": ("renamed", "absent", *_FORMS)},
         bounds={"share": (0, 1)},

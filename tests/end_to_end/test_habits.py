@@ -135,6 +135,8 @@ HABITS = [
     reads_right("odd_field:field=conversation_status,form=quoted"),
     reads_right("odd_field:field=duration,form=quoted"),
     reads_right("odd_field:field=duration,form=null"),
+    fails("odd_field:field=duration,form=thousandfold", "rows: .*is duration in seconds"),
+    reads_right("odd_field:field=conversation_status,form=null", "rows: .* no conversationStatus"),
     reads_right("odd_field:field=tags,form=absent"),
     # calls that go, and replicas
     reads_right("retention:seconds=1200"),

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from pearl_exporter.counting.calls import CALL_STATUS_LABELS, STATUS_LABELS
+from pearl_exporter.counting.calls import CALL_STATUS_LABELS, STATUS_LABELS, UNKNOWN
 from pearl_exporter.counting.ledger import UNCOUNTED
 from pearl_exporter.errors import Reason
 from tests.project.test_docs import all_metrics
@@ -139,7 +139,7 @@ def test_every_metric_and_label_value_that_a_rule_names_exists(rule):
     for name in re.findall(r"\w*:[\w:]+", re.sub(r"\[[^]]*\]", "", rule["expr"])):
         assert name in recorded(), name
     values = {
-        "status": set(STATUS_LABELS.values()),
+        "status": {*STATUS_LABELS.values(), UNKNOWN},
         "call_status": set(CALL_STATUS_LABELS.values()),
     }
     values["reason"] = {*Reason, *UNCOUNTED}
