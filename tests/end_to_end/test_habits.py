@@ -379,7 +379,7 @@ def test_a_habit_that_passes_loses_no_call(habit: Habit):
     assert_nothing_is_lost(Spell(habit))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     hiding=st.builds(Spell, st.sampled_from(HIDING), st.integers(31, 600), st.integers(20, 100)),
     failing=st.lists(

@@ -205,7 +205,7 @@ BAD_POLLS = 3
 """At most this many polls in a row are answered badly: less than what makes a call gone."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), pages=st.sampled_from([-1, 3]), lag=st.sampled_from([40, 100, 1000]))
 def test_answers_that_lie_for_a_while_lose_and_double_nothing(data, pages, lag):
     """Empty ones, such that lack rows, and those of a replica that is behind."""

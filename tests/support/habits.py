@@ -218,7 +218,7 @@ HABITS: Mapping[str, Habit] = {
     "count jumps": counts(lambda right, _, asked: max(0, right + asked.number * 7919 % 200 - 100)),
     "rows without end": Habit(endless=True),
     "rows and count without end": Habit(
-        endless=True, count=lambda right, _, a: right + 100 * (a.number % 50)
+        endless=True, count=lambda right, _, a: right + 100 * (a.number % 20)
     ),
     "the same page again and again": Habit(ignores_skip=True, ignores_end=True, ignores_start=True),
     "results null": Habit(null_results=True),
