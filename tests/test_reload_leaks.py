@@ -27,7 +27,7 @@ Held = Counter[str]
 
 IN_FLIGHT = 4
 
-LOOKS = 100
+LOOKS = 1500
 
 _KEPT = (App, Limiter, PearlClient, Poller, Tracker)
 
