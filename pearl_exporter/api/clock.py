@@ -46,6 +46,9 @@ Trusting an absurd one at the first poll would count all history, or exceed Pyth
 MAX_UNPROVED_SKEW_SECONDS = 300.0
 """A header that is further off is believed only if calls bear it out."""
 
+LOGGED_SKEW_SECONDS = 10.0
+"""A correction by more is logged. Less may be a busy machine, on which answers wait to be read."""
+
 LOG_SKEW_SECONDS = 300.0
 """At most once in this long the log says how far this machine's clock is corrected."""
 
@@ -247,12 +250,12 @@ class ApiClock:
         if not self.is_header_used:
             return  # `decide` logs that
         skew, monotonic = self.skew_seconds, self._clock.monotonic()
-        if abs(skew - self._logged_skew) <= TOLERATED_SKEW_SECONDS:
+        if abs(skew - self._logged_skew) <= LOGGED_SKEW_SECONDS:
             return
         if monotonic < self._may_log_skew_at:
             return  # two servers that differ may answer in turns
         self._may_log_skew_at = monotonic + LOG_SKEW_SECONDS
-        if abs(skew) > TOLERATED_SKEW_SECONDS:
+        if abs(skew) > LOGGED_SKEW_SECONDS:
             self._logged_skew = skew
             _log.warning("clocks differ, using the API's", extra={"skew": self.skew_text})
         else:
