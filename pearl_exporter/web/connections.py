@@ -11,6 +11,8 @@ A connection is in one of three phases, each with its own time limit::
                     └───────────────── first bytes of the next request ─────┘
 
 A connection in `ConnectionPhase.ANSWER` is never closed to make room: that client is being served.
+But where answers that nobody reads take too much memory, the slowest reader is closed before the
+next answer is made.
 """
 
 import asyncio
@@ -60,6 +62,7 @@ class ConnectionLimits:
         answer: Seconds until an answer is made and taken by the client.
         idle: Seconds between an answer and the next request.
         check_interval: Seconds between two checks of all connections.
+        unread_bytes: Bytes of answers that clients have not taken yet, all clients together.
     """
 
     connections: int = 200
@@ -69,6 +72,7 @@ class ConnectionLimits:
     answer: float = 60.0
     idle: float = 90.0
     check_interval: float = 1.0
+    unread_bytes: int = 64 * 1024 * 1024
 
 
 class ConnectionPhase(Enum):
@@ -155,7 +159,7 @@ class ConnectionGuard:
         self._limits = limits
         self._handshakes: dict[asyncio.Task[None], float] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._next_log_at = 0.0
+        self._next_log_at = self._next_unread_log_at = 0.0
 
     def open(self) -> None:
         """Begin to accept connections."""
@@ -242,8 +246,8 @@ class ConnectionGuard:
             connection = self._new_connection()
             if config.tls is not None:
                 connection.allowed_names = config.tls.client_allowed_sans
-            if is_spare:
-                connection.app = cast("Any", _probes_only(connection.app))
+            app = _probes_only(connection.app) if is_spare else self._within_memory(connection.app)
+            connection.app = cast("Any", app)
             return connection
 
         seconds = None if config.context is None else self._limits.handshake
@@ -257,6 +261,31 @@ class ConnectionGuard:
             )
         except OSError as error:  # ssl.SSLError is one
             _log.debug("a TLS handshake failed", extra={"error": str(error)})
+
+    def _within_memory(self, app: Any) -> ASGIApp:
+        """Return an application that lets no answer be made while too many bytes are unread."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            self._close_slow_readers()
+            await app(scope, receive, send)
+
+        return answer
+
+    def _close_slow_readers(self) -> None:
+        """Close those who take the longest to read, until few enough bytes are unread."""
+        unread = {each: each.transport.get_write_buffer_size() for each in self._connections}
+        excess = sum(unread.values()) - self._limits.unread_bytes
+        if excess <= 0:
+            return
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_unread_log_at:
+            self._next_unread_log_at = now + _LOG_INTERVAL_SECONDS
+            _log.warning("answers wait to be read: closing the connections that read the slowest")
+        slowest_first = sorted(unread, key=lambda each: -each.current_phase()[1])
+        for connection in slowest_first:
+            if excess > 0 and unread[connection]:
+                connection.transport.abort()
+                excess -= unread[connection]
 
     async def _close_overdue(self) -> None:
         while True:

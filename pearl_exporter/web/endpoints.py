@@ -3,6 +3,7 @@
 Every answer comes from memory: a scrape never waits for a poll.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -16,6 +17,9 @@ from pearl_exporter.web.negotiation import choose_format
 from pearl_exporter.web.pages.routes import page_routes
 from pearl_exporter.web.view import Reload, View
 
+_MAX_COMPRESSED_AT_ONCE = 4
+"""How many scrapes are compressed at once; a large one has tens of megabytes."""
+
 _RELOAD_IS_OFF = (
     "reload over HTTP is off: set web.enable_reload: true (or PEARL_WEB__ENABLE_RELOAD=true) and "
     "restart; SIGHUP to the process reloads without that setting\n"
@@ -24,12 +28,14 @@ _RELOAD_IS_OFF = (
 
 def build_endpoints(view: View) -> Starlette:
     """Return the ASGI application of all endpoints."""
+    compressing = asyncio.Semaphore(_MAX_COMPRESSED_AT_ONCE)
 
     async def metrics(request: Request) -> Response:
         format_ = choose_format(", ".join(request.headers.getlist("accept")))
-        body = view.exposition.render(format_)
         headers = {"Content-Type": format_.value, "Vary": "Accept"}
-        return await compressed_response(request, body, headers)
+        async with compressing:  # each body that waits for a thread takes its memory
+            body = view.exposition.render(format_)
+            return await compressed_response(request, body, headers)
 
     async def healthy(request: Request) -> Response:
         is_alive = view.is_alive()

@@ -133,6 +133,39 @@ async def test_who_does_not_read_an_answer_is_closed():
             assert 0 < received < LARGE
 
 
+async def test_answers_that_nobody_reads_take_bounded_memory(caplog):
+    """The slowest reader is closed before the next answer is made, and who reads is served."""
+    few = ConnectionLimits(unread_bytes=2 * LARGE)
+    async with served(few) as port:
+        loop = asyncio.get_running_loop()
+        slow = [socket.socket() for _ in range(5)]
+        for each in slow:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            each.setblocking(False)
+            await loop.sock_connect(each, ("127.0.0.1", port))
+            await loop.sock_sendall(each, GET.replace(b"/ ", b"/?size=%d " % LARGE))
+            await loop.sock_recv(each, 1)
+            for _ in range(3):  # checks, which see since when each waits
+                await pass_time(1.1)
+        assert len((await get(port, f"/?size={LARGE}")).content) == LARGE
+        closed = [await is_closed(each) for each in slow]
+        for each in slow:
+            each.close()
+    assert closed == [True, True, True, False, False]
+    assert [each.message for each in caplog.records] == [
+        "answers wait to be read: closing the connections that read the slowest"
+    ]
+
+
+async def is_closed(sock: socket.socket) -> bool:
+    """Whether the other side hung up before its answer was whole."""
+    loop, received = asyncio.get_running_loop(), 0
+    with suppress(ConnectionResetError):
+        while received < LARGE and (size := len(await loop.sock_recv(sock, 1 << 20))):
+            received += size
+    return received < LARGE
+
+
 async def test_who_stays_without_asking_is_closed():
     async with served(SHORT) as port:
         reader, writer = await opened(port, GET)
