@@ -42,12 +42,17 @@ class Listing(msgspec.Struct, frozen=True):
     Attributes:
         outbounds: The outbounds with a usable id.
         unusable: How many rows had no usable id.
-        is_whole: Whether the list is complete, as far as the answer says.
+        not_listed: How many more outbounds the answer counts than it lists.
     """
 
     outbounds: tuple[ListedOutbound, ...]
     unusable: int = 0
-    is_whole: bool = True
+    not_listed: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the list is complete, as far as the answer says."""
+        return not self.not_listed
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -76,7 +81,7 @@ def is_running(status: int | None) -> bool | None:
 
 def decode_listing(body: bytes) -> Listing:
     """Return the list that a body holds; raise `BadResponseError` if it holds none."""
-    rows, is_whole = _rows(_json(body))
+    rows, not_listed = _rows(_json(body))
     found: dict[str, ListedOutbound] = {}
     unusable = 0
     for row in rows:
@@ -87,7 +92,7 @@ def decode_listing(body: bytes) -> Listing:
             found.setdefault(outbound.id, outbound)
     if rows and not found:
         raise BadResponseError(f"the answer lists {len(rows)} outbounds, none with a usable id")
-    return Listing(tuple(found.values()), unusable, is_whole)
+    return Listing(tuple(found.values()), unusable, not_listed)
 
 
 def decode_account(body: bytes) -> Account:
@@ -105,17 +110,17 @@ def decode_account(body: bytes) -> Account:
     return account
 
 
-def _rows(answer: Any) -> tuple[list[Any], bool]:
-    """Return the rows of a bare list, or of an object's ``results``; and if they are complete."""
+def _rows(answer: Any) -> tuple[list[Any], int]:
+    """Return the rows of a bare list, or of an object's ``results``; and how many are missing."""
     if isinstance(answer, list):
-        return answer, True
+        return answer, 0
     results = answer.get("results", ...) if isinstance(answer, dict) else ...
     if results is None:
         results = []
     if not isinstance(results, list):
         raise BadResponseError("the answer is JSON, but not a list of outbounds")
     count = _whole(answer.get("count"))
-    return results, count is None or count <= len(results)
+    return results, max(0, (count or 0) - len(results))
 
 
 def _outbound(row: Any) -> ListedOutbound | None:

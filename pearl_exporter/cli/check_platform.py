@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pearl_exporter.app import App
 from pearl_exporter.config import Settings
-from pearl_exporter.discovery.platform import LIST_OF_OUTBOUNDS
+from pearl_exporter.discovery.platform import LIST_OF_OUTBOUNDS, NOT_LISTED
 from pearl_exporter.discovery.selection import SelectedOutbound, Selection
 from pearl_exporter.errors import PollError
 
@@ -26,6 +26,12 @@ async def ask_platform(app: App, settings: Settings) -> tuple[list[str], bool]:
     failed = {subject for subject, _ in failures}
     if settings.discovery.enabled and LIST_OF_OUTBOUNDS not in failed:
         lines += _list_lines(await app.platform.choices(settings))
+        not_listed = app.platform.snapshot().found.get(NOT_LISTED)
+        if not_listed:
+            lines.append(
+                f"WARNING  {LIST_OF_OUTBOUNDS} counts {not_listed} more that it does not list: "
+                "they are not polled unless they are configured"
+            )
     account = app.platform.snapshot().account
     if account is not None:
         status = next((label for label, is_it in account.statuses.items() if is_it), "unknown")

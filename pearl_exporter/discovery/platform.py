@@ -42,6 +42,10 @@ from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.state.records import DiscoveredOutbound
 
+NOT_LISTED = "not_listed"
+"""The state of outbounds that the last good list counts without listing them, or with no usable id.
+"""
+
 VANISHED = "vanished"
 """The state of an outbound that was missing from the last good list."""
 
@@ -59,7 +63,7 @@ Nobody deletes all outbounds at once, but a token of another account lists none.
 
 Result = TypeVar("Result")
 
-_STATES = (*(each.value for each in Selection), VANISHED)
+_STATES = (*(each.value for each in Selection), VANISHED, NOT_LISTED)
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +117,7 @@ class Platform:
         # the loop's second since which the list is empty, though outbounds are known
         self._emptied_at: float | None = None
         self._found: Mapping[str, int] = {}
+        self._not_listed = 0
         self._listing = PeriodicRequest[Listing](
             LIST_OF_OUTBOUNDS, self._send_for_listing, self._take, context.api_clock.now
         )
@@ -239,6 +244,7 @@ class Platform:
     async def _take(self, listing: Listing) -> None:
         self._check_not_emptied(listing)
         self._statuses = {each.id: each.status for each in listing.outbounds}
+        self._note_not_listed(listing)
         if self.settings.discovery.enabled:
             rules = selection_rules(self.settings.discovery)
             size = len(self._known) + len(listing.outbounds)
@@ -248,6 +254,18 @@ class Platform:
             )
             await self._note_choices()
             await self._reconfigure()
+
+    def _note_not_listed(self, listing: Listing) -> None:
+        """Log when outbounds begin to be counted that cannot be polled, and when that ends."""
+        before, self._not_listed = self._not_listed, listing.not_listed + listing.unusable
+        if self._not_listed and not before:
+            _log.warning(
+                "the list of outbounds is incomplete: the others are not polled unless they are "
+                "configured",
+                extra={"listed": len(listing.outbounds), "not_listed": self._not_listed},
+            )
+        elif before and not self._not_listed:
+            _log.info("the list of outbounds is complete again")
 
     def _check_not_emptied(self, listing: Listing) -> None:
         """Raise `Inconsistent` if a list is empty that had outbounds a moment ago."""
@@ -272,6 +290,7 @@ class Platform:
             listed = Counter(
                 VANISHED if choice.outbound.misses else choice.selection.value for choice in choices
             )
+            listed[NOT_LISTED] = self._not_listed
             self._found = {state: listed[state] for state in _STATES} if is_on else {}
             await self._save(await _run(partial(_discovered, choices), len(choices)))
 

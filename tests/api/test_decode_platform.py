@@ -39,7 +39,7 @@ def encoded(value: object) -> bytes:
         ({"results": [GOOD]}, Listing((LISTED,))),
         ({"count": 1, "results": [GOOD]}, Listing((LISTED,))),
         ({"count": 0, "results": None}, Listing(())),
-        ({"count": 250, "results": [GOOD]}, Listing((LISTED,), is_whole=False)),
+        ({"count": 250, "results": [GOOD]}, Listing((LISTED,), not_listed=249)),
         ([GOOD, {**GOOD, "name": "again", "status": 2}], Listing((LISTED,))),
         ([GOOD, None, 7, [], {}, {"id": None}, {"id": 4711}], Listing((LISTED,), unusable=6)),
         ([GOOD, {"id": "../Account"}, {"id": ".."}, {"id": ""}], Listing((LISTED,), unusable=3)),

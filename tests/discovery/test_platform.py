@@ -9,8 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 
+from pearl_exporter.api.decode_platform import decode_listing
 from pearl_exporter.config import DiscoverySettings
 from pearl_exporter.discovery import platform
 from pearl_exporter.discovery.platform import EMPTY_LIST_SECONDS
@@ -100,6 +102,7 @@ async def test_all_that_is_listed_is_polled_by_the_defaults():
             "excluded": 0.0,
             "paused": 0.0,
             "over_limit": 0.0,
+            "not_listed": 0.0,
             "vanished": 0.0,
         }
         assert samples(world)["pearl_discovery_up"] == 1.0
@@ -211,6 +214,22 @@ async def test_a_list_that_was_empty_for_a_while_has_ended_nothing():
         assert len(ids) == len(polled(world)) == 3
         assert samples(world)["pearl_discovery_up"] == 1.0
         assert named(world, "pearl_discovery_outbounds")["vanished"] == 0.0
+
+
+async def test_outbounds_that_are_counted_and_not_listed_are_reported(caplog, monkeypatch):
+    whole = decode_listing
+    monkeypatch.setattr(
+        "pearl_exporter.api.client.decode_listing",
+        lambda body: replace(whole(body), not_listed=70),
+    )
+    async with running() as world:
+        assert polled(world) == ALL
+        assert named(world, "pearl_discovery_outbounds")["not_listed"] == 70.0
+        await asyncio.sleep(2 * ROUND)
+    said = [
+        each for each in caplog.records if "the list of outbounds is incomplete" in each.message
+    ]
+    assert [(each.listed, each.not_listed) for each in said] == [(3, 70)]
 
 
 async def test_one_that_vanished_is_kept_if_wanted():

@@ -189,7 +189,7 @@ def test_an_empty_answer_removes_nothing_at_once():
 def test_an_answer_that_is_not_whole_proves_nobody_gone():
     known = merge((), listing("a", "b"), rules())
     for _ in range(3 * MAX_MISSES):
-        known = merge(known, listing("a", is_whole=False), rules())
+        known = merge(known, listing("a", not_listed=2), rules())
     assert ids(known) == ["a", "b"]
 
 
