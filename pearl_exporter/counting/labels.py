@@ -44,7 +44,8 @@ MAX_REFUSED_REMEMBERED = 10_000
 """Of how many tags that the rules refuse this is remembered. Of others it is found out again."""
 
 _EMAIL = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
-_PHONE = re.compile(r"\d(?:[\s()\[\].\-/·•_|*~+‐‒–—―−]{0,4}\d){6,}")
+_AMOUNT = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_PHONE = re.compile(r"\d(?:[\s()\[\].,:;\-/·•_|*~+‐‒–—―−'’#=\\⁄]{0,6}\d){6,}")
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _DATE = "|".join(
     ("(?:" + r"\s?[-./]\s?".join(parts) + ")")
@@ -86,7 +87,8 @@ def looks_personal(tag: str) -> bool:
     """Return whether a tag may hold a phone number or an e-mail address.
 
     Seven or more digits, with the usual separators between them, are taken for a phone number,
-    unless they are a date such as 2026-11-23 or 23.11.2026, or years such as 2025/2026. 20251130
+    unless they are a date such as 2026-11-23 or 23.11.2026, years such as 2025/2026, or an amount
+    such as 1,000,000. 20251130
     may be either, so it is taken for a phone number. Digits and signs of other scripts count as
     well, and so do percent-encoded ones.
     """
@@ -94,7 +96,7 @@ def looks_personal(tag: str) -> bool:
     text = "".join(each for each in text if unicodedata.category(each) not in _INVISIBLE)
     if "@" in text and _EMAIL.search(text):
         return True
-    return _PHONE.search(_DATES.sub(" date ", text)) is not None
+    return _PHONE.search(_AMOUNT.sub(" amount ", _DATES.sub(" date ", text))) is not None
 
 
 class TagLabels:
