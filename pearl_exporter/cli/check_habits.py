@@ -8,10 +8,10 @@ from pearl_exporter.api.deadline import Deadline
 from pearl_exporter.app import App
 from pearl_exporter.cli.wait_notices import notices_while_waiting
 from pearl_exporter.config import OutboundSettings, TokenSource
-from pearl_exporter.errors import ApiError
+from pearl_exporter.errors import ApiError, BadRequestError
 from pearl_exporter.polling.clock_evidence import ClockVerdict
 from pearl_exporter.polling.plan_runner import decide_clock, drive
-from pearl_exporter.reading.habits import Judgement, try_habits
+from pearl_exporter.reading.habits import LONG_AGO, Judgement, try_habits
 from pearl_exporter.reading.search import Page, Search
 
 
@@ -113,7 +113,12 @@ class Trial:
         async def ask_once(search: Search) -> Page:
             if finding.page is not None and search == finding.search:
                 return finding.page
-            return await ask(search)
+            try:
+                return await ask(search)
+            except BadRequestError:
+                if search.start != LONG_AGO:
+                    raise
+                return Page(0, ())  # dates so long ago may be refused: polls ask for none
 
         steps = try_habits(
             finding.search.start,

@@ -40,6 +40,7 @@ class PollLog:
         self._has_unreadable = False
         self._has_unusable = False
         self._has_outside = False
+        self._is_probe_refused = False
 
     def ended(
         self,
@@ -122,6 +123,16 @@ class PollLog:
             _log.info("no call is missing any more", extra=self._extra)
             self._is_missing_logged = False
 
+    def probe_refused(self) -> None:
+        """Log, once, that the API refuses the range by which others are checked."""
+        if not self._is_probe_refused:
+            _log.warning(
+                "the API refuses a range that is wider than the window, so nothing shows whether "
+                "it takes fromDate and toDate for UTC",
+                extra=self._extra,
+            )
+        self._is_probe_refused = True
+
     def internal_error(self) -> None:
         """Log an exception that is a bug; to be called while it is handled."""
         _log.exception("internal error in a poll", extra=self._extra)
@@ -168,7 +179,8 @@ class PollLog:
             )
         if state.ignores_statuses and not before.ignores_statuses:
             _log.info(
-                "the API ignores the filter by statuses, searching without it", extra=self._extra
+                "the API ignores the filter by statuses or leaves calls out, searching without it",
+                extra=self._extra,
             )
         self._unreadable(state.unreadable_count)
         self._unusable(result.rows)

@@ -14,7 +14,7 @@ from pearl_exporter.polling.log import PollLog
 from pearl_exporter.polling.poll_history import Asked
 from pearl_exporter.reading.cost import PlanLimits
 from pearl_exporter.reading.plan import PlanState, PollPlan, PollResult
-from pearl_exporter.reading.search import Page, ReadProgress, Search, Step
+from pearl_exporter.reading.search import Page, Purpose, ReadProgress, Search, Step
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -129,7 +129,14 @@ class PlanRunner:
         async def ask(step: Step) -> Page:
             nonlocal is_sure, may_doubt
             self._report(step.progress)
-            page = await self._page(step.purpose, step.search)
+            try:
+                page = await self._page(step.purpose, step.search)
+            except BadRequestError:
+                if step.purpose is not Purpose.PROBE:
+                    raise
+                # a range that the API does not like tells nothing, and the poll can do without
+                self._log.probe_refused()
+                page = Page(0, ())
             if may_doubt:
                 # The first answer shows what its Date says, and calls have to bear it out if that
                 # is far from what this poll goes by.

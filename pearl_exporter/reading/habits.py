@@ -12,7 +12,7 @@ The searches, for a window ``[a, T]`` with many calls::
     next       [a, T], after the newest    skip, count
     upper      [m, T]                      start of the range, count against rows
     lower      [a, m]                      end of the range, count against rows
-    outcome    [m, T], one outcome         filter by outcome
+    outcome    [m, T], two outcomes        filter by outcome
     nothing    an hour long ago            count against rows
 
 ``m`` is the start of the row in the middle of ``newest``. A habit fails here if polls fail because
@@ -29,6 +29,7 @@ from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.contradictions import (
     FUZZ_MS,
     MAX_UNREADABLE,
+    MIN_EVIDENCE,
     MIN_INSIDE,
     MIN_TOLERATED,
     RowSums,
@@ -45,7 +46,7 @@ DAY_MS = 24 * HOUR_MS
 MAX_WITHOUT_OUTCOME = 0.1
 """A larger share of calls without an outcome is worth a warning."""
 
-_LONG_AGO: Instant = 946_684_800_000
+LONG_AGO: Instant = 946_684_800_000
 """2000-01-01T00:00:00Z, before the platform had any calls."""
 
 
@@ -84,7 +85,7 @@ class Answers(NamedTuple):
     upper: Page
     lower: Page
     outcome: Page
-    status: int | None
+    statuses: tuple[int, ...]
     nothing: Page
 
 
@@ -118,11 +119,11 @@ def try_habits(
     after = yield Search(start, now, newest.received, limit)
     upper = yield Search(middle - 1, now, 0, limit)
     lower = yield Search(start - 1, middle, 0, limit)
-    status = _usual_status(newest.calls)
-    outcome = yield Search(middle - 1, now, 0, limit, statuses=() if status is None else (status,))
-    nothing = yield Search(_LONG_AGO, _LONG_AGO + HOUR_MS, 0, limit)
+    statuses = _usual_statuses(newest.calls)
+    outcome = yield Search(middle - 1, now, 0, limit, statuses=statuses)
+    nothing = yield Search(LONG_AGO, LONG_AGO + HOUR_MS, 0, limit)
     answers = Answers(
-        start, now, middle, limit, newest, oldest, after, upper, lower, outcome, status, nothing
+        start, now, middle, limit, newest, oldest, after, upper, lower, outcome, statuses, nothing
     )
     return [
         zone,
@@ -305,16 +306,33 @@ def _judge_page(answers: Answers) -> Judgement:
 
 
 def _judge_filter(answers: Answers) -> Judgement:
-    if answers.status is None:
+    if not answers.statuses:
         return Judgement("filter", Verdict.OK, "no row has an outcome to search for")
-    if any(call.status != answers.status for call in answers.outcome.calls):
+    if any(call.status not in answers.statuses for call in answers.outcome.calls):
         return Judgement(
             "filter",
             Verdict.WARNING,
             "the filter by outcome is ignored: changes of older calls are found by the full scan "
             "alone, and live calls from before the window not at all",
         )
-    return Judgement("filter", Verdict.OK, "a search for one outcome brings only that outcome")
+    found = {call.id for call in answers.outcome.calls}
+    lowest = min((call.start for call in answers.outcome.calls), default=answers.middle)
+    is_whole = answers.outcome.received < min(answers.limit, answers.newest.received)
+    for status in answers.statuses:
+        wanted = [
+            call.id
+            for call in answers.upper.calls
+            if call.status == status and (is_whole or call.start > lowest)
+        ]
+        if len(wanted) >= MIN_EVIDENCE and found.isdisjoint(wanted):
+            return Judgement(
+                "filter",
+                Verdict.WARNING,
+                f"a search for outcomes leaves out calls of outcome {status}: changes of older "
+                "calls are found by the full scan alone, and live calls from before the window "
+                "may be missing",
+            )
+    return Judgement("filter", Verdict.OK, "a search for some outcomes brings only these")
 
 
 # --- counts
@@ -385,7 +403,7 @@ def _too_low(page: Page) -> Judgement:
 
 def _lies_elsewhere(page: Page) -> bool:
     """Return whether the rows of the long past are of another time: then its ends are wrong."""
-    return any(call.start > _LONG_AGO + DAY_MS for call in page.calls)
+    return any(call.start > LONG_AGO + DAY_MS for call in page.calls)
 
 
 # --- rows
@@ -407,10 +425,10 @@ def _left_out(answers: Answers) -> Instant:
     return answers.middle - min(lacking)
 
 
-def _usual_status(calls: Sequence[Call]) -> int | None:
-    """Return the most frequent outcome among the calls."""
+def _usual_statuses(calls: Sequence[Call]) -> tuple[int, ...]:
+    """Return the two most frequent outcomes among the calls; polls search for several as well."""
     counts = Counter(call.status for call in calls if call.status is not None)
-    return counts.most_common(1)[0][0] if counts else None
+    return tuple(sorted(status for status, _ in counts.most_common(2)))
 
 
 def _starts(page: Page) -> list[Instant]:

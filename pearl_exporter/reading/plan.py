@@ -29,6 +29,7 @@ from pearl_exporter.errors import Inconsistent
 from pearl_exporter.reading.catch_up import FIRST_SLICE_MS, CatchUp
 from pearl_exporter.reading.contradictions import (
     FUZZ_MS,
+    LAG_MS,
     MIN_EVIDENCE,
     MIN_INSIDE,
     ZONE_STEP_MS,
@@ -50,6 +51,9 @@ from pearl_exporter.reading.range_read import OffsetCause, RangeRead, RangeResul
 from pearl_exporter.reading.search import Page, Purpose, ReadProgress, Search, Searches, Step, Steps
 
 T = TypeVar("T")
+
+RECENT_MS = 3_600_000
+"""Most calls that are live began within this time."""
 
 MIN_PAGE = 10
 ROUND_LENGTHS = (5, 16)
@@ -633,13 +637,31 @@ class PollPlan:
         return {call.id for call in found}
 
     def _older_live(self) -> Searches[None]:
-        """At a first start, find the calls that are live though they began before the window."""
+        """At a first start, find the calls that are live though they began before the window.
+
+        Where some of the window's calls are live, the search goes over them as well: an API that
+        leaves them out does not filter as it says.
+        """
         start, end = self._now - self._rules.follow_ms, self._now - self._rules.window_ms
-        if start < end and not self._state.ignores_statuses:
-            live = yield from self._live_between(start, end)
-            self._coverage.calls.extend(
-                [call for call in live if call.id not in self._coverage.calls]
-            )
+        if start >= end or self._state.ignores_statuses:
+            return
+        recent = self._coverage.calls.from_start(max(end, self._now - RECENT_MS))
+        known = {
+            call.id
+            for call in recent
+            if call.status in LIVE_STATUSES and call.start < self._now - LAG_MS
+        }
+        is_checked = len(known) >= MIN_EVIDENCE
+        # a little shorter then, since longer ranges than a day may be refused
+        live = yield from self._live_between(
+            *((start + LAG_MS, self._now) if is_checked else (start, end))
+        )
+        lacking = known.difference(call.id for call in live)
+        if is_checked and len(lacking) > len(known) / 2:
+            self._state = self._state._replace(ignores_statuses=True)
+        self._coverage.calls.extend(
+            [call for call in live if call.start < end and call.id not in self._coverage.calls]
+        )
 
     def _live_between(self, start: Instant, end: Instant) -> Searches[list[Call]]:
         live = yield from self._coverage.live_between(start, end)

@@ -35,6 +35,15 @@ def _limit_refused(fault: Fault, asked: AskedSearch) -> Response | None:
     return responses.problem_details(400, limit=message)
 
 
+def _range_refused(fault: Fault, asked: AskedSearch) -> Response | None:
+    longest_ms = fault.milliseconds("hours", HOUR_MS)
+    oldest_ms = asked.now_ms - fault.milliseconds("days", 24 * HOUR_MS)
+    query = asked.query
+    if query.to_ms - query.from_ms <= longest_ms and query.from_ms >= oldest_ms:
+        return None
+    return responses.problem_details(400, fromDate="is too early for this toDate, or too long ago.")
+
+
 def _exclusive_to(_fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
     return replace(query, to_ms=query.to_ms - 1)
 
@@ -63,6 +72,13 @@ def _coarse_ends(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
 def _local_ends(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
     offset_ms = fault.milliseconds("hours", HOUR_MS)
     return replace(query, from_ms=query.from_ms - offset_ms, to_ms=query.to_ms - offset_ms)
+
+
+def _statuses_cut(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
+    if not query.statuses:
+        return query
+    kept = sorted(query.statuses)[:1] if fault.word("which") == "first" else []
+    return replace(query, statuses=frozenset(kept))
 
 
 def _statuses_ignored(_fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
@@ -112,7 +128,19 @@ SEARCH_FAULTS: FaultKinds = {
         bounds={"limit": (0, math.inf)},
         refuse=_limit_refused,
     ),
+    "range_refused": FaultKind(
+        help="400 for a range that is longer than this, or begins longer ago",
+        settings={"hours": 24.0, "days": 90.0},
+        bounds={"hours": (0, math.inf), "days": (0, math.inf)},
+        refuse=_range_refused,
+    ),
     "skip_ignored": FaultKind(help="skip does nothing", on_query=_skip_ignored),
+    "statuses_cut": FaultKind(
+        help="a search by statuses finds only the first of them, or nothing",
+        settings={"which": "first"},
+        words={"which": ("first", "none")},
+        on_query=_statuses_cut,
+    ),
     "statuses_ignored": FaultKind(
         help="the statuses filter does nothing", on_query=_statuses_ignored
     ),

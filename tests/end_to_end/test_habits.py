@@ -115,9 +115,12 @@ HABITS = [
     by_offset("sorted_by:field=end", "order: "),
     by_offset("sorted_by:field=duration", "order: "),
     reads_right("statuses_ignored", "filter: "),
+    reads_right("statuses_cut", "filter: .* leaves out calls of outcome"),
+    reads_right("statuses_cut:which=none", "filter: .* leaves out calls of outcome"),
     reads_right("skip_ignored", "page: skip is ignored"),
     reads_right("clamp:limit=10", "page: a page has at most 10 rows"),
     fails("limit_refused:limit=50", "habits: bad_request", frozenset({"bad_request"})),
+    reads_right("range_refused"),  # a probe and a date of long ago, which polls can do without
     reads_right("null_results"),
     # fields
     fails("odd_field:field=id", "rows: .* usable id", UNUSABLE),

@@ -10,6 +10,7 @@ from pearl_exporter.reading.contradictions import (
     MAX_PAGE_TIMES,
     check_known,
     check_page,
+    check_probe,
 )
 from pearl_exporter.reading.search import Page, Search
 
@@ -82,6 +83,16 @@ def test_tags_may_be_removed_from_past_calls():
 def test_calls_that_move_all_at_once_are_a_contradiction(offset):
     with pytest.raises(Inconsistent, match="than they did before: is startTime UTC"):
         check_against(calls_of(10), calls_of(10, start=NOW - 60_000 + offset))
+
+
+def test_calls_that_are_planned_may_lie_in_the_future():
+    """But no call that is over."""
+    future = NOW + 3_600_000
+    planned = calls_of(10, start=future, status=1, call_status=None, duration=0.0)
+    check_probe(Page(20, [*planned, *calls_of(10)]), [], read=10, now=NOW)
+    check_probe(Page(10, planned), [], read=0, now=NOW)
+    with pytest.raises(Inconsistent, match="after the end asked for: is startTime UTC"):
+        check_probe(Page(20, [*planned, *calls_of(10, start=future)]), [], read=10, now=NOW)
 
 
 def check_ends(calls: list[Call]) -> None:

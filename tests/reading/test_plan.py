@@ -209,6 +209,16 @@ def test_an_ignored_filter_by_statuses_is_not_used_again():
     assert outbound.tracker.snapshot().live == 3
 
 
+@pytest.mark.parametrize(("max_statuses", "is_used"), [(None, True), (1, False), (0, False)])
+def test_a_filter_that_leaves_live_calls_out_is_not_used_again(max_statuses, is_used):
+    """A first poll, which looks for older live calls by it, knows some of what it must bring."""
+    live = [Call(f"live-{n}", T0 - (2 + n) * MINUTE, 40, 3) for n in range(3)]
+    older = [Call("older", T0 - 70 * MINUTE, 40, 3)]
+    outbound = Outbound(more=[*live, *older], max_statuses=max_statuses)
+    assert outbound.state.ignores_statuses is not is_used
+    assert outbound.tracker.snapshot().live == (4 if is_used else 3)
+
+
 @pytest.mark.parametrize("which", ["old-0150", "old-0777", "old-1850"])
 def test_a_deleted_row_is_missed_by_the_next_poll(which):
     """From then on it costs nothing, and some pages when it is due to be gone."""

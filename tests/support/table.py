@@ -33,6 +33,8 @@ class Table:
     miscount_by_status: int = 0
     """Added to the count of a search that names statuses."""
     ignores_statuses: bool = False
+    max_statuses: int | None = None
+    """How many of the outcomes that are searched for the server looks for; None for all."""
     rejected: frozenset[str] = frozenset()
     """Ids of the rows that cannot be used; the rows lack the id too if ``without_ids``."""
     without_ids: bool = False
@@ -49,12 +51,13 @@ class Table:
 
     def answer(self, search: Search) -> Page:
         self.searches.append(search)
+        statuses = search.statuses[: self.max_statuses]
         start = search.start // self.coarse_ms * self.coarse_ms
         end = search.end // self.coarse_ms * self.coarse_ms
         found = [
             call
             for call in self.shown(self.rows).values()
-            if (self.ignores_statuses or not search.statuses or call.status in search.statuses)
+            if (self.ignores_statuses or not search.statuses or call.status in statuses)
             and (start <= call.start if self.inclusive_start else start < call.start)
             and (call.start <= end if self.inclusive_end else call.start < end)
         ]
