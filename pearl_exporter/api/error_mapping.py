@@ -85,7 +85,7 @@ def _client_error(
         return RequestTimeoutError(f"{said}: {why}", retry_after)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(said, retry_after)
-    what = ": is the outbound's id right, is api.page_size allowed, and the range, and the statuses?"
+    what = ": are the outbound's id, api.page_size, the range and the statuses allowed?"
     return BadRequestError(f"{said}{what if is_search else ''}")
 
 
