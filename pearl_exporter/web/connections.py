@@ -31,6 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pearl_exporter.config.web.fields import alternative_name
 from pearl_exporter.config.web.load import WebConfig
+from pearl_exporter.polling.heap import trim_heap
 from pearl_exporter.web.access import PROBE_PATHS
 
 _PAUSE_SECONDS = 0.1
@@ -286,6 +287,8 @@ class ConnectionGuard:
             if excess > 0 and unread[connection]:
                 connection.transport.abort()
                 excess -= unread[connection]
+        # once those connections are gone: the C library keeps freed memory of this size
+        asyncio.get_running_loop().call_later(self._limits.check_interval, trim_heap)
 
     async def _close_overdue(self) -> None:
         while True:
