@@ -123,11 +123,11 @@ class PlanRunner:
         """Read as of the present; raise `_ClockCorrectedError` if it turns out to be wrong."""
         api_clock, clock = self._context.api_clock, self._context.clock
         is_sure, began = not may_correct or api_clock.is_known, clock.monotonic()
-        may_doubt = may_correct
+        may_doubt, is_probe_refused = may_correct, False
         now = _no_small_step_back(api_clock.now(), tracker.polled_at)
 
         async def ask(step: Step) -> Page:
-            nonlocal is_sure, may_doubt
+            nonlocal is_sure, may_doubt, is_probe_refused
             self._report(step.progress)
             try:
                 page = await self._page(step.purpose, step.search)
@@ -135,7 +135,7 @@ class PlanRunner:
                 if step.purpose is not Purpose.PROBE:
                     raise
                 # a range that the API does not like tells nothing, and the poll can do without
-                self._log.probe_refused()
+                is_probe_refused = True
                 page = Page(0, ())
             if may_doubt:
                 # The first answer shows what its Date says, and calls have to bear it out if that
@@ -154,6 +154,8 @@ class PlanRunner:
         plan = PollPlan(tracker, state, now=now, limits=self._limits)
         result = await drive(plan.steps(), ask)
         self._report(result.progress)
+        if is_probe_refused:
+            self._log.probe_refused()
         self._log.oddities(result, state)
         return now, result
 

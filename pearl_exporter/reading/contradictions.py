@@ -8,7 +8,14 @@ and counted. Beyond the bounds an answer is no basis for any number, and the pol
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pearl_exporter.counting.calls import Call, Instant, is_live, planned_end
+from pearl_exporter.counting.calls import (
+    IN_PROGRESS,
+    LIVE_STATUSES,
+    Call,
+    Instant,
+    is_live,
+    planned_end,
+)
 from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.search import UNUSABLE_FIELDS, Page, Search
 
@@ -266,7 +273,14 @@ def _moved_text(pairs: Sequence[tuple[Call, Call]]) -> str | None:
 
 
 def _lost_text(pairs: Sequence[tuple[Call, Call]]) -> str | None:
-    finished = [(known, call) for known, call in pairs if not is_live(known)]
+    # a call that is dialled again goes on with other values
+    finished = [
+        (known, call)
+        for known, call in pairs
+        if not is_live(known)
+        and call.status not in LIVE_STATUSES
+        and call.call_status != IN_PROGRESS
+    ]
     for field, has_value in _LASTING_VALUES.items():
         had = [call for known, call in finished if has_value(known)]
         lost = [call for call in had if not has_value(call)]

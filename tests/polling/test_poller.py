@@ -590,3 +590,17 @@ async def test_answers_to_the_same_question_do_not_put_off_giving_up():
     assert failure.reason == "timeout"
     # four different questions: the wider range, the window, and twice below its oldest row
     assert asyncio.get_running_loop().time() - began <= 4 * 20 + 70 + 1
+
+
+@pytest.mark.parametrize(
+    ("hours", "reasons", "is_said"), [(24, [None] * 3, 1), (0, ["bad_request"] * 3, 0)]
+)
+async def test_a_wider_range_that_is_refused_fails_no_poll(hours, reasons, is_said, caplog):
+    """The log says so once; where all is refused, as for a wrong id, polls fail."""
+    world = world_of(faults=[f"range_refused:hours={hours}"])
+    poller = world.app.pollers[0]
+    await world.app.start(polling=False)
+    errors = [await poller.poll() for _ in range(3)]
+    assert [error and error.reason for error in errors] == reasons
+    said = "the API refuses a range that is wider than the window"
+    assert sum(said in record.getMessage() for record in caplog.records) == is_said

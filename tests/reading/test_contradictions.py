@@ -75,6 +75,11 @@ def test_a_call_that_goes_on_has_nothing_to_lose(live):
     check_against(calls_of(10, **live), calls_of(10, status=None, call_status=None, duration=0.0))
 
 
+@pytest.mark.parametrize("live", [{"status": 20}, {"status": None, "call_status": 3}])
+def test_calls_that_are_dialled_again_lose_nothing(live):
+    check_against(calls_of(10), calls_of(10, duration=0.0, **live))
+
+
 def test_tags_may_be_removed_from_past_calls():
     check_against(calls_of(10, tags=("vip",)), calls_of(10))
 
