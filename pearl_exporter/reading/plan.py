@@ -52,6 +52,12 @@ from pearl_exporter.reading.search import Page, Purpose, ReadProgress, Search, S
 
 T = TypeVar("T")
 
+FILTER_LAG_MS = 20_000
+"""By how much the filter by outcomes may be behind the calls."""
+
+QUICK_PAGES = 5
+"""After at most this many pages most calls that were live in the first answer still are."""
+
 RECENT_MS = 3_600_000
 """Most calls that are live began within this time."""
 
@@ -649,9 +655,11 @@ class PollPlan:
         known = {
             call.id
             for call in recent
-            if call.status in LIVE_STATUSES and call.start < self._now - LAG_MS
+            if call.status in LIVE_STATUSES and call.start < self._now - FILTER_LAG_MS
         }
-        is_checked = len(known) >= MIN_EVIDENCE
+        # in a longer read most calls that were live at its start have ended
+        is_quick = len(self._coverage.calls) <= QUICK_PAGES * self._limits.page_size
+        is_checked = is_quick and len(known) >= MIN_EVIDENCE
         # a little shorter then, since longer ranges than a day may be refused
         live = yield from self._live_between(
             *((start + LAG_MS, self._now) if is_checked else (start, end))

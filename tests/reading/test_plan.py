@@ -56,12 +56,12 @@ class Outbound:
     """A window of 1,900 calls, one every 1.8 s, all settled."""
 
     def __init__(
-        self, rules: CountingRules = RULES, more: Iterable[Call] = (), **behaviour
+        self, rules: CountingRules = RULES, more: Iterable[Call] = (), calls=1_900, **behaviour
     ) -> None:
         self.rules = rules
         self.now = T0
         self.table = Table(**behaviour)
-        self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(1_900)))
+        self.table.put(*(done(f"old-{n:04d}", T0 - (n + 80) * 1_800) for n in range(calls)))
         self.table.put(*more)
         self.tracker = Tracker(rules)
         self.state = PlanState()
@@ -212,11 +212,18 @@ def test_an_ignored_filter_by_statuses_is_not_used_again():
 @pytest.mark.parametrize(("max_statuses", "is_used"), [(None, True), (1, False), (0, False)])
 def test_a_filter_that_leaves_live_calls_out_is_not_used_again(max_statuses, is_used):
     """A first poll, which looks for older live calls by it, knows some of what it must bring."""
-    live = [Call(f"live-{n}", T0 - (2 + n) * MINUTE, 40, 3) for n in range(3)]
+    live = [Call(f"live-{n}", T0 - (30 + n) * SECOND, 40, 3) for n in range(3)]
     older = [Call("older", T0 - 70 * MINUTE, 40, 3)]
-    outbound = Outbound(more=[*live, *older], max_statuses=max_statuses)
+    outbound = Outbound(more=[*live, *older], calls=200, max_statuses=max_statuses)
     assert outbound.state.ignores_statuses is not is_used
     assert outbound.tracker.snapshot().live == (4 if is_used else 3)
+
+
+def test_after_a_long_read_live_calls_prove_nothing_of_a_filter():
+    """They may have ended while it went on."""
+    live = [Call(f"live-{n}", T0 - (30 + n) * SECOND, 40, 3) for n in range(3)]
+    outbound = Outbound(more=live, max_statuses=0)
+    assert not outbound.state.ignores_statuses
 
 
 @pytest.mark.parametrize("which", ["old-0150", "old-0777", "old-1850"])
