@@ -106,13 +106,18 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         return CallValues(self.status, self.call_status, self.duration, self.tags)
 
 
+def says_live(call: Call | CallValues) -> bool:
+    """Return whether a code of a call says that it is still going on."""
+    return call.status in LIVE_STATUSES or call.call_status == IN_PROGRESS
+
+
 def is_live(call: Call | CallValues) -> bool:
     """Return whether a call is still going on, as far as its codes show.
 
     A call whose outcome is unknown is live until its telephony state says that it ended: the
     platform has introduced live codes before.
     """
-    if call.status in LIVE_STATUSES or call.call_status == IN_PROGRESS:
+    if says_live(call):
         return True
     return call.status not in STATUS_LABELS and call.call_status not in ENDED_CALL_STATUSES
 

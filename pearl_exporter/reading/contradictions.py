@@ -8,14 +8,7 @@ and counted. Beyond the bounds an answer is no basis for any number, and the pol
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pearl_exporter.counting.calls import (
-    IN_PROGRESS,
-    LIVE_STATUSES,
-    Call,
-    Instant,
-    is_live,
-    planned_end,
-)
+from pearl_exporter.counting.calls import Call, Instant, is_live, planned_end, says_live
 from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.search import UNUSABLE_FIELDS, Page, Search
 
@@ -101,7 +94,7 @@ def check_page(search: Search, page: Page, now: Instant) -> None:
             end after the present.
     """
     if page.count > MAX_COUNT:
-        raise BadResponseError(f"the API counts {page.count:,} calls: no outbound has so many")
+        raise BadResponseError(f"the API counts {page.count:,} calls, more than any outbound has")
     if page.received > MAX_PAGE_TIMES * max(search.limit, FULL_PAGE):
         raise BadResponseError(
             f"the API gives {page.received:,} rows in a page of {search.limit:,}: does it ignore "
@@ -275,11 +268,7 @@ def _moved_text(pairs: Sequence[tuple[Call, Call]]) -> str | None:
 def _lost_text(pairs: Sequence[tuple[Call, Call]]) -> str | None:
     # a call that is dialled again goes on with other values
     finished = [
-        (known, call)
-        for known, call in pairs
-        if not is_live(known)
-        and call.status not in LIVE_STATUSES
-        and call.call_status != IN_PROGRESS
+        (known, call) for known, call in pairs if not is_live(known) and not says_live(call)
     ]
     for field, has_value in _LASTING_VALUES.items():
         had = [call for known, call in finished if has_value(known)]
