@@ -88,6 +88,10 @@ class Answers(NamedTuple):
     statuses: tuple[int, ...]
     nothing: Page
 
+    def is_whole(self, page: Page) -> bool:
+        """Return whether a page has all rows of its range: the API sends longer ones."""
+        return page.received < min(self.limit, self.newest.received)
+
 
 def try_habits(
     start: Instant, now: Instant, limit: int, *, max_unreadable: float = MAX_UNREADABLE
@@ -317,7 +321,7 @@ def _judge_filter(answers: Answers) -> Judgement:
         )
     found = {call.id for call in answers.outcome.calls}
     lowest = min((call.start for call in answers.outcome.calls), default=answers.middle)
-    is_whole = answers.outcome.received < min(answers.limit, answers.newest.received)
+    is_whole = answers.is_whole(answers.outcome)
     for status in answers.statuses:
         wanted = [
             call.id
@@ -340,9 +344,8 @@ def _judge_filter(answers: Answers) -> Judgement:
 
 def _counts_of_whole_ranges(answers: Answers, max_unreadable: float) -> Iterator[Judgement]:
     """Yield what is wrong where all rows of a range are on one page."""
-    full = min(answers.limit, answers.newest.received)
     for page in (answers.upper, answers.lower, answers.outcome):
-        if page.received >= full:
+        if not answers.is_whole(page):
             continue
         missing = page.count - page.received
         if missing > tolerated(page.count, max_unreadable):
@@ -419,7 +422,7 @@ def _left_out(answers: Answers) -> Instant:
     found = max((call.start for call in answers.lower.calls), default=0)
     lacking = [call.start for call in answers.newest.calls if found < call.start < answers.middle]
     down = _starts(answers.lower)
-    is_whole = answers.lower.received < min(answers.limit, answers.newest.received)
+    is_whole = answers.is_whole(answers.lower)
     if not lacking or (not is_whole and down != sorted(down, reverse=True)):
         return 0  # rows that are lacking may be on a later page
     return answers.middle - min(lacking)
