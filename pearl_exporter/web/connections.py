@@ -160,7 +160,9 @@ class ConnectionGuard:
         self._limits = limits
         self._handshakes: dict[asyncio.Task[None], float] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._next_log_at = self._next_unread_log_at = 0.0
+        # from which second on a warning may be logged again
+        self._may_warn_at: dict[str, float] = {}
+        self._has_closed_slow_readers = False
 
     def open(self) -> None:
         """Begin to accept connections."""
@@ -201,11 +203,8 @@ class ConnectionGuard:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             await asyncio.sleep(_PAUSE_SECONDS)
             return
-        now = asyncio.get_running_loop().time()
-        if now >= self._next_log_at:
-            self._next_log_at = now + _LOG_INTERVAL_SECONDS
-            _log.warning("no file descriptor is left: closing idle connections to make room")
-        room = self._make_room(now)
+        self._warn("no file descriptor is left: closing idle connections to make room")
+        room = self._make_room(asyncio.get_running_loop().time())
         await asyncio.sleep(_PAUSE_SECONDS / 10 if room else _PAUSE_SECONDS)
 
     def _admit(self, sock: socket.socket, now: float) -> None:
@@ -278,21 +277,27 @@ class ConnectionGuard:
         excess = sum(unread.values()) - self._limits.unread_bytes
         if excess <= 0:
             return
-        now = asyncio.get_running_loop().time()
-        if now >= self._next_unread_log_at:
-            self._next_unread_log_at = now + _LOG_INTERVAL_SECONDS
-            _log.warning("answers wait to be read: closing the connections that read the slowest")
+        self._warn("answers wait to be read: closing the connections that read the slowest")
         slowest_first = sorted(unread, key=lambda each: -each.current_phase()[1])
         for connection in slowest_first:
             if excess > 0 and unread[connection]:
                 connection.transport.abort()
                 excess -= unread[connection]
-        # once those connections are gone: the C library keeps freed memory of this size
-        asyncio.get_running_loop().call_later(self._limits.check_interval, trim_heap)
+        self._has_closed_slow_readers = True
+
+    def _warn(self, text: str) -> None:
+        """Log a warning, unless the same one was logged lately."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._may_warn_at.get(text, 0.0):
+            self._may_warn_at[text] = now + _LOG_INTERVAL_SECONDS
+            _log.warning(text)
 
     async def _close_overdue(self) -> None:
         while True:
             await asyncio.sleep(self._limits.check_interval)
+            if self._has_closed_slow_readers:
+                self._has_closed_slow_readers = False
+                trim_heap()  # the C library keeps freed memory of this size
             for connection in tuple(self._connections):  # an abort may change the set
                 phase, seconds = connection.current_phase()
                 if seconds > getattr(self._limits, phase.value):
