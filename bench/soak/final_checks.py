@@ -29,6 +29,8 @@ class FinalChecks:
         counters: Number of counters that were compared.
         started: Calls started, by the oracle.
         uncounted: Calls never counted, by the oracle.
+        missing: Calls that the API has deleted and that are still shown, as two reads have not
+            missed them yet.
         max_gap_seconds: The longest time between two polls of an outbound.
     """
 
@@ -37,6 +39,7 @@ class FinalChecks:
     counters: int = 0
     started: int = 0
     uncounted: int = 0
+    missing: int = 0
     max_gap_seconds: float = 0.0
 
     def counts(self) -> dict[str, str]:
@@ -46,6 +49,7 @@ class FinalChecks:
             "counters that were compared with the oracle": f"{self.counters:,}",
             "calls started": f"{self.started:,}",
             "calls never counted": f"{self.uncounted:,}",
+            "deleted calls still shown as missing": f"{self.missing:,}",
             "longest time between two good polls of an outbound": f"{self.max_gap_seconds:.0f} s",
         }
 
@@ -59,7 +63,6 @@ def run_final_checks(environment: Environment, monitor: ScrapeMonitor) -> FinalC
         checks.failures.append(str(error))
         return checks
     monitor.check(standstill.scrape)
-    checks.failures += window_failures(environment, standstill)
     recorded = read_polls(environment.recorded_polls)
     published = published_counters(standstill.scrape)
     campaigns = environment.workload.campaigns(environment.api.now_ms)
@@ -72,7 +75,9 @@ def run_final_checks(environment: Environment, monitor: ScrapeMonitor) -> FinalC
         rows = SimulatedRows(campaign, first_ms, standstill.at_ms)
         recount = recount_of(polls, counting_rules())
         wanted = wanted_counters(recount)
+        missing = [call for call in recount.window if call.id in recount.missing]
         found = [
+            *window_failures(environment, standstill, name, missing),
             *_row_failures(rows, polls, standstill),
             *_stale_rows(rows, recount, standstill),
             *counter_failures(published[name], wanted),
@@ -82,6 +87,7 @@ def run_final_checks(environment: Environment, monitor: ScrapeMonitor) -> FinalC
         checks.counters += len({*published[name], *wanted})
         checks.started += recount.started
         checks.uncounted += sum(recount.uncounted.values())
+        checks.missing += len(recount.missing)
         checks.max_gap_seconds = max(checks.max_gap_seconds, max_gap_seconds(polls))
     return checks
 
@@ -99,11 +105,14 @@ def _row_failures(
 
 
 def _stale_rows(rows: SimulatedRows, recount: Recount, standstill: Standstill) -> Iterator[str]:
-    """Yield a line for every unsettled call whose last row is not the API's row in the end.
+    """Yield a line for every unsettled or missing call whose state is not the API's in the end.
 
     The counters would still equal the oracle's if the exporter stopped to read such a call.
     """
     now = Span(standstill.at_ms, standstill.at_ms)
     for row in recount.unsettled.values():
-        if not rows.was(row, now):
+        if row.id not in recount.missing and not rows.was(row, now):
             yield f"an unsettled call was not read in the end: {row}"
+    for id_ in recount.missing:
+        if rows.has(id_, standstill.at_ms):
+            yield f"the API has the call {id_}, which is missing"

@@ -56,6 +56,11 @@ class SimulatedRows:
             for each in self._versions.get(row.id, ())
         )
 
+    def has(self, id_: str, at_ms: int) -> bool:
+        """Return whether the API showed the call at a moment, whatever its row was."""
+        versions = self._versions.get(id_, [])
+        return any(each.since <= at_ms < each.until for each in versions)
+
     def times_of(self, row: Call) -> str:
         """Return when the API showed this row, for a message; "" if never."""
         versions = self._versions.get(row.id, ())

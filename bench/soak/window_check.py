@@ -2,21 +2,23 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from bench.soak.configuration import SCAN_SECONDS, WINDOW_SECONDS
 from bench.soak.environment import Environment
 from bench.soak.scrape_monitor import DATA_TIMESTAMP
 from bench.support.scrape import TEXT, Scrape, fetch
-from tests.support.oracle import CALL_NAMES, NAMES, name
+from pearl_exporter.counting.calls import Call
+from tests.support.oracle import CALL_NAMES, NAMES, name, recount_window
 
 _TIMEOUT_SECONDS = 240.0
 _SCAN_TIMESTAMP = "pearl_outbound_full_scan_success_timestamp_seconds"
 _ALIASES = {200: 500}
 """Codes that the exporter counts as another one."""
 
-Figures = dict[tuple[str, str], dict[str, float]]
+Figures = dict[tuple[str, str], Mapping[str, float]]
 """The values of a metric by one of its labels, by (metric, label)."""
 
 
@@ -68,17 +70,26 @@ def polled_at_ms(standstill: Standstill, outbound: str) -> int:
     return round(standstill.scrape.samples[f'{DATA_TIMESTAMP}{{outbound="{outbound}"}}'] * 1000)
 
 
-def window_failures(environment: Environment, standstill: Standstill) -> list[str]:
-    """Return a line for every figure of a window that differs from the simulator's truth."""
+def window_failures(
+    environment: Environment, standstill: Standstill, outbound: str, missing: Iterable[Call]
+) -> list[str]:
+    """Return a line for every figure of a window that differs from the simulator's truth.
+
+    Args:
+        environment: The exporter and the simulated API.
+        standstill: The moment at which they are compared.
+        outbound: The outbound's name.
+        missing: The last rows of the calls that the API has deleted and the exporter still shows.
+    """
+    start_ms = polled_at_ms(standstill, outbound) - WINDOW_SECONDS * 1000
+    id_ = environment.ids_by_name[outbound]
+    wanted = window_figures(_truth(environment, id_, start_ms, standstill.at_ms), missing)
     failures = []
-    for outbound, id_ in environment.ids_by_name.items():
-        start_ms = polled_at_ms(standstill, outbound) - WINDOW_SECONDS * 1000
-        wanted = window_figures(_truth(environment, id_, start_ms, standstill.at_ms))
-        for (metric, label), values in wanted.items():
-            published = standstill.scrape.by_label(metric, outbound, label)
-            published = {value: number for value, number in published.items() if number}
-            if published != values:
-                failures.append(f"{outbound}: {metric}: {published}, wanted {values}")
+    for (metric, label), values in wanted.items():
+        published = standstill.scrape.by_label(metric, outbound, label)
+        published = {value: number for value, number in published.items() if number}
+        if published != values:
+            failures.append(f"{metric}: {published}, wanted {values}")
     return failures
 
 
@@ -88,28 +99,32 @@ def _truth(environment: Environment, id_: str, start_ms: int, at_ms: int) -> dic
     return truth
 
 
-def window_figures(truth: Mapping[str, Any]) -> Figures:
+def window_figures(truth: Mapping[str, Any], missing: Iterable[Call] = ()) -> Figures:
     """Return what the exporter must publish of a window, without zeros.
+
+    A deleted call stays in the window until two reads have missed it. Until then it counts as the
+    row that was read last.
 
     Args:
         truth: `pearl_exporter.simulator.truth.Truth` as JSON.
+        missing: The last rows of such calls.
     """
-    by_status = {_ALIASES.get(int(code), int(code)): 0 for code in truth["by_status"]}
+    deleted = recount_window(missing)
+    by_status = Counter(deleted.by_status)
     for code, calls in truth["by_status"].items():
-        by_status[_ALIASES.get(int(code), int(code))] += calls
-    by_call_status = truth["by_call_status"].items()
+        by_status[name(_ALIASES.get(int(code), int(code)), NAMES)] += calls
+    by_call_status = Counter(deleted.by_call_status)
+    for code, calls in truth["by_call_status"].items():
+        by_call_status[name(int(code), CALL_NAMES, NAMES)] += calls
+    durations = [*truth["durations"], *deleted.durations]
     plain = {
-        "pearl_window_untagged_calls": truth["untagged"],
-        "pearl_window_call_duration_seconds_gcount": len(truth["durations"]),
-        "pearl_window_call_duration_seconds_gsum": sum(truth["durations"]),
+        "pearl_window_untagged_calls": truth["untagged"] + deleted.untagged,
+        "pearl_window_call_duration_seconds_gcount": len(durations),
+        "pearl_window_call_duration_seconds_gsum": sum(durations),
     }
     return {
-        ("pearl_window_calls", "status"): {
-            name(code, NAMES): calls for code, calls in by_status.items()
-        },
-        ("pearl_window_telephony_calls", "call_status"): {
-            name(int(code), CALL_NAMES, NAMES): calls for code, calls in by_call_status
-        },
-        ("pearl_window_tagged_calls", "tag"): truth["by_tag"],
+        ("pearl_window_calls", "status"): dict(by_status),
+        ("pearl_window_telephony_calls", "call_status"): dict(by_call_status),
+        ("pearl_window_tagged_calls", "tag"): dict(deleted.by_tag + Counter(truth["by_tag"])),
         **{(metric, ""): {"": float(value)} if value else {} for metric, value in plain.items()},
     }

@@ -249,6 +249,33 @@ def test_a_window_equals_the_simulators_truth(changing):
     }
 
 
+def test_a_deleted_call_is_wanted_until_two_reads_missed_it(changing):
+    """Its last row counts beside the simulator's truth, which no longer has it."""
+    figures = msgspec.to_builtins(
+        truth(changing.campaign, END_MS, WINDOW_MS).as_json(), str_keys=True
+    )
+    over = next(row for row in changing.polls[-1].rows if row.duration and not live(row))
+    before, after = window_figures(figures), window_figures(figures, [over])
+    status, seconds = ("pearl_window_calls", "status"), "pearl_window_call_duration_seconds_gsum"
+    assert sum(after[status].values()) == sum(before[status].values()) + 1
+    assert after[seconds, ""][""] == before[seconds, ""][""] + over.duration
+
+
+def test_the_api_is_asked_whether_a_missing_call_is_deleted(changing):
+    deleted, kept = (
+        next(call for call in changing.campaign.calls(DAWN_MS, END_MS) if is_it(call))
+        for is_it in (
+            lambda call: call.appear < call.deleted < END_MS,
+            lambda call: call.appear < END_MS < call.deleted,
+        )
+    )
+    id_of, rows = changing.campaign.row_writer.call_id, changing.rows
+    assert rows.has(id_of(deleted), deleted.deleted - 1)
+    assert not rows.has(id_of(deleted), deleted.deleted)
+    assert rows.has(id_of(kept), END_MS)
+    assert not rows.has("no such call", END_MS)
+
+
 def test_the_longest_time_between_two_polls_is_reported(stable):
     moments = (100_000, 115_000, 160_000, 160_000, 175_000)
     polls = [msgspec.structs.replace(stable.polls[0], now=moment) for moment in moments]
