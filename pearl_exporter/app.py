@@ -14,6 +14,7 @@ from pearl_exporter.api.client import PearlClient
 from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.api.http import Transport
 from pearl_exporter.config import Settings, TokenSource
+from pearl_exporter.config.addresses import is_readable_on_the_way
 from pearl_exporter.discovery.platform import Platform
 from pearl_exporter.errors import ConfigError
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
@@ -26,6 +27,10 @@ from pearl_exporter.polling.schedule import Schedule
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.reconfigure import ActiveParts, Changes, enumerated
 from pearl_exporter.state.store import MemoryStore, Store
+
+PLAIN_HTTP = (
+    "api.url begins with http://, so whoever sees the traffic can read the API token; use https://"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +120,8 @@ class App:
             for poller in self.pollers:
                 await poller.start()
             self._log_unknown(await self._context.store.known())
+            if is_readable_on_the_way(self.settings.api.url):
+                _log.warning(PLAIN_HTTP)
             if polling:
                 self._active.log_excess_demand()
                 self._context.first_polls.expect(self._active.pollers)
@@ -160,7 +167,10 @@ class App:
             ConfigError: The exporter is stopping. Nothing has changed.
         """
         async with self._change_lock:
+            before = self.settings.api.url
             changes = await self._change_to(await self._with_discovered(settings))
+            if settings.api.url != before and is_readable_on_the_way(settings.api.url):
+                _log.warning(PLAIN_HTTP)
             await self.platform.configure(settings)
             self._note_configured()
         return changes

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from pearl_exporter.app import App
 from pearl_exporter.config import ListenAddress
+from pearl_exporter.config.web.load import EMPTY_WEB_CONFIG
 from pearl_exporter.web.access import Access
 from pearl_exporter.web.config_watcher import WebConfigWatcher, log_fields
 from pearl_exporter.web.connections import Connection, ConnectionGuard, ConnectionLimits
@@ -191,6 +192,8 @@ async def run(
     hangups = None if reload is None else _Hangups(reload, stop)
     if app.settings.web.config_file is not None:
         _log.info("web configuration read", extra=log_fields(web.active.config))
+        if web.active.config.asks_for_nothing:
+            _log.warning(EMPTY_WEB_CONFIG, extra={"file": str(app.settings.web.config_file)})
     over_http = reload if app.settings.web.enable_reload else None
     endpoints = build_endpoints(view_of(app, over_http))
     gc.freeze()  # modules are never garbage, and each search among them takes tens of milliseconds

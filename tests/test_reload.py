@@ -369,3 +369,17 @@ async def test_a_start_says_what_the_state_has_no_record_of(caplog):
         async with running(store=Older(*known)):
             records = [each for each in caplog.records if each.getMessage().startswith(said)]
             assert [each.outbounds for each in records] == ([unknown] if unknown else [])
+
+
+async def test_a_token_that_goes_over_plain_http_is_warned_of_once(caplog):
+    def warnings():
+        return [each for each in caplog.messages if "http://" in each]
+
+    async with running(api={"url": "http://gateway"}) as world:
+        assert len(warnings()) == 1
+        await world.app.reconfigure(with_outbounds(world, *world.settings.outbounds[:1]))
+        assert len(warnings()) == 1
+        for url in ("https://gateway", "http://127.0.0.1:1", "http://other"):
+            api = world.app.settings.api.model_copy(update={"url": url})
+            await world.app.reconfigure(world.settings.model_copy(update={"api": api}))
+            assert len(warnings()) == (2 if url == "http://other" else 1)

@@ -1,21 +1,22 @@
 """``check``: does this configuration work, and does it fit the request budget?"""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from pearl_exporter.app import App, build_app
+from pearl_exporter.app import PLAIN_HTTP, App, build_app
 from pearl_exporter.cli.check_habits import Finding, Trial, busiest, clock_note
 from pearl_exporter.cli.check_platform import ask_platform
 from pearl_exporter.cli.exits import FAILED, load_settings_or_exit, run_or_exit
 from pearl_exporter.cli.wait_notices import NOTICE_SECONDS, notices_while_waiting
 from pearl_exporter.config import LogSettings, Settings, TokenSource
+from pearl_exporter.config.addresses import is_readable_on_the_way
 from pearl_exporter.config.durations import format_duration
 from pearl_exporter.config.web.certificate_dates import date_problem
-from pearl_exporter.config.web.load import read_web_config
+from pearl_exporter.config.web.load import EMPTY_WEB_CONFIG, read_web_config
 from pearl_exporter.errors import ApiError
 from pearl_exporter.logs import set_up_logging
 from pearl_exporter.reading.cost import usual_requests
@@ -73,7 +74,7 @@ async def check_app(
         found = " or found" if settings.discovery.enabled else ""
         echo(f"no outbounds configured{found}: nothing to check")
     verdicts = await _habits(app, trial, findings, echo)
-    for line in (*_certificate_lines(settings), *_budget_lines(settings, findings)):
+    for line in (*_warning_lines(settings), *_budget_lines(settings, findings)):
         echo(line)
     are_asked = all(finding.error is None for finding in findings)
     return is_well and are_asked and Verdict.FAIL not in verdicts
@@ -108,11 +109,18 @@ def _line(finding: Finding) -> str:
     return f"ok    {who}: {_plural(finding.calls or 0, 'call')} in its window of {window}"
 
 
-def _certificate_lines(settings: Settings) -> list[str]:
+def _warning_lines(settings: Settings) -> Iterator[str]:
+    if is_readable_on_the_way(settings.api.url):
+        yield f"WARNING  {PLAIN_HTTP}"
     path = settings.web.config_file
-    context = None if path is None else read_web_config(path).context
-    fault = None if context is None else date_problem(context)
-    return [] if fault is None else [f"WARNING  {path}: the certificate {fault}: clients refuse it"]
+    if path is None:
+        return
+    web = read_web_config(path)
+    fault = None if web.context is None else date_problem(web.context)
+    if fault is not None:
+        yield f"WARNING  {path}: the certificate {fault}: clients refuse it"
+    if web.asks_for_nothing:
+        yield f"WARNING  {path}: {EMPTY_WEB_CONFIG}"
 
 
 def _plural(count: int, noun: str) -> str:

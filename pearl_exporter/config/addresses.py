@@ -71,6 +71,17 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def is_readable_on_the_way(url: str) -> bool:
+    """Return whether requests to a base URL leave this machine without encryption."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3
+    return parts.scheme == "http" and not is_local
+
+
 def proxy_url(text: str) -> str:
     """Return the URL of a proxy, which may have a user and a password.
 

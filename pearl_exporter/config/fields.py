@@ -246,6 +246,8 @@ def _state_url(text: str) -> str:
     # A later version brings it. Until then it is refused: an ignored setting would be worse.
     if text.startswith(("postgresql:", "postgres:")):
         raise ValueError("PostgreSQL comes with a later version; until then wanted sqlite:///PATH")
+    if text.startswith("sqlite:///") and re.search("[?#]", text):
+        raise ValueError("wanted sqlite:///PATH, with %3F for each ? and %23 for each # in PATH")
     raise ValueError("wanted sqlite:///PATH (four slashes before an absolute path) or memory:")
 
 

@@ -69,7 +69,10 @@ def build_endpoints(view: View) -> Starlette:
 
 
 def _reload_endpoint(reload: Reload) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(_: Request) -> Response:
+    async def endpoint(request: Request) -> Response:
+        # a browser sends it with every POST of a page, and may send its user's password too
+        if "origin" in request.headers:
+            return PlainTextResponse("refused: requests of web pages, with an Origin\n", 403)
         problems = await reload()
         if not problems:
             return PlainTextResponse("reloaded\n")

@@ -67,6 +67,18 @@ def test_it_warns_of_a_certificate_that_has_expired(tmp_path: Path) -> None:
     assert told.returncode == 0
 
 
+def test_it_warns_of_an_empty_web_configuration(tmp_path: Path) -> None:
+    web_config = tmp_path / "web.yml"
+    web_config.write_text("# users come later\n")
+    with simulated_api() as api:
+        web = {"config_file": str(web_config)}
+        path = write_config(tmp_path, api.url, api.outbound, web=web)
+        told = run_pearl(tmp_path, "check", "--config", path)
+    assert f"WARNING  {web_config}: the web configuration is empty, so everybody" in told.stdout
+    assert "api.url" not in told.stdout  # http to this machine itself is safe
+    assert told.returncode == 0
+
+
 def test_a_wrong_id_fails_and_the_others_are_still_tested(tmp_path: Path) -> None:
     with simulated_api() as api:
         outbounds = [{"id": "65f1c0ffee", "name": "typo"}, {"id": api.outbound, "name": "fine"}]

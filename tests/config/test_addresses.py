@@ -2,7 +2,7 @@
 
 import pytest
 
-from pearl_exporter.config.addresses import base_url
+from pearl_exporter.config.addresses import base_url, is_readable_on_the_way
 from tests.config.loading import ONE, load, problems_of
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -35,3 +35,22 @@ def test_what_may_be_a_secret_before_it_is_not_named():
     with pytest.raises(ValueError, match="write the address before it") as caught:
         base_url("https://api.nlpearl.ai/acct:s3cr3tKeyMaterial/v1")
     assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_readable"),
+    [
+        ("https://api.nlpearl.ai", False),
+        ("http://localhost:10043", False),
+        ("http://sim.localhost", False),
+        ("http://127.8.0.1:10043", False),
+        ("http://[::1]:10043", False),
+        ("http://api.nlpearl.ai", True),
+        ("http://10.0.0.7:8080/gateway", True),
+        ("http://[fd00::7]", True),
+        ("http://localhost.example", True),
+        ("http://gateway", True),
+    ],
+)
+def test_plain_http_to_another_machine_is_readable_on_the_way(url, is_readable):
+    assert is_readable_on_the_way(url) is is_readable

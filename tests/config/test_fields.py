@@ -156,6 +156,16 @@ WANTED_LISTEN = "wanted host:port, :port or [::]:port, with a port from 0 to 655
                 "(four slashes before an absolute path) or memory:"
             ),
         ),
+        *(
+            (
+                f"state: {{url: '{bad}'}}",
+                (
+                    "state.url: got a value that is not shown, "
+                    "wanted sqlite:///PATH, with %3F for each ? and %23 for each # in PATH"
+                ),
+            )
+            for bad in ("sqlite:///a?b.db", "sqlite:////srv/state#1.db", "sqlite:///s.db?mode=ro")
+        ),
         # files
         (
             "web: {config_file: /gone/web.yml}",

@@ -57,6 +57,19 @@ def test_an_empty_file_asks_for_nothing(read, text):
     config = read(text)
     assert (config.tls, config.context, config.headers, config.users) == (None, None, {}, {})
     assert config.rate_limit.interval == 0
+    assert config.asks_for_nothing
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http_server_config: {headers: {X-Frame-Options: deny}}",
+        "rate_limit: {interval: 1s, burst: 2}",
+        f"basic_auth_users: {{alice: {HASH}}}",
+    ],
+)
+def test_a_file_with_anything_asks_for_something(read, text):
+    assert not read(text).asks_for_nothing
 
 
 def test_the_defaults_of_tls_are_those_of_the_toolkit(read):

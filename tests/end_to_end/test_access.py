@@ -154,6 +154,14 @@ def test_a_renewed_certificate_is_served_without_a_reload(tmp_path, api, made):
             assert http.get(f"https://{target}/metrics").status_code == 200
 
 
+def test_an_empty_file_at_the_start_is_warned_of(tmp_path, api, made):
+    empty = made.folder / "empty.yml"
+    empty.write_text("")
+    with exporter(tmp_path, api, empty) as (process, target):
+        assert "level=WARNING" in process.says("the web configuration is empty")
+        assert httpx.get(f"http://{target}/metrics", **PATIENT).status_code == 200
+
+
 def test_a_bad_file_at_the_start_is_told_and_ends_it(tmp_path, api, made):
     bad = made.folder / "tls.yml"
     bad.write_text(yaml.safe_dump({"basic_auth_users": {"alice": "hunter2"}, "tls": {}}))

@@ -128,7 +128,12 @@ class World:
         )
         self.settings = Settings(
             api=ApiSettings(
-                url="http://simulated", **{"rate_limit": 1000.0, "page_size": 100, **(api or {})}
+                **{
+                    "url": "https://simulated",
+                    "rate_limit": 1000.0,
+                    "page_size": 100,
+                    **(api or {}),
+                }
             ),
             poll=PollSettings(**(poll or {})),
             outbounds=tuple(

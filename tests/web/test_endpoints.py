@@ -187,6 +187,24 @@ async def test_a_reload_that_is_off_is_404_and_says_what_turns_it_on(
         assert "SIGHUP" in answer.text
 
 
+async def test_a_reload_is_refused_to_web_pages() -> None:
+    """A browser sends Origin with each POST of a page, whether it has read the page or not."""
+    reloads = []
+
+    async def reload() -> tuple[str, ...]:
+        reloads.append(True)
+        return ()
+
+    async with client_of(replace(a_view(polled()), reload=reload)) as client:
+        for origin in ("https://evil.example", "null", ""):
+            refused = await client.post("/-/reload", headers={"Origin": origin})
+            assert refused.status_code == 403
+            assert "Origin" in refused.text
+        assert not reloads
+        assert (await client.post("/-/reload")).text == "reloaded\n"
+    assert reloads == [True]
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
 async def test_a_wrong_method_is_405(client: httpx.AsyncClient, path: str, method: str) -> None:

@@ -31,6 +31,11 @@ _KNOWN = {
 }
 
 
+EMPTY_WEB_CONFIG = (
+    "the web configuration is empty, so everybody who reaches the port is answered, by plain HTTP"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class WebConfig:
     """Who may connect, and how.
@@ -50,6 +55,13 @@ class WebConfig:
     users: Mapping[str, SecretStr] = field(default_factory=dict)
     rate_limit: RateLimitSettings = field(default_factory=RateLimitSettings)
     files: Mapping[Path, object] = field(default_factory=dict)
+
+    @property
+    def asks_for_nothing(self) -> bool:
+        """Whether the file is empty: no TLS, no password, no header and no limit."""
+        return not (self.tls or self.users or self.headers) and (
+            self.rate_limit == RateLimitSettings()
+        )
 
 
 def check_web_config(path: Path | None, problems: Problems) -> None:
