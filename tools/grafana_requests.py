@@ -18,7 +18,10 @@ Json = dict[str, Any]
 Value = str | Sequence[str]
 """What is chosen in a variable: one value, or several."""
 
-ALL_VALUE = ".+"
+ALL = "$__all"
+"""The value of a variable in which *All* is chosen, as Grafana has it."""
+
+_ALL_REGEX = ".+"
 """The custom value of *All*, which Grafana inserts as it is, whatever the format."""
 
 _VARIABLE = re.compile(r"\$(?:\{(?P<long>\w+)(?::(?P<format>\w+))?\}|(?P<short>\w+))")
@@ -100,8 +103,8 @@ def interpolate(text: str, view: View, more: Mapping[str, str]) -> str:
 
 def _as_regex(value: Value) -> str:
     """Return a value in Grafana's format ``regex``: escapeRegex of @grafana/data on each text."""
-    if value == ALL_VALUE:
-        return ALL_VALUE
+    if value == ALL:
+        return _ALL_REGEX
     texts = [value] if isinstance(value, str) else value
     escaped = [re.sub(r"[\\^$*+?.()|[\]{}/]", r"\\\g<0>", each) for each in texts]
     return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"

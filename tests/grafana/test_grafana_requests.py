@@ -49,7 +49,8 @@ def test_an_instant_query_is_at_the_end_of_the_range():
         (("pearl",), "pearl"),
         (("a.b", "c"), r"(a\.b|c)"),
         (r"""Win "VIP" back's \d+ {1} [2] (3)? ^$ |*/""", None),
-        (".+", ".+"),  # All, where the variable has a value of its own for it
+        ("$__all", ".+"),  # All, where the variable has a value of its own for it
+        (".+", r"\.\+"),  # an outbound of this name
     ],
 )
 def test_variables_are_interpolated_as_regular_expressions(chosen, inserted):

@@ -17,7 +17,7 @@ from tests.grafana.files import DASHBOARDS, all_panels, each_dashboard, each_pan
 from tests.support.programs import eventually, running_pearl
 from tests.support.prometheus import Prometheus, first_scrape, prometheus
 from tests.support.serving import serving
-from tools.grafana_requests import ALL_VALUE, Json, Value, View, interpolate, request_of
+from tools.grafana_requests import ALL, Json, Value, View, interpolate, request_of
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 def view(uid: str, outbounds: Value = NAMES) -> View:
     """What a person has chosen: every outbound by its name, and on the detail one."""
     outbound = NAMES[0] if uid == DETAIL else outbounds
-    chosen: dict[str, Value] = {"job": "pearl", "instance": ALL_VALUE, "interval": "10s"}
+    chosen: dict[str, Value] = {"job": "pearl", "instance": ALL, "interval": "10s"}
     now = time.time()
     return View(chosen | {"outbound": outbound}, now - 600, now)
 
@@ -127,7 +127,7 @@ def test_every_row_of_the_overviews_table_is_filled(server):
 
 def is_of_all(server: Prometheus, target: Json, uid: str) -> bool:
     """Whether it has a row for each outbound; where a scrape took too long, there is none."""
-    rows = answer(server, target, view(uid, ALL_VALUE))
+    rows = answer(server, target, view(uid, ALL))
     return {each["metric"]["outbound"] for each in rows} == OUTBOUNDS
 
 

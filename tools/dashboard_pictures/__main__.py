@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import httpx
 
-from tools.grafana_requests import Json, View, request_of
+from tools.grafana_requests import ALL, Json, View, request_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -35,7 +35,7 @@ IMAGES = ROOT / "docs" / "images"
 WIDTH = 1432
 LINE_HEIGHT = 38
 
-CHOSEN = {"job": "pearl", "instance": ".+", "outbound": ".+", "interval": "30s"}
+CHOSEN = {"job": "pearl", "instance": ALL, "outbound": ALL, "interval": "30s"}
 
 
 class Picture(NamedTuple):
@@ -45,13 +45,13 @@ class Picture(NamedTuple):
         name: File name of the image without its suffix.
         uid: The dashboard's uid.
         rows: Titles of the rows to draw.
-        outbound: The chosen outbound, or a regular expression for several.
+        outbound: The chosen outbound, or `ALL`.
     """
 
     name: str
     uid: str
     rows: tuple[str, ...]
-    outbound: str = ".+"
+    outbound: str = ALL
 
 
 PICTURES = (
