@@ -42,7 +42,7 @@ def search_answer(faults: RequestFaults, asked: AskedSearch) -> Answer | Respons
         at_ms = as_of(fault, at_ms)
     page = None
     for fault, on_page in _effects(faults, lambda kind: kind.on_page):
-        page = on_page(fault, campaign, query, at_ms)
+        page = on_page(fault, asked, at_ms)
     if page is None:
         page = campaign.page(query, at_ms)
     rows: list[Any] = [campaign.row(call, at_ms) for call in page.calls]

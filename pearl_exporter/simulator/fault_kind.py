@@ -83,7 +83,7 @@ class FaultKind:
     on_query: "Callable[[Fault, CallQuery, int], CallQuery] | None" = None
     on_table: "Callable[[Fault, AskedSearch], None] | None" = None
     as_of: "Callable[[Fault, int], int] | None" = None
-    on_page: "Callable[[Fault, Campaign, CallQuery, int], CallPage] | None" = None
+    on_page: "Callable[[Fault, AskedSearch, int], CallPage] | None" = None
     on_row: "Callable[[Fault, CallLife, Any], Any] | None" = None
     on_answer: "Callable[[Fault, Answer, AskedSearch], Answer] | None" = None
     on_list: "Callable[[Fault, Any], Any] | None" = None

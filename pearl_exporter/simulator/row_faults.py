@@ -6,7 +6,7 @@ from typing import Any
 
 from pearl_exporter.simulator.call_generator import HOUR_MS
 from pearl_exporter.simulator.call_life import CallLife
-from pearl_exporter.simulator.fault_kind import Fault, FaultKind, FaultKinds
+from pearl_exporter.simulator.fault_kind import Answer, AskedSearch, Fault, FaultKind, FaultKinds
 from pearl_exporter.simulator.row_writer import CallRow
 from pearl_exporter.simulator.search_body import moment_us
 from pearl_exporter.simulator.splitmix import splitmix64
@@ -95,6 +95,17 @@ _FORMS: Mapping[str, Callable[[str, Any, CallLife], Any]] = {
 }
 
 
+def _changing_ids(_fault: Fault, answer: Answer, asked: AskedSearch) -> Answer:
+    return Answer(
+        answer.count,
+        answer.results
+        and [
+            row | {"id": f"{asked.random.getrandbits(96):024x}"} if isinstance(row, dict) else row
+            for row in answer.results
+        ],
+    )
+
+
 def _local_time(fault: Fault, call: CallLife, row: Any) -> Any:
     if not isinstance(row, dict):
         return row
@@ -114,6 +125,9 @@ ROW_FAULTS: FaultKinds = {
         bounds={"hours": (-24, 24), "then": (-24, 24)},
         moments=frozenset({"change"}),
         on_row=_local_time,
+    ),
+    "changing_ids": FaultKind(
+        help="each call has another id in each answer", on_answer=_changing_ids
     ),
     "odd_field": FaultKind(
         help="one field has another form, in this share of the rows, always the same ones; number "

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.responses import Response
 
 from pearl_exporter.simulator import responses
 from pearl_exporter.simulator.call_generator import HOUR_MS, MINUTE_MS
 from pearl_exporter.simulator.call_life import CallLife
-from pearl_exporter.simulator.campaign import CallPage, CallQuery, Campaign
+from pearl_exporter.simulator.campaign import CallPage, CallQuery
 from pearl_exporter.simulator.fault_kind import AskedSearch, Fault, FaultKind, FaultKinds
 from pearl_exporter.simulator.splitmix import splitmix64
 
@@ -61,6 +63,13 @@ def _ends_ignored(fault: Fault, query: CallQuery, now_ms: int) -> CallQuery:
     return query
 
 
+def _range_shortened(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
+    longest_ms = fault.milliseconds("hours", HOUR_MS)
+    if fault.word("kept") == "first":
+        return replace(query, to_ms=min(query.to_ms, query.from_ms + longest_ms))
+    return replace(query, from_ms=max(query.from_ms, query.to_ms - longest_ms))
+
+
 def _coarse_ends(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
     unit_ms = _UNITS_MS[fault.word("unit")]
     from_ms, to_ms = (end // unit_ms * unit_ms for end in (query.from_ms, query.to_ms))
@@ -94,23 +103,42 @@ def _direction_ignored(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuer
     return query if order == "scrambled" else replace(query, ascending=order == "ascending")
 
 
-def _scrambled(fault: Fault, campaign: Campaign, query: CallQuery, at_ms: int) -> CallPage:
+def _scrambled(fault: Fault, asked: AskedSearch, at_ms: int) -> CallPage:
     if fault.word("order") != "scrambled":
-        return campaign.page(query, at_ms)
-    return _sorted_page(campaign, query, at_ms, lambda call: splitmix64(call.number))
+        return asked.campaign.page(asked.query, at_ms)
+    return _sorted_page(asked, at_ms, lambda call: splitmix64(call.number))
 
 
-def _sorted_by(fault: Fault, campaign: Campaign, query: CallQuery, at_ms: int) -> CallPage:
+def _sorted_by(fault: Fault, asked: AskedSearch, at_ms: int) -> CallPage:
     key = _SORT_KEYS[fault.word("field")]
-    sign = 1 if query.ascending else -1
-    return _sorted_page(campaign, query, at_ms, lambda call: sign * key(call, at_ms))
+    sign = 1 if asked.query.ascending else -1
+    return _sorted_page(asked, at_ms, lambda call: sign * key(call, at_ms))
 
 
-def _sorted_page(
-    campaign: Campaign, query: CallQuery, at_ms: int, key: Callable[[CallLife], int]
-) -> CallPage:
+def _range_in_units(fault: Fault, query: CallQuery, _now_ms: int) -> CallQuery:
+    """Return the query for the calls whose cut starts lie in its range."""
+    unit_ms = _UNITS_MS[fault.word("unit")]
+    from_ms = -(-query.from_ms // unit_ms) * unit_ms
+    return replace(query, from_ms=from_ms, to_ms=query.to_ms // unit_ms * unit_ms + unit_ms - 1)
+
+
+def _shuffled_in_units(fault: Fault, asked: AskedSearch, at_ms: int) -> CallPage:
+    unit_ms, sign = _UNITS_MS[fault.word("unit")], 1 if asked.query.ascending else -1
+    return _sorted_page(
+        asked, at_ms, lambda call: (sign * (call.start // unit_ms), asked.random.random())
+    )
+
+
+def _cut_start(fault: Fault, call: CallLife, row: Any) -> Any:
+    unit_ms = _UNITS_MS[fault.word("unit")]
+    start = datetime.fromtimestamp(call.start // unit_ms * unit_ms / 1000, UTC)
+    return row | {"startTime": f"{start:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def _sorted_page(asked: AskedSearch, at_ms: int, key: Callable[[CallLife], Any]) -> CallPage:
     """Return a page of the query's rows in the order of ``key``; it looks at the whole range."""
-    whole = campaign.page(replace(query, skip=0, limit=_EVERYTHING), at_ms)
+    query = asked.query
+    whole = asked.campaign.page(replace(query, skip=0, limit=_EVERYTHING), at_ms)
     calls = sorted(whole.calls, key=key)
     return CallPage(whole.count, calls[query.skip : query.skip + query.limit])
 
@@ -171,6 +199,22 @@ SEARCH_FAULTS: FaultKinds = {
         settings={"unit": "day", "cut": "outwards"},
         words={"unit": tuple(_UNITS_MS), "cut": ("outwards", "down")},
         on_query=_coarse_ends,
+    ),
+    "coarse_starts": FaultKind(
+        help="startTime is cut down to this unit, and calls of the same start come in another "
+        "order with each answer",
+        settings={"unit": "minute"},
+        words={"unit": tuple(_UNITS_MS)},
+        on_query=_range_in_units,
+        on_page=_shuffled_in_units,
+        on_row=_cut_start,
+    ),
+    "range_shortened": FaultKind(
+        help="only the first or the last hours of a longer range are looked at",
+        settings={"hours": 6.0, "kept": "first"},
+        words={"kept": ("first", "last")},
+        bounds={"hours": (0, math.inf)},
+        on_query=_range_shortened,
     ),
     "local_ends": FaultKind(
         help="both ends of the range are taken for local time, this many hours ahead of UTC",

@@ -32,6 +32,14 @@ async def test_a_field_has_another_form(client, on, rows, field, form):
         assert {key: odd[key] for key in others} == {key: row[key] for key in others}
 
 
+async def test_ids_change_with_each_answer(client, on, rows):
+    on("changing_ids")
+    first, again = [(await search(client)).json()["results"] for _ in range(2)]
+    assert {row["id"] for row in first}.isdisjoint(row["id"] for row in again)
+    assert [row | {"id": None} for row in first] == [row | {"id": None} for row in again]
+    assert [row["startTime"] for row in first] == [row["startTime"] for row in rows[:100]]
+
+
 async def test_a_share_of_the_rows_is_odd_always_the_same_ones(client, on, rows):
     on("odd_field:share=0.3,form=null")
     first, again = [(await search(client, limit=1000)).json()["results"] for _ in range(2)]

@@ -49,6 +49,29 @@ async def test_ends_are_taken_for_local_time(client, on, simulator, hours):
     assert await found(client) == served(simulator, low, high)
 
 
+@pytest.mark.parametrize("kept", ["first", "last"])
+async def test_a_long_range_is_shortened(client, on, simulator, kept):
+    on(f"range_shortened:hours=0.5,kept={kept}")
+    low, high = SPAN.values()
+    low, high = (low, low + HOUR // 2) if kept == "first" else (high - HOUR // 2, high)
+    assert await found(client) == served(simulator, low, high)
+    assert await found(client, from_ms=low + 1) == served(simulator, low + 1, high)
+
+
+async def test_starts_are_cut_and_equal_ones_shuffled(client, on, simulator):
+    on("coarse_starts")
+    low, high = -(-SPAN["from_ms"] // MINUTE) * MINUTE, SPAN["to_ms"] // MINUTE * MINUTE
+    whole = served(simulator, low, high + MINUTE - 1)
+    one, other = await found(client), await found(client)
+    assert one["count"] == whole["count"]
+    starts = [row["startTime"] for row in one["results"]]
+    assert starts == sorted(starts)
+    assert all(start.endswith(":00Z") for start in starts)
+    assert one != other
+    assert {row["id"] for row in one["results"]} == {row["id"] for row in other["results"]}
+    assert {row["id"] for row in one["results"]} == {row["id"] for row in whole["results"]}
+
+
 async def test_rows_are_sorted_by_another_field(client, on, simulator):
     on("sorted_by:field=duration")
     answer = await found(client)
