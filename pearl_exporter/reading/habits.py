@@ -13,9 +13,11 @@ The searches, for a window ``[a, T]`` with many calls::
     upper      [m, T]                      start of the range, count against rows
     lower      [a, m]                      end of the range, count against rows
     outcome    [m, T], two outcomes        filter by outcome
-    nothing    an hour long ago            count against rows
+    nothing    where no page has a call    range cut short, count against rows
 
-``m`` is the start of the row in the middle of ``newest``. A habit fails here if polls fail because
+``m`` is the start of the row in the middle of ``newest``. `_range_without_calls` chooses the last
+range. The rows that two pages have in common tell whether ids and the order of equal starts last.
+A habit fails here if polls fail because
 of it, or if what they publish is wrong.
 """
 
@@ -28,6 +30,7 @@ from pearl_exporter.counting.calls import Call, Instant
 from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.contradictions import (
     FUZZ_MS,
+    LAG_MS,
     MAX_UNREADABLE,
     MIN_EVIDENCE,
     MIN_INSIDE,
@@ -45,6 +48,15 @@ DAY_MS = 24 * HOUR_MS
 
 MAX_WITHOUT_OUTCOME = 0.1
 """A larger share of calls without an outcome is worth a warning."""
+
+MIN_QUIET_MS = 300_000
+"""An end of the window that has no calls for longer than this is asked for by itself."""
+
+MAX_EQUAL = 0.5
+"""Where a larger share of a page's rows has one start, some minute may fill a page."""
+
+MIN_EQUAL = 0.1
+"""Where a smaller share has, the order of equal starts does not matter."""
 
 LONG_AGO: Instant = 946_684_800_000
 """2000-01-01T00:00:00Z, before the platform had any calls."""
@@ -86,7 +98,13 @@ class Answers(NamedTuple):
     lower: Page
     outcome: Page
     statuses: tuple[int, ...]
+    quiet: tuple[Instant, Instant]
     nothing: Page
+
+    @property
+    def page_rows(self) -> int:
+        """How many rows a page has, as far as the answers say."""
+        return self.newest.received if self.next.received else self.limit
 
     def is_whole(self, page: Page) -> bool:
         """Return whether a page has all rows of its range: the API sends longer ones."""
@@ -125,10 +143,33 @@ def try_habits(
     lower = yield Search(start - 1, middle, 0, limit)
     statuses = _usual_statuses(newest.calls)
     outcome = yield Search(middle - 1, now, 0, limit, statuses=statuses)
-    nothing = yield Search(LONG_AGO, LONG_AGO + HOUR_MS, 0, limit)
+    quiet = _range_without_calls(newest, oldest, start, now)
+    nothing = yield Search(*quiet, 0, limit)
     answers = Answers(
-        start, now, middle, limit, newest, oldest, after, upper, lower, outcome, statuses, nothing
+        start=start,
+        now=now,
+        middle=middle,
+        limit=limit,
+        newest=newest,
+        oldest=oldest,
+        next=after,
+        upper=upper,
+        lower=lower,
+        outcome=outcome,
+        statuses=statuses,
+        quiet=quiet,
+        nothing=nothing,
     )
+    if not _are_ids_lasting(answers):
+        return [
+            zone,
+            Judgement(
+                "rows",
+                Verdict.FAIL,
+                "calls have another id in each answer, so no call is known again and polls fail: "
+                "ask the API's operator for ids that last",
+            ),
+        ]
     return [
         zone,
         _judge_order(answers),
@@ -194,6 +235,15 @@ def _judge_order(answers: Answers) -> Judgement:
     down = _starts(answers.newest)
     up = _starts(answers.oldest)
     if _is_ordered(answers):
+        equal, rows = _most_equal_starts(answers), answers.page_rows
+        if equal > MIN_EQUAL * rows and not _is_order_lasting(answers):
+            return Judgement(
+                "order",
+                Verdict.FAIL if equal > MAX_EQUAL * rows else Verdict.WARNING,
+                f"up to {equal} calls have the same startTime, and come in another order with each "
+                f"answer: polls fail where such calls fill a page, which has {rows} rows; raise "
+                "api.page_size if the API allows it",
+            )
         return Judgement("order", Verdict.OK, "rows come newest first and oldest first, as asked")
     if down == sorted(down, reverse=True) and up == sorted(up, reverse=True):
         return Judgement(
@@ -222,6 +272,16 @@ def _judge_ends(answers: Answers) -> Judgement:
             Verdict.FAIL,
             f"calls of the last {_span(left_out)} before the end asked for are left out: the ends "
             "are cut to coarse steps, or taken for local time",
+        )
+    hidden = _hidden(answers)
+    if hidden > MIN_TOLERATED:
+        brought = max(_starts(answers.newest)) - min(_starts(answers.oldest))
+        return Judgement(
+            "ends",
+            Verdict.FAIL,
+            f"a range of {_span(answers.now - answers.start)} brings calls of {_span(brought)} "
+            f"alone, and a shorter one {hidden} or more that it leaves out: the API cuts long "
+            "ranges short; make poll.window at most as long as what it brings",
         )
     oldest = answers.oldest.calls
     early = [call.start for call in oldest if call.start < answers.start - FUZZ_MS]
@@ -359,11 +419,11 @@ def _counts_of_whole_ranges(answers: Answers, max_unreadable: float) -> Iterator
             )
         elif missing < 0:
             yield _too_low(page)
-    if answers.nothing.count > MIN_TOLERATED and not _lies_elsewhere(answers.nothing):
+    if answers.nothing.count > MIN_TOLERATED and not _lies_elsewhere(answers):
         yield Judgement(
             "count",
             Verdict.FAIL,
-            f"the API counts {answers.nothing.count:,} calls in an hour that had none",
+            f"the API counts {answers.nothing.count:,} calls in a range that had none",
         )
 
 
@@ -404,12 +464,78 @@ def _too_low(page: Page) -> Judgement:
     )
 
 
-def _lies_elsewhere(page: Page) -> bool:
-    """Return whether the rows of the long past are of another time: then its ends are wrong."""
-    return any(call.start > LONG_AGO + DAY_MS for call in page.calls)
+def _lies_elsewhere(answers: Answers) -> bool:
+    """Return whether the last range's rows are of another one, or were left out of the window."""
+    low, high = answers.quiet
+    starts = _starts(answers.nothing)
+    return _hidden(answers) > 0 or any(not low <= start <= high for start in starts)
 
 
 # --- rows
+
+
+def _range_without_calls(
+    newest: Page, oldest: Page, start: Instant, now: Instant
+) -> tuple[Instant, Instant]:
+    """Return the end of the window that has no calls for longer, or else an hour long ago.
+
+    An API that cuts a long range short leaves out the calls at one end of the window.
+    """
+    down, up = [call.start for call in newest.calls], [call.start for call in oldest.calls]
+    ends = [(LONG_AGO, LONG_AGO)]
+    if down == sorted(down, reverse=True):
+        # calls of the last moments may be listed only now
+        ends.append((down[0] + 1, now - LAG_MS))
+    if up and up == sorted(up):
+        ends.append((start, up[0] - 1))
+    low, high = max(ends, key=lambda end: end[1] - end[0])
+    return (low, high) if high - low > MIN_QUIET_MS else (LONG_AGO, LONG_AGO + HOUR_MS)
+
+
+def _hidden(answers: Answers) -> int:
+    """Return how many calls of the window a part of it brings, where the whole showed none."""
+    low, high = answers.quiet
+    if low == LONG_AGO:
+        return 0
+    return sum(low < call.start < high for call in answers.nothing.calls)
+
+
+def _is_order_lasting(answers: Answers) -> bool:
+    """Return whether the rows that the two pages from the newest on share are in one order."""
+    newest = [call.id for call in answers.newest.calls]
+    upper = [call.id for call in answers.upper.calls]
+    shared = {*newest} & {*upper}
+    return [each for each in newest if each in shared] == [each for each in upper if each in shared]
+
+
+def _most_equal_starts(answers: Answers) -> int:
+    """Return how many of the calls that the pages have share one start, at most."""
+    pages = (answers.newest, answers.next, answers.oldest, answers.upper, answers.lower)
+    starts = {call.id: call.start for page in pages for call in page.calls}
+    return max(Counter(starts.values()).values())
+
+
+def _are_ids_lasting(answers: Answers) -> bool:
+    """Return whether calls that two pages show have one id; known by a start that is theirs alone.
+
+    A few calls may be deleted between two answers, and others begin: most must have changed.
+    """
+    ids = _ids_by_start(answers.newest)
+    others = (answers.oldest, answers.next, answers.upper, answers.lower)
+    pairs = [
+        (ids[start], other)
+        for page in others
+        for start, other in _ids_by_start(page).items()
+        if start in ids
+    ]
+    changed = sum(one != other for one, other in pairs)
+    return changed < MIN_EVIDENCE or changed <= (1 - MIN_INSIDE) * len(pairs)
+
+
+def _ids_by_start(page: Page) -> dict[Instant, str]:
+    """Return the ids of the calls of a page by start, where only one call has it."""
+    counts = Counter(_starts(page))
+    return {call.start: call.id for call in page.calls if counts[call.start] == 1}
 
 
 def _is_ordered(answers: Answers) -> bool:
