@@ -104,6 +104,10 @@ class Rows:
             ]
         )
 
+    def have_starts(self, starts: Iterable[Instant]) -> bool:
+        """Return whether there are rows with each of these starts."""
+        return set(starts) <= set(self._starts)
+
     def from_start(self, start: Instant) -> "Rows":
         """Return the rows that start at ``start`` or later."""
         return Rows(call for call in self if call.start >= start)

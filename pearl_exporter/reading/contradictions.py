@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pearl_exporter.counting.calls import Call, Instant, is_live, planned_end, says_live
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.search import UNUSABLE_FIELDS, Page, Search
 
@@ -213,13 +214,13 @@ def wider(start: Instant, now: Instant, limit: int) -> Search:
     return Search(max(start - WIDER_MS, end - MAX_RANGE_MS), end, 0, limit)
 
 
-def check_probe(page: Page, unread: Sequence[Call], *, read: int, now: Instant) -> None:
+def check_probe(page: Page, unread: Sequence[Call], *, read: Rows, now: Instant) -> None:
     """Raise `Inconsistent` if a probe has calls that the range asked should have brought.
 
     Args:
         page: The probe's page.
         unread: Its calls that start in the range, and that the read of the range did not bring.
-        read: How many calls the read of the range brought.
+        read: The calls that the read of the range brought.
         now: The poll's present; no call starts after it.
     """
     if not page.received:
@@ -231,9 +232,14 @@ def check_probe(page: Page, unread: Sequence[Call], *, read: int, now: Instant) 
         raise Inconsistent(offset_text(Search(now, now + 1, 0, 1), future))
     lagging = sum(call.start > now - LAG_MS for call in unread)
     if len(unread) > MIN_TOLERATED or (not read and len(unread) > lagging):
+        if len(unread) > MIN_TOLERATED and read.have_starts(call.start for call in unread):
+            raise Inconsistent(
+                f"{len(unread):,} calls came again with the same startTime and another id: do ids "
+                "change with each answer?"
+            )
         raise Inconsistent(
-            f"the range asked for has {read:,} calls, and a wider one {len(unread):,} more that "
-            "start in it: are fromDate and toDate taken for UTC?"
+            f"the range asked for has {len(read):,} calls, and another one {len(unread):,} more "
+            "that start in it: are fromDate and toDate taken for UTC, or long ranges cut short?"
         )
 
 

@@ -429,7 +429,8 @@ class PollPlan:
 
         So it is asked once after a start, where calls are gone that were the newest or the oldest,
         and now and then while there are no calls at all. The server may take the ends of a range
-        for local time, cut them to days, or give the starts of calls in local time.
+        for local time, cut them to days, cut a long range short, or give the starts of calls in
+        local time.
 
         Args:
             wide: The newest page of a wider range, if this poll has asked for it already.
@@ -444,6 +445,11 @@ class PollPlan:
                 last = max(0, wide.count - self._limits.page_size)
                 self._check_probe((yield from self._one_page(self._wider()._replace(skip=last))))
             self._state = self._state._replace(probed_at=self._now)
+        window_start = self._now - self._rules.window_ms
+        is_late = span is not None and span[0] > window_start + ZONE_STEP_MS
+        if span is not None and is_late and is_start and not self._begins_early:
+            # a server that cuts long ranges short may leave out the oldest calls
+            self._check_probe((yield self._coverage.search(window_start + 1, span[0] - 1)))
         is_old = span is not None and span[1] < self._now - ZONE_STEP_MS
         if span is not None and is_old and (is_start or self._begins_early):
             # calls that began since, and seem to have begun before, would be found here
@@ -483,7 +489,7 @@ class PollPlan:
             and call.id not in coverage.calls
             and coverage.covers(call.start)
         ]
-        check_probe(page, unread, read=len(coverage.calls), now=self._now)
+        check_probe(page, unread, read=coverage.calls, now=self._now)
 
     def _is_probe_due(self, span: tuple[Instant, Instant] | None) -> bool:
         probed_at = self._state.probed_at

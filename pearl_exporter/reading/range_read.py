@@ -30,6 +30,7 @@ missed.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -430,9 +431,15 @@ class RangeRead:
             self._finish(missing=max(0, run.count - run.different))
             return
         if self._reads >= MAX_READS:
+            equal = max(Counter(call.start for call in run.calls.values()).values(), default=0)
+            cause = (
+                f"do the {equal} calls of one startTime come in another order each time?"
+                if equal > self._limit / 2
+                else "is its table changing that fast?"
+            )
             raise Inconsistent(
                 f"read the range {MAX_READS} times, each time with other rows than the API counts "
-                f"(last {run.received} of {run.count}); is its table changing that fast?"
+                f"(last {run.received} of {run.count}); {cause}"
             )
         self._previous = run.calls
         self._run = _Run()

@@ -107,6 +107,10 @@ HABITS = [
     by_offset("coarse_ends:unit=minute", "ends: .* coarse steps"),
     fails("coarse_ends:unit=day", "ends: .* coarse steps"),
     fails("coarse_ends:unit=day,cut=down", "zone: the window has no calls, but"),
+    fails("range_shortened:hours=0.05", "ends: .* the API cuts long ranges short"),
+    fails("range_shortened:hours=0.05,kept=last", "ends: .* the API cuts long ranges short"),
+    reads_right("range_shortened:hours=6"),
+    reads_right("range_shortened:hours=6,kept=last"),
     reads_right("exclusive_to"),
     reads_right("exclusive_from"),
     by_offset("order_ignored", "order: rows come oldest first"),
@@ -114,6 +118,8 @@ HABITS = [
     by_offset("order_ignored:order=scrambled", "order: rows come in the order of another field"),
     by_offset("sorted_by:field=end", "order: "),
     by_offset("sorted_by:field=duration", "order: "),
+    reads_right("coarse_starts", "order: .* come in another order with each answer", off_by=40),
+    reads_right("coarse_starts:unit=second"),
     reads_right("statuses_ignored", "filter: "),
     reads_right("statuses_cut", "filter: .* leaves out calls of outcome"),
     reads_right("statuses_cut:which=none", "filter: .* leaves out calls of outcome"),
@@ -141,6 +147,7 @@ HABITS = [
     fails("odd_field:field=duration,form=thousandfold", "rows: .*is duration in seconds"),
     reads_right("odd_field:field=conversation_status,form=null", "rows: .* no conversationStatus"),
     reads_right("odd_field:field=tags,form=absent"),
+    fails("changing_ids", "rows: calls have another id in each answer"),
     # calls that go, and replicas
     reads_right("retention:seconds=1200"),
     reads_right("retention:seconds=900", off_by=60),
@@ -200,6 +207,34 @@ async def test_check_tells_a_habit(habit: Habit):
     noted = [line for line in lines if not line.startswith(("ok ", "budget"))]
     assert any(re.search(habit.says, line) for line in noted) if habit.says else not noted, lines
     assert len(world.requests) <= MAX_CHECK_REQUESTS
+
+
+@pytest.mark.parametrize("page_size", [10, 20])
+async def test_calls_of_one_minute_fill_a_page(page_size):
+    """They come in another order with each answer: no poll can read them, and check says why."""
+    world, lines = world_with("coarse_starts", api={"page_size": page_size}), []
+    assert not await check_app(world.app, world.settings, 1.0, lines.append)
+    (line,) = (line for line in lines if line.startswith("FAIL"))
+    assert re.search("order: up to .* calls have the same startTime, .* raise api.page_size", line)
+    await world.app.start(polling=False)
+    error = await world.app.pollers[0].poll()
+    await world.app.stop()
+    assert "calls of one startTime come in another order each time?" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("changing_ids", "came again with the same startTime and another id: do ids change"),
+        ("range_shortened:hours=0.05", "that start in it: .* or long ranges cut short"),
+    ],
+)
+async def test_a_poll_names_the_cause(fault, message):
+    world = world_with(fault)
+    await world.app.start(polling=False)
+    error = await world.app.pollers[0].poll()
+    await world.app.stop()
+    assert re.search(message, str(error))
 
 
 @pytest.mark.parametrize("hours", [-3, -0.25, 0.25, 3])

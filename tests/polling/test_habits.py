@@ -281,7 +281,7 @@ async def test_max_unreadable_is_a_share_of_what_is_counted(share, verdict):
         ("starts -5 h", "the rows start 5 h before the range asked for: is startTime UTC?"),
         ("starts +5.5 h", "the rows start 5 h 30 min after the end asked for: is startTime UTC?"),
         ("starts -0.5 h", "the rows start 30 min before the range asked for: is startTime UTC?"),
-        ("ends -5 h", "the range asked for has 0 calls, and a wider one 100 more that start in it"),
+        ("ends -5 h", "the range asked for has 0 calls, and another one 100 more that start in it"),
         ("results null", "the API counts 601 calls and does not give 601 of them, more than the 6"),
     ],
 )

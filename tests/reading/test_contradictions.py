@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.rows import Rows
 from pearl_exporter.errors import BadResponseError, Inconsistent
 from pearl_exporter.reading.contradictions import (
     LATE_MS,
@@ -94,10 +95,12 @@ def test_calls_that_are_planned_may_lie_in_the_future():
     """But no call that is over."""
     future = NOW + 3_600_000
     planned = calls_of(10, start=future, status=1, call_status=None, duration=0.0)
-    check_probe(Page(20, [*planned, *calls_of(10)]), [], read=10, now=NOW)
-    check_probe(Page(10, planned), [], read=0, now=NOW)
+    check_probe(Page(20, [*planned, *calls_of(10)]), [], read=Rows(calls_of(10)), now=NOW)
+    check_probe(Page(10, planned), [], read=Rows(), now=NOW)
     with pytest.raises(Inconsistent, match="after the end asked for: is startTime UTC"):
-        check_probe(Page(20, [*planned, *calls_of(10, start=future)]), [], read=10, now=NOW)
+        check_probe(
+            Page(20, [*planned, *calls_of(10, start=future)]), [], read=Rows(calls_of(10)), now=NOW
+        )
 
 
 def check_ends(calls: list[Call]) -> None:
