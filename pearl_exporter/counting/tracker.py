@@ -8,6 +8,7 @@ exactly once.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pearl_exporter.counting.bulk import can_pack_new
@@ -27,6 +28,7 @@ from pearl_exporter.counting.packing import (
     is_unchanged,
     pack,
 )
+from pearl_exporter.counting.row_changes import Changes
 from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.saved import SEVERAL_TAG_RULES, Delta, Progress, SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
@@ -79,6 +81,7 @@ class Applied(NamedTuple):
         late_rows: How many of them start where an earlier poll had read already.
         unknown_code_counts: How many calls were found to have an unknown code, by the code's field,
             ``status`` or ``call_status``; each call counts once for each field.
+        changes: The calls that were added and taken away, by start and values.
     """
 
     delta: Delta
@@ -86,6 +89,7 @@ class Applied(NamedTuple):
     new: int
     late_rows: int
     unknown_code_counts: Mapping[str, int]
+    changes: Changes = MappingProxyType({})
 
 
 class _RowsTaken(NamedTuple):
@@ -283,6 +287,7 @@ class Tracker:
             new,
             late_rows,
             self._transitions.take_unknown_code_counts(),
+            self._transitions.take_changes(),
         )
 
     def saved(self) -> SavedOutbound | None:

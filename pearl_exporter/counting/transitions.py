@@ -29,6 +29,7 @@ from pearl_exporter.counting.compact_ids import CompactId, compact_id, full_id
 from pearl_exporter.counting.journal import Journal
 from pearl_exporter.counting.ledger import Ledger
 from pearl_exporter.counting.packing import UNKNOWN_CALL_STATUS, UNKNOWN_STATUS, CallKind
+from pearl_exporter.counting.row_changes import Changes, RowChanges
 from pearl_exporter.counting.rows import RowsByStart
 from pearl_exporter.counting.settlement import CountingRules, Cutoffs
 from pearl_exporter.counting.tracked_call import GONE, UNSETTLED, CallPhase, TrackedCall
@@ -54,6 +55,7 @@ class Transitions:
         self._window = window
         self._ledger = ledger
         self._journal = journal
+        self._changes = RowChanges()
         self._unknown_code_counts = _NO_UNKNOWN_CODES.copy()
         # Calls that were labelled by earlier tag rules. If their labels differ from those of their
         # next row, the reason may be the rules: it is not counted as a change of the tags.
@@ -64,6 +66,7 @@ class Transitions:
         tracked = self._counted_new(call, kind, cutoffs)
         if tracked.in_window:
             self._window.add(call)
+        self._changes.add(call)
         self._calls.add(tracked)
 
     def begin_all(self, rows: RowsByStart, kinds: Mapping[int, CallKind], cutoffs: Cutoffs) -> None:
@@ -74,6 +77,7 @@ class Transitions:
             kinds: The kinds of the rows, by the rows' numbers.
             cutoffs: The instants by which the calls are judged.
         """
+        self._changes.add_all(rows, kinds)
         new = pack_new(rows, kinds, self._rules, cutoffs)
         for number, times in new.in_window.items():
             self._window.add(kinds[number].values, times)
@@ -181,6 +185,10 @@ class Transitions:
         """Whether there are calls that are labelled by other tag rules than those in force."""
         return bool(self._relabel_pending)
 
+    def take_changes(self) -> Changes:
+        """Return which calls were added and taken away since the last call of this."""
+        return self._changes.take()
+
     def take_unknown_code_counts(self) -> Mapping[str, int]:
         """Return how many calls were found to have an unknown code, since the last call of this.
 
@@ -213,6 +221,8 @@ class Transitions:
                 old = replace(old, tags=call.tags)
             is_counted = self._ledger.count_revision(old, call)
             self._journal.add_revision(tracked.call, call, is_counted=is_counted)
+        self._changes.remove(tracked.call)
+        self._changes.add(call)
         # each call counts once for each field, however often its codes change
         self._count_unknown_codes(kind.unknown_codes & ~tracked.unknown_codes)
         return replace(
