@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from pearl_exporter.config.settings import SECTIONS, Settings
+from pearl_exporter.detection.signals import Signal
 
 
 def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
@@ -10,11 +11,17 @@ def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
 
     A default that follows another key (``poll.give_up``) changes with that key.
     """
-    return tuple(
+    keys = [
         f"{section}.{key}"
         for section in SECTIONS
         for key in _differing(getattr(old, section), getattr(new, section))
-    )
+    ]
+    keys += [
+        f"signals.{signal}.{key}"
+        for signal in Signal
+        for key in _differing(old.signals[signal], new.signals[signal])
+    ]
+    return tuple(keys)
 
 
 def changed_outbounds(old: Settings, new: Settings) -> dict[str, tuple[str, ...]]:

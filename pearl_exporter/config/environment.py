@@ -7,13 +7,15 @@ not set: a compose file makes one of a variable that is missing. Other variables
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel
 
 from pearl_exporter.config.problems import Problems
 from pearl_exporter.config.settings import SECTIONS
+from pearl_exporter.config.signals import SIGNAL_KEYS, SignalSettings
+from pearl_exporter.detection.signals import Signal
 from pearl_exporter.text import is_unicode
 
 Tree = dict[str, object]
@@ -39,6 +41,7 @@ def overlay(tree: Tree, environ: Mapping[str, str], problems: Problems) -> None:
         del ours[name]
     for section, model in SECTIONS.items():
         _overlay_section(tree, section, model, ours, problems)
+    _overlay_signals(tree, ours, problems)
     _overlay_outbounds(tree, ours, problems)
 
 
@@ -63,7 +66,29 @@ def _overlay_section(
         problems.note_variable((section, key), variable_of(section, key))
 
 
-def _add_unknown_variable(name: str, known: Mapping[str, str], problems: Problems) -> None:
+def _overlay_signals(tree: Tree, ours: Mapping[str, str], problems: Problems) -> None:
+    known = {
+        f"PEARL_SIGNALS__{signal}__{key}".upper(): (str(signal), key)
+        for signal in Signal
+        for key in SIGNAL_KEYS
+    }
+    for name, text in ours.items():
+        if not name.startswith("PEARL_SIGNALS__"):
+            continue
+        if name not in known:
+            _add_unknown_variable(name, known, problems)
+            continue
+        signal, key = known[name]
+        values = tree["signals"] = {} if tree.get("signals") is None else tree["signals"]
+        if not isinstance(values, dict) or not isinstance(values.get(signal, {}), dict):
+            continue  # reported when the section is checked
+        kind = SignalSettings.model_fields[key].annotation
+        value = _number(text.strip()) if key == "ceiling" else _value(kind, text.strip())
+        values.setdefault(signal, {})[key] = value
+        problems.note_variable(("signals", signal, key), name)
+
+
+def _add_unknown_variable(name: str, known: Collection[str], problems: Problems) -> None:
     near = get_close_matches(name, known, 1) or get_close_matches(name, known, 1, 0)
     problems.add_without_key(f"{name}: unknown variable; did you mean {near[0]}?")
 

@@ -116,6 +116,20 @@ def above_zero(high: float) -> Check:
     return Check(checked, accepts=accepts)
 
 
+def share_or_none() -> Check:
+    """Return a check of shares above 0, or ``none``."""
+    accepts = "number above 0, at most 1, or none"
+
+    def checked(value: object) -> float | None:
+        if value is None or value == "none":
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1:
+            return float(value)
+        raise ValueError(f"wanted a {accepts}")
+
+    return Check(checked, accepts=accepts)
+
+
 def share() -> Check:
     """Return a check of shares, from 0 to 1."""
     accepts = "number from 0 to 1"

@@ -33,16 +33,21 @@ from pearl_exporter.config.settings import (
     StateSettings,
     WebSettings,
 )
+from pearl_exporter.config.signals import SignalSettings, check_signals, resolve_signals
 from pearl_exporter.config.timings import resolve_timings
 from pearl_exporter.config.tokens import TokenSource
 from pearl_exporter.config.web.load import check_web_config
 from pearl_exporter.config.yaml_lines import KeyPath
+from pearl_exporter.detection.signals import Signal
 from pearl_exporter.errors import ConfigError
 
 _KNOWN = {
-    "": ("api", "poll", "outbounds", "discovery", "account", "metrics", "state", "web", "log"),
+    "": (
+        *("api", "poll", "signals", "outbounds", "discovery", "account"),
+        *("metrics", "state", "web", "log"),
+    ),
     **{name: tuple(model.model_fields) for name, model in SECTIONS.items()},
-    "outbounds": tuple(OutboundEntry.model_fields),
+    "outbounds": (*OutboundEntry.model_fields, "signals"),
 }
 _NO_OUTBOUNDS = (
     "none given; name one in the file, as outbounds: [{id: YOUR_OUTBOUND_ID}], or in the "
@@ -97,7 +102,9 @@ def _load(
     state = _section(StateSettings, "state", tree, problems)
     web = _section(WebSettings, "web", tree, problems)
     log = _section(LogSettings, "log", tree, problems)
+    signals = check_signals(tree.get("signals"), ("signals",), problems)
     listed = tree.get("outbounds")
+    own_signals = _own_signals(listed, problems)
     entries = _entries([] if listed is None and discovery.enabled else listed, problems)
     checks.check_timings(poll, entries, problems)
     checks.check_unique(entries, problems)
@@ -113,7 +120,11 @@ def _load(
     return Settings(
         api=api,
         poll=poll.model_copy(update={"give_up": give_up}),
-        outbounds=tuple(resolve_outbound(entry, poll, api) for entry in entries.values()),
+        signals=resolve_signals(signals, {}),
+        outbounds=tuple(
+            resolve_outbound(entry, poll, api, resolve_signals(signals, own_signals.get(index, {})))
+            for index, entry in entries.items()
+        ),
         discovery=discovery,
         account=account,
         metrics=metrics,
@@ -179,6 +190,15 @@ def _checked(model: type[Model], value: object, path: KeyPath, problems: Problem
     return check_section(model, value, path, problems, _KNOWN)
 
 
+def _own_signals(listed: object, problems: Problems) -> dict[int, Mapping[Signal, SignalSettings]]:
+    """Return what the outbounds have of their own in `signals`, by their place in the list."""
+    return {
+        index: check_signals(item.get("signals"), ("outbounds", index, "signals"), problems)
+        for index, item in enumerate(listed if isinstance(listed, list) else ())
+        if isinstance(item, dict)
+    }
+
+
 def _entries(listed: object, problems: Problems) -> dict[int, OutboundEntry]:
     """Return the outbounds that have no problem in a required key, by their place in the list."""
     if listed is None:
@@ -189,6 +209,8 @@ def _entries(listed: object, problems: Problems) -> dict[int, OutboundEntry]:
         return {}
     entries = {}
     for index, item in enumerate(listed):
+        if isinstance(item, dict):  # signals are checked by themselves
+            item = {key: value for key, value in item.items() if key != "signals"}  # noqa: PLW2901
         entry = _checked(OutboundEntry, item, ("outbounds", index), problems)
         if entry is not None:
             entries[index] = entry

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pearl_exporter.config import fields
 from pearl_exporter.config.addresses import ListenAddress
 from pearl_exporter.config.sections import Section
+from pearl_exporter.config.signals import DEFAULT_SIGNALS, SignalsSettings
 from pearl_exporter.config.timings import (
     DAY,
     DEFAULT_API_TIMEOUT,
@@ -132,6 +133,7 @@ class OutboundSettings(Timings):
     token: TokenSource
     idle_interval: float = Field(default_factory=lambda data: data.get("interval", 0.0))
     labels: fields.Labels = Field(default_factory=dict)
+    signals: SignalsSettings = DEFAULT_SIGNALS
 
 
 class DiscoverySettings(Section):
@@ -247,6 +249,7 @@ class Settings(Section):
 
     api: ApiSettings = ApiSettings()
     poll: PollSettings = PollSettings()
+    signals: SignalsSettings = DEFAULT_SIGNALS
     outbounds: tuple[OutboundSettings, ...] = ()
     discovery: DiscoverySettings = DiscoverySettings()
     account: AccountSettings = AccountSettings()

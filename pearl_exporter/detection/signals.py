@@ -3,10 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from pearl_exporter.counting.calls import Call, is_answered, is_live
-
-MAX_SHORT_SECONDS = 6.0
-"""An answered call of up to this length is short: carriers bill these extra."""
+from pearl_exporter.counting.calls import Call, CallValues, is_answered, is_live
+from pearl_exporter.counting.row_changes import MAX_SHORT_SECONDS
 
 ERROR, UNREACHABLE, VOICE_MAIL = 500, 150, 70
 SUCCESS, NOT_SUCCESSFUL = 100, 110
@@ -60,7 +58,7 @@ class Marks(NamedTuple):
     bad: tuple[Signal, ...]
 
 
-def marks_of(call: Call) -> Marks | None:
+def marks_of(call: Call | CallValues) -> Marks | None:
     """Return what a call says of the signals; None as long as it goes on.
 
     A call without an outcome, or with an unknown one, is not bad.

@@ -22,8 +22,8 @@ WANTED_LISTEN = "wanted host:port, :port or [::]:port, with a port from 0 to 655
         (
             "xyzzy: 5",
             (
-                "xyzzy: unknown key; wanted one of api, poll, outbounds, discovery, account, "
-                "metrics, state, web, log"
+                "xyzzy: unknown key; wanted one of api, poll, signals, outbounds, discovery, "
+                "account, metrics, state, web, log"
             ),
         ),
         ("poll: {intervall: 5s}", 'poll.intervall: unknown key; did you mean "interval"?'),

@@ -35,8 +35,8 @@ def test_a_directory_and_an_impossible_path():
         (
             "- a",
             (
-                "config.yml: wanted a mapping of api, poll, outbounds, discovery, account, "
-                "metrics, state, web, log"
+                "config.yml: wanted a mapping of api, poll, signals, outbounds, discovery, "
+                "account, metrics, state, web, log"
             ),
         ),
         (

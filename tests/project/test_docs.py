@@ -330,7 +330,7 @@ def test_the_example_file_needs_its_placeholders_replaced():
 
 
 def test_keys_are_listed_on_their_page_alone_with_their_defaults():
-    pattern = r"\w+(\[\])?\.\w+"
+    pattern = r"\w+(\[\])?(\.\w+)+"
     rows = table(CONFIGURATION, pattern)
     assert [path.strip("`") for path, *_ in rows] == list(KEYS)
     for path, default, *_ in rows:

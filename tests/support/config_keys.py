@@ -11,6 +11,7 @@ from pearl_exporter.config.durations import format_duration
 from pearl_exporter.config.environment import variable_of
 from pearl_exporter.config.fields import Check
 from pearl_exporter.config.settings import SECTIONS, OutboundEntry
+from pearl_exporter.config.signals import SignalSettings
 from pearl_exporter.patterns import Pattern
 
 
@@ -35,7 +36,17 @@ class Key:
 def settings_keys() -> tuple[Key, ...]:
     """Return every key that a configuration file may have, section by section."""
     keys = [key for name, model in SECTIONS.items() for key in _section(name, model, name)]
-    keys[_polls_end(keys) : _polls_end(keys)] = _section("outbounds[]", OutboundEntry, "")
+    keys[_polls_end(keys) : _polls_end(keys)] = [
+        *_section("signals.SIGNAL", SignalSettings, "signals__error"),
+        *_section("outbounds[]", OutboundEntry, ""),
+        Key(
+            "outbounds[].signals",
+            "`signals`",
+            "mapping like `signals`",
+            "Instead of `signals`, key by key.",
+            "",
+        ),
+    ]
     return tuple(keys)
 
 
