@@ -18,7 +18,7 @@ from bench.detection.world import (
     Step,
     make_month,
 )
-from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.calls import CallValues
 from pearl_exporter.detection.beta_binomial import with_odds
 from pearl_exporter.detection.detector import Detector
 from pearl_exporter.detection.signals import Signal
@@ -32,6 +32,9 @@ SIBLINGS_DIFFER = 0.8
 """The standard deviation of the logarithm of the odds by which siblings differ."""
 GRACE_MS = 10 * MINUTE_MS
 """An alarm that begins up to this long after the end of an incident still belongs to it."""
+
+_LIVE = CallValues(40, 3, 0.0, ())
+_ERROR = CallValues(500, 6, 0.0, ())
 
 
 class Alarm(NamedTuple):
@@ -96,7 +99,7 @@ def evidence_of(
         is_new = False
         while place < len(steps) and steps[place].start + STEP_MS <= now:
             step = steps[place]
-            detector.add_call(step.start, step.calls)
+            detector.add({(step.start, _LIVE): step.calls}, now)
             for _ in range(step.bad):
                 delay = random.expovariate(1 / month.outcome_delay_seconds)
                 at = step.start + STEP_MS + int(1000 * delay)
@@ -106,7 +109,7 @@ def evidence_of(
         for poll in [poll for poll in known if poll <= now]:
             is_new = True
             for start, bad in known.pop(poll).items():
-                detector.add_outcome(Call("", start, status=500, call_status=6), bad)
+                detector.add({(start, _LIVE): -bad, (start, _ERROR): bad}, now)
         if now >= first and (is_new or now - assessed_at >= IDLE_ASSESS_MS):
             assessed_at = now
             stretch = detector.assess(Signal.ERROR, now, prior=prior).stretch

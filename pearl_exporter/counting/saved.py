@@ -1,6 +1,7 @@
 """What is saved of one outbound, so that counting goes on after a restart. Pure."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -60,10 +61,12 @@ class SavedOutbound(NamedTuple):
         progress: The counters, and how far the outbound was polled.
         blocks: The tracked calls, in the form of `blocks`, by the blocks' keys. The tracker empties
             this while it loads, so that the memory of a block can serve the next one.
+        signals: What is learned of the calls' shares, by hour, in the form of `detection.saved`.
     """
 
     progress: Progress
     blocks: dict[Instant, bytes]
+    signals: Mapping[Instant, bytes] = MappingProxyType({})
 
 
 class Delta(NamedTuple):
@@ -74,12 +77,14 @@ class Delta(NamedTuple):
         blocks: The blocks that changed, by key; None for a block that is gone.
         journal: The poll's entries, in the form of `journal`; None if there are none.
         journal_from: Entries of polls before this T are about forgotten calls alone.
+        signals: What has changed of what is learned, by hour; None for an hour that is forgotten.
     """
 
     progress: Progress
     blocks: Mapping[Instant, bytes | None]
     journal: bytes | None = None
     journal_from: Instant = 0
+    signals: Mapping[Instant, bytes | None] = MappingProxyType({})
 
 
 SEVERAL_TAG_RULES = "several"

@@ -144,7 +144,7 @@ class Tracker:
         Raises:
             ValueError: What was saved is damaged.
         """
-        progress, blocks = saved or (None, {})
+        progress, blocks, _ = saved or (None, {}, {})
         table = CallTable(block_calls=block_calls, max_unused_kinds=max_unused_kinds)
         self.rules = rules
         self.calls: CallView = table

@@ -21,6 +21,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 
 from pearl_exporter.counting.calls import Instant
+from pearl_exporter.counting.row_changes import STEP_MS
 from pearl_exporter.detection.signals import POPULATIONS, Population, Signal
 
 MINUTE_MS = 60_000
@@ -56,6 +57,11 @@ def epoch_of(now: Instant) -> Instant:
     return now - now % EPOCH_MS
 
 
+def hour_of(start: Instant) -> Instant:
+    """Return the full hour before an instant."""
+    return start - start % HOUR_MS
+
+
 def _oldest(epoch: Instant) -> Instant:
     """Return the start of the oldest bin that is kept: a full hour, so that no bin is cut."""
     oldest = epoch - WEEK_MS
@@ -78,6 +84,7 @@ class Bins:
             _check(start, counts)
         self._counts = {start: [*counts] for start, counts in (saved or {}).items()}
         self._starts = sorted(self._counts)
+        self._changed_hours: set[Instant] = set()
         # as long as the present is not known, the newest bin is the best guess
         self._epoch: Instant = epoch_of(max(self._counts, default=0))
 
@@ -85,13 +92,29 @@ class Bins:
         """Return the counts of each bin, in the order of `COLUMNS`, by its start."""
         return {start: tuple(counts) for start, counts in self._counts.items()}
 
+    def take_changed_hours(self) -> Mapping[Instant, Mapping[Instant, Sequence[int]]]:
+        """Return the bins of each hour that has changed since the last call of this, by its start.
+
+        An hour that is forgotten has no bins.
+        """
+        changed, self._changed_hours = self._changed_hours, set()
+        counts = self._counts
+        return {
+            hour: {
+                start: counts[start]
+                for start in range(hour, hour + HOUR_MS, STEP_MS)
+                if start in counts
+            }
+            for hour in changed
+        }
+
     def add(self, start: Instant, names: Iterable[Population | Signal], times: int = 1) -> None:
         """Add calls to the bin of their start; calls that started over a week ago are left out.
 
         Args:
             start: When the calls started.
             names: The populations that they belong to, and the signals for which they are bad.
-            times: How many calls they are.
+            times: How many calls they are; less than 0 takes away calls that were added.
         """
         if start < _oldest(self._epoch):
             # the bin is gone: a bad call without the others would be worse than none
@@ -101,8 +124,10 @@ class Bins:
         if counts is None:
             counts = self._counts[place] = [0] * len(COLUMNS)
             insort(self._starts, place)
+        self._changed_hours.add(hour_of(place))
         for name in names:
-            counts[_COLUMN[name]] += times
+            # calls of a state from before there were bins may be taken away, and were never added
+            counts[_COLUMN[name]] = max(0, counts[_COLUMN[name]] + times)
 
     def advance(self, now: Instant) -> None:
         """Merge bins that have become old, and forget those that are over a week old.
@@ -118,7 +143,9 @@ class Bins:
         for start, counts in self._counts.items():
             if start >= _oldest(epoch):
                 _merge(merged, self._place(start), counts)
-        self._counts = self._with_hours(merged)
+        merged = self._with_hours(merged)
+        self._changed_hours |= {hour_of(start) for start in self._counts.keys() ^ merged.keys()}
+        self._counts = merged
         self._starts = sorted(self._counts)
 
     def newest_first(self, signal: Signal, since: Instant) -> list[Bin]:
@@ -134,10 +161,11 @@ class Bins:
     def _place(self, start: Instant) -> Instant:
         """Return where the bin of a start begins."""
         age = self._epoch - start
-        for oldest, length in _LEVELS:
-            if age < oldest:
-                return start - start % length
-        return start - start % _LEVELS[-1][1]
+        lengths = (length for oldest, length in _LEVELS if age < oldest)
+        place = start - start % next(lengths, _LEVELS[-1][1])
+        if age >= _MERGED_AFTER_MS and place not in self._counts and hour_of(place) in self._counts:
+            return hour_of(place)
+        return place
 
     def _with_hours(self, counts: Mapping[Instant, list[int]]) -> dict[Instant, list[int]]:
         """Return the bins with old ones merged to hours, but for hours that have many calls."""

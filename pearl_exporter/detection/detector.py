@@ -1,9 +1,11 @@
 """The detector of one outbound: takes its calls, and says which of its shares are unusual. Pure."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from pearl_exporter.counting.calls import Call, Instant
+from pearl_exporter.counting.calls import CallValues, Instant
+from pearl_exporter.counting.row_changes import Changes
 from pearl_exporter.detection.bins import DAY_MS, EPOCH_MS, Bins, epoch_of
 from pearl_exporter.detection.evidence import AT_LEAST_BAD_CALLS, ChangePointTest, Stretch
 from pearl_exporter.detection.signals import Population, Signal, marks_of
@@ -67,6 +69,7 @@ class Detector:
         # no stretch begins before the end of an incident: an end is found once and remembered,
         # since the calls that prove it are a small part of those that come later
         self._ended = {Signal(signal): at for signal, at in ended.items()}
+        self._taken_ends: Mapping[str, Instant] = dict(ended)
         self._tests: dict[Signal, ChangePointTest | None] = {}
         self._learned_at: Instant | None = None
 
@@ -76,18 +79,29 @@ class Detector:
             self._bins.saved(), {signal.value: at for signal, at in self._ended.items()}
         )
 
-    def add_call(self, start: Instant, times: int = 1) -> None:
-        """Add a call that was read for the first time, or calls with the same start."""
-        self._bins.add(start, (Population.ALL,), times)
+    def take_changes(
+        self,
+    ) -> tuple[Mapping[Instant, Mapping[Instant, Sequence[int]]], Mapping[str, Instant] | None]:
+        """Return what has changed since the last call of this.
 
-    def add_outcome(self, call: Call, times: int = 1) -> None:
-        """Add the first finished read of a call, or of calls that are equal.
-
-        Each of them was added by `add_call` before. A call that is live says nothing yet.
+        Returns:
+            The bins of each hour that has changed, and the ends of incidents; None if they have not
+            changed.
         """
-        marks = marks_of(call)
-        if marks is not None:
-            self._bins.add(call.start, (*marks.populations, *marks.bad), times)
+        ends = {signal.value: at for signal, at in self._ended.items()}
+        is_changed, self._taken_ends = ends != self._taken_ends, ends
+        return self._bins.take_changed_hours(), ends if is_changed else None
+
+    def add(self, changes: Changes, now: Instant) -> None:
+        """Add what a poll has changed.
+
+        Args:
+            changes: The calls that it has added and taken away.
+            now: T of the poll.
+        """
+        self._bins.advance(now)
+        for (start, values), calls in changes.items():
+            self._bins.add(start, _columns_of(values), calls)
 
     def assess(
         self,
@@ -126,9 +140,18 @@ class Detector:
         epoch = epoch_of(now)
         if self._learned_at != epoch:
             self._tests, self._learned_at = {}, epoch
-        if signal not in self._tests:
+        if self._tests.get(signal) is None:  # siblings may know by now
             until = epoch - LEARN_AFTER_MS
             past = [each for each in self._bins.newest_first(signal, 0) if each[0] < until]
             usual = usual_of(past, prior)
             self._tests[signal] = None if usual is None else ChangePointTest(usual)
         return self._tests[signal]
+
+
+@lru_cache(maxsize=1024)
+def _columns_of(values: CallValues) -> tuple[Population | Signal, ...]:
+    """Return the columns in which a call with these values is counted."""
+    marks = marks_of(values)
+    if marks is None:  # it is going on
+        return (Population.ALL,)
+    return (Population.ALL, *marks.populations, *marks.bad)

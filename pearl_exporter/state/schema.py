@@ -69,12 +69,28 @@ journal = Table(
     comment="What became of calls in one poll, until forgotten; see counting.journal.",
 )
 
+signals = Table(
+    "signals",
+    metadata,
+    Column("outbound", Integer, ForeignKey(outbounds.c.number), primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("bins", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    comment="How many calls of a week were bad, an hour of starts a row; see detection.saved.",
+)
+
 FIRST_VERSION = 4
 """The first version that was released. The tables 1 to 3 exist on developers' machines only."""
 
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = ()
+
+def _add_signals(connection: Connection) -> None:
+    """Add the table of what is learned; an older state has learned nothing."""
+    signals.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_add_signals,)
 """The first one brings a state from `FIRST_VERSION` to the next version, and so on.
 
 Never change a migration that was released. The tables above are always those of the newest version.

@@ -8,7 +8,7 @@ commits that were published already, and Prometheus would read the lower counter
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from pearl_exporter.counting.saved import (
 )
 from pearl_exporter.errors import STATE_UNCHANGED_HINT, StateError
 from pearl_exporter.state.records import DiscoveredOutbound
-from pearl_exporter.state.schema import blocks, discovered, journal, migrate, outbounds
+from pearl_exporter.state.schema import blocks, discovered, journal, migrate, outbounds, signals
 from pearl_exporter.state.sqlite import SqliteFile, as_state_errors, configure_connection
 
 CHECKPOINT_SECONDS = 300.0
@@ -40,6 +40,8 @@ the log alone is lost with it, if somebody removes it.
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+Upsert = Callable[[Connection, Sequence[tuple[object, ...]]], None]
 
 
 def open_sql_store(url: str) -> "SqlStore":
@@ -80,6 +82,7 @@ class SqlStore:
         # One worker: transactions never overlap, so they never wait for each other's lock.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._upsert_blocks = _upsert(engine, blocks, ("outbound", "key"))
+        self._upsert_signals = _upsert(engine, signals, ("outbound", "hour"))
 
     async def load_progress(self, outbound_id: str) -> Progress | None:
         """Return the counters as last committed; see `Store`."""
@@ -157,12 +160,8 @@ class SqlStore:
 
     def _commit(self, connection: Connection, outbound_id: str, delta: Delta) -> None:
         number = _save_progress(connection, outbound_id, delta.progress)
-        changed = [(number, key, calls) for key, calls in delta.blocks.items() if calls is not None]
-        gone = [key for key, calls in delta.blocks.items() if calls is None]
-        if changed:
-            self._upsert_blocks(connection, changed)
-        if gone:
-            _delete_blocks(connection, number, gone)
+        _save(connection, number, delta.blocks, blocks, self._upsert_blocks)
+        _save(connection, number, delta.signals, signals, self._upsert_signals)
         if delta.journal is not None:
             entry = {
                 "outbound": number,
@@ -181,7 +180,12 @@ def _load(connection: Connection, outbound_id: str) -> SavedOutbound | None:
         return None
     number, progress = found
     find = select(blocks.c.key, blocks.c.calls).where(blocks.c.outbound == number)
-    return SavedOutbound(progress, dict(map(tuple, connection.execute(find))))
+    find_signals = select(signals.c.hour, signals.c.bins).where(signals.c.outbound == number)
+    return SavedOutbound(
+        progress,
+        dict(map(tuple, connection.execute(find))),
+        dict(map(tuple, connection.execute(find_signals))),
+    )
 
 
 def _find(connection: Connection, outbound_id: str) -> tuple[int, Progress] | None:
@@ -212,9 +216,31 @@ def _save_progress(connection: Connection, outbound_id: str, progress: Progress)
     return number
 
 
-def _upsert(
-    engine: Engine, table: Table, key: tuple[str, ...]
-) -> Callable[[Connection, Sequence[tuple[object, ...]]], None]:
+def _save(
+    connection: Connection,
+    number: int,
+    changes: Mapping[Instant, bytes | None],
+    table: Table,
+    upsert: Upsert,
+) -> None:
+    """Save the pieces of an outbound that have changed, and delete those that are gone.
+
+    Args:
+        connection: In the transaction of the commit.
+        number: The outbound's number.
+        changes: The pieces by key; None for one that is gone.
+        table: Its columns are the outbound, the key and the content.
+        upsert: As `_upsert` returned it for the table.
+    """
+    if changed := [(number, key, content) for key, content in changes.items() if content]:
+        upsert(connection, changed)
+    if gone := [key for key, content in changes.items() if not content]:
+        outbound, key, _ = table.columns
+        statement = table.delete().where(outbound == number, key == bindparam("gone"))
+        connection.execute(statement, [{"gone": each} for each in gone])
+
+
+def _upsert(engine: Engine, table: Table, key: tuple[str, ...]) -> Upsert:
     """Return a function that inserts rows, or replaces those with the same key.
 
     The statement is compiled once and passed to the driver as text: through SQLAlchemy's usual path
@@ -239,8 +265,3 @@ def _upsert(
         connection.exec_driver_sql(sql, list(rows))
 
     return upsert
-
-
-def _delete_blocks(connection: Connection, number: int, keys: Iterable[Instant]) -> None:
-    gone = blocks.delete().where(blocks.c.outbound == number, blocks.c.key == bindparam("gone"))
-    connection.execute(gone, [{"gone": key} for key in keys])

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pearl_exporter.counting.calls import Call
+from pearl_exporter.counting.calls import Call, CallValues
+from pearl_exporter.counting.row_changes import outline
 from pearl_exporter.detection.bins import DAY_MS, EPOCH_MS, HOUR_MS, MINUTE_MS
 from pearl_exporter.detection.detector import Detector, SavedDetector
 from pearl_exporter.detection.evidence import LIMITS
@@ -37,8 +38,7 @@ def calls(
 
 def add(detector: Detector, some: Iterable[Call]) -> None:
     for call in some:
-        detector.add_call(call.start)
-        detector.add_outcome(call)
+        detector.add({(call.start, outline(call)): 1}, call.start)
 
 
 def evidence(detector: Detector, now: int, **how) -> float:
@@ -138,8 +138,7 @@ def test_a_new_outbound_whose_calls_all_fail_is_found():
 
 def test_a_live_call_is_a_call_that_is_not_bad_yet():
     detector = after_a_week()
-    detector.add_call(TODAY, 10)
-    detector.add_outcome(Call("live", TODAY, status=40, call_status=3))
+    detector.add({(TODAY, CallValues(40, 3, 0.0, ())): 10}, TODAY)
     stretch = detector.assess(Signal.ERROR, TODAY + MINUTE_MS).stretch
     assert (stretch.calls, stretch.bad) == (10, 0)
 

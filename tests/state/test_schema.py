@@ -128,3 +128,13 @@ def test_an_empty_database_gets_the_newest_tables_at_once(path):
     ran = []
     migrate_file(path, *MIGRATIONS, ran.append)
     assert (version_of(path), ran) == (NEWEST_VERSION + 1, [])
+
+
+async def test_a_state_from_before_signals_keeps_its_counters(path, saved):
+    run_sql(path, "DROP TABLE signals")
+    set_version(path, FIRST_VERSION)
+    store = open_store(url_of(path))
+    assert plain(await store.load("outbound")) == saved
+    assert (await store.load("outbound")).signals == {}
+    await store.aclose()
+    assert version_of(path) == NEWEST_VERSION

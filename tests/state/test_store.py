@@ -59,6 +59,19 @@ async def test_any_sequence_of_commits_adds_up_to_the_tracker(tmp_path_factory, 
     await store.aclose()
 
 
+async def test_what_was_learned_is_saved_by_hour_and_forgotten(path):
+    store = open_store(url_of(path))
+    _, applied = polled_tracker()
+    for signals in ({7: b"a", 8: b"b"}, {8: b"c", 9: b"d"}, {}, {7: None}):
+        await store.commit("outbound", applied.delta._replace(signals=signals))
+    await store.commit("another", applied.delta._replace(signals={7: b"x"}))
+    await store.aclose()
+    again = open_store(url_of(path))
+    assert (await again.load("outbound")).signals == {8: b"c", 9: b"d"}
+    assert (await again.load("another")).signals == {7: b"x"}
+    await again.aclose()
+
+
 async def test_damaged_calls_are_not_loaded(path):
     store = open_store(url_of(path))
     _, applied = polled_tracker()

@@ -28,8 +28,11 @@ RULES = CountingRules(
 def merged(saved: SavedOutbound | None, delta: Delta) -> SavedOutbound:
     """Return what is saved after a delta was committed."""
     blocks = {**(saved.blocks if saved else {}), **delta.blocks}
+    signals = {**(saved.signals if saved else {}), **delta.signals}
     return SavedOutbound(
-        delta.progress, {key: each for key, each in blocks.items() if each is not None}
+        delta.progress,
+        {key: each for key, each in blocks.items() if each is not None},
+        {key: each for key, each in signals.items() if each is not None},
     )
 
 
