@@ -154,6 +154,7 @@ class ActiveParts:
                 await self._schedule.remove(key)
                 self._exposition.remove(key)
                 self._context.first_polls.forget(key)
+                self._context.usual_shares.forget(key)
                 removed.append(old)
             elif new is not old:
                 await self._exchange(old, new)

@@ -11,6 +11,7 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.histogram import HistogramSnapshot
 from pearl_exporter.counting.window import WindowSnapshot
 from pearl_exporter.errors import Reason
+from pearl_exporter.polling.signal_readings import SignalReading
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 
 Value = float | HistogramSnapshot
@@ -83,6 +84,22 @@ def _in_window_by_label(read: Callable[[WindowSnapshot], Mapping[str, float]]) -
     def samples(outbound: OutboundSnapshot) -> list[Sample]:
         window = outbound.calls.window
         return [] if window is None else [((key,), value) for key, value in read(window).items()]
+
+    return samples
+
+
+def _of_signals(read: Callable[[SignalReading], float | None]) -> Reader:
+    """Return a reader of one sample for each signal; of none of a signal while the value is None.
+
+    Nothing is published of a signal as long as no share is known to be usual.
+    """
+
+    def samples(outbound: OutboundSnapshot) -> list[Sample]:
+        return [
+            ((signal,), value)
+            for signal, reading in outbound.signals.items()
+            if reading.usual_ratio is not None and (value := read(reading)) is not None
+        ]
 
     return samples
 
@@ -232,6 +249,95 @@ OUTBOUND_METRICS: tuple[OutboundMetric, ...] = (
         f"Start of the oldest call that is going on, {_AS_OF}; absent if there is none.",
         (),
         _timestamp(lambda outbound: outbound.calls.oldest_live_start),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_usual_ratio",
+        "gauge",
+        "Usual share of bad calls by signal, learned from the last seven days; absent while too "
+        "little is known.",
+        ("signal",),
+        _of_signals(lambda reading: reading.usual_ratio),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_usual_calls",
+        "gauge",
+        "Calls that the usual share of the signal is known from.",
+        ("signal",),
+        _of_signals(lambda reading: reading.usual_calls),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_recent_ratio",
+        "gauge",
+        "Share of bad calls by signal in the newest calls that differ most from the usual share; "
+        f"{_AS_OF}.",
+        ("signal",),
+        _of_signals(
+            lambda reading: (
+                reading.recent_bad_calls / reading.recent_calls if reading.recent_calls else None
+            )
+        ),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_recent_calls",
+        "gauge",
+        f"Calls that the recent share of the signal is of, {_AS_OF}.",
+        ("signal",),
+        _of_signals(lambda reading: reading.recent_calls),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_recent_bad_calls",
+        "gauge",
+        f"Bad calls among them, {_AS_OF}.",
+        ("signal",),
+        _of_signals(lambda reading: reading.recent_bad_calls),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_evidence",
+        "gauge",
+        "How unusual the recent share of the signal is, in nats: the logarithm of how much more "
+        f"likely a raised share makes it than the usual one; {_AS_OF}.",
+        ("signal",),
+        _of_signals(lambda reading: reading.evidence),
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_evidence_limit",
+        "gauge",
+        "Evidence above which the signal is worth a warning or a page.",
+        ("signal", "severity"),
+        lambda outbound: [
+            ((signal, severity), limit)
+            for signal, reading in outbound.signals.items()
+            if reading.usual_ratio is not None
+            for severity, limit in reading.limits._asdict().items()
+        ],
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_ceiling_ratio",
+        "gauge",
+        "Configured share of bad calls that is too high whatever is usual; absent where none is.",
+        ("signal",),
+        lambda outbound: [
+            ((signal,), reading.ceiling)
+            for signal, reading in outbound.signals.items()
+            if reading.ceiling is not None
+        ],
+        hidden_when_stale=True,
+    ),
+    OutboundMetric(
+        "pearl_signal_since_timestamp_seconds",
+        "gauge",
+        "Start of the first call of the recent share, while the evidence is above the limit for a "
+        "warning.",
+        ("signal",),
+        _of_signals(lambda reading: None if reading.since is None else reading.since / 1000),
         hidden_when_stale=True,
     ),
     OutboundMetric(

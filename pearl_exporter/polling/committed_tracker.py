@@ -1,9 +1,9 @@
-"""The tracker of one outbound and its saved state, kept in step: both change, or neither.
+"""Tracker and detector of one outbound and their saved state, kept in step: all change, or none.
 
-The tracker is changed in memory and then committed to the store. In between it is ahead of what is
-saved. If the commit fails then, or is not known to have succeeded, the tracker is dropped and
-loaded from the store again: what was saved counts. So nothing is counted twice or lost, whenever a
-poll fails or is cancelled.
+Both are changed in memory and then committed to the store. In between they are ahead of what is
+saved. If the commit fails then, or is not known to have succeeded, they are dropped and loaded from
+the store again: what was saved counts. So nothing is counted twice or lost, whenever a poll fails
+or is cancelled.
 """
 
 import asyncio
@@ -11,9 +11,12 @@ from collections.abc import Callable
 from functools import partial
 
 from pearl_exporter.counting.calls import Instant
+from pearl_exporter.counting.observation import Observation
 from pearl_exporter.counting.saved import SavedOutbound
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Applied, Tracker
+from pearl_exporter.detection.detector import Detector
+from pearl_exporter.detection.saved import all_pieces, changed_pieces, joined_pieces
 from pearl_exporter.errors import STATE_UNCHANGED_HINT, StateError
 from pearl_exporter.polling.context import PollContext
 from pearl_exporter.polling.heap import trim_heap
@@ -34,7 +37,7 @@ NewTracker = Callable[[CountingRules, SavedOutbound | None], Tracker]
 
 
 class CommittedTracker:
-    """The tracker of one outbound, in step with the store.
+    """The tracker and the detector of one outbound, in step with the store.
 
     Attributes:
         plan_state: What the last committed poll leaves to the plan of the next.
@@ -72,6 +75,7 @@ class CommittedTracker:
         self._commit_seconds = commit_seconds
         self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
+        self._detector: Detector | None = None
         self._predecessor: Tracker | None = None
         """What has tracked by other rules until now, where there is no tracker by these yet."""
         self._is_abandoned = False
@@ -81,7 +85,12 @@ class CommittedTracker:
     def saved(self) -> SavedOutbound | None:
         """Return what is tracked and counted; None if it has to be loaded."""
         tracker = self._tracker or self._predecessor
-        return None if tracker is None else tracker.saved()
+        return None if tracker is None else _saved(tracker, self._detector)
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, as of the last committed poll; one that knows nothing if none is loaded."""
+        return self._detector or Detector()
 
     def resume_from(self, old: "CommittedTracker") -> None:
         """Take over what another one of the same outbound has tracked, by this one's rules.
@@ -92,6 +101,7 @@ class CommittedTracker:
         """
         self.plan_state = old.plan_state
         rules, tracker, predecessor = old._tracked  # noqa: SLF001 - of this class
+        self._detector = old._detector  # noqa: SLF001 - it does not depend on the rules
         if rules == self._rules:
             self._tracker, self._predecessor = tracker, predecessor
         else:
@@ -107,7 +117,8 @@ class CommittedTracker:
             predecessor = self._predecessor
             if predecessor is not None:
                 size = len(predecessor.calls)
-                self._tracker = await self._build(predecessor.saved, size)
+                detector = self._detector
+                self._tracker = await self._build(lambda: _saved(predecessor, detector), size)
             else:
                 saved = await self._context.store.load(self._outbound_id)
                 if saved is None:
@@ -125,6 +136,7 @@ class CommittedTracker:
         return await asyncio.to_thread(lambda: self._tracker_from(saved()))
 
     def _tracker_from(self, saved: SavedOutbound | None) -> Tracker:
+        self._detector = self._detector_from(saved)
         if saved is not None and _has_other_buckets(saved, self._rules):
             self._log.other_buckets()
         try:
@@ -133,6 +145,13 @@ class CommittedTracker:
             raise StateError(
                 f"{error} (outbound {self._outbound_id}); {STATE_UNCHANGED_HINT}"
             ) from None
+
+    def _detector_from(self, saved: SavedOutbound | None) -> Detector:
+        try:
+            return Detector(joined_pieces(() if saved is None else saved.signals.items()))
+        except ValueError:
+            self._log.damaged_signals()
+            return Detector()
 
     async def apply_and_commit(
         self, tracker: Tracker, result: PollResult, *, now: Instant, max_gap_ms: int
@@ -153,12 +172,13 @@ class CommittedTracker:
         Raises:
             StateError: It could not be committed.
         """
-        apply = partial(tracker.apply, result.observation, now=now, max_gap_ms=max_gap_ms)
+        detector = self.detector
+        apply = partial(_apply, tracker, detector, result.observation, now, max_gap_ms)
         read = result.observation
         is_large = read.rows.size + len(read.unreadable_ids) >= self._large_read_rows
         self._is_heap_large |= is_large
         working = asyncio.ensure_future(
-            self._apply_then_commit(tracker, apply, result.state, in_thread=is_large)
+            self._apply_then_commit(tracker, detector, apply, result.state, in_thread=is_large)
         )
         try:
             return await asyncio.shield(working)
@@ -171,16 +191,22 @@ class CommittedTracker:
             raise
 
     async def _apply_then_commit(
-        self, tracker: Tracker, apply: Callable[[], Applied], state: PlanState, *, in_thread: bool
+        self,
+        tracker: Tracker,
+        detector: Detector,
+        apply: Callable[[], Applied],
+        state: PlanState,
+        *,
+        in_thread: bool,
     ) -> Applied:
-        # From here to the end of the commit the tracker is ahead of the store. If anything fails
-        # in between, there is no tracker, and the next poll loads what was saved.
-        self._tracker = None
+        # From here to the end of the commit both are ahead of the store. If anything fails in
+        # between, there are none, and the next poll loads what was saved.
+        self._tracker = self._detector = None
         applied = await asyncio.to_thread(apply) if in_thread else apply()
         if self._is_abandoned:
             return applied  # another poller has loaded the state meanwhile, and goes on from there
         await self._context.store.commit(self._outbound_id, applied.delta)
-        self._tracker, self.plan_state = tracker, state
+        self._tracker, self._detector, self.plan_state = tracker, detector, state
         for field, calls in applied.unknown_code_counts.items():
             self._context.observer.met_unknown_codes(field, calls)
         return applied
@@ -193,6 +219,22 @@ class CommittedTracker:
             # present step ends
             await asyncio.sleep(0)
             trim_heap()
+
+
+def _apply(
+    tracker: Tracker, detector: Detector, read: Observation, now: Instant, max_gap_ms: int
+) -> Applied:
+    """Apply what was read to both; return what is to be saved of both."""
+    applied = tracker.apply(read, now=now, max_gap_ms=max_gap_ms)
+    detector.add(applied.changes, now)
+    return applied._replace(delta=applied.delta._replace(signals=changed_pieces(detector)))
+
+
+def _saved(tracker: Tracker, detector: Detector | None) -> SavedOutbound | None:
+    saved = tracker.saved()
+    if saved is None or detector is None:
+        return saved
+    return saved._replace(signals=all_pieces(detector))
 
 
 def _size_of(saved: SavedOutbound) -> int:

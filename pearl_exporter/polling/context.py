@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pearl_exporter.api.clock import ApiClock, Clock
 from pearl_exporter.polling.first_polls import FirstPolls
+from pearl_exporter.polling.signal_readings import UsualShares
 from pearl_exporter.polling.snapshot import OutboundSnapshot
 from pearl_exporter.state.store import Store
 
@@ -41,6 +42,7 @@ class PollContext:
         publish: Publishes what is known of an outbound.
         on_progress: Hears how far whole reads have come.
         first_polls: Logs first polls.
+        usual_shares: What is usual for each outbound.
     """
 
     store: Store
@@ -50,3 +52,4 @@ class PollContext:
     publish: Callable[[OutboundSnapshot], None]
     on_progress: ProgressListener
     first_polls: FirstPolls = field(default_factory=FirstPolls)
+    usual_shares: UsualShares = field(default_factory=UsualShares)

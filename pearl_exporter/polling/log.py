@@ -63,6 +63,13 @@ class PollLog:
         if outcome.success is not None:
             self._succeeded(outcome.success, last_reason, polled_at, now)
 
+    def damaged_signals(self) -> None:
+        """Log that what was learned of usual shares can't be read, and is learned again."""
+        _log.warning(
+            "the saved usual shares are damaged, so they are learned again; no counter is lost",
+            extra=self._extra,
+        )
+
     def _failed(self, error: PollError, last_reason: Reason | None) -> None:
         level = logging.DEBUG if last_reason == error.reason else logging.WARNING
         extra = {**self._extra, "reason": error.reason.value, "error": str(error)}

@@ -1,11 +1,14 @@
 """What came of one poll, as a value: health, history and log are made from it. Pure."""
 
+from types import MappingProxyType
+
 import msgspec
 
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import TrackerSnapshot
 from pearl_exporter.errors import PollError
 from pearl_exporter.polling.poll_history import Asked, PollFindings, PollRecord
+from pearl_exporter.polling.signal_readings import SignalReadings
 
 
 class PollSuccess(msgspec.Struct, frozen=True):
@@ -15,6 +18,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
         polled_at: T, the moment as of which it read, by the API's clock.
         rows: How many rows it read.
         calls: What the outbound's calls amount to since.
+        signals: How unusual their shares are.
         found: What changed.
         scanned: Whether the whole window has been read by now, at once or in slices.
         missed: Whether a poll that was due before this one did not happen.
@@ -35,6 +39,7 @@ class PollSuccess(msgspec.Struct, frozen=True):
     reads_by_offset: bool
     unread: tuple[Instant, Instant] | None
     many_missed: tuple[int, int] | None = None
+    signals: SignalReadings = MappingProxyType({})
 
 
 class PollOutcome(msgspec.Struct, frozen=True):

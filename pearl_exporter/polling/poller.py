@@ -32,6 +32,7 @@ from pearl_exporter.polling.outcome import PollOutcome, PollSuccess
 from pearl_exporter.polling.plan_runner import PlanRunner
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import Asked, PollRecord, findings_between, with_poll
+from pearl_exporter.polling.signal_readings import read_signals
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
 from pearl_exporter.polling.unusable_fields import UnusableFields
 from pearl_exporter.reading.contradictions import MAX_UNREADABLE, outside
@@ -176,6 +177,7 @@ class Poller:
         before = old.snapshot
         self._set(
             calls=before.calls,
+            signals=before.signals,
             polls=before.polls,
             window_seconds=before.window_seconds,
             health=replace(before.health, interval_seconds=self.outbound.interval),
@@ -326,6 +328,9 @@ class Poller:
             reads_by_offset=result.state.by_offset,
             unread=result.observation.unread,
             many_missed=((len(missed.newly), missed.present) if missed.is_many_to_log else None),
+            signals=read_signals(
+                self._tracker.detector, self.outbound, self._context.usual_shares, polled_at
+            ),
         )
         self._idle.polled(success.calls, is_behind=success.unread is not None, at=due)
         if self._idle.interval > self.outbound.interval:
@@ -356,7 +361,10 @@ class Poller:
         )
         if outcome.success is not None:
             self._snapshot = replace(
-                before, calls=outcome.success.calls, window_seconds=self.outbound.window
+                before,
+                calls=outcome.success.calls,
+                signals=outcome.success.signals,
+                window_seconds=self.outbound.window,
             )
         self._set(
             health=before.health.after(outcome),

@@ -1,6 +1,7 @@
 """What is known of one outbound at one moment, for scrapes and pages. Pure, immutable."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -8,6 +9,7 @@ from pearl_exporter.counting.calls import Instant
 from pearl_exporter.counting.tracker import TrackerSnapshot
 from pearl_exporter.polling.poll_health import Health
 from pearl_exporter.polling.poll_history import PollRecord
+from pearl_exporter.polling.signal_readings import SignalReadings
 from pearl_exporter.reading.search import ReadProgress
 
 
@@ -32,6 +34,7 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
         spans: The configured timings of its polls.
         health: The health of its polls.
         calls: What its calls amount to.
+        signals: How unusual the shares of its calls are, as of the last good poll of this process.
         polls: The last polls that ended, the newest first.
         read_progress: How far the running poll has come; None unless it reads everything and that
             takes seconds.
@@ -45,6 +48,7 @@ class OutboundSnapshot(msgspec.Struct, frozen=True):
     spans: PollTimings
     health: Health
     calls: TrackerSnapshot
+    signals: SignalReadings = MappingProxyType({})
     polls: tuple[PollRecord, ...] = ()
     read_progress: ReadProgress | None = None
 

@@ -87,6 +87,18 @@ EXPORTER = {
     "pearl_exporter_config_last_reload_success_timestamp_seconds": ("gauge", set()),
 }
 
-HIDDEN_WHEN_STALE = WINDOW | NOW_SERIES
+SIGNALS = {
+    "pearl_signal_usual_ratio": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_usual_calls": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_recent_ratio": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_recent_calls": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_recent_bad_calls": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_evidence": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_evidence_limit": ("gauge", {"outbound", "signal", "severity"}),
+    "pearl_signal_since_timestamp_seconds": ("gauge", {"outbound", "signal"}),
+    "pearl_signal_ceiling_ratio": ("gauge", {"outbound", "signal"}),
+}
+
+HIDDEN_WHEN_STALE = WINDOW | NOW_SERIES | SIGNALS
 
 CONTRACT = HIDDEN_WHEN_STALE | COUNTED | OUTBOUND_HEALTH | EXPORTER

@@ -13,9 +13,11 @@ from pearl_exporter.counting.ledger import LedgerSnapshot
 from pearl_exporter.counting.settlement import CountingRules
 from pearl_exporter.counting.tracker import Tracker, TrackerSnapshot
 from pearl_exporter.counting.window import WindowSnapshot
+from pearl_exporter.detection.signals import Signal
 from pearl_exporter.exposition.exporter_metrics import ExporterMetrics
 from pearl_exporter.exposition.render import Exposition, Format
 from pearl_exporter.polling.poll_health import Health
+from pearl_exporter.polling.signal_readings import SignalReading
 from pearl_exporter.polling.snapshot import OutboundSnapshot, PollTimings
 from tests.exposition.contract import CALL_STATUSES, SETTLED_STATUSES, STATUSES
 
@@ -120,6 +122,11 @@ def polled(
         spans=SPANS,
         health=health,
         calls=calls,
+        signals={
+            Signal.ERROR: SignalReading(0.031, 9_000, 130, 42, 61.5, NOW - 600_000),
+            Signal.SHORT: SignalReading(0.2, 3_000, 20, 4, 0.0, None, ceiling=0.5),
+            Signal.NOT_SUCCESSFUL: SignalReading(None, 0, 7, 2, None, None),
+        },
     )
 
 
