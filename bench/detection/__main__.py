@@ -23,7 +23,7 @@ from pearl_exporter.detection.evidence import LIMITS
 SCATTERS = (0.0, 0.08, 0.16, 0.22, 0.28)
 PAGE, WARNING = LIMITS["normal"].page, LIMITS["normal"].warning
 ALARMS = (("page", PAGE), ("warning", WARNING))
-CURVE = (6.0, 7.0, WARNING, 8.0, 9.0, 10.0, PAGE, 12.0, 13.0, 15.0)
+CURVE = (6.0, WARNING, 8.0, 9.0, PAGE, 11.0, 12.0, 13.0, 15.0)
 
 HEAD = (
     "false",

@@ -60,8 +60,8 @@ class Limits(NamedTuple):
 
 
 LIMITS = {
-    "low": Limits(warning=11.0, page=15.0),
-    "normal": Limits(warning=7.5, page=11.0),
+    "low": Limits(warning=10.0, page=14.0),
+    "normal": Limits(warning=7.0, page=10.0),
     "high": Limits(warning=6.0, page=8.0),
 }
 """The limits of each ``signals.*.sensitivity``."""

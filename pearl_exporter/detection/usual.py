@@ -61,7 +61,7 @@ _OUTLIER_NATS = 6.0
 """From this much evidence on a block is part of an incident."""
 
 _INCREDIBLE_NATS = 11.0
-"""From this much evidence on siblings do not have such a share: as much as makes a page."""
+"""From this much evidence on a share is out of all proportion to what siblings have."""
 
 _OUTLIER_ODDS = (2.0, 4.0, 12.0)
 

@@ -68,7 +68,7 @@ async def readings(world: World, polls: int, poller=None):
 
 
 @pytest.mark.parametrize("kind", ["error", "unreachable"])
-async def test_an_incident_is_evidence_within_minutes_and_says_since_when(kind):
+async def test_an_incident_is_evidence_and_says_since_when(kind):
     world = world_of(with_incident(kind))
     await world.app.start(polling=False)
     found = [each[Signal(kind)] for each in await readings(world, 14)]

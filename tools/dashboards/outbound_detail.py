@@ -9,6 +9,7 @@ from tools.dashboards import (
     outcome_panels,
     panels,
     queries,
+    signal_panels,
     tag_panels,
     thresholds,
 )
@@ -33,6 +34,7 @@ def dashboard() -> Dashboard:
     sections: list[layout.Section] = [
         ("Now", _now()),
         ("Outcomes", [*outcome_panels.outcomes(), *outcome_panels.shares()]),
+        ("Unusual shares", signal_panels.signals()),
         ("Durations", duration_panels.durations()),
         ("Telephony", outcome_panels.telephony()),
         ("Tags", tag_panels.tags()),
