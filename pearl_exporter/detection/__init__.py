@@ -46,8 +46,9 @@ say that the share is usual again, no stretch begins before that moment.
 
 # How calls are kept
 
-A call is added where it *started*, whenever it is read, as what it was when it was first seen
-finished. So the order of arrival does not matter, and neither an outage nor a restart does. Calls
+A call is added where it *started*, whenever it is read, as what its last row says; if a later row
+differs, the call is taken away and added again (`counting.row_changes`). So the order of arrival
+does not matter, and neither an outage nor a restart does. Calls
 are added up in bins, short ones for the last minutes and longer ones for the week (`bins`). The
 bins and the ends of incidents are all the state.
 
@@ -59,4 +60,5 @@ bins and the ends of incidents are all the state.
 | `usual` | Which share is usual, and how far does it move by itself? |
 | `evidence` | How unusual are the newest calls, and since when? |
 | `detector` | All of it together, for one outbound. |
+| `saved` | What is saved of it, in pieces of an hour? |
 """
