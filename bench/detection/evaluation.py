@@ -112,7 +112,7 @@ def evidence_of(
                 detector.add({(start, _LIVE): -bad, (start, _ERROR): bad}, now)
         if now >= first and (is_new or now - assessed_at >= IDLE_ASSESS_MS):
             assessed_at = now
-            stretch = detector.assess(Signal.ERROR, now, prior=prior).stretch
+            stretch = detector.assess(Signal.ERROR, now, prior=lambda: prior).stretch
             yield now, stretch.evidence if stretch else 0.0
 
 

@@ -1,6 +1,6 @@
 """The detector of one outbound: takes its calls, and says which of its shares are unusual. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -108,7 +108,7 @@ class Detector:
         signal: Signal,
         now: Instant,
         *,
-        prior: Prior | None = None,
+        prior: Callable[[], Prior | None] = lambda: None,
         at_least_bad: int = AT_LEAST_BAD_CALLS,
     ) -> Assessment:
         """Return what the calls until now say of a signal.
@@ -116,7 +116,8 @@ class Detector:
         Args:
             signal: The signal.
             now: The present.
-            prior: What the account's other outbounds say; see `usual.prior_of`.
+            prior: Returns what the other outbounds say; see `usual.prior_of`. It is asked for only
+                when what is usual is learned, twice an hour.
             at_least_bad: Fewer bad calls are no evidence.
         """
         self._bins.advance(now)
@@ -135,7 +136,9 @@ class Detector:
             # it is later than the start of the stretch, so that this comes to an end
             self._ended[signal] = ended
 
-    def _learn(self, signal: Signal, now: Instant, prior: Prior | None) -> ChangePointTest | None:
+    def _learn(
+        self, signal: Signal, now: Instant, prior: Callable[[], Prior | None]
+    ) -> ChangePointTest | None:
         """Return the test against what is usual as of the last full half hour."""
         epoch = epoch_of(now)
         if self._learned_at != epoch:
@@ -143,7 +146,7 @@ class Detector:
         if self._tests.get(signal) is None:  # siblings may know by now
             until = epoch - LEARN_AFTER_MS
             past = [each for each in self._bins.newest_first(signal, 0) if each[0] < until]
-            usual = usual_of(past, prior)
+            usual = usual_of(past, prior())
             self._tests[signal] = None if usual is None else ChangePointTest(usual)
         return self._tests[signal]
 

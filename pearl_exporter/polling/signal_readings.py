@@ -1,6 +1,7 @@
 """What is published of each signal of an outbound, and what outbounds learn of each other. Pure."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 from pearl_exporter.config import OutboundSettings
@@ -81,7 +82,7 @@ def read_signals(
         usual, stretch = detector.assess(
             signal,
             now,
-            prior=shares.prior(signal, outbound.id),
+            prior=partial(shares.prior, signal, outbound.id),
             at_least_bad=settings.at_least_bad_calls,
         )
         shares.note(signal, outbound.id, usual)

@@ -123,8 +123,8 @@ def test_a_chronic_share_of_30_percent_is_no_evidence():
     for minute in range(0, 600, 5):
         first = TODAY + minute * MINUTE_MS
         add(detector, calls(0.3, first, 5, seed=minute))
-        assert evidence(detector, first + 5 * MINUTE_MS, prior=prior) < PAGE
-    usual = detector.assess(Signal.ERROR, first + 5 * MINUTE_MS, prior=prior).usual
+        assert evidence(detector, first + 5 * MINUTE_MS, prior=lambda: prior) < PAGE
+    usual = detector.assess(Signal.ERROR, first + 5 * MINUTE_MS, prior=lambda: prior).usual
     assert usual.mean == pytest.approx(0.3, rel=0.1)
 
 
@@ -133,7 +133,7 @@ def test_a_new_outbound_whose_calls_all_fail_is_found():
     add(detector, calls(0.97, TODAY, 10))
     now = TODAY + 10 * MINUTE_MS
     assert detector.assess(Signal.ERROR, now).usual is None
-    assert evidence(Detector(detector.saved()), now, prior=Prior(0.03, 20.0)) > PAGE
+    assert evidence(Detector(detector.saved()), now, prior=lambda: Prior(0.03, 20.0)) > PAGE
 
 
 def test_a_live_call_is_a_call_that_is_not_bad_yet():
@@ -162,9 +162,9 @@ def test_the_order_of_arrival_does_not_matter(some, random):
     random.shuffle(shuffled)
     add(one, some)
     add(other, shuffled)
-    now, prior = TODAY, Prior(0.1, 10.0)
-    assert one.assess(Signal.ERROR, now, prior=prior) == other.assess(
-        Signal.ERROR, now, prior=prior
+    now = TODAY
+    assert one.assess(Signal.ERROR, now, prior=lambda: Prior(0.1, 10.0)) == other.assess(
+        Signal.ERROR, now, prior=lambda: Prior(0.1, 10.0)
     )
 
 
