@@ -128,6 +128,11 @@ class Bins:
         for name in names:
             # calls of a state from before there were bins may be taken away, and were never added
             counts[_COLUMN[name]] = max(0, counts[_COLUMN[name]] + times)
+        if times < 0:  # then they were counted for others: no bin has more bad calls than calls
+            for signal, population in POPULATIONS.items():
+                counts[_COLUMN[population]] = max(
+                    counts[_COLUMN[population]], counts[_COLUMN[signal]]
+                )
 
     def advance(self, now: Instant) -> None:
         """Merge bins that have become old, and forget those that are over a week old.

@@ -167,3 +167,14 @@ GOOD = [0] * len(COLUMNS)
 def test_damaged_bins_are_named(damaged):
     with pytest.raises(ValueError, match=re.escape("saved bins are damaged: got ")):
         Bins(damaged)
+
+
+def test_calls_that_were_never_added_can_be_taken_away():
+    """They are of a state from before there were bins; a bin stays one that can be loaded."""
+    bins, start = Bins(), 1_780_272_000_000
+    bins.advance(start)
+    bins.add(start, (Population.ALL, Signal.ERROR))
+    bins.add(start, (Population.ALL,), -1)
+    bins.add(start, (Population.ALL, Signal.ERROR))
+    assert bins.newest_first(Signal.ERROR, 0) == [(start, 2, 2)]
+    assert Bins(bins.saved()).saved() == bins.saved()
