@@ -56,7 +56,7 @@ bins and the ends of incidents are all the state.
 |---|---|
 | `signals` | What is watched, and what does a call say of it? |
 | `bins` | How many calls started when? |
-| `beta_binomial` | How likely are so many bad calls? |
+| `beta_binomial` | How likely is a number of bad calls? |
 | `usual` | Which share is usual, and how far does it move by itself? |
 | `evidence` | How unusual are the newest calls, and since when? |
 | `detector` | All of it together, for one outbound. |

@@ -1,4 +1,4 @@
-"""How likely it is that so many of some calls are bad, where the share itself varies. Pure.
+"""How likely a number of bad calls is, where the share itself varies. Pure.
 
 The share of bad calls is a draw from a Beta distribution, and each call is bad with that share. The
 number of bad calls then has the beta-binomial distribution (J. G. Skellam, "A probability

@@ -36,7 +36,7 @@ MAX_MERGED_CALLS = 1_000
 COLUMNS: tuple[Population | Signal, ...] = (*Population, *Signal)
 """What is counted in a bin, in the order in which it is saved."""
 
-_LEVELS = ((10 * MINUTE_MS, MINUTE_MS // 4), (2 * HOUR_MS, MINUTE_MS), (WEEK_MS, 10 * MINUTE_MS))
+_LEVELS = ((10 * MINUTE_MS, STEP_MS), (2 * HOUR_MS, MINUTE_MS), (WEEK_MS, 10 * MINUTE_MS))
 """Up to which age bins have which length, both in milliseconds. Each length divides the next."""
 
 _MERGED_AFTER_MS = DAY_MS
@@ -64,8 +64,7 @@ def hour_of(start: Instant) -> Instant:
 
 def _oldest(epoch: Instant) -> Instant:
     """Return the start of the oldest bin that is kept: a full hour, so that no bin is cut."""
-    oldest = epoch - WEEK_MS
-    return oldest - oldest % HOUR_MS
+    return hour_of(epoch - WEEK_MS)
 
 
 class Bins:
@@ -174,15 +173,14 @@ class Bins:
 
     def _with_hours(self, counts: Mapping[Instant, list[int]]) -> dict[Instant, list[int]]:
         """Return the bins with old ones merged to hours, but for hours that have many calls."""
-        until = self._epoch - _MERGED_AFTER_MS
-        until -= until % HOUR_MS
+        until = hour_of(self._epoch - _MERGED_AFTER_MS)
         calls: dict[Instant, int] = {}
         for start, each in counts.items():
-            hour = start - start % HOUR_MS
+            hour = hour_of(start)
             calls[hour] = calls.get(hour, 0) + each[_ALL]
         merged: dict[Instant, list[int]] = {}
         for start, each in counts.items():
-            hour = start - start % HOUR_MS
+            hour = hour_of(start)
             is_merged = start < until and calls[hour] <= MAX_MERGED_CALLS
             _merge(merged, hour if is_merged else start, each)
         return merged
