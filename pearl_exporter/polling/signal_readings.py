@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pearl_exporter.config import OutboundSettings
 from pearl_exporter.counting.calls import Instant
 from pearl_exporter.detection.detector import Detector
-from pearl_exporter.detection.evidence import LIMITS, Limits
+from pearl_exporter.detection.evidence import LIMITS, Limits, Stretch
 from pearl_exporter.detection.signals import Signal
 from pearl_exporter.detection.usual import Prior, Usual, prior_of
 
@@ -20,7 +20,7 @@ class SignalReading(NamedTuple):
         usual_calls: The number of calls that it is known from.
         recent_calls: The calls of the stretch that is the strongest evidence.
         recent_bad_calls: How many of them are bad.
-        evidence: How unusual that is, in nats; None while nothing is known to be usual.
+        evidence: How unusual that is, in nats; 0 while nothing is known to be usual.
         since: When the first call of the stretch started, to the bin; None below the warning limit.
         limits: The evidence above which it is worth a page or a warning.
         ceiling: The share that is too high whatever is usual; None if there is none.
@@ -30,7 +30,7 @@ class SignalReading(NamedTuple):
     usual_calls: int
     recent_calls: int
     recent_bad_calls: int
-    evidence: float | None
+    evidence: float
     since: Instant | None
     limits: Limits = LIMITS["normal"]
     ceiling: float | None = None
@@ -87,15 +87,14 @@ def read_signals(
         )
         shares.note(signal, outbound.id, usual)
         limits = LIMITS[settings.sensitivity]
-        evidence = None if usual is None else 0.0 if stretch is None else stretch.evidence
-        is_raised = stretch is not None and stretch.evidence > limits.warning
+        stretch = stretch or Stretch(now, 0, 0, 0.0)
         readings[signal] = SignalReading(
             usual_ratio=None if usual is None else usual.mean,
             usual_calls=0 if usual is None else usual.calls,
-            recent_calls=0 if stretch is None else stretch.calls,
-            recent_bad_calls=0 if stretch is None else stretch.bad,
-            evidence=evidence,
-            since=stretch.start if stretch is not None and is_raised else None,
+            recent_calls=stretch.calls,
+            recent_bad_calls=stretch.bad,
+            evidence=stretch.evidence,
+            since=stretch.start if stretch.evidence > limits.warning else None,
             limits=limits,
             ceiling=settings.ceiling,
         )

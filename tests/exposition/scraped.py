@@ -125,7 +125,7 @@ def polled(
         signals={
             Signal.ERROR: SignalReading(0.031, 9_000, 130, 42, 61.5, NOW - 600_000),
             Signal.SHORT: SignalReading(0.2, 3_000, 20, 4, 0.0, None, ceiling=0.5),
-            Signal.NOT_SUCCESSFUL: SignalReading(None, 0, 7, 2, None, None),
+            Signal.NOT_SUCCESSFUL: SignalReading(None, 0, 7, 2, 0.0, None),
         },
     )
 
