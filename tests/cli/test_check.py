@@ -2,6 +2,7 @@
 
 import re
 import socket
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,27 +54,29 @@ def test_it_warns_when_the_budget_does_not_fit(tmp_path: Path) -> None:
     assert told.returncode == 0
 
 
+def told_with_web_config(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    web_config = folder / "web.yml"
+    web_config.write_text(text)
+    with simulated_api() as api:
+        web = {"config_file": str(web_config)}
+        path = write_config(folder, api.url, api.outbound, web=web)
+        return run_pearl(folder, "check", "--config", path)
+
+
 def test_it_warns_of_a_certificate_that_has_expired(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     certificates.renew(not_after=datetime.now(UTC) - timedelta(hours=1))
+    tls = "tls_server_config: {cert_file: server.crt, key_file: server.key}"
+    told = told_with_web_config(tmp_path, tls)
     web_config = tmp_path / "web.yml"
-    web_config.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
-    with simulated_api() as api:
-        web = {"config_file": str(web_config)}
-        path = write_config(tmp_path, api.url, api.outbound, web=web)
-        told = run_pearl(tmp_path, "check", "--config", path)
     warnings = [line for line in told.stdout.splitlines() if line.startswith("WARNING")]
     assert warnings[0] == f"WARNING  {web_config}: the certificate has expired: clients refuse it"
     assert told.returncode == 0
 
 
 def test_it_warns_of_an_empty_web_configuration(tmp_path: Path) -> None:
+    told = told_with_web_config(tmp_path, "# users come later\n")
     web_config = tmp_path / "web.yml"
-    web_config.write_text("# users come later\n")
-    with simulated_api() as api:
-        web = {"config_file": str(web_config)}
-        path = write_config(tmp_path, api.url, api.outbound, web=web)
-        told = run_pearl(tmp_path, "check", "--config", path)
     assert f"WARNING  {web_config}: the web configuration is empty, so everybody" in told.stdout
     assert "api.url" not in told.stdout  # http to this machine itself is safe
     assert told.returncode == 0
